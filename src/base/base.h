@@ -1,0 +1,71 @@
+/* The words every file may use: assertions, scope cleanup, and small arithmetic helpers.
+ *
+ * Everything here is free of state and safe from any thread.
+ */
+#pragma once
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MUST_CHECK __attribute__((warn_unused_result))
+#define PRINTF_LIKE(format_index, first_arg)                                                       \
+    __attribute__((format(printf, format_index, first_arg)))
+#define NORETURN __attribute__((noreturn))
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+/* Stays in release builds: a false condition is a bug, and the process stops with one line that
+ * names it. Never used on bytes from a network, a file or a person. */
+#define ASSERT(condition)                                                                          \
+    do {                                                                                           \
+        if (UNLIKELY(!(condition)))                                                                \
+            assert_failed(__FILE__, __LINE__, #condition);                                         \
+    } while (0)
+
+/* Scans of whole structures: only in builds with -DOTTLA_SLOW_CHECKS (debug, simulation, fuzzing). */
+#ifdef OTTLA_SLOW_CHECKS
+#    define ASSERT_SLOW(condition) ASSERT(condition)
+#else
+#    define ASSERT_SLOW(condition)                                                                 \
+        do {                                                                                       \
+        } while (0)
+#endif
+
+NORETURN void assert_failed(const char *file, int line, const char *condition);
+
+/* `AUTO(file_closep) struct file *f = NULL;` runs file_closep(&f) when the scope ends;
+ * `TAKE(f)` moves the value out and leaves NULL behind, so that the cleanup finds nothing. */
+#define AUTO(cleanup_function) __attribute__((cleanup(cleanup_function)))
+#define TAKE(pointer)                                                                              \
+    __extension__({                                                                                \
+        __typeof__(pointer) taken_ = (pointer);                                                    \
+        (pointer) = NULL;                                                                          \
+        taken_;                                                                                    \
+    })
+
+#define ARRAY_LEN(array) (sizeof(array) / sizeof((array)[0]))
+
+#define CONTAINER_OF(pointer, type, member)                                                        \
+    __extension__({                                                                                \
+        __typeof__(((type *)0)->member) *member_ = (pointer);                                      \
+        (type *)(void *)((char *)member_ - offsetof(type, member));                                \
+    })
+
+#define MIN(a, b)                                                                                  \
+    __extension__({                                                                                \
+        __typeof__(a) min_a_ = (a);                                                                \
+        __typeof__(b) min_b_ = (b);                                                                \
+        min_a_ < min_b_ ? min_a_ : min_b_;                                                         \
+    })
+#define MAX(a, b)                                                                                  \
+    __extension__({                                                                                \
+        __typeof__(a) max_a_ = (a);                                                                \
+        __typeof__(b) max_b_ = (b);                                                                \
+        max_a_ > max_b_ ? max_a_ : max_b_;                                                         \
+    })
+
+#define MS_PER_SECOND INT64_C(1000)
+#define NS_PER_MS     INT64_C(1000000)
+#define NS_PER_SECOND INT64_C(1000000000)
