@@ -1,7 +1,7 @@
 /* An arena: many small allocations, released together.
  *
  * Memory comes in chunks that double up to a bound; a request larger than a chunk gets its own.
- * An arena has a maximum from birth. Lifetimes: usually one request. Passed, never global.
+ * An arena has a maximum from birth; every allocation counts rounded up to 16 bytes. Lifetimes: usually one request. Passed, never global.
  * Threads: one at a time.
  */
 #pragma once
@@ -14,9 +14,9 @@ struct arena {
     struct arena_chunk *chunks; /* newest first; owned */
     uint8_t *next;              /* first free byte of the newest chunk */
     uint8_t *end;
-    size_t used_bytes;          /* sum of what was handed out, alignment included */
+    size_t used_bytes; /* sum of what was handed out, alignment included */
     size_t used_bytes_max;
-    size_t chunk_bytes_next;    /* size of the next chunk */
+    size_t chunk_bytes_next; /* size of the next chunk */
 };
 
 /* Allocates nothing yet. */
@@ -38,4 +38,5 @@ void *arena_dup(struct arena *arena, const void *bytes, size_t size_bytes);
 void *arena_must_zalloc(struct arena *arena, size_t count, size_t size_bytes);
 char *arena_printf(struct arena *arena, const char *format, ...) PRINTF_LIKE(2, 3);
 #define ARENA_NEW(arena, type) ((type *)arena_must_zalloc((arena), 1, sizeof(type)))
-#define ARENA_NEW_ARRAY(arena, type, count) ((type *)arena_must_zalloc((arena), (count), sizeof(type)))
+#define ARENA_NEW_ARRAY(arena, type, count)                                                        \
+    ((type *)arena_must_zalloc((arena), (count), sizeof(type)))

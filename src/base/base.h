@@ -12,8 +12,8 @@
 #define MUST_CHECK __attribute__((warn_unused_result))
 #define PRINTF_LIKE(format_index, first_arg)                                                       \
     __attribute__((format(printf, format_index, first_arg)))
-#define NORETURN __attribute__((noreturn))
-#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define NORETURN    __attribute__((noreturn))
+#define LIKELY(x)   __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
 /* Stays in release builds: a false condition is a bug, and the process stops with one line that
@@ -53,17 +53,15 @@ NORETURN void assert_failed(const char *file, int line, const char *condition);
         (type *)(void *)((char *)member_ - offsetof(type, member));                                \
     })
 
-#define MIN(a, b)                                                                                  \
+/* Each argument is evaluated once. The counter keeps nested uses from shadowing one another. */
+#define MIN(a, b)                     LESSER_((a), (b), <, __COUNTER__)
+#define MAX(a, b)                     LESSER_((a), (b), >, __COUNTER__)
+#define LESSER_(a, b, before, unique) LESSER_NAMED_(a, b, before, unique)
+#define LESSER_NAMED_(a, b, before, unique)                                                        \
     __extension__({                                                                                \
-        __typeof__(a) min_a_ = (a);                                                                \
-        __typeof__(b) min_b_ = (b);                                                                \
-        min_a_ < min_b_ ? min_a_ : min_b_;                                                         \
-    })
-#define MAX(a, b)                                                                                  \
-    __extension__({                                                                                \
-        __typeof__(a) max_a_ = (a);                                                                \
-        __typeof__(b) max_b_ = (b);                                                                \
-        max_a_ > max_b_ ? max_a_ : max_b_;                                                         \
+        __typeof__(a) first_##unique##_ = (a);                                                     \
+        __typeof__(b) second_##unique##_ = (b);                                                    \
+        first_##unique##_ before second_##unique##_ ? first_##unique##_ : second_##unique##_;      \
     })
 
 #define MS_PER_SECOND INT64_C(1000)

@@ -27,13 +27,17 @@ bool bytes_equal_text(struct bytes a, const char *text);
 int bytes_compare(struct bytes a, struct bytes b); /* as memcmp, shorter first; null first of all */
 bool bytes_starts_with(struct bytes b, struct bytes prefix);
 struct bytes bytes_slice(struct bytes b, size_t from, size_t size); /* clamped to b */
-struct bytes bytes_trim(struct bytes b);                            /* without ASCII white space at both ends */
+struct bytes bytes_trim(struct bytes b); /* without ASCII white space at both ends */
 
 /* Strict decimal: optional minus, digits, nothing else; -ERR_MALFORMED or -ERR_LIMIT. */
 MUST_CHECK int bytes_to_i64(struct bytes b, int64_t *out);
 
 /* A heap copy with a final NUL; NULL for null. */
 char *bytes_to_text(struct bytes b);
+
+/* Size in bytes of the first UTF-8 character of b (1 to 4), or minus the count of bytes (1 to 3) that one
+ * replacement character stands for (Unicode: maximal subpart). b may not be empty. */
+int bytes_utf8_step(struct bytes b);
 
 /* Whether it is well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms). */
 bool bytes_is_utf8(struct bytes b);

@@ -2,7 +2,7 @@
  *
  * Open addressing; walks go in order of insertion (removed entries leave gaps that a rebuild
  * closes), so nothing about a walk depends on the hash or on addresses. Keys of a struct map are
- * copied into the map; values are borrowed: the map never frees them.
+ * copied into the map; values are borrowed: the map never frees them. A null key is the empty key.
  * Adding while walking is a bug; removing the current entry is fine.
  */
 #pragma once
@@ -28,13 +28,14 @@ void map_clear(struct map *map);
 uint32_t map_count(const struct map *map);
 
 void *map_get(const struct map *map, struct bytes key); /* NULL if absent */
-void *map_put(struct map *map, struct bytes key, void *value); /* answers the old value or NULL; value != NULL */
-void *map_remove(struct map *map, struct bytes key);           /* answers the old value or NULL */
+void *map_put(struct map *map, struct bytes key,
+              void *value); /* answers the old value or NULL; value != NULL */
+void *map_remove(struct map *map, struct bytes key); /* answers the old value or NULL */
 
 /* for (struct map_walk w = { 0 }; map_next(map, &w);) use(w.key, w.value); */
 struct map_walk {
-    uint32_t index; /* of the next entry */
-    struct bytes key;
+    uint32_t index;   /* of the next entry */
+    struct bytes key; /* borrowed until the map changes */
     void *value;
 };
 bool map_next(const struct map *map, struct map_walk *walk);

@@ -8,18 +8,18 @@
 
 #include "base/base.h"
 
-void *mem_alloc(size_t size_bytes);                      /* uninitialised; size 0 gives a unique pointer */
-void *mem_zalloc(size_t size_bytes);                     /* zeroed */
-void *mem_calloc(size_t count, size_t size_bytes);       /* zeroed; stops on overflow of the product */
-void *mem_realloc(void *old, size_t size_bytes);         /* old may be NULL */
+void *mem_alloc(size_t size_bytes);  /* uninitialised; size 0 gives a unique pointer */
+void *mem_zalloc(size_t size_bytes); /* zeroed */
+void *mem_calloc(size_t count, size_t size_bytes); /* zeroed; stops on overflow of the product */
+void *mem_realloc(void *old, size_t size_bytes);   /* old may be NULL */
 void *mem_reallocarray(void *old, size_t count, size_t size_bytes);
 void *mem_dup(const void *bytes, size_t size_bytes);
 char *mem_strdup(const char *text);
-char *mem_strndup(const char *text, size_t size_bytes);  /* always terminated */
+char *mem_strndup(const char *text, size_t size_bytes); /* always terminated */
 char *mem_printf(const char *format, ...) PRINTF_LIKE(1, 2);
-void mem_free(void *pointer);                            /* NULL is fine */
+void mem_free(void *pointer); /* NULL is fine */
 
-#define MEM_NEW(type) ((type *)mem_zalloc(sizeof(type)))
+#define MEM_NEW(type)              ((type *)mem_zalloc(sizeof(type)))
 #define MEM_NEW_ARRAY(type, count) ((type *)mem_calloc((count), sizeof(type)))
 
 /* For AUTO(mem_freep): frees what the variable points to. */

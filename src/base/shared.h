@@ -8,8 +8,8 @@
 #include "base/base.h"
 
 struct shared {
-    uint32_t reference_count; /* atomic */
-    size_t size;              /* usable bytes at data */
+    uint32_t reference_count;                              /* atomic */
+    size_t size;                                           /* usable bytes at data */
     void (*on_free)(struct shared *shared, void *context); /* NULL: mem_free */
     void *context;
     uint8_t data[];

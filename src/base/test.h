@@ -3,10 +3,13 @@
  *     TEST(log_segment_open, keeps_whole_batches_at_every_cut) { EXPECT_EQ(a, b); }
  *
  * Tests place a constant descriptor in a linker section, so nothing registers at run time and no
- * state is global. The program (base/test_main.c) runs each test in a child process, so that a crash
- * or a sanitizer report fails one test only: `unit_log [-v] [--no-fork] [--seed N] [substring…]`; it prints
- * `ok subject: words of the name`, `FAIL …` with file, line and values, and last `N passed, N failed`.
- * A failed EXPECT ends the test.
+ * state is global. The program (base/test_main.c) runs each test in a child process with a deadline, so
+ * that a crash, a hang, a leak or a sanitizer report fails one test only:
+ *
+ *     unit_log [-v] [--list] [--no-fork] [--seed N] [substring...]
+ *
+ * It prints `FAIL subject: words of the name` with file, line and values, with -v also `ok ...`, and last
+ * `N passed, N failed`; a run of no test is a failure. A failed EXPECT ends the test.
  */
 #pragma once
 
@@ -17,7 +20,7 @@
 
 struct test_context {
     const char *directory; /* an empty directory of this test's own, removed afterwards */
-    uint64_t seed;         /* from --seed, else fixed: a test that draws from it says so in its failure */
+    uint64_t seed; /* from --seed, else fixed: a test that draws from it says so in its failure */
 };
 
 struct test_case {
@@ -38,8 +41,10 @@ struct test_case {
             .line = __LINE__,                                                                      \
             .run = test_##subject_##_##name_,                                                      \
         };                                                                                         \
-    static void test_##subject_##_##name_(                                                         \
-        __attribute__((unused)) const struct test_context *context)
+    static void test_##subject_##_##name_(__attribute__((unused))                                  \
+                                          const struct test_context *context)
+
+#define TEST_EXIT_FAILED 99 /* of a child whose expectation failed and was printed */
 
 NORETURN void test_fail(const char *file, int line, const char *format, ...) PRINTF_LIKE(3, 4);
 
@@ -69,8 +74,28 @@ NORETURN void test_fail(const char *file, int line, const char *format, ...) PRI
             test_fail(__FILE__, __LINE__, "%s is %s, not %s", #call,                               \
                       expect_r_ < 0 ? err_name(expect_r_) : "a success", err_name(-(code)));       \
     } while (0)
-#define EXPECT_TEXT(actual, wanted) test_expect_text(__FILE__, __LINE__, #actual, (actual), (wanted))
-#define EXPECT_BYTES(actual, wanted) test_expect_bytes(__FILE__, __LINE__, #actual, (actual), (wanted))
+#define EXPECT_TEXT(actual, wanted)                                                                \
+    test_expect_text(__FILE__, __LINE__, #actual, (actual), (wanted))
+#define EXPECT_BYTES(actual, wanted)                                                               \
+    test_expect_bytes(__FILE__, __LINE__, #actual, (actual), (wanted))
 
-void test_expect_text(const char *file, int line, const char *what, const char *actual, const char *wanted);
-void test_expect_bytes(const char *file, int line, const char *what, struct bytes actual, struct bytes wanted);
+/* That the statement stops the process as ASSERT does. It runs in a child process, where a return of
+ * the statement is the failure. */
+#define EXPECT_STOPS(statement)                                                                    \
+    do {                                                                                           \
+        if (test_child_begin()) {                                                                  \
+            statement;                                                                             \
+            test_child_end();                                                                      \
+        }                                                                                          \
+        if (!test_child_stopped())                                                                 \
+            test_fail(__FILE__, __LINE__, "%s does not stop", #statement);                         \
+    } while (0)
+
+bool test_child_begin(void); /* true in the child, whose standard error is silent */
+NORETURN void test_child_end(void);
+bool test_child_stopped(void); /* in the parent: whether the child ended by abort() */
+
+void test_expect_text(const char *file, int line, const char *what, const char *actual,
+                      const char *wanted);
+void test_expect_bytes(const char *file, int line, const char *what, struct bytes actual,
+                       struct bytes wanted);

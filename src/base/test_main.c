@@ -1,0 +1,191 @@
+/* The program that runs unit tests: finds them in the linker section, each in a child process with an
+ * empty directory and a deadline. See test.h. */
+#include "base/test.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SEED_DEFAULT     1
+#define DEADLINE_SECONDS 300 /* a test that hangs fails alone */
+
+/* Placed by the linker around the section; weak, so that a program without tests links and says so. */
+extern const struct test_case __start_test_cases[] __attribute__((weak));
+extern const struct test_case __stop_test_cases[] __attribute__((weak));
+
+struct options {
+    bool verbose;
+    bool no_fork;
+    bool list;
+    uint64_t seed;
+    char **wanted; /* substrings of "subject: words of the name" */
+    int wanted_count;
+};
+
+static int usage(const char *program)
+{
+    printf("usage: %s [-v] [--list] [--no-fork] [--seed N] [substring...]\n", program);
+    return 2;
+}
+
+static bool seed_parse(const char *text, uint64_t *out)
+{
+    int64_t value;
+    if (text == NULL || bytes_to_i64(bytes_from_text(text), &value) < 0)
+        return false;
+    *out = (uint64_t)value;
+    return true;
+}
+
+static bool options_parse(int argc, char **argv, struct options *out)
+{
+    *out = (struct options){ .seed = SEED_DEFAULT };
+    int i = 1;
+    for (; i < argc && argv[i][0] == '-'; i++) {
+        if (strcmp(argv[i], "-v") == 0)
+            out->verbose = true;
+        else if (strcmp(argv[i], "--list") == 0)
+            out->list = true;
+        else if (strcmp(argv[i], "--no-fork") == 0)
+            out->no_fork = true;
+        else if (strcmp(argv[i], "--seed") != 0 || !seed_parse(argv[++i], &out->seed))
+            return false;
+    }
+    out->wanted = argv + i;
+    out->wanted_count = argc - i;
+    return true;
+}
+
+/* "log_segment_open", "keeps_whole_batches" -> "log_segment_open: keeps whole batches". */
+static char *title_of(const struct test_case *test)
+{
+    char *title = mem_printf("%s: %s", test->subject, test->name);
+    for (char *c = title + strlen(test->subject); *c != '\0'; c++) {
+        if (*c == '_')
+            *c = ' ';
+    }
+    return title;
+}
+
+static bool is_wanted(const struct options *options, const struct test_case *test,
+                      const char *title)
+{
+    for (int i = 0; i < options->wanted_count; i++) {
+        const char *part = options->wanted[i];
+        if (strstr(title, part) != NULL || strstr(test->name, part) != NULL)
+            return true;
+    }
+    return options->wanted_count == 0;
+}
+
+static int remove_one(const char *path, const struct stat *info, int type, struct FTW *where)
+{
+    (void)info;
+    (void)type;
+    (void)where;
+    return remove(path);
+}
+
+static void directory_remove(const char *path)
+{
+    /* Depth first, links not followed. What cannot be removed stays, in the temporary directory. */
+    (void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static char *directory_make(void)
+{
+    const char *parent = getenv("TMPDIR");
+    char *path = mem_printf("%s/ottla-test-XXXXXX", parent == NULL ? "/tmp" : parent);
+    if (mkdtemp(path) == NULL) {
+        fprintf(stderr, "cannot make %s: %s\n", path, strerror(errno));
+        exit(2);
+    }
+    return path;
+}
+
+/* Text for a way to end that is not success; empty where the child has said enough itself. */
+static void describe_end(int status, char *out, size_t size)
+{
+    out[0] = '\0';
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
+        (void)snprintf(out, size, ", no end within %d s", DEADLINE_SECONDS);
+    else if (WIFSIGNALED(status))
+        (void)snprintf(out, size, ", killed by signal %d (%s)", WTERMSIG(status),
+                       strsignal(WTERMSIG(status)));
+    else if (WIFEXITED(status) && WEXITSTATUS(status) != TEST_EXIT_FAILED)
+        (void)snprintf(out, size, ", exit status %d", WEXITSTATUS(status));
+}
+
+/* Answers the wait status. */
+static int run_in_child(const struct test_case *test, const struct test_context *context)
+{
+    fflush(NULL);
+    const pid_t child = fork();
+    if (child < 0) {
+        fprintf(stderr, "fork: %s\n", strerror(errno));
+        exit(2);
+    }
+    if (child == 0) {
+        alarm(DEADLINE_SECONDS);
+        test->run(context);
+        exit(0); /* not _exit: the leak check runs at exit */
+    }
+    int status = 0;
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+        continue;
+    return status;
+}
+
+static bool run_one(const struct options *options, const struct test_case *test, const char *title)
+{
+    AUTO(mem_freep) char *directory = directory_make();
+    const struct test_context context = { .directory = directory, .seed = options->seed };
+    int status = 0;
+    if (options->no_fork)
+        test->run(&context); /* a failure ends the program here */
+    else
+        status = run_in_child(test, &context);
+    directory_remove(directory);
+    if (status == 0) {
+        if (options->verbose)
+            printf("ok   %s\n", title);
+        return true;
+    }
+    char end[128];
+    describe_end(status, end, sizeof(end));
+    printf("FAIL %s (%s:%d, seed %" PRIu64 "%s)\n", title, test->file, test->line, options->seed,
+           end);
+    return false;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    if (!options_parse(argc, argv, &options))
+        return usage(argv[0]);
+
+    int passed = 0;
+    int failed = 0;
+    for (const struct test_case *test = __start_test_cases; test < __stop_test_cases; test++) {
+        AUTO(mem_freep) char *title = title_of(test);
+        if (!is_wanted(&options, test, title))
+            continue;
+        if (options.list)
+            printf("%s\n", title);
+        else if (run_one(&options, test, title))
+            passed++;
+        else
+            failed++;
+    }
+    if (options.list)
+        return 0;
+    printf("%d passed, %d failed\n", passed, failed);
+    return failed > 0 || passed == 0 ? 1 : 0;
+}
