@@ -14,15 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#if defined(__has_feature)
-#    if __has_feature(address_sanitizer)
-#        define ARENA_POISON 1
-#    endif
-#elif defined(__SANITIZE_ADDRESS__)
-#    define ARENA_POISON 1
-#endif
-
-#ifdef ARENA_POISON
+#if ADDRESS_SANITIZER
 #    include <sanitizer/asan_interface.h>
 #    define GAP_BYTES              ((size_t)16)
 #    define HIDE(pointer, size)    ASAN_POISON_MEMORY_REGION((pointer), (size))

@@ -45,6 +45,15 @@ NORETURN void assert_failed(const char *file, int line, const char *condition);
         taken_;                                                                                    \
     })
 
+/* 1 where the address sanitizer watches: gcc says it by a macro of its own, clang by a feature. */
+#ifdef __has_feature
+#    define ADDRESS_SANITIZER __has_feature(address_sanitizer)
+#elif defined(__SANITIZE_ADDRESS__)
+#    define ADDRESS_SANITIZER 1
+#else
+#    define ADDRESS_SANITIZER 0
+#endif
+
 #define ARRAY_LEN(array) (sizeof(array) / sizeof((array)[0]))
 
 #define CONTAINER_OF(pointer, type, member)                                                        \

@@ -197,6 +197,8 @@ uint64_t bytes_hash(struct bytes b, uint64_t seed)
                      .v1 = key_1 ^ UINT64_C(0x646f72616e646f6d),
                      .v2 = key_0 ^ UINT64_C(0x6c7967656e657261),
                      .v3 = key_1 ^ UINT64_C(0x7465646279746573) };
+    if (b.data == NULL)
+        b = BYTES_LITERAL(""); /* no arithmetic on null, not even by nothing */
     size_t at = 0;
     for (; b.size - at >= 8; at += 8) {
         const uint64_t word = load_le(b.data + at, 8);

@@ -6,7 +6,7 @@
  * state is global. The program (base/test_main.c) runs each test in a child process with a deadline, so
  * that a crash, a hang, a leak or a sanitizer report fails one test only:
  *
- *     unit_log [-v] [--list] [--no-fork] [--seed N] [substring...]
+ *     unit_log [-v] [--list] [--no-fork] [--seed N] [--deadline SECONDS] [substring...]
  *
  * It prints `FAIL subject: words of the name` with file, line and values, with -v also `ok ...`, and last
  * `N passed, N failed`; a run of no test is a failure. A failed EXPECT ends the test.

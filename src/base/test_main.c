@@ -13,8 +13,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SEED_DEFAULT     1
-#define DEADLINE_SECONDS 300 /* a test that hangs fails alone */
+#define SEED_DEFAULT         1
+#define DEADLINE_SECONDS     300 /* a test that hangs fails alone; 1 to a day by --deadline */
+#define DEADLINE_SECONDS_MAX 86400
 
 /* Placed by the linker around the section; weak, so that a program without tests links and says so. */
 extern const struct test_case __start_test_cases[] __attribute__((weak));
@@ -24,38 +25,44 @@ struct options {
     bool verbose;
     bool no_fork;
     bool list;
-    uint64_t seed;
+    int64_t seed;
+    int64_t deadline_seconds;
     char **wanted; /* substrings of "subject: words of the name" */
     int wanted_count;
 };
 
 static int usage(const char *program)
 {
-    printf("usage: %s [-v] [--list] [--no-fork] [--seed N] [substring...]\n", program);
+    printf("usage: %s [-v] [--list] [--no-fork] [--seed N] [--deadline SECONDS] [substring...]\n",
+           program);
     return 2;
 }
 
-static bool seed_parse(const char *text, uint64_t *out)
+static bool number_parse(const char *text, int64_t low, int64_t high, int64_t *out)
 {
-    int64_t value;
-    if (text == NULL || bytes_to_i64(bytes_from_text(text), &value) < 0)
-        return false;
-    *out = (uint64_t)value;
-    return true;
+    return text != NULL && bytes_to_i64(bytes_from_text(text), out) == 0 && *out >= low &&
+           *out <= high;
 }
 
 static bool options_parse(int argc, char **argv, struct options *out)
 {
-    *out = (struct options){ .seed = SEED_DEFAULT };
+    *out = (struct options){ .seed = SEED_DEFAULT, .deadline_seconds = DEADLINE_SECONDS };
     int i = 1;
     for (; i < argc && argv[i][0] == '-'; i++) {
+        bool good = true;
         if (strcmp(argv[i], "-v") == 0)
             out->verbose = true;
         else if (strcmp(argv[i], "--list") == 0)
             out->list = true;
         else if (strcmp(argv[i], "--no-fork") == 0)
             out->no_fork = true;
-        else if (strcmp(argv[i], "--seed") != 0 || !seed_parse(argv[++i], &out->seed))
+        else if (strcmp(argv[i], "--seed") == 0)
+            good = number_parse(argv[++i], 0, INT64_MAX, &out->seed);
+        else if (strcmp(argv[i], "--deadline") == 0)
+            good = number_parse(argv[++i], 1, DEADLINE_SECONDS_MAX, &out->deadline_seconds);
+        else
+            good = false;
+        if (!good)
             return false;
     }
     out->wanted = argv + i;
@@ -111,11 +118,11 @@ static char *directory_make(void)
 }
 
 /* Text for a way to end that is not success; empty where the child has said enough itself. */
-static void describe_end(int status, char *out, size_t size)
+static void describe_end(const struct options *options, int status, char *out, size_t size)
 {
     out[0] = '\0';
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
-        (void)snprintf(out, size, ", no end within %d s", DEADLINE_SECONDS);
+        (void)snprintf(out, size, ", no end within %" PRId64 " s", options->deadline_seconds);
     else if (WIFSIGNALED(status))
         (void)snprintf(out, size, ", killed by signal %d (%s)", WTERMSIG(status),
                        strsignal(WTERMSIG(status)));
@@ -124,7 +131,8 @@ static void describe_end(int status, char *out, size_t size)
 }
 
 /* Answers the wait status. */
-static int run_in_child(const struct test_case *test, const struct test_context *context)
+static int run_in_child(const struct options *options, const struct test_case *test,
+                        const struct test_context *context)
 {
     fflush(NULL);
     const pid_t child = fork();
@@ -133,7 +141,7 @@ static int run_in_child(const struct test_case *test, const struct test_context 
         exit(2);
     }
     if (child == 0) {
-        alarm(DEADLINE_SECONDS);
+        alarm((unsigned)options->deadline_seconds);
         test->run(context);
         exit(0); /* not _exit: the leak check runs at exit */
     }
@@ -146,12 +154,12 @@ static int run_in_child(const struct test_case *test, const struct test_context 
 static bool run_one(const struct options *options, const struct test_case *test, const char *title)
 {
     AUTO(mem_freep) char *directory = directory_make();
-    const struct test_context context = { .directory = directory, .seed = options->seed };
+    const struct test_context context = { .directory = directory, .seed = (uint64_t)options->seed };
     int status = 0;
     if (options->no_fork)
         test->run(&context); /* a failure ends the program here */
     else
-        status = run_in_child(test, &context);
+        status = run_in_child(options, test, &context);
     directory_remove(directory);
     if (status == 0) {
         if (options->verbose)
@@ -159,7 +167,7 @@ static bool run_one(const struct options *options, const struct test_case *test,
         return true;
     }
     char end[128];
-    describe_end(status, end, sizeof(end));
+    describe_end(options, status, end, sizeof(end));
     printf("FAIL %s (%s:%d, seed %" PRIu64 "%s)\n", title, test->file, test->line, options->seed,
            end);
     return false;
