@@ -63,7 +63,11 @@ static inline int64_t batch_last_offset(const struct batch_view *b)
 }
 static inline enum codec batch_codec(const struct batch_view *b)
 {
-    return (enum codec)(b->attributes & BATCH_CODEC_MASK);
+    return (enum codec)(b->attributes & BATCH_CODEC_MASK); /* 5 to 7 are no codec */
+}
+static inline struct bytes batch_records(const struct batch_view *b) /* as they are: maybe compressed */
+{
+    return bytes_from(b->bytes.data + BATCH_OVERHEAD_BYTES, b->bytes.size - BATCH_OVERHEAD_BYTES);
 }
 
 /* The first batch of `input`. Checks lengths and magic, not the CRC.
@@ -80,6 +84,7 @@ MUST_CHECK int batch_check_crc(const struct batch_view *batch);
 void batch_set_base_offset(uint8_t *batch, int64_t base_offset);
 void batch_set_leader_epoch(uint8_t *batch, int32_t leader_epoch);
 void batch_set_append_time(uint8_t *batch, int64_t timestamp_ms); /* max_timestamp and the type bit; unsealed */
+void batch_set_create_time(uint8_t *batch, int64_t max_timestamp_ms); /* the same for CreateTime; unsealed */
 void batch_seal(uint8_t *batch, size_t size_bytes);               /* computes the CRC anew */
 
 struct record_header {
@@ -101,26 +106,35 @@ struct record {
  * plus a chunk. Key, value and headers of a record are valid until the next call.
  *
  *   AUTO(record_walk_deinit) struct record_walk walk;
- *   record_walk_init(&walk, &batch, record_bytes_max);
+ *   record_walk_init(&walk, &batch, contexts, record_bytes_max);
  *   while ((r = record_walk_next(&walk, &record)) > 0) …
- * next returns 1, 0 after the last record, or -ERR_MALFORMED / -ERR_OVERRUN / -ERR_CORRUPT (codec) / -ERR_LIMIT
- * (one record larger than record_bytes_max). It checks that the record count is exact, that offset
- * deltas ascend strictly, that lengths add up, and that nothing follows the last record. */
+ * next returns 1, 0 after the last record, or, then and at every later call, -ERR_MALFORMED / -ERR_OVERRUN / -ERR_CORRUPT
+ * (codec) / -ERR_UNSUPPORTED (no such codec) / -ERR_LIMIT (one record larger than record_bytes_max). It checks that the
+ * record count is exact, that offset deltas ascend strictly and stay within last_offset_delta, that lengths add up, and
+ * that nothing follows the last record. */
 struct record_walk {
     struct batch_view batch;
-    struct decompressor *decompressor; /* NULL: uncompressed */
-    struct buf chunk;
-    size_t position;      /* next byte in the uncompressed input or in chunk */
+    struct codec_contexts *contexts;    /* borrowed; may be NULL */
+    struct decompressor *decompressor;  /* owned; NULL: uncompressed, or not begun */
+    struct buf chunk;                   /* decompressed bytes; owned */
+    const uint8_t *next;                /* next byte of a record: in the batch or in chunk */
+    const uint8_t *end;                 /* of what is there */
     uint32_t record_bytes_max;
-    int32_t index;        /* of the next record */
+    int32_t index;                      /* of the next record */
     int32_t offset_delta_last;
+    bool is_begun;
+    bool is_input_over;                 /* nothing can come after end */
     int error;
 };
-void record_walk_init(struct record_walk *walk, const struct batch_view *batch, uint32_t record_bytes_max);
+/* batch's bytes and contexts are borrowed until deinit; contexts may be NULL. */
+void record_walk_init(struct record_walk *walk, const struct batch_view *batch,
+                      struct codec_contexts *contexts, uint32_t record_bytes_max);
 MUST_CHECK int record_walk_next(struct record_walk *walk, struct record *out);
 void record_walk_deinit(struct record_walk *walk);
 
-/* Decodes the headers of a record; out lives in the arena, its bytes are borrowed from the record. */
+/* Decodes the headers of a record; out (header_count of them) lives in the arena, its bytes are borrowed
+ * from the record. Returns the count, -ERR_MALFORMED, -ERR_OVERRUN or -ERR_LIMIT (arena full). A record from a walk
+ * has sound headers, so only the last can happen to it. */
 MUST_CHECK int record_headers(const struct record *record, struct arena *arena, struct record_header **out);
 
 /* Builds one batch. Records are appended uncompressed, then sealed with a codec.
@@ -136,10 +150,12 @@ struct batch_options {
     int16_t producer_epoch;
     int32_t base_sequence;
     size_t size_bytes_max;
+    struct codec_contexts *contexts; /* borrowed; may be NULL */
 };
 struct batch_builder {
     struct batch_options options;
-    struct buf out; /* header space, then records */
+    struct buf out;    /* header space, then records */
+    struct buf sealed; /* the batch, where a codec is used */
     int32_t record_count;
     int64_t base_timestamp;
     int64_t max_timestamp;
@@ -149,12 +165,16 @@ struct batch_builder {
 
 void batch_builder_init(struct batch_builder *b, const struct batch_options *options);
 void batch_builder_deinit(struct batch_builder *b);
-/* Offset deltas run 0, 1, 2 …; `batch_builder_add_at` chooses one (ascending). -ERR_LIMIT past size_bytes_max
- * (nothing changed). */
+/* Begins the next batch in the same memory. */
+void batch_builder_reset(struct batch_builder *b, const struct batch_options *options);
+/* Offset deltas run 0, 1, 2 …; `batch_builder_add_at` chooses one (ascending). Key and value may be null; header keys may not.
+ * -ERR_LIMIT past size_bytes_max (nothing changed). */
 MUST_CHECK int batch_builder_add(struct batch_builder *b, int64_t timestamp_ms, struct bytes key, struct bytes value,
                       const struct record_header *headers, int32_t header_count);
 MUST_CHECK int batch_builder_add_at(struct batch_builder *b, int32_t offset_delta, int64_t timestamp_ms, struct bytes key,
                          struct bytes value, const struct record_header *headers, int32_t header_count);
 size_t batch_builder_size(const struct batch_builder *b); /* uncompressed, header included */
-/* The whole batch, sealed, in the builder's memory; valid until deinit or the next init. */
+/* The whole batch, sealed, in the builder's memory; valid until deinit, reset or the next add. May be called again.
+ * Returns 0, -ERR_INVALID_ARGUMENT (no record yet, or a level that the codec has not), or -ERR_LIMIT (incompressible
+ * records that grew past size_bytes_max). */
 MUST_CHECK int batch_builder_finish(struct batch_builder *b, struct bytes *out);
