@@ -54,6 +54,14 @@ NORETURN void assert_failed(const char *file, int line, const char *condition);
 #    define ADDRESS_SANITIZER 0
 #endif
 
+/* A MUST_CHECK result that is ignored on purpose; the comment beside it says why. (gcc does not let a cast
+ * to void do that.) */
+#define IGNORE_RESULT(call)                                                                        \
+    do {                                                                                           \
+        __typeof__(call) ignored_ = (call);                                                        \
+        (void)ignored_;                                                                            \
+    } while (0)
+
 #define ARRAY_LEN(array) (sizeof(array) / sizeof((array)[0]))
 
 #define CONTAINER_OF(pointer, type, member)                                                        \

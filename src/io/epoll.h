@@ -14,8 +14,9 @@ struct epoll_workers *epoll_workers_new(uint32_t thread_count_max);
 void epoll_workers_free(struct epoll_workers *workers); /* after every loop that uses them */
 
 MUST_CHECK int epoll_io_new(struct epoll_workers *workers, struct io **out, struct err_note *note);
-void epoll_io_free(struct io *io); /* closes what is left open and waits for its running jobs; NULL is fine */
-MUST_CHECK int epoll_io_run(struct io *io);  /* until stopped */
+void epoll_io_free(
+    struct io *io); /* closes what is left open and waits for its running jobs; NULL is fine */
+MUST_CHECK int epoll_io_run(struct io *io); /* until stopped */
 /* One turn: waits at most timeout_ms (-1: until something happens) for events. For tests and blocking clients. */
 MUST_CHECK int epoll_io_turn(struct io *io, int64_t timeout_ms);
 void epoll_io_stop(struct io *io);

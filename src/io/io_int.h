@@ -14,10 +14,12 @@ struct io_ops {
     void (*submit)(struct io *io, struct io_job_queue *queue, struct io_job *job);
     struct io_job_queue *(*job_queue_new)(struct io *io);
     void (*job_queue_free)(struct io *io, struct io_job_queue *queue);
-    int (*listen)(struct io *io, const char *host, uint16_t port, int backlog, const struct io_listener_owner *owner,
-                  struct io_listener **out, struct err_note *note);
-    int (*connect)(struct io *io, const char *host, uint16_t port, const struct io_socket_owner *owner,
-                   struct io_socket **out, struct err_note *note);
+    int (*listen)(struct io *io, const char *host, uint16_t port, int backlog,
+                  const struct io_listener_owner *owner, struct io_listener **out,
+                  struct err_note *note);
+    int (*connect)(struct io *io, const char *host, uint16_t port,
+                   const struct io_socket_owner *owner, struct io_socket **out,
+                   struct err_note *note);
 };
 
 struct io {
@@ -41,11 +43,14 @@ struct io_socket_ops {
     void (*set_owner)(struct io_socket *socket, const struct io_socket_owner *owner);
     void (*set_interest)(struct io_socket *socket, unsigned interest);
     int64_t (*recvv)(struct io_socket *socket, const struct iovec *out, int count);
-    int64_t (*sendv)(struct io_socket *socket, const struct iovec *parts, int count, bool more_follows);
-    int64_t (*send_file)(struct io_socket *socket, struct io_file *file, int64_t position, size_t size_bytes);
+    int64_t (*sendv)(struct io_socket *socket, const struct iovec *parts, int count,
+                     bool more_follows);
+    int64_t (*send_file)(struct io_socket *socket, struct io_file *file, int64_t position,
+                         size_t size_bytes);
     void (*peer)(const struct io_socket *socket, struct io_address *out);
     void (*local)(const struct io_socket *socket, struct io_address *out);
     void (*set_buffers)(struct io_socket *socket, int send_bytes, int receive_bytes);
+    void (*finish)(struct io_socket *socket);
     void (*close)(struct io_socket *socket);
 };
 
@@ -54,7 +59,8 @@ struct io_socket {
 };
 
 struct io_file_ops {
-    int64_t (*read)(struct io_file *file, int64_t position, void *out, size_t size_bytes, bool cached_only);
+    int64_t (*read)(struct io_file *file, int64_t position, void *out, size_t size_bytes,
+                    bool cached_only);
     int (*writev)(struct io_file *file, int64_t position, const struct iovec *parts, int count);
     int (*truncate)(struct io_file *file, int64_t size_bytes);
     int (*allocate)(struct io_file *file, int64_t position, int64_t size_bytes);
@@ -87,3 +93,13 @@ struct io_fs_ops {
 struct io_fs {
     const struct io_fs_ops *ops;
 };
+
+/* How a driver's list() gathers: add names in any order, then finish, which sorts them into `out` or,
+ * when `result` is negative, frees them. Starts as { .count_max = … }. */
+struct io_names_builder {
+    struct io_names names;
+    uint32_t capacity;
+    uint32_t count_max;
+};
+MUST_CHECK int io_names_add(struct io_names_builder *builder, const char *name); /* -ERR_LIMIT */
+MUST_CHECK int io_names_finish(struct io_names_builder *builder, int result, struct io_names *out);
