@@ -1,4 +1,4 @@
-/* Error codes of the Kafka protocol: outcomes that travel in answers. From schema/errors.tsv. */
+/* Error codes of the Kafka protocol: outcomes that travel in answers. Their table is kafka_errors.def. */
 #pragma once
 
 #include "base/base.h"
