@@ -5,7 +5,10 @@
  * message is "wire/messages/<name>.h" (made at build time). For schema `FetchRequest` it gives
  *     struct fetch_request { … fields in snake case …; struct wire_tags unknown_tags; };
  *     extern const struct wire_message fetch_request_message;
- * and typed inline faces: fetch_request_init (defaults), _size, _encode, _decode, _print.
+ *     extern const struct fetch_request fetch_request_default;
+ * and typed inline faces: fetch_request_init (defaults), _size, _encode, _decode, _print; for the
+ * structs inside, such as struct fetch_request_topic: _default, _init, _array.
+ * A struct begins as its default, not as zeroes: a string that is not there is empty, not null.
  * Arrays are `struct fetch_request_topic *topics; int32_t topics_count;` (count -1: null array).
  * Strings and bytes are struct bytes (null where the schema allows). Maps (mapKey) are plain arrays.
  * Nullable structs are pointers. `records` fields are struct wire_records.
@@ -42,24 +45,45 @@ struct wire_records {
 
 struct wire_struct; /* described in message_int.h */
 
+enum wire_kind {
+    WIRE_KIND_REQUEST,
+    WIRE_KIND_RESPONSE,
+    WIRE_KIND_HEADER,
+    WIRE_KIND_DATA,
+    WIRE_KIND_METADATA_RECORD,
+    WIRE_KIND_REMOTE_LOG_RECORD,
+    WIRE_KIND_GROUP_KEY,
+    WIRE_KIND_GROUP_VALUE,
+    WIRE_KIND_TRANSACTION_KEY,
+    WIRE_KIND_TRANSACTION_VALUE,
+    WIRE_KIND_SHARE_KEY,
+    WIRE_KIND_SHARE_VALUE,
+};
+
 struct wire_message {
-    const char *name;       /* "FetchRequest" */
-    int16_t api_key;        /* -1 for messages that are no API; records: their type / key id (see id) */
-    int16_t id;             /* metadata records: apiKey; coordinator keys and values: their type; else -1 */
+    const char *name; /* "FetchRequest" */
+    enum wire_kind kind;
+    int16_t api_key; /* of requests and responses; else -1 */
+    int16_t id;      /* type of a record, key or value; else -1 */
     int16_t version_min;
-    int16_t version_max;    /* highest this build can code */
-    int16_t flexible_min;   /* first version with compact forms and tags; INT16_MAX: none */
-    uint32_t struct_bytes;  /* sizeof the C struct */
+    int16_t version_max;   /* highest this build can code */
+    int16_t flexible_min;  /* first version with compact forms and tags; INT16_MAX: none */
+    uint32_t struct_bytes; /* sizeof the C struct */
     const struct wire_struct *root;
 };
 
 /* Sets every field to its default. `out` has message->struct_bytes bytes. */
 void wire_init(const struct wire_message *message, void *out);
 
+/* `count` copies of a default value; NULL when the arena is full. The typed face of a nested struct
+ * is fetch_request_topic_array(arena, count). */
+void *wire_array(struct arena *arena, const void *default_value, size_t bytes, size_t count);
+
 /* Decodes from r's position; what is decoded borrows r's bytes and lives in the arena. Trailing bytes
  * are left for the caller to judge (reader_left).
  * Returns 0, -ERR_VERSION, -ERR_OVERRUN, -ERR_MALFORMED, or -ERR_LIMIT (arena full, or more elements than
- * bytes left could hold); the note names the field path, the value and the position. */
+ * bytes left could hold); the note names the field path, the value and the position. After a failure
+ * `out` holds nothing that may be used. */
 MUST_CHECK int wire_decode(const struct wire_message *message, int16_t version, struct reader *r,
                            struct arena *arena, void *out, struct err_note *note);
 
@@ -72,7 +96,8 @@ MUST_CHECK int wire_encode(const struct wire_message *message, int16_t version, 
 
 /* JSON as Kafka's JsonConverter prints it (field names, order, nulls, base64 binaries; unknown tags are
  * not shown). */
-void wire_print(const struct wire_message *message, int16_t version, const void *in, struct buf *out);
+void wire_print(const struct wire_message *message, int16_t version, const void *in,
+                struct buf *out);
 
 /* By name ("FetchRequest"); NULL if there is none. And all of them, for tests and tools. */
 const struct wire_message *wire_message_by_name(struct bytes name);

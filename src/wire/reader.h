@@ -28,9 +28,9 @@ int32_t read_i32(struct reader *r);
 uint32_t read_u32(struct reader *r);
 int64_t read_i64(struct reader *r);
 double read_f64(struct reader *r);
-bool read_bool(struct reader *r);              /* any byte but 0 is true, as in Kafka */
+bool read_bool(struct reader *r); /* any byte but 0 is true, as in Kafka */
 struct uuid read_uuid(struct reader *r);
-uint32_t read_uvarint(struct reader *r);       /* at most 5 bytes; more is -ERR_MALFORMED */
-int32_t read_varint(struct reader *r);         /* zig-zag */
-int64_t read_varlong(struct reader *r);        /* zig-zag, at most 10 bytes */
+uint32_t read_uvarint(struct reader *r); /* at most 5 bytes; more is -ERR_MALFORMED */
+int32_t read_varint(struct reader *r);   /* zig-zag */
+int64_t read_varlong(struct reader *r);  /* zig-zag, at most 10 bytes */
 struct bytes read_run(struct reader *r, size_t size_bytes); /* null when they are not there */
