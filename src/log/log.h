@@ -1,0 +1,341 @@
+/* One partition's log: segments of record batches on disk, byte for byte as Apache Kafka keeps
+ * them.
+ *
+ *   <log dir>/<topic>-<partition>/
+ *     00000000000000000000.log        batches back to back (wire/batch.h); named by the base offset
+ *     00000000000000000000.index      sparse: offset -> position (index.h)
+ *     00000000000000000000.timeindex  sparse: timestamp -> offset
+ *     00000000000000000000.txnindex   aborted transactions; only where there are some
+ *     00000000000000000042.snapshot   producers as of an offset (producer_snapshot.h)
+ *     leader-epoch-checkpoint         where each leader epoch begins (epochs.h; KIP-101)
+ *     partition.metadata              the topic's id
+ *
+ * Ends. An append is *planned* (offsets, producers and epochs advance), *written* by log_write at
+ * the end of the turn (readers, acks and the high watermark see only this), and *flushed* later.
+ * All appends planned since the last log_write share its fate.
+ *
+ * Threads. A log is either detached: touched by one thread at a time, a worker's job for instance;
+ * or attached to a shard's log_files, and then touched on that shard only. What may sleep long
+ * (open, close, delete, truncate) works on a detached log, so that a job can do it; the rest needs
+ * an attached one. The log's own jobs (flush, removal) touch only what they own.
+ *
+ * Failures. A full disk (-ENOSPC, -EDQUOT) fails the appends at hand and nothing else. Any other
+ * error of a write, sync, rename or truncate leaves the log failed: log_failure() answers it,
+ * appends are refused with KAFKA_STORAGE_ERROR, and the owner takes the directory offline
+ * (log_dirs_fail). Sources: KIP-32, 33, 79, 98, 101, 107, 360, 447, 664, 890, 1228.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/shared.h"
+#include "io/io.h"
+#include "log/log_config.h"
+#include "log/log_files.h"
+#include "wire/kafka_error.h"
+
+struct log;
+
+#define LOG_TOPIC_NAME_MAX 249 /* bytes, Kafka's limit */
+
+/* ---- open, attach, detach, close --------------------------------------------------------- */
+
+struct log_params {
+    struct io_fs *fs;
+    const char *log_dir; /* "/data"; copied */
+    const char *topic;   /* copied */
+    int32_t partition;
+    const char *dir_suffix; /* "" or NULL; "-future", ".<hex>-delete" as found on disk */
+    struct uuid topic_id;   /* zero: not known, or none (__cluster_metadata) */
+    const struct log_config *config;
+    bool create;             /* make the directory if it is absent */
+    bool had_clean_shutdown; /* of the log directory: nothing needs a scan */
+    int64_t recovery_point;  /* from the checkpoint; 0 if it has none */
+    int64_t log_start_offset;
+    int64_t now_ms;
+    uint64_t seed; /* of hashes and of segment.jitter.ms */
+};
+
+/* Opens or creates the log; touches only fs, so it may run in a job. What a crash left is put in
+ * order: leftovers of deletion and compaction are removed or completed, segments from the recovery
+ * point on are checked, the first bad byte and every later segment are cut off, indexes are
+ * rebuilt, producers loaded. The answer is detached.
+ *
+ * Errors, with the note naming file, byte and cause: what the kernel says; -ERR_CORRUPT (the files
+ * contradict each other so that opening would lose flushed records); -ERR_EXISTS
+ * (partition.metadata holds another topic id); -ERR_INVALID_ARGUMENT (an illegal topic name);
+ * -ENOENT without `create`. */
+MUST_CHECK int log_open(const struct log_params *params, struct log **out, struct err_note *note);
+
+/* What opening had to mend, in words to print once; valid as long as the log. */
+#define LOG_NOTES_MAX 8
+struct log_recovery {
+    uint32_t segments_scanned;
+    int64_t bytes_scanned;
+    int64_t bytes_cut;
+    uint32_t note_count; /* what passes LOG_NOTES_MAX is not kept */
+    const struct err_note *notes;
+};
+struct log_recovery log_recovery(const struct log *log);
+
+/* The owner hears of the log's own jobs here, on the shard's loop. Members may be NULL. */
+struct log_owner {
+    void (*on_flushed)(void *context, struct log *log); /* the flushed end has moved */
+    /* The log has failed (see above); `error` as io gave it. Called once. */
+    void (*on_failed)(void *context, struct log *log, int error, const struct err_note *note);
+    void *context;
+};
+
+void log_attach(struct log *log, struct log_files *files, const struct log_owner *owner);
+
+/* Detaches once the log's jobs are through: calls `then` now or later, on the loop. Nothing may be
+ * planned. Until then reading is allowed, appending and flushing are not. */
+void log_detach(struct log *log, void (*then)(void *context, struct log *log), void *context);
+
+/* Closes a detached log well: index entries, producer snapshot, epochs and, with `flush`, fsync of
+ * all that is dirty, so that the next open with had_clean_shutdown needs no scan. Frees the log,
+ * also on failure. After it, out_offsets (optional) holds what the checkpoints are to say. */
+struct log_offsets;
+MUST_CHECK int log_close(struct log *log, bool flush, struct log_offsets *out_offsets,
+                         struct err_note *note);
+
+/* Frees a detached log and writes nothing: its directory is offline, or the process is to look
+ * killed. NULL is fine. */
+void log_abandon(struct log *log);
+
+/* Renames the directory of a detached log to `<topic>-<partition>.<32 hex digits>-delete` and frees
+ * the log; out_path (heap) names the renamed directory, to be removed after file.delete.delay.ms
+ * (log_dirs_remove_later). On failure the log is freed too. The hex digits are those of `unique`,
+ * which the caller draws at random. */
+MUST_CHECK int log_delete(struct log *log, struct uuid unique, char **out_path,
+                          struct err_note *note);
+
+/* ---- what it is -------------------------------------------------------------------------- */
+
+struct log_offsets {
+    int64_t start;       /* first offset that may be read (DeleteRecords, retention, tiers) */
+    int64_t local_start; /* first offset on this disk; >= start once segments live in a tier */
+    int64_t planned_end; /* next offset to be assigned */
+    int64_t end;         /* written: first offset that cannot be read yet; Kafka's log end offset */
+    int64_t flushed_end; /* on stable storage below this: the recovery point */
+};
+const struct log_offsets *log_offsets(const struct log *log); /* borrowed; changes in place */
+
+const char *log_topic(const struct log *log);
+int32_t log_partition(const struct log *log);
+struct uuid log_topic_id(const struct log *log); /* from partition.metadata or params; zero: none */
+const char *log_directory(const struct log *log);        /* "/data/orders-0" */
+const char *log_parent_directory(const struct log *log); /* "/data" */
+const struct log_config *log_config(const struct log *log);
+void log_set_config(struct log *log, const struct log_config *config);
+int64_t log_size_bytes(const struct log *log); /* of all segments, written */
+uint32_t log_segment_count(const struct log *log);
+/* Base offset of the index-th segment, oldest first. */
+int64_t log_segment_base(const struct log *log, uint32_t index);
+int log_failure(const struct log *log); /* 0 or the error that failed it */
+
+/* Gives a log without a topic id its id (partition.metadata is written). -ERR_EXISTS: it has
+ * another one. */
+MUST_CHECK int log_set_topic_id(struct log *log, struct uuid topic_id, struct err_note *note);
+
+/* ---- append ------------------------------------------------------------------------------ */
+
+enum log_origin {
+    LOG_ORIGIN_CLIENT,      /* Produce: one batch, fully checked; offsets assigned */
+    LOG_ORIGIN_COORDINATOR, /* of this node, control batches too: no sequence checks; assigned */
+    LOG_ORIGIN_RAFT_LEADER, /* offsets and epochs are in the batches and must continue the log */
+    LOG_ORIGIN_REPLICATION, /* copied from a leader (fetch or raft): offsets kept, gaps are legal */
+};
+
+struct log_append {
+    struct shared *owner; /* what `records` lies in; a reference is kept until written */
+    uint8_t *records;     /* whole batches; offsets, epoch and append time are patched in place */
+    uint32_t size_bytes;
+    enum log_origin origin;
+    int32_t leader_epoch;
+    int64_t now_ms;
+    bool transaction_verified;   /* KIP-890: the coordinator knows the transaction */
+    int16_t transaction_version; /* of a marker's transaction (KIP-1228); -1 not known */
+    struct arena *arena;         /* of the request: words for errors; may be NULL: none are made */
+};
+
+struct log_record_error {
+    int32_t batch_index; /* of the record in its batch */
+    struct bytes message;
+};
+
+/* How it went; everything points into the append's arena. */
+struct log_append_result {
+    enum kafka_error error;
+    struct bytes message; /* names thing, value and limit; null when error is NONE */
+    struct log_record_error *record_errors; /* with INVALID_RECORD and INVALID_TIMESTAMP */
+    int32_t record_error_count;
+    int64_t first_offset;
+    int64_t last_offset;
+    int64_t append_time_ms; /* -1 under CreateTime */
+    int64_t log_start_offset;
+    int32_t record_count;
+    uint32_t size_bytes; /* as stored; 0 for a duplicate */
+    bool is_duplicate;   /* of one of the producer's last five batches: its offsets are answered */
+};
+
+/* Checks and plans one append as Kafka's LogValidator and producer state do. With error NONE it is
+ * planned (or a duplicate, which counts as acknowledged no earlier than the original: once the
+ * written end has passed last_offset). Otherwise nothing has changed, `records` possibly excepted.
+ * The errors: CORRUPT_MESSAGE, INVALID_RECORD, INVALID_TIMESTAMP, MESSAGE_TOO_LARGE,
+ * RECORD_LIST_TOO_LARGE, OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_PRODUCER_EPOCH, INVALID_TXN_STATE,
+ * TRANSACTION_COORDINATOR_FENCED, KAFKA_STORAGE_ERROR, UNKNOWN_SERVER_ERROR (a replicated batch
+ * below the log's end). */
+void log_append_plan(struct log *log, const struct log_append *append,
+                     struct log_append_result *out);
+
+/* The part of it that depends on nothing but the config: CRC, sizes, records, timestamps,
+ * recompression. A caller that holds a large or compressed batch may do this in a job first; then
+ * log_append_plan with the same `checked` skips it. log_append_checked_free after the plan,
+ * whatever it said; NULL is fine. */
+struct log_append_checked;
+struct log_append_checked *log_append_check(const struct log_config *config,
+                                            const struct log_append *append);
+void log_append_plan_checked(struct log *log, const struct log_append *append,
+                             struct log_append_checked *checked, struct log_append_result *out);
+void log_append_checked_free(struct log_append_checked *checked);
+
+bool log_has_planned(const struct log *log);
+
+/* Writes all that was planned: one pwritev, unless a segment rolls in between; then index entries
+ * and the written end. Returns 0; on failure the log is as it was after the last success (producers
+ * and epochs too), every append planned since has failed, and the code tells why: -ENOSPC, -EDQUOT:
+ * try again later; others: the log has failed. */
+MUST_CHECK int log_write(struct log *log, struct err_note *note);
+
+/* ---- read -------------------------------------------------------------------------------- */
+
+/* Bytes that must come into memory before a call can go on. Run log_wait_run in a job, then repeat
+ * the call. */
+struct log_wait {
+    struct io_file *file; /* a reference; NULL: nothing to wait for */
+    int64_t position;
+    int64_t size_bytes;
+};
+void log_wait_run(struct log_wait *wait);    /* on a worker: reads them through; then as deinit */
+void log_wait_deinit(struct log_wait *wait); /* lets go of the file */
+
+struct log_read {
+    int64_t offset;
+    int64_t end_offset; /* nothing from here on: high watermark, last stable offset or log end */
+    uint32_t bytes_max;
+    bool min_one;   /* the first batch is answered whole though it passes bytes_max */
+    bool may_sleep; /* on a worker or at start: reads from disk, never answers -ERR_WOULD_BLOCK */
+    uint32_t copy_max;   /* pieces up to this size are copied to `arena` */
+    struct arena *arena; /* NULL: never copied */
+};
+
+/* Whole batches, the first of which may begin below the offset asked for; the last may be cut, as
+ * Kafka's may. All empty: there is nothing below end_offset yet. */
+struct log_piece {
+    struct io_file *file; /* a reference that is the caller's; NULL: empty or copied */
+    int64_t position;
+    const uint8_t *data; /* in the arena; NULL: not copied */
+    uint32_t size_bytes;
+    bool first_is_cut;    /* without min_one: the first batch is larger than bytes_max */
+    int64_t segment_base; /* with position: where `offset` was found; -1 when empty */
+};
+
+/* Returns 0; -ERR_OFFSET_OUT_OF_RANGE below the start or above the end; -ERR_WOULD_BLOCK with
+ * out_wait set; -ERR_CORRUPT when the file does not hold what it should (the note names file and
+ * byte); or what io says. */
+MUST_CHECK int log_read(struct log *log, const struct log_read *request, struct log_piece *out,
+                        struct log_wait *out_wait, struct err_note *note);
+
+/* ---- offsets by time and epoch ----------------------------------------------------------- */
+
+struct log_time_offset {
+    int64_t offset;       /* -1: there is none */
+    int64_t timestamp;    /* -1: not asked for */
+    int32_t leader_epoch; /* -1: not known */
+};
+
+/* The first record, not below the log start, whose timestamp is at least timestamp_ms. Errors and
+ * waiting as log_read. */
+MUST_CHECK int log_offset_for_time(struct log *log, int64_t timestamp_ms, bool may_sleep,
+                                   struct log_time_offset *out, struct log_wait *out_wait,
+                                   struct err_note *note);
+/* The record with the largest timestamp, the earliest of several (ListOffsets -3, KIP-734). */
+MUST_CHECK int log_offset_of_max_time(struct log *log, bool may_sleep, struct log_time_offset *out,
+                                      struct log_wait *out_wait, struct err_note *note);
+
+int32_t log_epoch_latest(const struct log *log);             /* -1: none */
+int32_t log_epoch_of(const struct log *log, int64_t offset); /* -1: not known */
+int32_t log_epoch_of_start(const struct log *log);           /* as ListOffsets -2 answers it */
+/* Becoming leader: the epoch begins at the log's end. No effect when it is not newer. */
+void log_epoch_assign(struct log *log, int32_t leader_epoch);
+
+struct log_epoch_end {
+    int32_t leader_epoch; /* -1: not known */
+    int64_t end_offset;   /* -1: not known */
+};
+/* OffsetForLeaderEpoch (KIP-101, KIP-279). */
+struct log_epoch_end log_end_offset_for_epoch(const struct log *log, int32_t leader_epoch);
+
+/* ---- cutting ----------------------------------------------------------------------------- */
+
+/* Removes every offset >= `offset`; a batch that holds it goes whole. Nothing may be planned. Reads
+ * from disk: the producers are rebuilt from the newest snapshot below. Attached or detached. 0, or
+ * the log has failed. */
+MUST_CHECK int log_truncate(struct log *log, int64_t offset, int64_t now_ms, struct err_note *note);
+/* Removes everything; the next offset will be `offset`. start_offset: of the log, at most `offset`.
+ * */
+MUST_CHECK int log_truncate_fully(struct log *log, int64_t offset, int64_t start_offset,
+                                  int64_t now_ms, struct err_note *note);
+
+/* DeleteRecords, or a follower that learns its leader's start (KIP-107): 1 when the start moved, 0
+ * when it was there already, -ERR_OFFSET_OUT_OF_RANGE above the high watermark. Segments below go
+ * with the next log_retain. */
+MUST_CHECK int log_advance_start(struct log *log, int64_t start_offset, int64_t high_watermark);
+
+/* Removes the segments that retention by time, size and log start allow, none at or above the high
+ * watermark: renamed `.deleted` by a job and unlinked after file.delete.delay.ms.
+ * cleanup.policy=compact keeps all but what lies below the log start. Returns how many segments
+ * went, or a negative error. Attached logs, or detached ones (then all is done at once). */
+MUST_CHECK int log_retain(struct log *log, int64_t now_ms, int64_t high_watermark,
+                          struct err_note *note);
+
+/* Closes the active segment and begins a new one at the end; nothing happens when it is empty. */
+MUST_CHECK int log_roll(struct log *log, int64_t now_ms, struct err_note *note);
+
+/* ---- flush and housekeeping -------------------------------------------------------------- */
+
+/* Asks for everything written so far to be put on stable storage, by a job; on_flushed follows.
+ * Requests while one is under way are served together by the next. */
+void log_flush(struct log *log);
+bool log_is_flushing(const struct log *log);
+
+/* Call now and then (each second or so where something was appended, else each minute): flush.ms,
+ * expiry of producers, buffers of index entries that have not been added to for a while. */
+void log_tick(struct log *log, int64_t now_ms);
+
+/* ---- producers and transactions
+ * ------------------------------------------------------------------ */
+
+struct log_producer {
+    int64_t producer_id;
+    int16_t producer_epoch;
+    int32_t last_sequence; /* -1: none */
+    int64_t last_offset;   /* of its last data batch; -1: none */
+    int64_t last_timestamp;
+    int32_t coordinator_epoch; /* -1: none */
+    int64_t txn_start_offset;  /* of its open transaction; -1: none */
+};
+uint32_t log_producer_count(const struct log *log);
+/* for (struct log_producer_walk w = { 0 }; log_producer_next(log, &w);) use(w.producer); in order
+ * of appearance. */
+struct log_producer_walk {
+    uint32_t index;
+    struct log_producer producer;
+};
+bool log_producer_next(const struct log *log, struct log_producer_walk *walk);
+bool log_producer_get(const struct log *log, int64_t producer_id, struct log_producer *out);
+
+/* First offset that may not be read by read_committed readers: of the earliest transaction that is
+ * open, or whose marker lies at or above the high watermark. -1: all is stable. Transactions that
+ * are only planned count. */
+int64_t log_first_unstable_offset(const struct log *log, int64_t high_watermark);

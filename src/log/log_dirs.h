@@ -1,0 +1,134 @@
+/* The log directories of a node (log.dirs): locks, meta.properties, checkpoints, and which
+ * partitions lie where.
+ *
+ *   <log dir>/
+ *     .lock                              held while a node runs
+ *     .kafka_cleanshutdown               present while no node runs: the last one closed every log
+ *     meta.properties                    which cluster, node and directory this is
+ * (meta_properties.h)
+ *     recovery-point-offset-checkpoint   per partition: flushed below this (offset_checkpoint.h)
+ *     log-start-offset-checkpoint        per partition, where it is not the first segment's
+ *     replication-offset-checkpoint      per partition: high watermark
+ *     cleaner-offset-checkpoint          of compaction; kept as it is
+ *     <topic>-<partition>/               a log (log.h); with the suffixes -future, .<hex>-delete,
+ * -stray
+ *
+ * A directory that fails (any error but a full disk) goes offline alone; the node ends when none is
+ * left, or when the one with the metadata log fails: that is the owner's to decide. Threads: one,
+ * the node's first shard; what takes a struct io_fs * alone may run in a job.
+ */
+#pragma once
+
+#include "base/diag.h"
+#include "log/log.h"
+#include "log/meta_properties.h"
+#include "log/offset_checkpoint.h"
+
+struct log_dirs;
+
+#define LOG_DIRS_MAX 256
+
+struct log_dir {
+    const char *path; /* absolute or as configured, without a final slash */
+    struct uuid id;   /* directory.id; zero: none (formatted before KIP-858) */
+    bool is_online;
+    bool had_clean_shutdown;       /* as found at open; the marker is removed then */
+    int64_t previous_broker_epoch; /* from the marker; -1: none */
+    uint32_t log_count; /* partitions placed here, kept by log_dirs_place and log_dirs_unplace */
+};
+
+struct log_dirs_params {
+    struct io *io;
+    const char *const *paths;
+    uint32_t path_count;
+    int32_t node_id;         /* -1: whatever the files say */
+    struct bytes cluster_id; /* null: whatever the files say */
+    uint64_t seed;
+};
+
+/* Makes missing directories, locks each, reads its meta.properties and clean-shutdown marker (and
+ * removes the latter, so that a crash while loading counts as one). Directories with an I/O error
+ * are offline from the start (out-> log_dirs_at(i)->is_online). Fails, with a note that a person
+ * can act on: -ERR_LOCKED (another process), -ERR_NOT_FORMATTED (no directory has a
+ * meta.properties), -ERR_WRONG_CLUSTER (cluster or node differ), -ERR_EXISTS (a path or a
+ * directory.id twice), -ERR_MALFORMED, or when every directory fails, the last error. Directories
+ * without meta.properties beside formatted ones get one (KIP-858: a fresh directory.id). Does file
+ * I/O at once: it runs at start. */
+MUST_CHECK int log_dirs_open(const struct log_dirs_params *params, struct log_dirs **out,
+                             struct err_note *note);
+
+/* Lets go of the locks. The logs are closed before. NULL is fine. */
+void log_dirs_free(struct log_dirs *dirs);
+
+uint32_t log_dirs_count(const struct log_dirs *dirs);
+const struct log_dir *log_dirs_at(const struct log_dirs *dirs,
+                                  uint32_t index); /* borrowed; in the configured order */
+int log_dirs_find(const struct log_dirs *dirs, const char *path); /* index, or -ERR_NOT_FOUND */
+const struct meta_properties *
+log_dirs_meta(const struct log_dirs *dirs); /* cluster and node, of the first online directory */
+
+/* Where the next new partition goes: online, fewest partitions, first of equals. -ERR_NOT_FOUND:
+ * none is online. */
+int log_dirs_choose(const struct log_dirs *dirs);
+void log_dirs_place(struct log_dirs *dirs, uint32_t index);
+void log_dirs_unplace(struct log_dirs *dirs, uint32_t index);
+
+/* Takes a directory offline: it is not chosen, checkpointed or marked clean any more, and its lock
+ * is let go. The owner abandons its logs. Answers how many directories are left. */
+uint32_t log_dirs_fail(struct log_dirs *dirs, uint32_t index);
+
+/* ---- loading
+ * ------------------------------------------------------------------------------------- */
+
+struct log_load {
+    struct log_dirs *dirs;
+    uint32_t jobs_per_dir; /* num.recovery.threads.per.data.dir; at least 1 */
+    int64_t now_ms;
+    /* On the loop, before any job starts, for each partition directory found: fills the config.
+     * Answer false to leave the directory alone (it is renamed `-stray`, as Kafka does with what
+     * the metadata does not know; topic_id may be zero). */
+    bool (*want)(void *context, const char *topic, int32_t partition, struct uuid topic_id,
+                 struct log_config *out_config);
+    /* On the loop, as jobs end: a detached log that is the receiver's, or NULL with error and note
+     * (the directory is bad: log_dirs_fail). */
+    void (*on_log)(void *context, uint32_t dir_index, struct log *log, int error,
+                   const struct err_note *note);
+    /* Last of all. */
+    void (*on_done)(void *context);
+    void *context;
+    const struct diag *diag; /* progress, and what recovery mended; NULL: silent */
+};
+/* Finds every partition in the online directories, except __cluster_metadata, and opens them by
+ * parallel jobs. Leftover `-delete` directories are removed in the background; names that are no
+ * partition's are reported and left alone. `load` is copied. */
+void log_dirs_load(const struct log_load *load);
+
+/* ---- checkpoints
+ * ---------------------------------------------------------------------------------- */
+
+enum log_checkpoint_kind {
+    LOG_CHECKPOINT_RECOVERY_POINT,
+    LOG_CHECKPOINT_LOG_START,
+    LOG_CHECKPOINT_HIGH_WATERMARK,
+};
+const char *log_checkpoint_file_name(enum log_checkpoint_kind kind);
+
+/* Replaces a checkpoint file of one directory by a job. `entries` is taken (and left empty). `done`
+ * (may be NULL) hears the result on the loop; a failure means that the directory is bad. Of several
+ * under way for one file the later request wins. */
+void log_dirs_checkpoint(struct log_dirs *dirs, uint32_t index, enum log_checkpoint_kind kind,
+                         struct offset_checkpoint *entries,
+                         void (*done)(void *context, uint32_t index, int error), void *context);
+
+/* What was on disk at open: high watermarks are the replica's, the rest is used by log_dirs_load. 0
+ * when absent. */
+int64_t log_dirs_checkpointed(const struct log_dirs *dirs, uint32_t index,
+                              enum log_checkpoint_kind kind, const char *topic, int32_t partition);
+
+/* Every log in the directory was closed well and the checkpoints are written: leaves the marker. In
+ * a job or at the end. */
+MUST_CHECK int log_dir_mark_clean(struct io_fs *fs, const char *path, int64_t broker_epoch,
+                                  struct err_note *note);
+
+/* Removes a directory tree that log_delete renamed, after delay_ms, by a job. */
+void log_dirs_remove_later(struct log_dirs *dirs, const char *path, int64_t delay_ms);

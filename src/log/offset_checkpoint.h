@@ -1,0 +1,37 @@
+/* Kafka's checkpoint files of offsets by partition.
+ *
+ *   0                          version
+ *   2                          count of lines that follow
+ *   orders 0 4711              topic, partition, offset; a space between
+ *   orders 1 4712
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/vec.h"
+#include "io/io.h"
+
+#define OFFSET_CHECKPOINT_BYTES_MAX (256u << 20)
+
+struct offset_checkpoint_entry {
+    char *topic; /* owned by the checkpoint */
+    int32_t partition;
+    int64_t offset;
+};
+
+struct offset_checkpoint {
+    VEC(struct offset_checkpoint_entry) entries;
+};
+
+void offset_checkpoint_add(struct offset_checkpoint *checkpoint, const char *topic,
+                           int32_t partition, int64_t offset);
+void offset_checkpoint_deinit(struct offset_checkpoint *checkpoint); /* zeroed or released: fine */
+
+/* An absent or empty file gives no entries. -ERR_VERSION, -ERR_MALFORMED (the note names file, line
+ * and value), -ERR_LIMIT, or what io says; then out is empty. */
+MUST_CHECK int offset_checkpoint_read(struct io_fs *fs, const char *path,
+                                      struct offset_checkpoint *out, struct err_note *note);
+/* Atomically, synced. */
+MUST_CHECK int offset_checkpoint_write(struct io_fs *fs, const char *path,
+                                       const struct offset_checkpoint *checkpoint,
+                                       struct err_note *note);
