@@ -26,22 +26,27 @@ enum codec { CODEC_NONE = 0, CODEC_GZIP = 1, CODEC_SNAPPY = 2, CODEC_LZ4 = 3, CO
 
 #define COMPRESS_LEVEL_DEFAULT INT32_MIN /* the default of the codec's setting in Kafka */
 
-const char *codec_name(enum codec codec); /* "none", "gzip", …; "unknown" for numbers that are no codec */
-MUST_CHECK int codec_from_name(struct bytes name, enum codec *out); /* -ERR_INVALID_ARGUMENT; "uncompressed" is none */
-bool codec_has_level(enum codec codec, int level); /* gzip -1 and 1..9, lz4 1..17, zstd -131072..22 */
+const char *
+codec_name(enum codec codec); /* "none", "gzip", …; "unknown" for numbers that are no codec */
+MUST_CHECK int codec_from_name(struct bytes name,
+                               enum codec *out); /* -ERR_INVALID_ARGUMENT; "uncompressed" is none */
+bool codec_has_level(enum codec codec,
+                     int level); /* gzip -1 and 1..9, lz4 1..17, zstd -131072..22 */
 
 /* Memory of the libraries that is dear to make, kept for the next stream: at most one idle
  * decompressor and compressor per codec, and none that grew past 1 MiB. A shard owns one. */
 struct codec_contexts;
 struct codec_contexts *codec_contexts_new(void);
-void codec_contexts_free(struct codec_contexts *contexts); /* after every decompressor opened with it is closed; NULL is fine */
+void codec_contexts_free(
+    struct codec_contexts
+        *contexts); /* after every decompressor opened with it is closed; NULL is fine */
 
 struct decompressor;
 
 /* contexts may be NULL. `input` is borrowed until close.
  * Returns 0 or -ERR_UNSUPPORTED (CODEC_NONE, or a number that is no codec: bits from a stranger). */
-MUST_CHECK int decompressor_open(struct codec_contexts *contexts, enum codec codec, struct bytes input,
-                                 struct decompressor **out);
+MUST_CHECK int decompressor_open(struct codec_contexts *contexts, enum codec codec,
+                                 struct bytes input, struct decompressor **out);
 /* The lz4 frames of messages with magic 0, whose header checksum old clients computed wrongly (KIP-57):
  * it is not looked at. For the other codecs the same as decompressor_open. */
 MUST_CHECK int decompressor_open_magic_0(struct codec_contexts *contexts, enum codec codec,
@@ -55,5 +60,5 @@ void decompressor_closep(struct decompressor **d);
 /* Appends the compressed form of input to out; CODEC_NONE copies. contexts may be NULL.
  * Returns 0; with out->size as before: -ERR_INVALID_ARGUMENT for a level outside the codec's range or an
  * unknown codec, -ERR_LIMIT when out's maximum does not hold the result. */
-MUST_CHECK int compress(struct codec_contexts *contexts, enum codec codec, int level, struct bytes input,
-                        struct buf *out);
+MUST_CHECK int codec_compress(struct codec_contexts *contexts, enum codec codec, int level,
+                              struct bytes input, struct buf *out);

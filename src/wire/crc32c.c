@@ -31,8 +31,8 @@ static uint32_t crc32c_by_tables(uint32_t crc, const uint8_t *p, size_t size_byt
     for (; size_bytes >= 8; p += 8, size_bytes -= 8) {
         const uint64_t v = load_le64(p) ^ crc;
         crc = table[7][v & 0xff] ^ table[6][(v >> 8) & 0xff] ^ table[5][(v >> 16) & 0xff] ^
-              table[4][(v >> 24) & 0xff] ^ table[3][(v >> 32) & 0xff] ^
-              table[2][(v >> 40) & 0xff] ^ table[1][(v >> 48) & 0xff] ^ table[0][v >> 56];
+              table[4][(v >> 24) & 0xff] ^ table[3][(v >> 32) & 0xff] ^ table[2][(v >> 40) & 0xff] ^
+              table[1][(v >> 48) & 0xff] ^ table[0][v >> 56];
     }
     for (; size_bytes > 0; p++, size_bytes--)
         crc = (crc >> 8) ^ table[0][(crc ^ *p) & 0xff];
@@ -54,8 +54,8 @@ struct lanes {
 
 TARGET_CRC static inline uint64_t carry(uint64_t crc, uint64_t constant)
 {
-    const __m128i product =
-        _mm_clmulepi64_si128(_mm_cvtsi64_si128((int64_t)crc), _mm_cvtsi64_si128((int64_t)constant), 0);
+    const __m128i product = _mm_clmulepi64_si128(_mm_cvtsi64_si128((int64_t)crc),
+                                                 _mm_cvtsi64_si128((int64_t)constant), 0);
     return (uint64_t)_mm_cvtsi128_si64(product);
 }
 
@@ -77,7 +77,8 @@ TARGET_CRC static inline uint64_t crc32c_lanes(uint64_t crc, const uint8_t *p, s
     return _mm_crc32_u64(c, last ^ carry(a, lanes.over_two) ^ carry(b, lanes.over_one));
 }
 
-TARGET_CRC static uint32_t crc32c_by_instruction(uint32_t start, const uint8_t *p, size_t size_bytes)
+TARGET_CRC static uint32_t crc32c_by_instruction(uint32_t start, const uint8_t *p,
+                                                 size_t size_bytes)
 {
     static const struct lanes long_lanes = { 2048, 0xa51b6135, 0x82f89c77 };
     static const struct lanes short_lanes = { 256, 0xb9e02b86, 0xdd7e3b0c };
@@ -124,5 +125,6 @@ uint32_t crc32c(uint32_t crc, const void *bytes, size_t size_bytes)
 
 uint32_t crc32_ieee(uint32_t crc, const void *bytes, size_t size_bytes)
 {
-    return size_bytes == 0 ? crc : (uint32_t)crc32_z(crc, bytes, size_bytes); /* NULL would start anew */
+    return size_bytes == 0 ? crc
+                           : (uint32_t)crc32_z(crc, bytes, size_bytes); /* NULL would start anew */
 }

@@ -4,7 +4,8 @@
 
 #include "base/base.h"
 
-uint32_t crc32c(uint32_t crc, const void *bytes, size_t size_bytes); /* start with crc 0; may be continued */
+uint32_t crc32c(uint32_t crc, const void *bytes,
+                size_t size_bytes); /* start with crc 0; may be continued */
 
 /* The two ways by name, for tests and benchmarks. */
 bool crc32c_has_instruction(void);
