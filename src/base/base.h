@@ -45,13 +45,21 @@ NORETURN void assert_failed(const char *file, int line, const char *condition);
         taken_;                                                                                    \
     })
 
-/* 1 where the address sanitizer watches: gcc says it by a macro of its own, clang by a feature. */
+/* 1 where a sanitizer watches: gcc says it by macros of its own, clang by features. */
 #ifdef __has_feature
 #    define ADDRESS_SANITIZER __has_feature(address_sanitizer)
-#elif defined(__SANITIZE_ADDRESS__)
-#    define ADDRESS_SANITIZER 1
+#    define THREAD_SANITIZER  __has_feature(thread_sanitizer)
 #else
-#    define ADDRESS_SANITIZER 0
+#    ifdef __SANITIZE_ADDRESS__
+#        define ADDRESS_SANITIZER 1
+#    else
+#        define ADDRESS_SANITIZER 0
+#    endif
+#    ifdef __SANITIZE_THREAD__
+#        define THREAD_SANITIZER 1
+#    else
+#        define THREAD_SANITIZER 0
+#    endif
 #endif
 
 /* A MUST_CHECK result that is ignored on purpose; the comment beside it says why. (gcc does not let a cast

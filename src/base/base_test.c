@@ -110,7 +110,7 @@ TEST(mem, zeroes_and_keeps_content_through_realloc)
     mem_free(p);
 }
 
-#if !ADDRESS_SANITIZER /* the sanitizer has its own, louder, end for absurd sizes */
+#if !ADDRESS_SANITIZER && !THREAD_SANITIZER /* they have their own, louder, end for absurd sizes */
 TEST(mem, stops_when_there_is_none)
 {
     volatile size_t absurd = SIZE_MAX / 4;

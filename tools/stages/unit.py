@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+"""Stage: every unit test program of one build directory (Meson's suite `unit`), which it builds first.
+
+usage: unit.py BUILD [PART-OF-A-PROGRAM'S-NAME]
+
+Shows what failing programs print, then the sum of all `N passed, N failed`.
+"""
+import concurrent.futures
+import json
+import os
+import re
+import subprocess
+import sys
+
+SUMMARY = re.compile(r"^(\d+) passed, (\d+) failed$", re.M)
+
+
+def run(test):
+    """(name, passed, failed, output): a program that says no sum, or ends badly after it, has failed once."""
+    try:
+        r = subprocess.run(test["cmd"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                           cwd=test["workdir"] or test["build"], env=os.environ | test["env"], timeout=test["timeout"] or None)
+        code, output = r.returncode, r.stdout
+    except subprocess.TimeoutExpired as e:
+        code, output = None, (e.stdout or b"").decode(errors="replace") + f"no end within {test['timeout']} s\n"
+    sums = SUMMARY.findall(output)
+    passed, failed = map(int, sums[-1]) if sums else (0, 0)
+    if failed == 0 and (code != 0 or passed == 0):
+        failed = 1
+        output += f"{test['name']}: exit status {code}, {passed} tests\n"
+    return test["name"], passed, failed, output
+
+
+def main():
+    build = sys.argv[1]
+    part = sys.argv[2] if len(sys.argv) > 2 else ""
+    if subprocess.run(["tools/build", build]).returncode != 0:
+        return 1
+    listed = subprocess.run(["meson", "introspect", "--tests", build], capture_output=True, text=True, check=True)
+    tests = [t | {"build": build} for t in json.loads(listed.stdout) if "ottla:unit" in t["suite"] and part in t["name"]]
+    total_passed = total_failed = 0
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for name, passed, failed, output in pool.map(run, tests):
+            total_passed += passed
+            total_failed += failed
+            if failed:
+                print(f"--- {name}\n{output}", end="")
+    print(f"{total_passed} passed, {total_failed} failed")
+    return 1 if total_failed or not total_passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
