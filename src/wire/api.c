@@ -1,3 +1,4 @@
+/* The table of APIs, looked up. */
 #include "wire/api.h"
 
 extern const struct api wire__apis[API_KEY_COUNT]; /* made by tools/gen */

@@ -1,3 +1,4 @@
+/* Names and sentences of the protocol's outcomes, from kafka_errors.def. */
 #include "wire/kafka_error.h"
 
 struct kafka_error_row {

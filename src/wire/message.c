@@ -1,3 +1,4 @@
+/* Messages as values: defaults, comparison with them, and the list of all messages. */
 #include "wire/message_int.h"
 
 #include <string.h>
@@ -34,8 +35,12 @@ bool wire__is_default(const struct wire_field *field, const void *value, const v
         const int32_t default_count = wire__items(fallback).count;
         return count == default_count || (count < 0 && default_count < 0);
     }
-    if (field->flags & WIRE_POINTER)
-        return wire__pointer(value) == NULL;
+    if (field->flags & WIRE_POINTER) {
+        const uint8_t *pointed = wire__pointer(value);
+        if (pointed == NULL || wire__pointer(fallback) == NULL)
+            return pointed == wire__pointer(fallback);
+        return struct_is_default(field->element, pointed);
+    }
     switch ((enum wire_type)field->type) {
     case WIRE_STRING:
     case WIRE_BYTES: {

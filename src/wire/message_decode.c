@@ -198,14 +198,15 @@ static int get_array(struct decoder *d, const struct wire_field *field, uint8_t 
     return 0;
 }
 
-/* A struct that may be null is led by a byte: negative for null (KIP-893). */
+/* A struct that may be null is led by a byte: negative for null (KIP-893); in a tag by a number: 0 for null. */
 static int get_pointer(struct decoder *d, const struct wire_field *field, uint8_t *member)
 {
     if (wire__may_be_null(field, d->version)) {
-        const int8_t lead = read_i8(d->r);
+        const bool is_null =
+            field->flags & WIRE_TAGGED ? read_uvarint(d->r) == 0 : read_i8(d->r) < 0;
         if (d->r->error != 0)
             return overrun(d);
-        if (lead < 0) {
+        if (is_null) {
             memset(member, 0, sizeof(void *));
             return 0;
         }

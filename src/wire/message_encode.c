@@ -179,14 +179,14 @@ static int put_array(struct encoder *e, const struct wire_field *field, const ui
     return 0;
 }
 
-/* A struct that may be null is led by a byte: negative for null (KIP-893). */
+/* A struct that may be null is led by a byte: -1 for null, 1 for what follows (KIP-893); in a tag 0 is null. */
 static int put_pointer(struct encoder *e, const struct wire_field *field, const uint8_t *member)
 {
     const uint8_t *value = wire__pointer(member);
     if (wire__may_be_null(field, e->version)) {
         e->size += 1;
         if (e->w != NULL)
-            write_i8(e->w, value == NULL ? -1 : 1);
+            write_i8(e->w, value != NULL ? 1 : field->flags & WIRE_TAGGED ? 0 : -1);
         if (value == NULL)
             return 0;
     } else if (value == NULL) {

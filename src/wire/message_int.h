@@ -41,6 +41,10 @@ enum wire_flag {
     {                                                                                              \
         (const uint8_t *)"", 0                                                                     \
     }
+#define WIRE_EMPTY_RECORDS                                                                         \
+    {                                                                                              \
+        (const uint8_t *)"", 0, NULL                                                               \
+    }
 
 struct wire_field {
     const char *name;                  /* as JSON knows it */

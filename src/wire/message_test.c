@@ -1,3 +1,4 @@
+/* Messages: round trips, truncation, versions, limits and words of failures. */
 #include "wire/message.h"
 
 #include "base/test.h"

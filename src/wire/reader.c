@@ -1,3 +1,4 @@
+/* Reading with a sticky error: nothing moves after the first failure. */
 #include "wire/reader.h"
 
 #include "base/be.h"

@@ -1,3 +1,4 @@
+/* Writing to a bounded buffer; regions of files are counted as gaps. */
 #include "wire/writer.h"
 
 #include "base/be.h"

@@ -27,14 +27,15 @@ def has_tags(message):
 def member_note(message, f):
     words = []
     if f.versions.within(message.versions) != message.versions:
-        words.append(f'{f.versions}' if f.versions.high == VERSION_TOP or f.versions.low == f.versions.high
-                     else f'{f.versions}')
+        words.append(str(f.versions))
     if f.tag is not None:
         words.append(f'tag {f.tag}')
     if not f.nullable.is_empty():
         words.append('may be null' if f.nullable.within(message.versions) == f.versions.within(message.versions)
                      else f'may be null: {f.nullable}')
-    if f.default is not None and not f.is_default_null():
+    if is_pointer(f) and not f.is_default_null():
+        words.append('default: a constant, not to be written to')
+    elif f.default is not None and not f.is_default_null():
         words.append(f'default {f.default}')
     return f' /* {", ".join(words)} */' if words else ''
 
@@ -146,6 +147,8 @@ def default_value(f):
         return None
     if f.type in ('string', 'bytes'):
         return None if f.is_default_null() else 'WIRE_EMPTY_RUN'
+    if f.type == 'records':
+        return None if f.nullable == f.versions else 'WIRE_EMPTY_RECORDS'
     if f.type in FIXED_SIZES:
         if f.default in (None, '0', 'false'):
             return None
@@ -155,7 +158,10 @@ def default_value(f):
         elif value == '-2147483648':
             value = 'INT32_MIN'
         return value
-    if f.struct is not None and not is_pointer(f):
+    if is_pointer(f):
+        # Shared and constant; the way around keeps the compiler from minding that the pointer is not.
+        return None if f.is_default_null() else f'(struct {f.struct.c_name} *)(uintptr_t)&{f.struct.c_name}_default'
+    if f.struct is not None:
         inner = default_members(f.struct)
         return '{ ' + ', '.join(inner) + ' }' if inner else None
     return None

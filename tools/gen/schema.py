@@ -305,8 +305,6 @@ def check_field(message, struct, f):
         raise SchemaError(f'{where}: tagged fields exist in flexible versions only')
     if not f.nullable.is_empty() and not f.array and f.type in FIXED_SIZES:
         raise SchemaError(f'{where}: {f.type} cannot be null')
-    if f.struct is not None and not f.array and not f.nullable.is_empty() and not f.is_default_null():
-        raise SchemaError(f'{where}: a struct that may be null must be null by default')
     if f.default is not None:
         is_number = not f.array and f.type in FIXED_SIZES and f.type != 'uuid'
         if f.is_default_null():
