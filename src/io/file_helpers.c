@@ -1,6 +1,6 @@
 /* Comforts over io_fs that are the same for every driver: whole files, atomic replacement, trees, names. */
+#include "io/driver.h"
 #include "io/io.h"
-#include "io/io_int.h"
 
 #include "base/mem.h"
 

@@ -1,7 +1,7 @@
 /* The calls of io.h, passed on to the driver's tables. */
 #include "io/io.h"
 
-#include "io/io_int.h"
+#include "io/driver.h"
 
 #include <string.h>
 
