@@ -26,7 +26,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
-#include "wire/compress.h"
+#include "wire/compress_window.h"
 
 #define BATCH_OVERHEAD_BYTES 61 /* header of magic 2 */
 #define BATCH_PREFIX_BYTES   17 /* enough to know size and magic of any batch */
@@ -75,6 +75,11 @@ static inline struct bytes batch_records(const struct batch_view *b) /* as they 
  * BATCH_PREFIX_BYTES); -ERR_CORRUPT for an impossible length; -ERR_VERSION for magic other than 2
  * (magic 0 and 1: out->magic, out->base_offset and out->bytes are set all the same, see legacy.h). */
 MUST_CHECK int batch_parse(struct bytes input, struct batch_view *out);
+/* The same where only the beginning of the batch is at hand: BATCH_OVERHEAD_BYTES are enough (BATCH_PREFIX_BYTES for magic
+ * 0 and 1). out->bytes is null. */
+MUST_CHECK int batch_parse_header(struct bytes input, struct batch_view *out);
+/* The size alone, of a batch of any magic: -ERR_OVERRUN for fewer than BATCH_PREFIX_BYTES, or -ERR_CORRUPT. */
+MUST_CHECK int batch_size(struct bytes input);
 
 /* 0 or -ERR_CORRUPT. */
 MUST_CHECK int batch_check_crc(const struct batch_view *batch);
@@ -114,16 +119,13 @@ struct record {
  * that nothing follows the last record. */
 struct record_walk {
     struct batch_view batch;
-    struct codec_contexts *contexts;    /* borrowed; may be NULL */
-    struct decompressor *decompressor;  /* owned; NULL: uncompressed, or not begun */
-    struct buf chunk;                   /* decompressed bytes; owned */
-    const uint8_t *next;                /* next byte of a record: in the batch or in chunk */
-    const uint8_t *end;                 /* of what is there */
+    struct codec_contexts *contexts; /* borrowed; may be NULL */
+    struct compress_window window;   /* closed: uncompressed, or not begun */
+    struct bytes rest;               /* what is there of the records from the next one on */
     uint32_t record_bytes_max;
-    int32_t index;                      /* of the next record */
+    int32_t index;                   /* of the next record */
     int32_t offset_delta_last;
     bool is_begun;
-    bool is_input_over;                 /* nothing can come after end */
     int error;
 };
 /* batch's bytes and contexts are borrowed until deinit; contexts may be NULL. */

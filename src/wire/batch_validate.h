@@ -21,26 +21,26 @@
 /* Why a batch is refused. All but BATCH_FAULT_CODEC and BATCH_FAULT_RECORDS are INVALID_RECORD on the wire. */
 enum batch_fault {
     BATCH_SOUND = 0,
-    BATCH_FAULT_OFFSET_RANGE,   /* last_offset_delta < 0, or no room above base_offset */
-    BATCH_FAULT_COUNT,          /* record_count <= 0 from a client, < 0 from anyone */
-    BATCH_FAULT_COUNT_OFFSETS,  /* record_count is not last_offset_delta + 1, from a client */
-    BATCH_FAULT_CONTROL,        /* a control batch from a client */
-    BATCH_FAULT_SEQUENCE,       /* producer id without a sequence, from a client */
-    BATCH_FAULT_CODEC,          /* no such codec: UNSUPPORTED_COMPRESSION_TYPE */
-    BATCH_FAULT_COMPRESSION,    /* the codec cannot make sense of the bytes */
-    BATCH_FAULT_TRUNCATED,      /* the records end before record_count of them are there */
-    BATCH_FAULT_RECORD,         /* a record whose parts do not add up */
-    BATCH_FAULT_TRAILING,       /* something follows the last record */
+    BATCH_FAULT_OFFSET_RANGE,      /* last_offset_delta < 0, or no room above base_offset */
+    BATCH_FAULT_COUNT,             /* record_count <= 0 from a client, < 0 from anyone */
+    BATCH_FAULT_COUNT_OFFSETS,     /* record_count is not last_offset_delta + 1, from a client */
+    BATCH_FAULT_CONTROL,           /* a control batch from a client */
+    BATCH_FAULT_SEQUENCE,          /* producer id without a sequence, from a client */
+    BATCH_FAULT_CODEC,             /* no such codec: UNSUPPORTED_COMPRESSION_TYPE */
+    BATCH_FAULT_COMPRESSION,       /* the codec cannot make sense of the bytes */
+    BATCH_FAULT_TRUNCATED,         /* the records end before record_count of them are there */
+    BATCH_FAULT_RECORD,            /* a record whose parts do not add up */
+    BATCH_FAULT_TRAILING,          /* something follows the last record */
     BATCH_FAULT_UNCOMPRESSED_SIZE, /* past uncompressed_bytes_max: a bomb */
-    BATCH_FAULT_RECORDS,        /* single records are refused: see record_faults. INVALID_TIMESTAMP on the wire if
+    BATCH_FAULT_RECORDS, /* single records are refused: see record_faults. INVALID_TIMESTAMP on the wire if
                                    has_timestamp_fault, else INVALID_RECORD */
 };
 
 /* Why a record is refused (the batch goes with it; KIP-467 tells the client which ones). */
 enum record_fault_reason {
-    RECORD_FAULT_NO_KEY,          /* topics with compaction need keys */
-    RECORD_FAULT_TIMESTAMP,       /* outside [now - before_max, now + after_max] */
-    RECORD_FAULT_APPEND_TIME,     /* the producer set the type LogAppendTime, which is the broker's */
+    RECORD_FAULT_NO_KEY,      /* topics with compaction need keys */
+    RECORD_FAULT_TIMESTAMP,   /* outside [now - before_max, now + after_max] */
+    RECORD_FAULT_APPEND_TIME, /* the producer set the type LogAppendTime, which is the broker's */
 };
 
 struct record_fault {
@@ -53,14 +53,14 @@ struct record_fault {
 };
 
 struct batch_rules {
-    bool is_from_client;      /* else from a coordinator or a raft leader: control batches are welcome */
-    bool is_compacted;        /* cleanup.policy has compact */
-    bool is_log_append_time;  /* message.timestamp.type */
+    bool is_from_client; /* else from a coordinator or a raft leader: control batches are welcome */
+    bool is_compacted;   /* cleanup.policy has compact */
+    bool is_log_append_time; /* message.timestamp.type */
     int64_t now_ms;
-    int64_t timestamp_before_max_ms; /* message.timestamp.before.max.ms */
-    int64_t timestamp_after_max_ms;  /* message.timestamp.after.max.ms */
-    uint64_t uncompressed_bytes_max; /* all records together */
-    struct codec_contexts *contexts; /* borrowed; may be NULL */
+    int64_t timestamp_before_max_ms;    /* message.timestamp.before.max.ms */
+    int64_t timestamp_after_max_ms;     /* message.timestamp.after.max.ms */
+    uint64_t uncompressed_bytes_max;    /* all records together */
+    struct codec_contexts *contexts;    /* borrowed; may be NULL */
     struct record_fault *record_faults; /* where the first ones are told; borrowed; may be NULL */
     uint32_t record_faults_max;
 };
@@ -70,13 +70,14 @@ struct batch_rules {
 
 struct batch_verdict {
     enum batch_fault fault;
-    int32_t fault_index;            /* of the record where the fault was met; -1: the batch itself */
-    uint32_t record_fault_count;    /* may be more than record_faults_max */
-    bool has_timestamp_fault;       /* among the record faults */
-    bool are_deltas_consecutive;    /* 0, 1, 2 … */
-    int64_t max_timestamp;          /* largest record timestamp, at least -1; of a header that says LogAppendTime: its own */
-    int32_t max_timestamp_index;    /* the first record that has it; -1: none above -1 */
-    uint64_t uncompressed_bytes;    /* of the records, as far as they were read */
+    int32_t fault_index;         /* of the record where the fault was met; -1: the batch itself */
+    uint32_t record_fault_count; /* may be more than record_faults_max */
+    bool has_timestamp_fault;    /* among the record faults */
+    bool are_deltas_consecutive; /* 0, 1, 2 … */
+    int64_t
+        max_timestamp; /* largest record timestamp, at least -1; of a header that says LogAppendTime: its own */
+    int32_t max_timestamp_index; /* the first record that has it; -1: none above -1 */
+    uint64_t uncompressed_bytes; /* of the records, as far as they were read */
 };
 
 /* Answers verdict->fault. Allocates only what the codec needs. */
@@ -94,9 +95,10 @@ const char *record_fault_sentence(enum record_fault_reason reason);
  * -ERR_INVALID_ARGUMENT (codec or level), -ERR_LIMIT (either maximum). */
 struct batch_rebuild {
     enum codec codec;
-    int codec_level; /* COMPRESS_LEVEL_DEFAULT */
+    int codec_level;             /* COMPRESS_LEVEL_DEFAULT */
     bool are_deltas_consecutive; /* from the verdict: the records' bytes can be kept */
     size_t uncompressed_bytes_max;
     struct codec_contexts *contexts; /* borrowed; may be NULL */
 };
-MUST_CHECK int batch_rebuild(const struct batch_view *batch, const struct batch_rebuild *how, struct buf *out);
+MUST_CHECK int batch_rebuild(const struct batch_view *batch, const struct batch_rebuild *how,
+                             struct buf *out);

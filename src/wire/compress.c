@@ -8,6 +8,7 @@
 struct codec_contexts {
     struct decompressor *decoders[CODEC_COUNT]; /* idle; owned; NULL: none yet, or in use */
     void *encoders[CODEC_COUNT];
+    struct buf chunk; /* empty while a window has it */
 };
 
 static const struct codec_driver *const drivers[CODEC_COUNT] = {
@@ -65,7 +66,9 @@ bool codec_has_level(enum codec codec, int level)
 
 struct codec_contexts *codec_contexts_new(void)
 {
-    return MEM_NEW(struct codec_contexts);
+    struct codec_contexts *contexts = MEM_NEW(struct codec_contexts);
+    buf_init(&contexts->chunk, SIZE_MAX);
+    return contexts;
 }
 
 void codec_contexts_free(struct codec_contexts *contexts)
@@ -78,7 +81,29 @@ void codec_contexts_free(struct codec_contexts *contexts)
         if (contexts->encoders[codec] != NULL)
             drivers[codec]->encoder_free(contexts->encoders[codec]);
     }
+    buf_deinit(&contexts->chunk);
     mem_free(contexts);
+}
+
+struct buf codec_contexts_take_chunk(struct codec_contexts *contexts)
+{
+    struct buf chunk;
+    buf_init(&chunk, SIZE_MAX);
+    if (contexts != NULL) {
+        chunk = contexts->chunk;
+        buf_init(&contexts->chunk, SIZE_MAX);
+    }
+    return chunk;
+}
+
+void codec_contexts_give_chunk(struct codec_contexts *contexts, struct buf *chunk)
+{
+    if (contexts != NULL && contexts->chunk.data == NULL &&
+        chunk->capacity <= IDLE_MEMORY_BYTES_MAX) {
+        contexts->chunk = *chunk;
+        buf_init(chunk, SIZE_MAX);
+    }
+    buf_deinit(chunk);
 }
 
 static int open_stream(struct codec_contexts *contexts, enum codec codec, struct bytes input,

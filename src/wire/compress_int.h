@@ -42,3 +42,7 @@ static inline void decompressor_advance(struct decompressor *d, size_t size_byte
     d->input.data += size_bytes;
     d->input.size -= size_bytes;
 }
+
+/* The memory of one window, kept between streams; contexts may be NULL. */
+struct buf codec_contexts_take_chunk(struct codec_contexts *contexts);
+void codec_contexts_give_chunk(struct codec_contexts *contexts, struct buf *chunk);

@@ -63,14 +63,11 @@ MUST_CHECK int legacy_base_offset(const struct legacy_view *view, struct codec_c
 struct legacy_walk {
     struct legacy_view outer;
     struct codec_contexts *contexts; /* borrowed; may be NULL */
-    struct decompressor *decompressor; /* owned */
-    struct buf chunk;                  /* owned */
-    size_t position;                   /* of the next message in chunk */
+    struct compress_window window;   /* closed: not a wrapper, or not begun */
     uint32_t record_bytes_max;
-    int64_t base_offset;
-    int32_t index;
+    int64_t base_offset; /* of a magic 1 wrapper: what inner offsets are relative to */
+    int32_t index;       /* of the next message */
     bool is_begun;
-    bool is_input_over;
     int error;
 };
 /* The view's bytes and contexts are borrowed until deinit. */

@@ -1,0 +1,150 @@
+/* One record after the other, compressed or not. See batch.h. */
+#include "wire/batch.h"
+#include "wire/record_int.h"
+
+void record_walk_init(struct record_walk *walk, const struct batch_view *batch,
+                      struct codec_contexts *contexts, uint32_t record_bytes_max)
+{
+    *walk = (struct record_walk){
+        .batch = *batch,
+        .contexts = contexts,
+        .rest = batch_records(batch),
+        .record_bytes_max = record_bytes_max,
+        .offset_delta_last = -1,
+    };
+}
+
+void record_walk_deinit(struct record_walk *walk)
+{
+    compress_window_close(&walk->window);
+}
+
+static bool is_compressed(const struct record_walk *walk)
+{
+    return walk->window.decompressor != NULL;
+}
+
+/* Gets more bytes behind the rest: how many, 0 at the end, or an error. */
+static int64_t fill(struct record_walk *walk)
+{
+    if (!is_compressed(walk))
+        return 0;
+    const int64_t count = compress_window_fill(&walk->window);
+    walk->rest = compress_window_view(&walk->window);
+    return count;
+}
+
+static void advance(struct record_walk *walk, size_t size_bytes)
+{
+    walk->rest.data += size_bytes;
+    walk->rest.size -= size_bytes;
+    if (is_compressed(walk))
+        compress_window_advance(&walk->window, size_bytes);
+}
+
+static int begin(struct record_walk *walk)
+{
+    walk->is_begun = true;
+    if (walk->batch.record_count < 0)
+        return -ERR_MALFORMED;
+    /* A batch that compaction has emptied keeps its header, without a stream behind it. */
+    if (batch_codec(&walk->batch) == CODEC_NONE || walk->rest.size == 0)
+        return 0;
+    const int r = compress_window_open(&walk->window, walk->contexts, batch_codec(&walk->batch),
+                                       walk->rest, false);
+    walk->rest = BYTES_LITERAL("");
+    return r;
+}
+
+/* Nothing may follow the last record. */
+static int check_end(struct record_walk *walk)
+{
+    const int64_t more = walk->rest.size > 0 ? 1 : fill(walk);
+    if (more < 0)
+        return (int)more;
+    return more > 0 ? -ERR_MALFORMED : 0;
+}
+
+/* The length before the next record: 1 with *body where its bytes begin, once it is there. */
+static int read_length(struct record_walk *walk, int32_t *out_length, size_t *out_prefix_bytes)
+{
+    for (;;) {
+        const uint8_t *p = walk->rest.data;
+        const uint8_t *body = record__varint(p, p + walk->rest.size, out_length);
+        if (body != NULL) {
+            *out_prefix_bytes = (size_t)(body - p);
+            return *out_length < 0 ? -ERR_MALFORMED : 0;
+        }
+        if (walk->rest.size >= 5)
+            return -ERR_MALFORMED;
+        const int64_t count = fill(walk);
+        if (count <= 0)
+            return count < 0 ? (int)count : -ERR_OVERRUN;
+    }
+}
+
+/* Brings the next record into view, whole: its bytes after the length in *out. */
+static int read_body(struct record_walk *walk, struct bytes *out, uint32_t *out_size_bytes)
+{
+    int32_t length = 0;
+    size_t prefix_bytes = 0;
+    int r = read_length(walk, &length, &prefix_bytes);
+    if (r < 0)
+        return r;
+    const size_t size = prefix_bytes + (size_t)length;
+    if (size > walk->record_bytes_max)
+        return -ERR_LIMIT;
+    while (walk->rest.size < size) {
+        const int64_t count = fill(walk);
+        if (count <= 0)
+            return count < 0 ? (int)count : -ERR_OVERRUN;
+    }
+    *out = bytes_from(walk->rest.data + prefix_bytes, (size_t)length);
+    *out_size_bytes = (uint32_t)size;
+    return 0;
+}
+
+static int read_record(struct record_walk *walk, struct record *out)
+{
+    struct bytes body;
+    uint32_t size_bytes = 0;
+    struct record_parts parts;
+    const int r = read_body(walk, &body, &size_bytes);
+    if (r < 0)
+        return r;
+    const uint8_t *end = body.data + body.size;
+    if (!record__parse(body.data, end, &parts) || parts.offset_delta <= walk->offset_delta_last ||
+        parts.offset_delta > walk->batch.last_offset_delta)
+        return -ERR_MALFORMED;
+
+    const struct batch_view *batch = &walk->batch;
+    const bool is_append_time = (batch->attributes & BATCH_LOG_APPEND_TIME) != 0;
+    const uint64_t timestamp = (uint64_t)batch->base_timestamp + (uint64_t)parts.timestamp_delta;
+    *out = (struct record){
+        .offset = (int64_t)((uint64_t)batch->base_offset + (uint64_t)parts.offset_delta),
+        .timestamp =
+            is_append_time ? batch->max_timestamp : (int64_t)timestamp, /* wraps, as Java's */
+        .key = parts.key_bytes < 0 ? BYTES_NULL : bytes_from(parts.key, (size_t)parts.key_bytes),
+        .value =
+            parts.value_bytes < 0 ? BYTES_NULL : bytes_from(parts.value, (size_t)parts.value_bytes),
+        .headers = bytes_from(parts.headers, (size_t)(end - parts.headers)),
+        .header_count = parts.header_count,
+        .size_bytes = size_bytes,
+    };
+    walk->offset_delta_last = parts.offset_delta;
+    walk->index++;
+    advance(walk, size_bytes);
+    return 1;
+}
+
+int record_walk_next(struct record_walk *walk, struct record *out)
+{
+    if (walk->error == 0 && !walk->is_begun)
+        walk->error = begin(walk);
+    if (walk->error < 0)
+        return walk->error;
+    const int r = walk->index < walk->batch.record_count ? read_record(walk, out) : check_end(walk);
+    if (r < 0)
+        walk->error = r;
+    return r;
+}
