@@ -45,6 +45,7 @@ void arena_init(struct arena *arena, size_t used_bytes_max)
 
 static struct arena_chunk *chunk_new(size_t size_bytes)
 {
+    ASSERT(size_bytes <= SIZE_MAX - sizeof(struct arena_chunk));
     struct arena_chunk *chunk = mem_alloc(sizeof(*chunk) + size_bytes);
     chunk->size_bytes = size_bytes;
     HIDE(chunk->data, size_bytes);

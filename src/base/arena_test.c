@@ -46,6 +46,10 @@ TEST(arena_alloc, refuses_sizes_whose_rounding_or_product_overflows)
     EXPECT(arena_alloc(&arena, SIZE_MAX - 14) == NULL);
     EXPECT(arena_zalloc(&arena, SIZE_MAX / 2, 3) == NULL);
     EXPECT_EQ(arena.used_bytes, 0);
+    EXPECT(arena_alloc(&arena, 1) != NULL);
+    for (size_t size = SIZE_MAX - 30; size != 0; size++)
+        EXPECT(arena_alloc(&arena, size) == NULL);
+    EXPECT_EQ(arena.used_bytes, 16);
     arena_deinit(&arena);
 }
 
