@@ -47,7 +47,7 @@ def run_command(command, log, seconds):
     finally:
         try:
             os.killpg(child.pid, signal.SIGKILL)  # stray servers and clients of an ended stage, too
-        except ProcessLookupError:
+        except OSError:  # none is left, or none of ours
             pass
         child.wait()
 
