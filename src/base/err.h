@@ -10,6 +10,8 @@
 
 #include "base/base.h"
 
+#include <errno.h>
+
 enum {
     ERR_FIRST_ = 4999,
 #define ERR(name, sentence, retriable) ERR_##name,

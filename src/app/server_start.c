@@ -1,0 +1,203 @@
+/* See server_start.h. */
+#include "app/server_start.h"
+
+#include "app/line_sink.h"
+#include "app/signals.h"
+#include "base/mem.h"
+#include "base/vec.h"
+#include "config/config.h"
+#include "io/epoll.h"
+#include "node/node.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define SETTINGS_FILE_BYTES_MAX (16u << 20)
+#define WORKERS_MAX             8
+
+static const char usage[] =
+    "USAGE: kafka-server-start.sh [-daemon] server.properties [--override property=value]*\n";
+
+struct arguments {
+    const char *path;
+    bool is_daemon;
+    VEC(struct config_override) overrides;
+};
+
+/* ---- arguments ------------------------------------------------------------------------------- */
+
+static bool add_override(struct arguments *arguments, const char *text)
+{
+    const char *equals = text == NULL ? NULL : strchr(text, '=');
+    if (equals == NULL || equals == text) {
+        (void)fprintf(stderr, "--override takes property=value, not '%s'\n",
+                      text == NULL ? "" : text);
+        return false;
+    }
+    VEC_ADD(&arguments->overrides,
+            ((struct config_override){ .name = bytes_from(text, (size_t)(equals - text)),
+                                       .value = bytes_from_text(equals + 1) }));
+    return true;
+}
+
+static bool parse_arguments(int argc, char **argv, struct arguments *out)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "-daemon") == 0) {
+            out->is_daemon = true;
+        } else if (strcmp(argv[i], "--override") == 0) {
+            if (!add_override(out, i + 1 < argc ? argv[i + 1] : NULL))
+                return false;
+            i++;
+        } else if (argv[i][0] == '-' || out->path != NULL) {
+            (void)fprintf(stderr, "Unknown argument '%s'\n%s", argv[i], usage);
+            return false;
+        } else {
+            out->path = argv[i];
+        }
+    }
+    if (out->path == NULL)
+        (void)fputs(usage, stderr);
+    return out->path != NULL;
+}
+
+static struct config *load_config(const struct arguments *arguments, const struct diag *diag)
+{
+    uint8_t *text = NULL;
+    size_t size = 0;
+    int r = io_fs_read_whole(posix_fs(), arguments->path, SETTINGS_FILE_BYTES_MAX, &text, &size);
+    if (r < 0) {
+        DIAG_ERROR(diag, "config", "%s cannot be read: %s", arguments->path, err_sentence(r));
+        return NULL;
+    }
+    struct config *config = NULL;
+    struct config_problems problems = { 0 };
+    const struct config_overrides overrides = { .items = arguments->overrides.items,
+                                                .count = arguments->overrides.count };
+    r = config_load(SETTING_KIND_BROKER, bytes_from(text, size), arguments->path, overrides,
+                    &config, &problems);
+    for (size_t i = 0; i < problems.list.count; i++)
+        diag_print(diag, problems.list.items[i].severity == CONFIG_ERROR ? DIAG_ERROR : DIAG_WARN,
+                   "config", "%s", problems.list.items[i].text);
+    config_problems_deinit(&problems);
+    mem_free(text);
+    return r < 0 ? NULL : config;
+}
+
+/* ---- the process ----------------------------------------------------------------------------- */
+
+struct process {
+    struct io *io;
+    struct node *node;
+    const struct diag *diag;
+    int exit_code;
+    uint32_t signals_taken;
+    int64_t started_ns;
+};
+
+static void on_ready(void *context)
+{
+    struct process *process = context;
+    DIAG_INFO(process->diag, "node", "ready after %" PRId64 " ms",
+              (io_monotonic_ns(process->io) - process->started_ns) / NS_PER_MS);
+}
+
+static void on_stopped(void *context)
+{
+    struct process *process = context;
+    DIAG_INFO(process->diag, "node", "stopped");
+    epoll_io_stop(process->io);
+}
+
+static void on_failed(void *context, const struct err_note *note)
+{
+    struct process *process = context;
+    DIAG_ERROR(process->diag, "node", "cannot go on: %s", note->text);
+    process->exit_code = 1;
+    epoll_io_stop(process->io);
+}
+
+/* The first signal ends the node in good order, a second one at once. */
+static void on_signal(void *context, int signal_number)
+{
+    struct process *process = context;
+    if (signal_number == SIGHUP)
+        return;
+    DIAG_INFO(process->diag, "node", "signal %d: stopping", signal_number);
+    if (process->signals_taken++ == 0)
+        node_stop(process->node);
+    else
+        epoll_io_stop(process->io);
+}
+
+/* The soft limit of descriptors becomes the hard one: Kafka's logs and thousands of clients need them. */
+static uint32_t raise_descriptor_limit(const struct diag *diag)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return 1024;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+        DIAG_WARN(diag, "node", "the limit of open files stays at %llu",
+                  (unsigned long long)limit.rlim_cur);
+    return limit.rlim_cur > UINT32_MAX ? UINT32_MAX : (uint32_t)limit.rlim_cur;
+}
+
+static int run(struct process *process, struct config *config)
+{
+    struct signals signals;
+    signals_block(&signals);
+    struct epoll_workers *workers = epoll_workers_new(WORKERS_MAX);
+    struct err_note note = { 0 };
+    int r = epoll_io_new(workers, &process->io, &note);
+    if (r == 0) {
+        r = signals_start(&signals, process->io, on_signal, process);
+        process->started_ns = io_monotonic_ns(process->io);
+        const struct node_params params = {
+            .io = process->io,
+            .config = config,
+            .diag = process->diag,
+            .owner = { .on_ready = on_ready,
+                       .on_stopped = on_stopped,
+                       .on_failed = on_failed,
+                       .context = process },
+            .open_files_max = raise_descriptor_limit(process->diag),
+        };
+        if (r == 0)
+            r = node_new(&params, &process->node, &note);
+    }
+    if (r < 0) {
+        DIAG_ERROR(process->diag, "node", "cannot start: %s",
+                   note.text[0] == '\0' ? err_sentence(r) : note.text);
+        process->exit_code = 1;
+    } else {
+        node_start(process->node);
+        if (process->exit_code == 0)
+            r = epoll_io_run(process->io);
+        node_free(process->node);
+    }
+    signals_end(&signals);
+    epoll_io_free(process->io);
+    epoll_workers_free(workers);
+    return r < 0 ? 1 : process->exit_code;
+}
+
+int server_start(int argc, char **argv)
+{
+    struct arguments arguments = { 0 };
+    struct line_sink sink;
+    line_sink_init(&sink);
+    int exit_code = 1;
+    if (parse_arguments(argc, argv, &arguments)) {
+        struct config *config = load_config(&arguments, &sink.diag);
+        if (config != NULL && (!arguments.is_daemon || daemon(1, 0) == 0)) {
+            struct process process = { .diag = &sink.diag };
+            exit_code = run(&process, config);
+        }
+        config_unref(config);
+    }
+    VEC_DEINIT(&arguments.overrides);
+    return exit_code;
+}

@@ -1,0 +1,469 @@
+/* See node.h. */
+#include "node/node.h"
+
+#include "base/mem.h"
+#include "config/config.h"
+#include "config/listeners.h"
+#include "log/log_dirs.h"
+#include "metadata/image.h"
+#include "node/broker.h"
+#include "node/node_config.h"
+#include "node/quorum.h"
+#include "replica/replicas.h"
+#include "server/fetch_session.h"
+#include "server/producer_ids.h"
+#include "server/server.h"
+
+#include <string.h>
+
+#define TICK_MS              1000
+#define SHUTDOWN_PATIENCE_MS 5000
+#define SHUTDOWN_REQUESTS_MS 1000
+#define TURN_ROUNDS_MAX      64
+
+enum node_state { NODE_NEW, NODE_STARTING, NODE_RUNNING, NODE_LEAVING, NODE_CLOSING, NODE_STOPPED };
+
+struct node {
+    struct shard shard;
+    struct node_owner owner;
+    enum node_state state;
+    struct config *static_config; /* as the file says; shard.config has dynamic settings over it */
+    struct log_files *log_files;
+    struct fetch_sessions sessions;
+    struct producer_ids producer_ids;
+    struct quorum *quorum;
+    struct broker *broker;
+    bool are_replicas_loaded;
+    bool is_loading;
+    struct io_timer tick;
+    struct io_timer retention;
+    struct io_timer checkpoint;
+    struct io_timer drain; /* at shutdown: requests in flight get this long */
+};
+
+/* ---- the turn's end -------------------------------------------------------------------------- */
+
+static void on_turn_end(void *context)
+{
+    struct node *node = context;
+    struct shard *shard = &node->shard;
+    /* Answers of one round may start requests of the next: they came in already, so this ends. */
+    for (int round = 0; round < TURN_ROUNDS_MAX; round++) {
+        const bool has_written = replicas_write(shard->replicas);
+        const bool has_resumed = server_resume(shard->server);
+        if (!has_written && !has_resumed)
+            break;
+    }
+    server_send(shard->server);
+}
+
+/* ---- following the image --------------------------------------------------------------------- */
+
+/* Told when one image's logs are open. */
+struct applied {
+    struct node *node;
+    int64_t offset;
+};
+
+static void on_applied(void *context)
+{
+    struct applied *applied = context;
+    struct quorum *quorum = applied->node->quorum;
+    const int64_t offset = applied->offset;
+    mem_free(applied);
+    if (quorum != NULL)
+        quorum_applied(quorum, offset);
+}
+
+static void on_loaded(void *context)
+{
+    struct node *node = context;
+    node->is_loading = false;
+    node->are_replicas_loaded = true;
+    DIAG_INFO(node->shard.diag, "log", "%u partitions are open",
+              replicas_count(node->shard.replicas));
+    struct applied *applied = MEM_NEW(struct applied);
+    *applied = (struct applied){ .node = node, .offset = node->shard.image->provenance.offset };
+    replicas_apply(node->shard.replicas, node->shard.image, on_applied, applied);
+    broker_ready(node->broker);
+}
+
+static void apply_dynamic_config(struct node *node, const struct metadata_image *before)
+{
+    struct shard *shard = &node->shard;
+    if (!node_config_has_changed(before, shard->image, shard->node_id))
+        return;
+    struct config *config =
+        node_config_effective(node->static_config, shard->image, shard->node_id, shard->diag);
+    config_unref(shard->config);
+    shard->config = config;
+    replicas_set_config(shard->replicas, config);
+    const struct server_limits limits = node_config_server_limits(config);
+    server_set_limits(shard->server, &limits);
+}
+
+static void on_image(void *context, struct metadata_image *image)
+{
+    struct node *node = context;
+    struct metadata_image *before = node->shard.image;
+    node->shard.image = metadata_image_ref(image);
+    apply_dynamic_config(node, before);
+    metadata_image_unref(before);
+    if (!node->are_replicas_loaded) {
+        quorum_applied(node->quorum, image->provenance.offset); /* nobody holds a partition yet */
+        return;
+    }
+    struct applied *applied = MEM_NEW(struct applied);
+    *applied = (struct applied){ .node = node, .offset = image->provenance.offset };
+    replicas_apply(node->shard.replicas, image, on_applied, applied);
+}
+
+/* ---- the broker's life ----------------------------------------------------------------------- */
+
+static void fail(struct node *node, const struct err_note *note)
+{
+    node->owner.on_failed(node->owner.context, note);
+}
+
+static void on_registered(void *context)
+{
+    struct node *node = context;
+    if (node->are_replicas_loaded || node->is_loading)
+        return;
+    node->is_loading = true;
+    replicas_load(node->shard.replicas, node->shard.image, on_loaded, node);
+}
+
+static int listen_on(struct node *node, const struct listener *listener, struct err_note *note)
+{
+    const struct listener_params params = {
+        .name = listener->bind.name,
+        .kind = listener->is_controller ? API_ON_CONTROLLER : API_ON_BROKER,
+        .host = listener->bind.host,
+        .port = (uint16_t)listener->bind.port,
+    };
+    return server_listen(node->shard.server, &params, note);
+}
+
+static int listen_all(struct node *node, bool are_controllers, struct err_note *note)
+{
+    const struct listeners *all = config_listeners(node->static_config);
+    for (size_t i = 0; i < all->count; i++) {
+        if (all->items[i].is_controller != are_controllers)
+            continue;
+        const int r = listen_on(node, &all->items[i], note);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static void on_running(void *context)
+{
+    struct node *node = context;
+    struct err_note note = { 0 };
+    if (listen_all(node, false, &note) < 0) {
+        fail(node, &note);
+        return;
+    }
+    node->state = NODE_RUNNING;
+    node->owner.on_ready(node->owner.context);
+}
+
+static void on_refused(void *context, enum kafka_error error)
+{
+    struct err_note note;
+    (void)err_note(&note, -ERR_PROTOCOL, "the controller refuses this broker: %s",
+                   kafka_error_sentence((int16_t)error));
+    fail(context, &note);
+}
+
+static void on_active(void *context)
+{
+    struct node *node = context;
+    broker_controller_active(node->broker);
+}
+
+static void on_quorum_stop(void *context, const struct err_note *note)
+{
+    struct node *node = context;
+    fail(node, note);
+}
+
+static void on_directory_failed(void *context, const char *path, uint32_t left)
+{
+    struct node *node = context;
+    struct err_note note;
+    const bool is_metadata = strcmp(path, config_metadata_log_dir(node->static_config)) == 0;
+    if (left > 0 && !is_metadata)
+        return;
+    (void)err_note(&note, -EIO, "log directory %s has failed, and %s", path,
+                   is_metadata ? "it holds the metadata log" : "no other is left");
+    fail(node, &note);
+}
+
+/* ---- time ------------------------------------------------------------------------------------ */
+
+static void on_tick(struct io_timer *timer)
+{
+    struct node *node = CONTAINER_OF(timer, struct node, tick);
+    replicas_tick(node->shard.replicas, io_now_ms(node->shard.io));
+    io_timer_arm_after(node->shard.io, timer, TICK_MS);
+}
+
+static void on_retention(struct io_timer *timer)
+{
+    struct node *node = CONTAINER_OF(timer, struct node, retention);
+    replicas_retain(node->shard.replicas, io_now_ms(node->shard.io));
+    io_timer_arm_after(
+        node->shard.io, timer,
+        config_i64(node->shard.config, SETTING_BROKER_LOG_RETENTION_CHECK_INTERVAL_MS));
+}
+
+static void on_checkpoint(struct io_timer *timer)
+{
+    struct node *node = CONTAINER_OF(timer, struct node, checkpoint);
+    const struct config *config = node->shard.config;
+    replicas_checkpoint(node->shard.replicas);
+    io_timer_arm_after(
+        node->shard.io, timer,
+        MIN(config_i64(config, SETTING_BROKER_REPLICA_HIGH_WATERMARK_CHECKPOINT_INTERVAL_MS),
+            config_i64(config, SETTING_BROKER_LOG_FLUSH_OFFSET_CHECKPOINT_INTERVAL_MS)));
+}
+
+/* ---- birth ----------------------------------------------------------------------------------- */
+
+static void on_gone(void *context);
+static void on_drained(struct io_timer *timer);
+
+static int open_dirs(struct node *node, struct err_note *note)
+{
+    const struct config_list paths = config_log_dirs(node->static_config);
+    const struct log_dirs_params params = {
+        .io = node->shard.io,
+        .paths = paths.items,
+        .path_count = (uint32_t)paths.count,
+        .node_id = node->shard.node_id,
+        .cluster_id = BYTES_NULL,
+        .seed = node->shard.hash_seed,
+    };
+    const int r = log_dirs_open(&params, &node->shard.log_dirs, note);
+    if (r < 0)
+        return r;
+    const struct meta_properties *meta = log_dirs_meta(node->shard.log_dirs);
+    memcpy(node->shard.cluster_id, meta->cluster_id,
+           MIN(sizeof(node->shard.cluster_id) - 1, strlen(meta->cluster_id)));
+    return 0;
+}
+
+static int open_quorum(struct node *node, struct err_note *note)
+{
+    const char *dir = config_metadata_log_dir(node->static_config);
+    const int index = log_dirs_find(node->shard.log_dirs, dir);
+    if (index < 0)
+        return err_note(note, -ERR_UNSUPPORTED,
+                        "metadata.log.dir=%s is not among log.dirs; this build keeps both together",
+                        dir);
+    const struct log_dir *log_dir = log_dirs_at(node->shard.log_dirs, (uint32_t)index);
+    if (!log_dir->is_online)
+        return err_note(note, -EIO, "log directory %s has failed, and it holds the metadata log",
+                        dir);
+    const struct quorum_params params = {
+        .io = node->shard.io,
+        .diag = node->shard.diag,
+        .config = node->static_config,
+        .files = node->log_files,
+        .log_dir = dir,
+        .cluster_id = node->shard.cluster_id,
+        .node_id = node->shard.node_id,
+        .directory_id = log_dir->id,
+        .hash_seed = node->shard.hash_seed,
+        .owner = { .on_image = on_image,
+                   .on_active = on_active,
+                   .on_stop = on_quorum_stop,
+                   .context = node },
+    };
+    return quorum_open(&params, &node->quorum, note);
+}
+
+static int64_t epoch_of_broker(void *context)
+{
+    const struct node *node = context;
+    return broker_epoch(node->broker);
+}
+
+static void make_rooms(struct node *node, uint32_t open_files_max)
+{
+    struct shard *shard = &node->shard;
+    node->log_files =
+        log_files_new(shard->io, MAX(open_files_max / 2, (uint32_t)LOG_FILES_OPEN_MIN));
+    const struct replicas_params replicas_params = {
+        .io = shard->io,
+        .diag = shard->diag,
+        .node_id = shard->node_id,
+        .hash_seed = shard->hash_seed,
+        .dirs = shard->log_dirs,
+        .files = node->log_files,
+        .config = shard->config,
+        .owner = { .on_directory_failed = on_directory_failed, .context = node },
+    };
+    shard->replicas = replicas_new(&replicas_params);
+    fetch_sessions_init(
+        &node->sessions,
+        (uint32_t)config_i64(shard->config,
+                             SETTING_BROKER_MAX_INCREMENTAL_FETCH_SESSION_CACHE_SLOTS),
+        shard->hash_seed);
+    shard->sessions = &node->sessions;
+    map_init(&shard->topics_in_creation, shard->hash_seed);
+    producer_ids_init(&node->producer_ids, shard, epoch_of_broker, node);
+    shard->producer_ids = &node->producer_ids;
+    const struct broker_owner broker_owner = { .on_registered = on_registered,
+                                               .on_running = on_running,
+                                               .on_refused = on_refused,
+                                               .on_gone = on_gone,
+                                               .context = node };
+    node->broker =
+        broker_new(shard, &broker_owner, log_dirs_at(shard->log_dirs, 0)->previous_broker_epoch);
+}
+
+int node_new(const struct node_params *params, struct node **out, struct err_note *note)
+{
+    struct node *node = MEM_NEW(struct node);
+    struct shard *shard = &node->shard;
+    node->owner = params->owner;
+    node->static_config = config_ref(params->config);
+    node->tick.fire = on_tick;
+    node->retention.fire = on_retention;
+    node->checkpoint.fire = on_checkpoint;
+    node->drain.fire = on_drained;
+    shard->io = params->io;
+    shard->diag = params->diag;
+    shard->config = config_ref(params->config);
+    shard->node_id = (int32_t)config_i64(params->config, SETTING_BROKER_NODE_ID);
+    shard->image = metadata_image_new();
+    io_random(shard->io, &shard->hash_seed, sizeof(shard->hash_seed));
+
+    int r = 0;
+    if (!config_has_role_broker(params->config) || !config_has_role_controller(params->config))
+        r = err_note(
+            note, -ERR_UNSUPPORTED,
+            "process.roles=%s: this build runs nodes that are broker and controller at once",
+            config_value_text(params->config, SETTING_BROKER_PROCESS_ROLES));
+    if (r == 0)
+        r = open_dirs(node, note);
+    if (r == 0) {
+        const struct server_limits limits = node_config_server_limits(shard->config);
+        make_rooms(node, params->open_files_max);
+        r = server_new(shard, &limits, &shard->server);
+    }
+    if (r == 0)
+        r = open_quorum(node, note);
+    if (r < 0) {
+        node_free(node);
+        return r;
+    }
+    shard->controller = quorum_controller(node->quorum);
+    shard->quorum = quorum_view(node->quorum);
+    io_on_turn_end(shard->io, on_turn_end, node);
+    *out = node;
+    return 0;
+}
+
+void node_start(struct node *node)
+{
+    struct err_note note = { 0 };
+    node->state = NODE_STARTING;
+    if (listen_all(node, true, &note) < 0) {
+        fail(node, &note);
+        return;
+    }
+    on_tick(&node->tick);
+    io_timer_arm_after(node->shard.io, &node->retention,
+                       config_i64(node->shard.config, SETTING_BROKER_LOG_INITIAL_TASK_DELAY_MS));
+    io_timer_arm_after(node->shard.io, &node->checkpoint,
+                       config_i64(node->shard.config, SETTING_BROKER_LOG_INITIAL_TASK_DELAY_MS));
+    quorum_start(node->quorum);
+}
+
+uint16_t node_port(const struct node *node, const char *listener_name)
+{
+    return server_listener_port(node->shard.server, listener_name);
+}
+
+/* ---- death ----------------------------------------------------------------------------------- */
+
+static void cancel_timers(struct node *node)
+{
+    struct io *io = node->shard.io;
+    io_timer_cancel(io, &node->tick);
+    io_timer_cancel(io, &node->retention);
+    io_timer_cancel(io, &node->checkpoint);
+    io_timer_cancel(io, &node->drain);
+}
+
+static void on_quorum_closed(void *context)
+{
+    struct node *node = context;
+    node->state = NODE_STOPPED;
+    node->owner.on_stopped(node->owner.context);
+}
+
+static void on_replicas_closed(void *context)
+{
+    struct node *node = context;
+    quorum_close(node->quorum, on_quorum_closed, node);
+}
+
+static void close_all(struct node *node)
+{
+    if (node->state == NODE_CLOSING)
+        return;
+    node->state = NODE_CLOSING;
+    cancel_timers(node);
+    replicas_close(node->shard.replicas, broker_epoch(node->broker), on_replicas_closed, node);
+}
+
+static void on_drained(struct io_timer *timer)
+{
+    close_all(CONTAINER_OF(timer, struct node, drain));
+}
+
+static void on_gone(void *context)
+{
+    struct node *node = context;
+    server_stop_accepting(node->shard.server);
+    if (server_is_idle(node->shard.server))
+        close_all(node);
+    else
+        io_timer_arm_after(node->shard.io, &node->drain, SHUTDOWN_REQUESTS_MS);
+}
+
+void node_stop(struct node *node)
+{
+    if (node->state >= NODE_LEAVING)
+        return;
+    node->state = NODE_LEAVING;
+    broker_leave(node->broker, SHUTDOWN_PATIENCE_MS);
+}
+
+void node_free(struct node *node)
+{
+    if (node == NULL)
+        return;
+    struct shard *shard = &node->shard;
+    cancel_timers(node);
+    io_on_turn_end(shard->io, NULL, NULL);
+    server_free(shard->server); /* first: requests point to everything else */
+    broker_free(node->broker);
+    quorum_free(node->quorum);
+    replicas_free(shard->replicas);
+    fetch_sessions_deinit(&node->sessions);
+    producer_ids_deinit(&node->producer_ids);
+    map_deinit(&shard->topics_in_creation);
+    log_files_free(node->log_files);
+    log_dirs_free(shard->log_dirs);
+    metadata_image_unref(shard->image);
+    config_unref(shard->config);
+    config_unref(node->static_config);
+    mem_free(node);
+}

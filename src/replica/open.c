@@ -1,0 +1,384 @@
+/* Logs that come and go: created, attached, closed and deleted, each by a job, and directories that fail. */
+#include "replica/replicas_int.h"
+
+#include "base/mem.h"
+
+/* ---- creating -------------------------------------------------------------------------------- */
+
+struct open_job {
+    struct io_job job;
+    struct replicas *replicas;
+    struct uuid topic_id;
+    int32_t index;
+    char *topic;
+    uint32_t log_dir_index;
+    struct log_params params;
+    struct log_config config;
+    struct log *log;
+    int result;
+    struct err_note note;
+};
+
+static void open_run(struct io_job *job)
+{
+    struct open_job *open = CONTAINER_OF(job, struct open_job, job);
+    open->result = log_open(&open->params, &open->log, &open->note);
+}
+
+static void open_done(struct io_job *job)
+{
+    struct open_job *open = CONTAINER_OF(job, struct open_job, job);
+    struct replicas *r = open->replicas;
+    struct partition *p = replicas_get(r, open->topic_id, open->index);
+
+    r->opening_count--;
+    if (open->result < 0) {
+        if (p != NULL)
+            p->state = PARTITION_OFFLINE;
+        DIAG_ERROR(r->diag, "log", "%s-%d cannot be opened: %s", open->topic, open->index,
+                   open->note.text);
+        if (open->result != -ENOSPC && open->result != -EDQUOT)
+            replicas__directory_failed(r, open->log_dir_index, open->result, &open->note);
+    } else if (p == NULL) {
+        log_abandon(
+            open->log); /* the topic went while its log was opened; the directory is removed as stray */
+    } else {
+        replicas__attach(r, p, open->log, open->log_dir_index);
+        if (p->is_deleted)
+            replicas__delete(r, p);
+    }
+    mem_free(open->topic);
+    mem_free(open);
+    replicas__opened(r);
+}
+
+void replicas__open(struct replicas *r, struct partition *p)
+{
+    const int dir = log_dirs_choose(r->dirs);
+    if (dir < 0) {
+        p->state = PARTITION_OFFLINE;
+        return;
+    }
+    struct open_job *open = MEM_NEW(struct open_job);
+    struct config *topic = log_settings_topic(r->config, r->image, bytes_from_text(p->topic));
+    p->isr_count_min = (int32_t)config_i64(topic, SETTING_TOPIC_MIN_INSYNC_REPLICAS);
+    *open = (struct open_job){
+        .job = { .run = open_run, .done = open_done },
+        .replicas = r,
+        .topic_id = p->topic_id,
+        .index = p->index,
+        .topic = mem_strdup(p->topic),
+        .log_dir_index = (uint32_t)dir,
+        .config = log_settings(r->config, topic),
+    };
+    config_unref(topic);
+    open->params = (struct log_params){
+        .fs = io_get_fs(r->io),
+        .log_dir = log_dirs_at(r->dirs, (uint32_t)dir)->path,
+        .topic = open->topic,
+        .partition = p->index,
+        .topic_id = p->topic_id,
+        .config = &open->config,
+        .create = true,
+        .had_clean_shutdown = true,
+        .now_ms = io_now_ms(r->io),
+        .seed = r->hash_seed,
+    };
+    log_dirs_place(r->dirs, (uint32_t)dir);
+    r->opening_count++;
+    io_submit(r->io, NULL, &open->job);
+}
+
+static void on_log_failed(void *context, struct log *log, int error, const struct err_note *note)
+{
+    struct partition *p = context;
+    (void)log; /* the partition knows it */
+    replicas__directory_failed(p->replicas, p->log_dir_index, error, note);
+}
+
+void replicas__attach(struct replicas *r, struct partition *p, struct log *log,
+                      uint32_t log_dir_index)
+{
+    const struct log_recovery mended = log_recovery(log);
+    for (uint32_t i = 0; i < mended.note_count; i++)
+        DIAG_WARN(r->diag, "log", "%s", mended.notes[i].text);
+    const struct log_owner owner = { .on_failed = on_log_failed, .context = p };
+    log_attach(log, r->files, &owner);
+    partition__online(p, log, log_dir_index);
+}
+
+void replicas__opened(struct replicas *r)
+{
+    if (r->is_loading || r->opening_count > 0)
+        return;
+    while (r->waits.count > 0) {
+        const struct replicas_wait wait = r->waits.items[0];
+        VEC_REMOVE_AT(&r->waits, 0);
+        wait.done(wait.context);
+    }
+}
+
+/* ---- deleting -------------------------------------------------------------------------------- */
+
+struct delete_job {
+    struct io_job job;
+    struct replicas *replicas;
+    struct log *log;
+    uint32_t log_dir_index;
+    int64_t delay_ms;
+    struct uuid unique;
+    char *path;
+    int result;
+    struct err_note note;
+};
+
+static void replicas__closed(struct replicas *r);
+
+static void delete_run(struct io_job *job)
+{
+    struct delete_job *d = CONTAINER_OF(job, struct delete_job, job);
+    d->result = log_delete(d->log, d->unique, &d->path, &d->note);
+}
+
+static void delete_done(struct io_job *job)
+{
+    struct delete_job *d = CONTAINER_OF(job, struct delete_job, job);
+    struct replicas *r = d->replicas;
+    if (d->result < 0) {
+        DIAG_ERROR(r->diag, "log", "a deleted log cannot be removed: %s", d->note.text);
+        replicas__directory_failed(r, d->log_dir_index, d->result, &d->note);
+    } else {
+        log_dirs_remove_later(r->dirs, d->path, d->delay_ms);
+    }
+    mem_free(d->path);
+    mem_free(d);
+    r->closing_count--;
+    replicas__closed(r);
+}
+
+static void delete_detached(void *context, struct log *log)
+{
+    struct delete_job *d = context;
+    d->log = log;
+    io_submit(d->replicas->io, NULL, &d->job);
+}
+
+void replicas__delete(struct replicas *r, struct partition *p)
+{
+    if (p->state == PARTITION_OPENING && p->log == NULL) {
+        p->is_deleted = true; /* open_done comes back here */
+        return;
+    }
+    p->state = PARTITION_OFFLINE;
+    p->is_leader = false;
+    if (p->log != NULL && log_has_planned(p->log)) {
+        struct err_note note = { 0 };
+        partition__write(p, &note);
+        partition__after_write(p);
+    }
+    partition__fail_waits(p, KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
+    if (p->log != NULL) {
+        struct delete_job *d = MEM_NEW(struct delete_job);
+        *d = (struct delete_job){
+            .job = { .run = delete_run, .done = delete_done },
+            .replicas = r,
+            .log_dir_index = p->log_dir_index,
+            .delay_ms = log_config(p->log)->file_delete_delay_ms,
+        };
+        uint8_t random[16];
+        io_random(r->io, random, sizeof(random));
+        d->unique = uuid_from_random(random);
+        log_dirs_unplace(r->dirs, p->log_dir_index);
+        r->closing_count++;
+        log_detach(TAKE(p->log), delete_detached, d);
+    }
+    replicas__remove(r, p);
+}
+
+/* ---- directories that fail ------------------------------------------------------------------- */
+
+static void abandon_detached(void *context, struct log *log)
+{
+    (void)context;
+    log_abandon(log);
+}
+
+void replicas__abandon(struct replicas *r, struct partition *p)
+{
+    (void)r;
+    log_detach(TAKE(p->log), abandon_detached, NULL);
+}
+
+void replicas__directory_failed(struct replicas *r, uint32_t log_dir_index, int error,
+                                const struct err_note *note)
+{
+    if (!log_dirs_at(r->dirs, log_dir_index)->is_online)
+        return;
+    const char *path = log_dirs_at(r->dirs, log_dir_index)->path;
+    DIAG_ERROR(r->diag, "log", "log directory %s goes offline: %s: %s", path, err_sentence(error),
+               note == NULL ? "" : note->text);
+    const uint32_t left = log_dirs_fail(r->dirs, log_dir_index);
+    LIST_FOR_EACH(&r->partitions, link)
+    {
+        struct partition *p = LIST_ENTRY(link, struct partition, link);
+        if (p->log == NULL || p->log_dir_index != log_dir_index)
+            continue;
+        p->state = PARTITION_OFFLINE;
+        list_remove(&p->dirty_link);
+        partition__fail_waits(p, KAFKA_KAFKA_STORAGE_ERROR);
+        replicas__abandon(r, p);
+    }
+    if (r->owner.on_directory_failed != NULL)
+        r->owner.on_directory_failed(r->owner.context, path, left);
+}
+
+/* ---- closing all of them --------------------------------------------------------------------- */
+
+struct close_job {
+    struct io_job job;
+    struct replicas *replicas;
+    struct log *log;
+    char *topic;
+    int32_t index;
+    uint32_t log_dir_index;
+    int64_t high_watermark;
+    bool starts_late; /* the log start lies inside the first segment */
+    struct log_offsets offsets;
+    int result;
+    struct err_note note;
+};
+
+/* The last job: checkpoints and the marker, for each directory whose logs all closed well. */
+struct finish_job {
+    struct io_job job;
+    struct replicas *replicas;
+    int result;
+    struct err_note note;
+};
+
+static void finish_run(struct io_job *job)
+{
+    struct finish_job *f = CONTAINER_OF(job, struct finish_job, job);
+    struct replicas *r = f->replicas; /* nobody else touches it any more */
+    struct io_fs *fs = io_get_fs(r->io);
+    for (uint32_t dir = 0; dir < log_dirs_count(r->dirs); dir++) {
+        const struct log_dir *d = log_dirs_at(r->dirs, dir);
+        if (!d->is_online || r->is_unclean[dir])
+            continue;
+        int result = 0;
+        for (int kind = 0; kind < 3 && result == 0; kind++) {
+            char *path = mem_printf("%s/%s", d->path,
+                                    log_checkpoint_file_name((enum log_checkpoint_kind)kind));
+            result =
+                offset_checkpoint_write(fs, path, &r->at_close[dir * 3 + (uint32_t)kind], &f->note);
+            mem_free(path);
+        }
+        if (result == 0)
+            result = log_dir_mark_clean(fs, d->path, r->broker_epoch, &f->note);
+        if (result < 0)
+            f->result = result;
+    }
+}
+
+static void finish_done(struct io_job *job)
+{
+    struct finish_job *f = CONTAINER_OF(job, struct finish_job, job);
+    struct replicas *r = f->replicas;
+    if (f->result < 0)
+        DIAG_ERROR(r->diag, "log",
+                   "the clean shutdown cannot be recorded; the next start will check the logs: %s",
+                   f->note.text);
+    mem_free(f);
+    for (uint32_t i = 0; i < 3 * log_dirs_count(r->dirs); i++)
+        offset_checkpoint_deinit(&r->at_close[i]);
+    mem_free(TAKE(r->at_close));
+    r->on_closed(r->on_closed_context);
+}
+
+static void replicas__closed(struct replicas *r)
+{
+    if (!r->is_closing || r->closing_count > 0 || r->at_close == NULL)
+        return;
+    struct finish_job *f = MEM_NEW(struct finish_job);
+    *f = (struct finish_job){ .job = { .run = finish_run, .done = finish_done }, .replicas = r };
+    io_submit(r->io, NULL, &f->job);
+}
+
+static void close_run(struct io_job *job)
+{
+    struct close_job *c = CONTAINER_OF(job, struct close_job, job);
+    c->starts_late =
+        log_segment_count(c->log) == 0 || log_offsets(c->log)->start > log_segment_base(c->log, 0);
+    c->result = log_close(c->log, true, &c->offsets, &c->note);
+}
+
+static void close_done(struct io_job *job)
+{
+    struct close_job *c = CONTAINER_OF(job, struct close_job, job);
+    struct replicas *r = c->replicas;
+    if (c->result < 0) {
+        DIAG_ERROR(r->diag, "log", "%s-%d did not close well; the next start will check it: %s",
+                   c->topic, c->index, c->note.text);
+        r->is_unclean[c->log_dir_index] = true;
+    } else {
+        struct offset_checkpoint *kinds = &r->at_close[c->log_dir_index * 3];
+        offset_checkpoint_add(&kinds[LOG_CHECKPOINT_RECOVERY_POINT], c->topic, c->index,
+                              c->offsets.flushed_end);
+        offset_checkpoint_add(&kinds[LOG_CHECKPOINT_HIGH_WATERMARK], c->topic, c->index,
+                              c->high_watermark);
+        if (c->starts_late)
+            offset_checkpoint_add(&kinds[LOG_CHECKPOINT_LOG_START], c->topic, c->index,
+                                  c->offsets.start);
+    }
+    mem_free(c->topic);
+    mem_free(c);
+    r->closing_count--;
+    replicas__closed(r);
+}
+
+static void close_detached(void *context, struct log *log)
+{
+    struct close_job *c = context;
+    c->log = log;
+    io_submit(c->replicas->io, NULL, &c->job);
+}
+
+static void begin_close(void *context)
+{
+    struct replicas *r = context;
+    r->at_close = MEM_NEW_ARRAY(struct offset_checkpoint, 3 * log_dirs_count(r->dirs));
+    r->closing_count++; /* held until every log is on its way */
+    LIST_FOR_EACH(&r->partitions, link)
+    {
+        struct partition *p = LIST_ENTRY(link, struct partition, link);
+        p->state = PARTITION_OFFLINE;
+        partition__fail_waits(p, KAFKA_NOT_LEADER_OR_FOLLOWER);
+        if (p->log == NULL)
+            continue;
+        struct close_job *c = MEM_NEW(struct close_job);
+        *c = (struct close_job){
+            .job = { .run = close_run, .done = close_done },
+            .replicas = r,
+            .topic = mem_strdup(p->topic),
+            .index = p->index,
+            .log_dir_index = p->log_dir_index,
+            .high_watermark = p->high_watermark,
+        };
+        r->closing_count++;
+        log_detach(TAKE(p->log), close_detached, c);
+    }
+    r->closing_count--;
+    replicas__closed(r);
+}
+
+void replicas_close(struct replicas *r, int64_t broker_epoch, void (*done)(void *context),
+                    void *context)
+{
+    (void)replicas_write(r);
+    r->is_closing = true;
+    r->broker_epoch = broker_epoch;
+    r->on_closed = done;
+    r->on_closed_context = context;
+    VEC_ADD(&r->waits, ((struct replicas_wait){ .done = begin_close, .context = r }));
+    replicas__opened(r); /* logs still being opened are waited for first */
+}

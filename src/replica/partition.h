@@ -1,0 +1,106 @@
+/* One partition as this node holds it: who leads, what may be read, and who waits for what.
+ *
+ * Threads: owned by the shard that owns the partition. Sources: KIP-101 (leader epochs), KIP-227,
+ * KIP-320 (epoch fencing of clients), KIP-497 (ISR), Kafka's replication chapter.
+ *
+ *   log start ≤ last stable offset ≤ high watermark ≤ written end ≤ planned end
+ *
+ * A turn of the shard: handlers plan appends (partition_append), which marks the partition dirty; at the end
+ * of the turn replicas_write writes each dirty log once, moves the high watermark, and lets go of what
+ * waited: appends whose offsets are written (acks=1) or below the high watermark (acks=all), and fetches
+ * that now find enough.
+ */
+#pragma once
+
+#include "base/list.h"
+#include "base/uuid.h"
+#include "log/log.h"
+#include "wire/kafka_error.h"
+
+struct replicas;
+
+enum partition_state {
+    PARTITION_OPENING, /* its log is being opened by a worker */
+    PARTITION_ONLINE,
+    PARTITION_OFFLINE, /* its directory or log failed: KAFKA_STORAGE_ERROR */
+};
+
+#define PARTITION_REPLICAS_MAX 64
+
+struct partition {
+    struct list link;       /* among all partitions, in order of creation */
+    struct list dirty_link; /* has planned appends not yet written */
+    struct replicas *replicas;
+    char *topic; /* owned */
+    struct uuid topic_id;
+    int32_t index;
+    enum partition_state state;
+    struct log *log; /* owned; NULL unless online */
+    uint32_t log_dir_index;
+    bool is_deleted; /* the image no longer has it: goes when its log is closed */
+
+    int32_t leader_id; /* -1: none */
+    int32_t leader_epoch;
+    int32_t partition_epoch;
+    bool is_leader;
+    bool is_sole_in_sync; /* the ISR is this node alone: what is written is committed */
+    uint16_t isr_count;
+    int32_t isr_count_min; /* min.insync.replicas */
+
+    int64_t high_watermark;
+    int write_error; /* of this turn's log_write, between the two passes of replicas_write */
+    uint64_t appended_bytes; /* counters for metrics */
+    uint64_t appended_records;
+    struct list append_waits;  /* struct append_wait, by ascending offset */
+    struct list fetch_watches; /* struct fetch_watch */
+};
+
+/* ---- appending ------------------------------------------------------------------------------- */
+
+/* Waits for an append to be as safe as was asked. Lives in its owner's memory (a request's arena, a
+ * coordinator's write) until `done`, which is called once, at a turn's end, never inside partition_append. */
+struct append_wait {
+    struct list link;
+    int64_t offset_required; /* the first offset that need not be safe: last offset + 1 */
+    bool is_all;             /* below the high watermark; else written is enough */
+    void (*done)(struct append_wait *wait, enum kafka_error error);
+};
+
+/* Plans an append of whole batches to a partition this node leads.
+ *
+ *   append  see log_append_plan; leader_epoch is filled in here
+ *   wait    called when the append is safe or has failed; NULL: nobody asks. Not taken when out->error is not
+ *           NONE. is_all (acks=all): refused with NOT_ENOUGH_REPLICAS when the ISR is below min.insync.replicas
+ *   out     as log_append_plan; also NOT_LEADER_OR_FOLLOWER, KAFKA_STORAGE_ERROR
+ */
+void partition_append(struct partition *partition, const struct log_append *append,
+                      struct append_wait *wait, struct log_append_result *out);
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+enum fetch_isolation {
+    FETCH_LOG_END,        /* followers */
+    FETCH_HIGH_WATERMARK, /* read_uncommitted */
+    FETCH_COMMITTED,      /* read_committed: the last stable offset */
+};
+
+/* The offset below which `isolation` may read. */
+int64_t partition_readable_end(const struct partition *partition, enum fetch_isolation isolation);
+int64_t partition_log_start(const struct partition *partition);
+int64_t partition_last_stable_offset(const struct partition *partition);
+
+/* Is this node the leader, in the epoch the client believes in? current_leader_epoch -1: not said (KIP-320).
+ * NONE, NOT_LEADER_OR_FOLLOWER, FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH, KAFKA_STORAGE_ERROR. */
+enum kafka_error partition_check_leader(const struct partition *partition,
+                                        int32_t current_leader_epoch);
+
+/* Told when more of a partition may be read, or when it stops being readable here. Lives in its owner's memory;
+ * `wake` runs at a turn's end and may remove this watch and add others. */
+struct fetch_watch {
+    struct list link;
+    struct partition *partition;
+    void *owner;
+    void (*wake)(struct fetch_watch *watch);
+};
+void partition_watch(struct partition *partition, struct fetch_watch *watch);
+void fetch_watch_remove(struct fetch_watch *watch); /* not added: fine */

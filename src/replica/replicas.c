@@ -1,0 +1,376 @@
+/* The partitions of one shard: following the image, and the writing half of a turn's end. */
+#include "replica/replicas_int.h"
+
+#include "base/be.h"
+#include "base/mem.h"
+#include "metadata/diff.h"
+
+#include <string.h>
+
+#define KEY_BYTES 20
+
+static struct bytes key_of(struct uuid topic_id, int32_t index, uint8_t space[KEY_BYTES])
+{
+    memcpy(space, topic_id.bytes, sizeof(topic_id.bytes));
+    be_store_u32(space + sizeof(topic_id.bytes), (uint32_t)index);
+    return bytes_from(space, KEY_BYTES);
+}
+
+struct replicas *replicas_new(const struct replicas_params *params)
+{
+    struct replicas *r = MEM_NEW(struct replicas);
+    *r = (struct replicas){
+        .io = params->io,
+        .diag = params->diag,
+        .node_id = params->node_id,
+        .dirs = params->dirs,
+        .files = params->files,
+        .config = config_ref(params->config),
+        .hash_seed = params->hash_seed,
+        .owner = params->owner,
+    };
+    list_init(&r->partitions);
+    list_init(&r->dirty);
+    map_init(&r->by_id, r->hash_seed);
+    r->is_unclean = MEM_NEW_ARRAY(bool, log_dirs_count(r->dirs));
+    return r;
+}
+
+struct partition *replicas__add(struct replicas *r, const struct metadata_topic *topic,
+                                const struct metadata_partition *told)
+{
+    struct partition *p = MEM_NEW(struct partition);
+    p->replicas = r;
+    p->topic = bytes_to_text(topic->name);
+    p->topic_id = topic->id;
+    p->index = told->id;
+    p->state = PARTITION_OPENING;
+    p->leader_epoch = -1;
+    p->isr_count_min = 1;
+    list_init(&p->append_waits);
+    list_init(&p->fetch_watches);
+    list_push_back(&r->partitions, &p->link);
+    uint8_t space[KEY_BYTES];
+    map_put(&r->by_id, key_of(p->topic_id, p->index, space), p);
+    r->count++;
+    return p;
+}
+
+void replicas__remove(struct replicas *r, struct partition *p)
+{
+    uint8_t space[KEY_BYTES];
+    const struct bytes key = key_of(p->topic_id, p->index, space);
+    if (map_get(&r->by_id, key) == p)
+        map_remove(&r->by_id, key);
+    list_remove(&p->link);
+    list_remove(&p->dirty_link);
+    r->count--;
+    mem_free(p->topic);
+    mem_free(p);
+}
+
+struct partition *replicas_get(const struct replicas *r, struct uuid topic_id, int32_t index)
+{
+    uint8_t space[KEY_BYTES];
+    return map_get(&r->by_id, key_of(topic_id, index, space));
+}
+
+struct partition *replicas_next(const struct replicas *r, const struct partition *after)
+{
+    const struct list *link = after == NULL ? r->partitions.next : after->link.next;
+    return link == &r->partitions
+               ? NULL
+               : LIST_ENTRY((struct list *)(uintptr_t)link, struct partition, link);
+}
+
+uint32_t replicas_count(const struct replicas *r)
+{
+    return r->count;
+}
+
+/* ---- settings -------------------------------------------------------------------------------- */
+
+static void apply_settings(struct replicas *r, struct partition *p)
+{
+    struct config *topic = log_settings_topic(r->config, r->image, bytes_from_text(p->topic));
+    p->isr_count_min = (int32_t)config_i64(topic, SETTING_TOPIC_MIN_INSYNC_REPLICAS);
+    if (p->log != NULL) {
+        const struct log_config settings = log_settings(r->config, topic);
+        log_set_config(p->log, &settings);
+    }
+    config_unref(topic);
+}
+
+void replicas_set_config(struct replicas *r, struct config *config)
+{
+    config_unref(r->config);
+    r->config = config_ref(config);
+    if (r->image == NULL)
+        return;
+    LIST_FOR_EACH(&r->partitions, link)
+    apply_settings(r, LIST_ENTRY(link, struct partition, link));
+}
+
+/* ---- following the image --------------------------------------------------------------------- */
+
+static void on_partition(void *context, const struct metadata_topic *topic,
+                         const struct metadata_partition *before,
+                         const struct metadata_partition *after)
+{
+    struct replicas *r = context;
+    const int32_t id = after != NULL ? after->id : before->id;
+    struct partition *p = replicas_get(r, topic->id, id);
+    const bool is_ours = after != NULL && metadata_partition_has_replica(after, r->node_id);
+    if (!is_ours) {
+        if (p != NULL)
+            replicas__delete(r, p);
+        return;
+    }
+    if (p == NULL) {
+        p = replicas__add(r, topic, after);
+        partition__lead(p, after);
+        replicas__open(r, p);
+        return;
+    }
+    partition__lead(p, after);
+}
+
+static void on_config(void *context, const struct metadata_config *before,
+                      const struct metadata_config *after)
+{
+    struct replicas *r = context;
+    const struct metadata_config *config = after != NULL ? after : before;
+    if (config->type != METADATA_CONFIG_TOPIC)
+        return;
+    const struct metadata_topic *topic = metadata_topic_by_name(r->image, config->name);
+    if (topic == NULL)
+        return;
+    struct metadata_walk walk;
+    const struct metadata_partition *told;
+    for (metadata_walk_partitions(&walk, topic); (told = metadata_next_partition(&walk)) != NULL;) {
+        struct partition *p = replicas_get(r, topic->id, told->id);
+        if (p != NULL)
+            apply_settings(r, p);
+    }
+}
+
+static void add_wait(struct replicas *r, void (*done)(void *context), void *context)
+{
+    if (done != NULL)
+        VEC_ADD(&r->waits, ((struct replicas_wait){ .done = done, .context = context }));
+    replicas__opened(r);
+}
+
+void replicas_apply(struct replicas *r, struct metadata_image *image, void (*done)(void *context),
+                    void *context)
+{
+    static const struct metadata_observer observer_template = { .on_partition = on_partition,
+                                                                .on_config = on_config };
+    struct metadata_observer observer = observer_template;
+    observer.context = r;
+
+    struct metadata_image *before = r->image;
+    r->image = metadata_image_ref(image);
+    if (!r->is_closing)
+        metadata_image_diff(before, image, &observer);
+    metadata_image_unref(before);
+    add_wait(r, done, context);
+}
+
+/* ---- loading at start ------------------------------------------------------------------------ */
+
+static bool want_log(void *context, const char *topic_name, int32_t index, struct uuid topic_id,
+                     struct log_config *out_config)
+{
+    struct replicas *r = context;
+    const struct metadata_topic *topic =
+        metadata_topic_by_name(r->image, bytes_from_text(topic_name));
+    if (topic == NULL || (!uuid_is_zero(topic_id) && !uuid_equal(topic->id, topic_id)))
+        return false;
+    const struct metadata_partition *told = metadata_topic_partition(topic, index);
+    if (told == NULL || !metadata_partition_has_replica(told, r->node_id))
+        return false;
+    struct config *config = log_settings_topic(r->config, r->image, topic->name);
+    *out_config = log_settings(r->config, config);
+    config_unref(config);
+    return true;
+}
+
+static void on_loaded_log(void *context, uint32_t dir_index, struct log *log, int error,
+                          const struct err_note *note)
+{
+    struct replicas *r = context;
+    if (log == NULL) {
+        replicas__directory_failed(r, dir_index, error, note);
+        return;
+    }
+    const struct metadata_topic *topic =
+        metadata_topic_by_name(r->image, bytes_from_text(log_topic(log)));
+    const struct metadata_partition *told =
+        topic == NULL ? NULL : metadata_topic_partition(topic, log_partition(log));
+    if (told == NULL || replicas_get(r, topic->id, told->id) != NULL) {
+        DIAG_ERROR(r->diag, "log",
+                   "%s is here twice or was deleted while it was opened; this copy is left alone",
+                   log_directory(log));
+        log_abandon(log);
+        return;
+    }
+    struct partition *p = replicas__add(r, topic, told);
+    partition__lead(p, told);
+    replicas__attach(r, p, log, dir_index);
+}
+
+static void on_loaded_all(void *context)
+{
+    struct replicas *r = context;
+    r->is_loading = false;
+    /* What the image gives us and no directory holds is new. */
+    struct metadata_walk topics;
+    const struct metadata_topic *topic;
+    for (metadata_walk_topics(&topics, r->image); (topic = metadata_next_topic(&topics)) != NULL;) {
+        struct metadata_walk partitions;
+        const struct metadata_partition *told;
+        for (metadata_walk_partitions(&partitions, topic);
+             (told = metadata_next_partition(&partitions)) != NULL;)
+            on_partition(r, topic, NULL, told);
+    }
+    replicas__opened(r);
+}
+
+void replicas_load(struct replicas *r, struct metadata_image *image, void (*done)(void *context),
+                   void *context)
+{
+    ASSERT(r->image == NULL);
+    r->image = metadata_image_ref(image);
+    r->is_loading = true;
+    add_wait(r, done, context);
+    const struct log_load load = {
+        .dirs = r->dirs,
+        .jobs_per_dir =
+            (uint32_t)config_i64(r->config, SETTING_BROKER_NUM_RECOVERY_THREADS_PER_DATA_DIR),
+        .now_ms = io_now_ms(r->io),
+        .want = want_log,
+        .on_log = on_loaded_log,
+        .on_done = on_loaded_all,
+        .context = r,
+        .diag = r->diag,
+    };
+    log_dirs_load(&load);
+}
+
+/* ---- the turn's end -------------------------------------------------------------------------- */
+
+bool replicas_write(struct replicas *r)
+{
+    if (list_is_empty(&r->dirty))
+        return false;
+    struct list written;
+    list_init(&written);
+    while (!list_is_empty(&r->dirty)) {
+        struct partition *p = LIST_ENTRY(list_pop_front(&r->dirty), struct partition, dirty_link);
+        list_push_back(&written, &p->dirty_link);
+        struct err_note note = { 0 };
+        partition__write(p, &note);
+        if (p->write_error < 0)
+            DIAG_ERROR(r->diag, "log", "appends to %s-%d failed: %s: %s", p->topic, p->index,
+                       err_sentence(p->write_error), note.text);
+    }
+    /* Only now the answers: a fetch that is woken finds everything that this turn wrote. */
+    while (!list_is_empty(&written)) {
+        struct partition *p = LIST_ENTRY(list_pop_front(&written), struct partition, dirty_link);
+        partition__after_write(p);
+    }
+    return true;
+}
+
+/* ---- housekeeping ---------------------------------------------------------------------------- */
+
+void replicas_tick(struct replicas *r, int64_t now_ms)
+{
+    LIST_FOR_EACH(&r->partitions, link)
+    {
+        struct partition *p = LIST_ENTRY(link, struct partition, link);
+        if (p->state == PARTITION_ONLINE)
+            log_tick(p->log, now_ms);
+    }
+}
+
+void replicas_retain(struct replicas *r, int64_t now_ms)
+{
+    LIST_FOR_EACH(&r->partitions, link)
+    {
+        struct partition *p = LIST_ENTRY(link, struct partition, link);
+        if (p->state != PARTITION_ONLINE || log_has_planned(p->log))
+            continue;
+        struct err_note note = { 0 };
+        const int n = log_retain(p->log, now_ms, p->high_watermark, &note);
+        if (n < 0)
+            DIAG_ERROR(r->diag, "log", "retention of %s-%d failed: %s", p->topic, p->index,
+                       note.text);
+        else if (n > 0)
+            DIAG_INFO(r->diag, "log",
+                      "retention removed %d segments of %s-%d; it begins at offset %" PRId64 " now",
+                      n, p->topic, p->index, log_offsets(p->log)->start);
+    }
+}
+
+/* The three checkpoints of one directory, in the order of enum log_checkpoint_kind. */
+static void gather(const struct log *log, int64_t high_watermark, struct offset_checkpoint kinds[3])
+{
+    const struct log_offsets *offsets = log_offsets(log);
+    const char *topic = log_topic(log);
+    const int32_t index = log_partition(log);
+    offset_checkpoint_add(&kinds[LOG_CHECKPOINT_RECOVERY_POINT], topic, index,
+                          offsets->flushed_end);
+    offset_checkpoint_add(&kinds[LOG_CHECKPOINT_HIGH_WATERMARK], topic, index, high_watermark);
+    if (log_segment_count(log) == 0 || offsets->start > log_segment_base(log, 0))
+        offset_checkpoint_add(&kinds[LOG_CHECKPOINT_LOG_START], topic, index, offsets->start);
+}
+
+static void on_checkpointed(void *context, uint32_t log_dir_index, int error)
+{
+    struct replicas *r = context;
+    if (error < 0 && error != -ENOSPC && error != -EDQUOT) {
+        struct err_note note;
+        (void)err_note(&note, error, "checkpoint files cannot be written");
+        replicas__directory_failed(r, log_dir_index, error, &note);
+    }
+}
+
+void replicas_checkpoint(struct replicas *r)
+{
+    if (r->is_loading || r->is_closing)
+        return;
+    for (uint32_t dir = 0; dir < log_dirs_count(r->dirs); dir++) {
+        if (!log_dirs_at(r->dirs, dir)->is_online)
+            continue;
+        struct offset_checkpoint kinds[3] = { 0 };
+        LIST_FOR_EACH(&r->partitions, link)
+        {
+            const struct partition *p = LIST_ENTRY(link, struct partition, link);
+            if (p->log != NULL && p->log_dir_index == dir)
+                gather(p->log, p->high_watermark, kinds);
+        }
+        for (int kind = 0; kind < 3; kind++)
+            log_dirs_checkpoint(r->dirs, dir, (enum log_checkpoint_kind)kind, &kinds[kind],
+                                on_checkpointed, r);
+    }
+}
+
+void replicas_free(struct replicas *r)
+{
+    if (r == NULL)
+        return;
+    while (!list_is_empty(&r->partitions)) {
+        struct partition *p = LIST_ENTRY(r->partitions.next, struct partition, link);
+        if (p->log != NULL)
+            replicas__abandon(r, p);
+        replicas__remove(r, p);
+    }
+    map_deinit(&r->by_id);
+    metadata_image_unref(r->image);
+    config_unref(r->config);
+    VEC_DEINIT(&r->waits);
+    mem_free(r->is_unclean);
+    mem_free(r);
+}

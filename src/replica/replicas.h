@@ -1,0 +1,73 @@
+/* All partitions of one shard: found by id or name, opened and closed as the image says, written once a turn.
+ *
+ * Threads: the shard's; logs are opened and removed by jobs.
+ */
+#pragma once
+
+#include "base/diag.h"
+#include "base/map.h"
+#include "replica/partition.h"
+
+struct config;
+struct io;
+struct log_dirs;
+struct log_files;
+struct metadata_delta;
+struct metadata_image;
+
+/* A directory failed and its partitions are offline; `left` directories still work. */
+struct replicas_owner {
+    void (*on_directory_failed)(void *context, const char *path, uint32_t left);
+    void *context;
+};
+
+struct replicas_params {
+    struct io *io;
+    const struct diag *diag;
+    int32_t node_id;
+    uint64_t hash_seed;
+    struct log_dirs *dirs;   /* borrowed, outlives this */
+    struct log_files *files; /* borrowed */
+    struct config *config;   /* counted: a reference is taken */
+    struct replicas_owner owner;
+};
+
+struct replicas *replicas_new(const struct replicas_params *params);
+/* After replicas_close has finished, or without it (a crash): closes files, writes nothing. NULL is fine. */
+void replicas_free(struct replicas *replicas);
+
+/* At start, once: opens every log that the directories hold and the image knows, by parallel jobs; then as
+ * replicas_apply. */
+void replicas_load(struct replicas *replicas, struct metadata_image *image,
+                   void (*done)(void *context), void *context);
+
+/* Begins to follow an image: opens what this node is to hold (many at once, by jobs), takes over leader epochs,
+ * removes what was deleted. `done` (may be NULL) is called when every log that this image asks for is online
+ * or offline. Calls may follow one another without waiting. */
+void replicas_apply(struct replicas *replicas, struct metadata_image *image,
+                    void (*done)(void *context), void *context);
+void replicas_set_config(struct replicas *replicas, struct config *config);
+
+/* NULL: this node does not hold it. */
+struct partition *replicas_get(const struct replicas *replicas, struct uuid topic_id,
+                               int32_t index);
+
+/* The turn's end, first half: writes every dirty log, moves high watermarks, calls waits and wakes. True when
+ * something was written or woken. */
+bool replicas_write(struct replicas *replicas);
+
+/* In order of creation. */
+struct partition *replicas_next(const struct replicas *replicas,
+                                const struct partition *after); /* NULL: the first */
+uint32_t replicas_count(const struct replicas *replicas);
+
+/* Called by node's timers: log_tick of every log (each second or so), and retention. */
+void replicas_tick(struct replicas *replicas, int64_t now_ms);
+void replicas_retain(struct replicas *replicas, int64_t now_ms);
+/* High watermarks, recovery points and log starts as the checkpoint files want them; written by a job. */
+void replicas_checkpoint(struct replicas *replicas);
+
+/* Flushes and closes every log cleanly, by jobs, writes the checkpoints and the clean-shutdown markers; then `done`. No
+ * append or read may follow. broker_epoch: for the marker; -1: not known. */
+void replicas_close(struct replicas *replicas, int64_t broker_epoch, void (*done)(void *context),
+                    void *context);

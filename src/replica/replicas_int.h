@@ -1,0 +1,64 @@
+/* Inside the replica room. */
+#pragma once
+
+#include "base/vec.h"
+#include "config/config.h"
+#include "log/log_dirs.h"
+#include "metadata/image.h"
+#include "replica/log_settings.h"
+#include "replica/replicas.h"
+
+struct replicas_wait {
+    void (*done)(void *context);
+    void *context;
+};
+
+struct replicas {
+    struct io *io;
+    const struct diag *diag;
+    int32_t node_id;
+    struct log_dirs *dirs;
+    struct log_files *files;
+    struct config *config;
+    uint64_t hash_seed;
+    struct replicas_owner owner;
+    struct metadata_image *image; /* the newest applied; counted */
+
+    struct list partitions; /* in order of creation */
+    struct map by_id;       /* topic id and index → struct partition */
+    uint32_t count;
+    struct list dirty;
+    uint32_t opening_count; /* logs that jobs are opening */
+    uint32_t closing_count; /* logs that jobs are closing or deleting */
+    bool is_loading;        /* log_dirs_load is at work */
+    bool is_closing;
+    int64_t broker_epoch;            /* for the clean-shutdown marker */
+    VEC(struct replicas_wait) waits; /* for opening_count to reach 0 */
+    void (*on_closed)(void *context);
+    void *on_closed_context;
+    struct offset_checkpoint *at_close; /* per directory and kind, gathered while logs close */
+    bool *is_unclean;                   /* per directory: a log did not close well */
+};
+
+/* partition.c */
+void partition__write(struct partition *p, struct err_note *note);
+void partition__after_write(struct partition *p);
+void partition__fail_waits(struct partition *p, enum kafka_error error);
+void partition__wake(struct partition *p);
+void partition__lead(struct partition *p, const struct metadata_partition *told);
+void partition__online(struct partition *p, struct log *log, uint32_t log_dir_index);
+
+/* open.c: logs that come and go */
+void replicas__open(struct replicas *r, struct partition *p);
+void replicas__delete(struct replicas *r, struct partition *p);
+void replicas__attach(struct replicas *r, struct partition *p, struct log *log,
+                      uint32_t log_dir_index);
+void replicas__opened(struct replicas *r); /* opening_count or is_loading has changed */
+void replicas__abandon(struct replicas *r, struct partition *p);
+void replicas__directory_failed(struct replicas *r, uint32_t log_dir_index, int error,
+                                const struct err_note *note);
+
+/* replicas.c */
+struct partition *replicas__add(struct replicas *r, const struct metadata_topic *topic,
+                                const struct metadata_partition *told);
+void replicas__remove(struct replicas *r, struct partition *p);

@@ -1,0 +1,208 @@
+/* DescribeConfigs: effective settings of topics, brokers, groups and client-metrics subscriptions (KIP-133, KIP-226,
+ * KIP-569, KIP-1142). */
+#include "base/vec.h"
+#include "config/config.h"
+#include "config/describe.h"
+#include "server/api_handler.h"
+#include "server/authorize.h"
+#include "server/topic_lookup.h"
+#include "wire/messages/describe_configs_request.h"
+#include "wire/messages/describe_configs_response.h"
+
+#include <string.h>
+
+static bool is_wanted(const struct describe_configs_request_resource *asked, const char *name)
+{
+    if (asked->configuration_keys_count < 0)
+        return true;
+    for (int32_t i = 0; i < asked->configuration_keys_count; i++) {
+        if (bytes_equal_text(asked->configuration_keys[i], name))
+            return true;
+    }
+    return false;
+}
+
+/* Configs live shorter than the answer: texts move to the arena. */
+static struct bytes keep(struct request *request, const char *text)
+{
+    return text == NULL
+               ? BYTES_NULL
+               : bytes_from(arena_dup(&request->arena, text, strlen(text) + 1), strlen(text));
+}
+
+static void add_synonyms(struct request *request, const struct config_description *d,
+                         struct describe_configs_response_resource_result *out)
+{
+    out->synonyms = describe_configs_response_synonym_array(&request->arena, d->synonym_count);
+    out->synonyms_count = (int32_t)d->synonym_count;
+    for (size_t i = 0; i < d->synonym_count; i++) {
+        out->synonyms[i].name = keep(request, d->synonyms[i].name);
+        out->synonyms[i].value = keep(request, d->synonyms[i].value);
+        out->synonyms[i].source = (int8_t)d->synonyms[i].source;
+    }
+}
+
+/* config NULL: the broker's own settings. */
+static void fill(struct request *request, const struct describe_configs_request_resource *asked,
+                 const struct config *config, bool is_cluster_wide,
+                 struct describe_configs_response_result *out)
+{
+    const struct describe_configs_request *message = request->message;
+    const struct config_description *described = NULL;
+    size_t count = 0;
+    if (config_describe(request->shard->config, config, is_cluster_wide, &request->arena,
+                        &described, &count) < 0) {
+        out->error_code = KAFKA_UNKNOWN_SERVER_ERROR;
+        return;
+    }
+    out->configs = describe_configs_response_resource_result_array(&request->arena, count);
+    for (size_t i = 0; i < count; i++) {
+        const struct config_description *d = &described[i];
+        if (!is_wanted(asked, d->name))
+            continue;
+        struct describe_configs_response_resource_result *entry =
+            &out->configs[out->configs_count++];
+        entry->name = keep(request, d->name);
+        entry->value = keep(request, d->value);
+        entry->read_only = d->is_read_only;
+        entry->is_sensitive = d->is_sensitive;
+        entry->config_source = (int8_t)d->source;
+        entry->config_type = (int8_t)d->type;
+        if (message->include_synonyms)
+            add_synonyms(request, d, entry);
+        if (message->include_documentation)
+            entry->documentation = keep(request, d->documentation);
+    }
+}
+
+static void refuse(struct describe_configs_response_result *out, enum kafka_error error,
+                   const char *message)
+{
+    out->error_code = (int16_t)error;
+    out->error_message =
+        bytes_from_text(message != NULL ? message : kafka_error_sentence((int16_t)error));
+}
+
+typedef VEC(struct config_override) override_vec;
+
+static struct config_overrides overrides_of(const struct metadata_image *image,
+                                            enum metadata_config_type type, struct bytes name,
+                                            override_vec *space)
+{
+    const struct metadata_config *stored = metadata_config_get(image, type, name);
+    if (stored != NULL) {
+        struct metadata_walk walk;
+        const struct metadata_config_entry *entry;
+        for (metadata_walk_config_entries(&walk, stored);
+             (entry = metadata_next_config_entry(&walk)) != NULL;)
+            VEC_ADD(space,
+                    ((struct config_override){ .name = entry->name, .value = entry->value }));
+    }
+    return (struct config_overrides){ .items = space->items, .count = space->count };
+}
+
+static void describe_stored(struct request *request,
+                            const struct describe_configs_request_resource *asked,
+                            struct describe_configs_response_result *out)
+{
+    const struct shard *shard = request->shard;
+    const enum metadata_config_type type = (enum metadata_config_type)asked->resource_type;
+    override_vec space = { 0 };
+    const struct config_overrides overrides =
+        overrides_of(shard->image, type, asked->resource_name, &space);
+    struct config *config =
+        type == METADATA_CONFIG_TOPIC   ? config_for_topic(shard->config, overrides, NULL, NULL)
+        : type == METADATA_CONFIG_GROUP ? config_for_group(shard->config, overrides, NULL, NULL)
+                                        : config_for_client_metrics(overrides, NULL, NULL);
+    fill(request, asked, config, false, out);
+    config_unref(config);
+    VEC_DEINIT(&space);
+}
+
+static void describe_topic(struct request *request,
+                           const struct describe_configs_request_resource *asked,
+                           struct describe_configs_response_result *out)
+{
+    struct err_note note = { 0 };
+    const struct metadata_topic *topic = NULL;
+    if (!topic_name_is_legal(asked->resource_name, &note))
+        refuse(out, KAFKA_INVALID_TOPIC_EXCEPTION, arena_printf(&request->arena, "%s", note.text));
+    else if (topic_lookup(request->shard, asked->resource_name, UUID_ZERO, &topic) != KAFKA_NONE)
+        refuse(out, KAFKA_UNKNOWN_TOPIC_OR_PARTITION, NULL);
+    else
+        describe_stored(request, asked, out);
+}
+
+static void describe_broker(struct request *request,
+                            const struct describe_configs_request_resource *asked,
+                            struct describe_configs_response_result *out)
+{
+    int64_t id = -1;
+    if (asked->resource_name.size == 0) {
+        fill(request, asked, NULL, true, out);
+        return;
+    }
+    if (bytes_to_i64(asked->resource_name, &id) < 0)
+        refuse(out, KAFKA_INVALID_REQUEST,
+               arena_printf(&request->arena, "Broker id must be an integer, but it is: %.*s",
+                            BYTES_PRINTF(asked->resource_name)));
+    else if (id != request->shard->node_id)
+        refuse(out, KAFKA_INVALID_REQUEST,
+               arena_printf(&request->arena,
+                            "Unexpected broker id, expected %d or empty string, but received %.*s",
+                            request->shard->node_id, BYTES_PRINTF(asked->resource_name)));
+    else
+        fill(request, asked, NULL, false, out);
+}
+
+static void describe(struct request *request, const struct describe_configs_request_resource *asked,
+                     struct describe_configs_response_result *out)
+{
+    out->resource_type = asked->resource_type;
+    out->resource_name = asked->resource_name;
+    switch (asked->resource_type) {
+    case METADATA_CONFIG_TOPIC:
+        if (!authorize(request, ACL_DESCRIBE_CONFIGS, ACL_TOPIC, asked->resource_name))
+            refuse(out, KAFKA_TOPIC_AUTHORIZATION_FAILED, NULL);
+        else
+            describe_topic(request, asked, out);
+        return;
+    case METADATA_CONFIG_GROUP:
+    case METADATA_CONFIG_CLIENT_METRICS:
+        if (asked->resource_name.size == 0)
+            refuse(out, KAFKA_INVALID_REQUEST,
+                   asked->resource_type == METADATA_CONFIG_GROUP
+                       ? "Group name must not be empty"
+                       : "Client metrics subscription name must not be empty");
+        else
+            describe_stored(request, asked, out);
+        return;
+    case METADATA_CONFIG_BROKER:
+        describe_broker(request, asked, out);
+        return;
+    case METADATA_CONFIG_BROKER_LOGGER:
+        return; /* this build has no loggers to set: none are listed */
+    default:
+        refuse(
+            out, KAFKA_INVALID_REQUEST,
+            arena_printf(&request->arena, "Unsupported resource type: %d", asked->resource_type));
+    }
+}
+
+static void handle(struct request *request)
+{
+    const struct describe_configs_request *asked = request->message;
+    struct describe_configs_response response = describe_configs_response_default;
+    response.results =
+        describe_configs_response_result_array(&request->arena, (size_t)asked->resources_count);
+    response.results_count = asked->resources_count;
+    for (int32_t i = 0; i < asked->resources_count; i++)
+        describe(request, &asked->resources[i], &response.results[i]);
+    request_reply(request, &response);
+}
+
+const struct api_handler describe_configs_handler = {
+    .api_key = API_DESCRIBE_CONFIGS,
+    .listeners = API_ON_BROKER | API_ON_CONTROLLER,
+    .handle = handle,
+};

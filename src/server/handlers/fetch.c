@@ -1,0 +1,461 @@
+/* Fetch: pieces of logs to consumers and followers (KIP-74, KIP-227, KIP-320, KIP-392, KIP-516).
+ *
+ *   assess ──► enough, an error, or nobody wants to wait ──► answer
+ *      ▲  └──► watch the partitions and the clock ──┐
+ *      └──────────── woken by an append ◄───────────┘
+ *
+ * Assessing compares offsets, and looks up positions only where min_bytes asks for more than one. Records leave as file regions; small pieces are copied into the
+ * answer. Bytes that are not in memory are read through by a job first, so that a cold reader holds up
+ * nobody else.
+ */
+#include "base/vec.h"
+#include "config/config.h"
+#include "server/api_handler.h"
+#include "server/authorize.h"
+#include "server/fetch_session.h"
+#include "server/topic_lookup.h"
+#include "wire/messages/fetch_request.h"
+#include "wire/messages/fetch_response.h"
+
+#define COPY_BYTES_MAX (16u << 10) /* below this a copy costs less than a sendfile of its own */
+
+struct fetch {
+    struct request *request;
+    struct fetch_context context;
+    int16_t version;
+    int32_t max_wait_ms;
+    int32_t min_bytes;
+    uint32_t max_bytes;
+    bool is_follower;
+    enum fetch_isolation isolation;
+    struct fetch_watch *watches; /* while waiting: one for each partition that is here */
+    uint32_t watch_count;
+    struct io_timer timeout;
+    struct io_job warm_job;
+    struct log_wait warm;
+    bool is_warming; /* the job is under way */
+    bool is_gone;    /* the peer left meanwhile */
+    struct file_region *regions;
+    uint32_t region_count;
+    uint32_t partition_count;
+};
+
+static void answer(struct fetch *fetch);
+static void consider(struct fetch *fetch, bool is_waiting);
+
+/* ---- one partition --------------------------------------------------------------------------- */
+
+static enum kafka_error find(const struct fetch *fetch, struct fetch_partition *asked,
+                             struct partition **out)
+{
+    const struct shard *shard = fetch->request->shard;
+    const struct metadata_topic *topic = NULL;
+    const enum kafka_error error = topic_lookup(shard, asked->topic, asked->topic_id, &topic);
+    const struct bytes name = topic != NULL ? topic->name : asked->topic;
+    if (!authorize(fetch->request, ACL_READ, ACL_TOPIC, name))
+        return KAFKA_TOPIC_AUTHORIZATION_FAILED;
+    if (error != KAFKA_NONE)
+        return error;
+    return partition_lookup(shard, topic, asked->index, asked->current_leader_epoch, out);
+}
+
+/* KIP-595 and KIP-320: does the reader's history follow ours? False: it diverges from `*out_end` on. */
+static enum kafka_error check_history(const struct partition *p,
+                                      const struct fetch_partition *asked,
+                                      struct log_epoch_end *out_end, bool *out_diverges)
+{
+    *out_diverges = false;
+    if (asked->last_fetched_epoch < 0)
+        return KAFKA_NONE;
+    *out_end = log_end_offset_for_epoch(p->log, asked->last_fetched_epoch);
+    if (out_end->end_offset < 0)
+        return KAFKA_OFFSET_OUT_OF_RANGE;
+    *out_diverges = out_end->leader_epoch < asked->last_fetched_epoch ||
+                    out_end->end_offset < asked->fetch_offset;
+    return KAFKA_NONE;
+}
+
+static bool is_in_range(const struct partition *p, int64_t offset)
+{
+    const struct log_offsets *offsets = log_offsets(p->log);
+    return offset >= offsets->start && offset <= offsets->end;
+}
+
+/* How many bytes a read would give now; only asked for when more than one is wanted. -1: it cannot be told without
+ * waiting. */
+static int64_t measure(const struct fetch *fetch, struct partition *p,
+                       const struct fetch_partition *asked, int64_t end)
+{
+    if (fetch->min_bytes <= 1)
+        return 1;
+    const struct log_read read = {
+        .offset = asked->fetch_offset,
+        .end_offset = end,
+        .bytes_max = (uint32_t)MAX(asked->max_bytes, 0),
+        .min_one = true,
+    };
+    struct log_piece piece = { 0 };
+    struct log_wait wait = { 0 };
+    if (log_read(p->log, &read, &piece, &wait, NULL) < 0) {
+        log_wait_deinit(&wait);
+        return -1;
+    }
+    io_file_unref(piece.file);
+    return piece.size_bytes;
+}
+
+/* Bytes that are there to read, or -1 when the partition wants an answer at once. */
+static int64_t assess_one(const struct fetch *fetch, struct fetch_partition *asked,
+                          struct partition **out)
+{
+    if (find(fetch, asked, out) != KAFKA_NONE)
+        return -1;
+    struct log_epoch_end end;
+    bool diverges;
+    if (!is_in_range(*out, asked->fetch_offset) ||
+        check_history(*out, asked, &end, &diverges) != KAFKA_NONE || diverges)
+        return -1;
+    const int64_t readable_end = partition_readable_end(*out, fetch->isolation);
+    if (asked->fetch_offset >= readable_end)
+        return 0;
+    return measure(fetch, *out, asked, readable_end);
+}
+
+/* ---- the answer ------------------------------------------------------------------------------ */
+
+/* What is read for one answer; given back if the answer cannot be finished yet. */
+struct reading {
+    struct fetch_response *response;
+    struct fetch_response_partition_data *data;
+    struct log_piece *pieces;
+    uint32_t count;
+    uint64_t bytes_left;
+    bool has_records;
+};
+
+static void reading_drop(struct reading *reading)
+{
+    for (uint32_t i = 0; i < reading->count; i++)
+        io_file_unref(reading->pieces[i].file);
+}
+
+/* 0, or -ERR_WOULD_BLOCK with fetch->warm set. */
+static int read_records(struct fetch *fetch, struct partition *p,
+                        const struct fetch_partition *asked, struct reading *reading,
+                        struct fetch_response_partition_data *data, struct log_piece *piece)
+{
+    const struct log_read read = {
+        .offset = asked->fetch_offset,
+        .end_offset = partition_readable_end(p, fetch->isolation),
+        .bytes_max = (uint32_t)MIN((uint64_t)MAX(asked->max_bytes, 0), reading->bytes_left),
+        .min_one = !reading->has_records,
+        .copy_max = COPY_BYTES_MAX,
+        .arena = &fetch->request->arena,
+    };
+    struct err_note note = { 0 };
+    const int r = log_read(p->log, &read, piece, &fetch->warm, &note);
+    if (r == -ERR_WOULD_BLOCK)
+        return r;
+    if (r < 0) {
+        data->error_code = r == -ERR_OFFSET_OUT_OF_RANGE ? KAFKA_OFFSET_OUT_OF_RANGE
+                           : r == -ERR_CORRUPT           ? KAFKA_CORRUPT_MESSAGE
+                                                         : KAFKA_KAFKA_STORAGE_ERROR;
+        if (r != -ERR_OFFSET_OUT_OF_RANGE)
+            DIAG_ERROR(fetch->request->shard->diag, "log",
+                       "reading %s-%d at offset %" PRId64 " failed: %s: %s", p->topic, p->index,
+                       asked->fetch_offset, err_sentence(r), note.text);
+        return 0;
+    }
+    /* As Kafka: an incomplete batch is of no use to a reader that is not to get one whole. */
+    if (piece->first_is_cut) {
+        io_file_unref(TAKE(piece->file));
+        piece->size_bytes = 0;
+    }
+    if (piece->size_bytes == 0)
+        return 0;
+    data->records.size = piece->size_bytes;
+    if (piece->file == NULL) {
+        data->records.data = piece->data;
+    } else {
+        struct file_region *region = &fetch->regions[fetch->region_count++];
+        *region = (struct file_region){ .file = piece->file, .position = piece->position };
+        data->records.data = NULL;
+        data->records.region = region;
+    }
+    reading->has_records = true;
+    reading->bytes_left -= MIN(reading->bytes_left, piece->size_bytes);
+    return 0;
+}
+
+static int read_one(struct fetch *fetch, struct fetch_partition *asked, struct reading *reading,
+                    struct fetch_response_partition_data *data, struct log_piece *piece)
+{
+    struct partition *p = NULL;
+    *data = fetch_response_partition_data_default;
+    data->partition_index = asked->index;
+    data->high_watermark = -1;
+    data->records.data = (const uint8_t *)"";
+    data->aborted_transactions_count = -1;
+
+    enum kafka_error error = find(fetch, asked, &p);
+    struct log_epoch_end end = { 0 };
+    bool diverges = false;
+    if (error == KAFKA_NONE)
+        error = check_history(p, asked, &end, &diverges);
+    if (error == KAFKA_NONE && !is_in_range(p, asked->fetch_offset))
+        error = KAFKA_OFFSET_OUT_OF_RANGE;
+    data->error_code = (int16_t)error;
+    if (error != KAFKA_NONE) {
+        if (error == KAFKA_NOT_LEADER_OR_FOLLOWER || error == KAFKA_FENCED_LEADER_EPOCH) {
+            const struct metadata_topic *topic = NULL;
+            (void)topic_lookup(fetch->request->shard, asked->topic, asked->topic_id,
+                               &topic); /* it was found above */
+            const struct metadata_partition *told =
+                topic == NULL ? NULL : metadata_topic_partition(topic, asked->index);
+            data->current_leader.leader_id = told == NULL ? -1 : told->leader;
+            data->current_leader.leader_epoch = told == NULL ? -1 : told->leader_epoch;
+        }
+        return 0;
+    }
+    data->high_watermark = p->high_watermark;
+    data->last_stable_offset = partition_last_stable_offset(p);
+    data->log_start_offset = partition_log_start(p);
+    if (fetch->isolation == FETCH_COMMITTED)
+        data->aborted_transactions_count = 0;
+    if (diverges) {
+        data->diverging_epoch.epoch = end.leader_epoch;
+        data->diverging_epoch.end_offset = end.end_offset;
+        return 0;
+    }
+    return read_records(fetch, p, asked, reading, data, piece);
+}
+
+/* Partitions of one topic that stand side by side share its entry. */
+static void group_by_topic(struct fetch *fetch, struct reading *reading,
+                           struct fetch_partition **told)
+{
+    struct fetch_response *response = reading->response;
+    struct arena *arena = &fetch->request->arena;
+    response->responses =
+        fetch_response_fetchable_topic_response_array(arena, MAX(reading->count, 1u));
+    for (uint32_t i = 0; i < reading->count; i++) {
+        struct fetch_response_fetchable_topic_response *topic =
+            response->responses_count == 0 ? NULL
+                                           : &response->responses[response->responses_count - 1];
+        if (topic == NULL || !uuid_equal(topic->topic_id, told[i]->topic_id) ||
+            (uuid_is_zero(topic->topic_id) && !bytes_equal(topic->topic, told[i]->topic))) {
+            topic = &response->responses[response->responses_count++];
+            topic->topic = bytes_is_null(told[i]->topic) ? BYTES_LITERAL("") : told[i]->topic;
+            topic->topic_id = told[i]->topic_id;
+            topic->partitions = &reading->data[i];
+        }
+        topic->partitions_count++;
+    }
+}
+
+static void warm_run(struct io_job *job)
+{
+    struct fetch *fetch = CONTAINER_OF(job, struct fetch, warm_job);
+    log_wait_run(&fetch->warm);
+}
+
+static void warm_done(struct io_job *job)
+{
+    struct fetch *fetch = CONTAINER_OF(job, struct fetch, warm_job);
+    fetch->is_warming = false;
+    answer(fetch);
+}
+
+static void answer_alone(struct fetch *fetch, enum kafka_error error)
+{
+    struct fetch_response response = fetch_response_default;
+    response.error_code = (int16_t)error;
+    response.session_id = fetch_context_finish(&fetch->context);
+    request_reply(fetch->request, &response);
+}
+
+static void answer(struct fetch *fetch)
+{
+    struct request *request = fetch->request;
+    if (fetch->is_gone) {
+        answer_alone(fetch, KAFKA_NONE);
+        return;
+    }
+    struct fetch_response response = fetch_response_default;
+    const uint32_t count = fetch->partition_count;
+    struct reading reading = {
+        .response = &response,
+        .data = fetch_response_partition_data_array(&request->arena, MAX(count, 1u)),
+        .pieces = REQUEST_NEW_ARRAY(request, struct log_piece, MAX(count, 1u)),
+        .bytes_left = fetch->max_bytes,
+    };
+    struct fetch_partition **told =
+        REQUEST_NEW_ARRAY(request, struct fetch_partition *, MAX(count, 1u));
+    fetch->regions = REQUEST_NEW_ARRAY(request, struct file_region, MAX(count, 1u));
+    fetch->region_count = 0;
+
+    /* Served partitions move to the row's end while we walk it: take the row as it stands now. */
+    struct fetch_partition **row =
+        REQUEST_NEW_ARRAY(request, struct fetch_partition *, MAX(count, 1u));
+    uint32_t row_count = 0;
+    LIST_FOR_EACH(fetch->context.partitions, link)
+    row[row_count++] = LIST_ENTRY(link, struct fetch_partition, link);
+    ASSERT(row_count <= MAX(count, 1u));
+
+    for (uint32_t i = 0; i < row_count; i++) {
+        struct fetch_response_partition_data *data = &reading.data[reading.count];
+        struct log_piece *piece = &reading.pieces[reading.count];
+        if (read_one(fetch, row[i], &reading, data, piece) == -ERR_WOULD_BLOCK) {
+            reading_drop(&reading);
+            fetch->warm_job = (struct io_job){ .run = warm_run, .done = warm_done };
+            fetch->is_warming = true;
+            io_submit(request->shard->io, NULL, &fetch->warm_job);
+            return;
+        }
+        told[reading.count] = row[i];
+        if (fetch_context_tells(&fetch->context, row[i], (enum kafka_error)data->error_code,
+                                data->high_watermark, data->log_start_offset,
+                                data->records.size > 0, data->diverging_epoch.epoch >= 0))
+            reading.count++;
+    }
+    group_by_topic(fetch, &reading, told);
+    response.session_id = fetch_context_finish(&fetch->context);
+    request->region_count = fetch->region_count;
+    struct log_piece *pieces = reading.pieces;
+    VEC(struct io_file *) held = { 0 };
+    for (uint32_t i = 0; i < reading.count; i++) {
+        if (pieces[i].file != NULL)
+            VEC_ADD(&held, pieces[i].file);
+    }
+    request_reply(request, &response);
+    /* The answer took references of its own. */
+    for (size_t i = 0; i < held.count; i++)
+        io_file_unref(held.items[i]);
+    VEC_DEINIT(&held);
+}
+
+/* ---- waiting --------------------------------------------------------------------------------- */
+
+static void stop_waiting(struct fetch *fetch)
+{
+    for (uint32_t i = 0; i < fetch->watch_count; i++)
+        fetch_watch_remove(&fetch->watches[i]);
+    fetch->watch_count = 0;
+    io_timer_cancel(fetch->request->shard->io, &fetch->timeout);
+}
+
+static void on_wake(struct fetch_watch *watch)
+{
+    struct fetch *fetch = watch->owner;
+    for (uint32_t i = 0; i < fetch->watch_count; i++)
+        fetch_watch_remove(&fetch->watches[i]);
+    consider(fetch, true);
+}
+
+static void on_timeout(struct io_timer *timer)
+{
+    struct fetch *fetch = CONTAINER_OF(timer, struct fetch, timeout);
+    stop_waiting(fetch);
+    answer(fetch);
+}
+
+static void on_gone(struct request *request)
+{
+    struct fetch *fetch = request->wait;
+    fetch->is_gone = true;
+    if (fetch->is_warming)
+        return; /* warm_done finishes */
+    stop_waiting(fetch);
+    answer_alone(fetch, KAFKA_NONE);
+}
+
+/* Keeps of the request only what its answer needs: names of topics move to the arena. */
+static void begin_to_wait(struct fetch *fetch)
+{
+    struct request *request = fetch->request;
+    if (fetch->context.session == NULL) {
+        LIST_FOR_EACH(fetch->context.partitions, link)
+        {
+            struct fetch_partition *p = LIST_ENTRY(link, struct fetch_partition, link);
+            if (!bytes_is_null(p->topic))
+                p->topic.data = arena_dup(&request->arena, p->topic.data, p->topic.size);
+        }
+    }
+    request_release_input(request);
+    fetch->watches = REQUEST_NEW_ARRAY(request, struct fetch_watch, fetch->partition_count);
+    fetch->timeout.fire = on_timeout;
+    io_timer_arm_after(request->shard->io, &fetch->timeout, fetch->max_wait_ms);
+}
+
+static void consider(struct fetch *fetch, bool is_waiting)
+{
+    int64_t available_bytes = 0;
+    bool must_answer = fetch->max_wait_ms <= 0 || fetch->partition_count == 0;
+    LIST_FOR_EACH(fetch->context.partitions, link)
+    {
+        struct partition *p = NULL;
+        const int64_t bytes =
+            must_answer ? -1
+                        : assess_one(fetch, LIST_ENTRY(link, struct fetch_partition, link), &p);
+        if (bytes < 0)
+            must_answer = true;
+        else
+            available_bytes += bytes;
+    }
+    if (must_answer || available_bytes >= fetch->min_bytes) {
+        if (is_waiting)
+            stop_waiting(fetch);
+        answer(fetch);
+        return;
+    }
+    if (!is_waiting)
+        begin_to_wait(fetch);
+    fetch->watch_count = 0;
+    LIST_FOR_EACH(fetch->context.partitions, link)
+    {
+        struct partition *p = NULL;
+        if (find(fetch, LIST_ENTRY(link, struct fetch_partition, link), &p) != KAFKA_NONE)
+            continue; /* cannot be: assessed just now */
+        struct fetch_watch *watch = &fetch->watches[fetch->watch_count++];
+        *watch = (struct fetch_watch){ .owner = fetch, .wake = on_wake };
+        partition_watch(p, watch);
+    }
+}
+
+static void handle(struct request *request)
+{
+    const struct fetch_request *asked = request->message;
+    const struct shard *shard = request->shard;
+    struct fetch *fetch = REQUEST_NEW(request, struct fetch);
+    const uint32_t broker_bytes_max =
+        (uint32_t)config_i64(shard->config, SETTING_BROKER_FETCH_MAX_BYTES);
+    fetch->request = request;
+    fetch->version = request->version;
+    fetch->max_wait_ms = asked->max_wait_ms;
+    fetch->min_bytes = MIN(asked->min_bytes, asked->max_bytes);
+    fetch->max_bytes = MIN((uint32_t)MAX(asked->max_bytes, 0), broker_bytes_max);
+    fetch->is_follower = asked->replica_id >= 0 || asked->replica_state.replica_id >= 0;
+    fetch->isolation = fetch->is_follower            ? FETCH_LOG_END
+                       : asked->isolation_level == 1 ? FETCH_COMMITTED
+                                                     : FETCH_HIGH_WATERMARK;
+    request->wait = fetch;
+    request->on_gone = on_gone;
+
+    uint32_t random;
+    io_random(shard->io, &random, sizeof(random));
+    fetch_context_init(&fetch->context, shard->sessions, asked, request->version,
+                       io_now_ms(shard->io), random, &request->arena);
+    if (fetch->context.error != KAFKA_NONE) {
+        answer_alone(fetch, fetch->context.error);
+        return;
+    }
+    LIST_FOR_EACH(fetch->context.partitions, link)
+    fetch->partition_count++;
+    consider(fetch, false);
+}
+
+const struct api_handler fetch_handler = {
+    .api_key = API_FETCH,
+    .listeners = API_ON_BROKER,
+    .handle = handle,
+};

@@ -1,0 +1,186 @@
+/* Metadata: brokers, topics, who leads what (KIP-4, KIP-430, KIP-516, KIP-700). Creates topics on demand. */
+#include "base/vec.h"
+#include "config/config.h"
+#include "server/api_handler.h"
+#include "server/authorize.h"
+#include "server/auto_topic.h"
+#include "server/cluster_view.h"
+#include "server/topic_lookup.h"
+#include "wire/messages/metadata_request.h"
+#include "wire/messages/metadata_response.h"
+
+static int32_t *copy_ids(struct arena *arena, const int32_t *ids, int32_t count)
+{
+    return arena_dup(arena, ids, (size_t)count * sizeof(*ids));
+}
+
+/* Replicas whose broker is fenced or unknown. */
+static void add_offline(struct request *request, const struct metadata_partition *told,
+                        struct metadata_response_partition *out)
+{
+    const int32_t *replicas = metadata_partition_replicas(told);
+    out->offline_replicas = REQUEST_NEW_ARRAY(request, int32_t, MAX(told->replica_count, 1));
+    for (int32_t i = 0; i < told->replica_count; i++) {
+        if (broker_endpoint(request, replicas[i]) == NULL)
+            out->offline_replicas[out->offline_replicas_count++] = replicas[i];
+    }
+}
+
+static void fill_partition(struct request *request, const struct metadata_partition *told,
+                           struct metadata_response_partition *out)
+{
+    struct arena *arena = &request->arena;
+    out->partition_index = told->id;
+    out->leader_id = told->leader;
+    out->leader_epoch = told->leader_epoch;
+    out->replica_nodes_count = told->replica_count;
+    out->replica_nodes = copy_ids(arena, metadata_partition_replicas(told), told->replica_count);
+    out->isr_nodes_count = told->isr_count;
+    out->isr_nodes = copy_ids(arena, metadata_partition_isr(told), told->isr_count);
+    add_offline(request, told, out);
+    if (told->leader == METADATA_LEADER_NONE ||
+        metadata_broker_get(request->shard->image, told->leader) == NULL)
+        out->error_code = KAFKA_LEADER_NOT_AVAILABLE;
+    else if (broker_endpoint(request, told->leader) == NULL)
+        out->error_code =
+            request->version >= 6 ? KAFKA_LISTENER_NOT_FOUND : KAFKA_LEADER_NOT_AVAILABLE;
+    if (out->error_code != KAFKA_NONE)
+        out->leader_id = METADATA_LEADER_NONE;
+}
+
+static void fill_topic(struct request *request, const struct metadata_topic *topic,
+                       struct metadata_response_topic *out)
+{
+    const struct metadata_request *asked = request->message;
+    out->name = topic->name;
+    out->topic_id = topic->id;
+    out->is_internal = bytes_equal(topic->name, BYTES_LITERAL("__consumer_offsets")) ||
+                       bytes_equal(topic->name, BYTES_LITERAL("__transaction_state")) ||
+                       bytes_equal(topic->name, BYTES_LITERAL("__share_group_state"));
+    const uint32_t count = metadata_topic_partition_count(topic);
+    out->partitions = metadata_response_partition_array(&request->arena, MAX(count, 1u));
+    struct metadata_walk walk;
+    const struct metadata_partition *told;
+    for (metadata_walk_partitions(&walk, topic); (told = metadata_next_partition(&walk)) != NULL;)
+        fill_partition(request, told, &out->partitions[out->partitions_count++]);
+    if (asked->include_topic_authorized_operations)
+        out->topic_authorized_operations = authorized_operations(request, ACL_TOPIC, topic->name);
+}
+
+/* A topic that was asked for and is not there. */
+static void fill_missing(struct request *request, struct bytes name, struct uuid id,
+                         bool may_create, struct metadata_response_topic *out)
+{
+    out->name = name;
+    out->topic_id = id;
+    if (!uuid_is_zero(id)) {
+        out->error_code = KAFKA_UNKNOWN_TOPIC_ID;
+        return;
+    }
+    out->is_internal = topic_is_internal(name);
+    if (!topic_name_is_legal(name, NULL))
+        out->error_code = KAFKA_INVALID_TOPIC_EXCEPTION;
+    else if (may_create)
+        out->error_code = (int16_t)auto_topic_create(request, name);
+    else
+        out->error_code = KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+}
+
+static void fill_asked(struct request *request, struct metadata_response *response)
+{
+    const struct metadata_request *asked = request->message;
+    const bool may_create =
+        (asked->allow_auto_topic_creation || request->version < 4) &&
+        config_bool(request->shard->config, SETTING_BROKER_AUTO_CREATE_TOPICS_ENABLE);
+    for (int32_t i = 0; i < asked->topics_count; i++) {
+        const struct metadata_request_topic *wanted = &asked->topics[i];
+        struct metadata_response_topic *out = &response->topics[response->topics_count];
+        const struct metadata_topic *topic = NULL;
+        (void)topic_lookup(request->shard, wanted->name, wanted->topic_id,
+                           &topic); /* absent: told below */
+        const struct bytes name = topic != NULL ? topic->name : wanted->name;
+        response->topics_count++;
+        if (!authorize(request, ACL_DESCRIBE, ACL_TOPIC, name)) {
+            out->name = wanted->name;
+            out->topic_id = wanted->topic_id;
+            out->error_code = uuid_is_zero(wanted->topic_id) ? KAFKA_TOPIC_AUTHORIZATION_FAILED
+                                                             : KAFKA_UNKNOWN_TOPIC_ID;
+        } else if (topic != NULL) {
+            fill_topic(request, topic, out);
+        } else {
+            fill_missing(request, wanted->name, wanted->topic_id, may_create, out);
+        }
+        if (bytes_is_null(out->name) && request->version < 12)
+            out->name = BYTES_LITERAL("");
+    }
+}
+
+static void fill_all(struct request *request, struct metadata_response *response)
+{
+    struct metadata_walk walk;
+    const struct metadata_topic *topic;
+    for (metadata_walk_topics(&walk, request->shard->image);
+         (topic = metadata_next_topic(&walk)) != NULL;) {
+        if (authorize(request, ACL_DESCRIBE, ACL_TOPIC, topic->name))
+            fill_topic(request, topic, &response->topics[response->topics_count++]);
+    }
+}
+
+static void fill_brokers(struct request *request, struct metadata_response *response)
+{
+    const struct metadata_image *image = request->shard->image;
+    response->brokers = metadata_response_broker_array(
+        &request->arena, MAX(metadata_tree_count(&image->brokers), 1u));
+    struct metadata_walk walk;
+    const struct metadata_broker *broker;
+    for (metadata_walk_brokers(&walk, image); (broker = metadata_next_broker(&walk)) != NULL;) {
+        const struct metadata_endpoint *endpoint = broker_endpoint(request, broker->id);
+        if (endpoint == NULL)
+            continue;
+        struct metadata_response_broker *out = &response->brokers[response->brokers_count++];
+        out->node_id = broker->id;
+        out->host = endpoint->host;
+        out->port = endpoint->port;
+        out->rack = broker->rack;
+    }
+}
+
+static void handle(struct request *request)
+{
+    const struct metadata_request *asked = request->message;
+    const bool wants_all =
+        asked->topics_count < 0 || (request->version == 0 && asked->topics_count == 0);
+    for (int32_t i = 0; i < asked->topics_count; i++) {
+        const bool has_null_name = bytes_is_null(asked->topics[i].name);
+        if ((request->version < 12 &&
+             (has_null_name || !uuid_is_zero(asked->topics[i].topic_id))) ||
+            (has_null_name && uuid_is_zero(asked->topics[i].topic_id))) {
+            request_fail(request, "Metadata version %d asks for a topic %s", request->version,
+                         has_null_name ? "without a name" : "by id");
+            return;
+        }
+    }
+    struct metadata_response response = metadata_response_default;
+    const size_t topics_max = wants_all
+                                  ? metadata_tree_count(&request->shard->image->topics_by_name)
+                                  : (size_t)asked->topics_count;
+    response.topics = metadata_response_topic_array(&request->arena, MAX(topics_max, (size_t)1));
+    response.cluster_id = bytes_from_text(request->shard->cluster_id);
+    response.controller_id = cluster_controller_id(request);
+    fill_brokers(request, &response);
+    if (wants_all)
+        fill_all(request, &response);
+    else
+        fill_asked(request, &response);
+    if (asked->include_cluster_authorized_operations && request->version >= 8 &&
+        request->version <= 10)
+        response.cluster_authorized_operations =
+            authorized_operations(request, ACL_CLUSTER, BYTES_LITERAL("kafka-cluster"));
+    request_reply(request, &response);
+}
+
+const struct api_handler metadata_handler = {
+    .api_key = API_METADATA,
+    .listeners = API_ON_BROKER,
+    .handle = handle,
+};

@@ -1,0 +1,112 @@
+/* Named listeners: where connections come from, and how many may come. */
+#include "server/server_int.h"
+
+#include "base/mem.h"
+
+#include <string.h>
+
+const char *listener_name(const struct server_listener *listener)
+{
+    return listener->name;
+}
+
+enum api_listener listener_kind(const struct server_listener *listener)
+{
+    return listener->kind;
+}
+
+/* Counts per peer host are kept as integers in the map's value pointers. */
+static uintptr_t host_count(struct server *server, const char *host)
+{
+    return (uintptr_t)map_get(&server->connections_by_host, bytes_from_text(host));
+}
+
+static void set_host_count(struct server *server, const char *host, uintptr_t count)
+{
+    const struct bytes key = bytes_from_text(host);
+    if (count == 0)
+        map_remove(&server->connections_by_host, key);
+    else
+        map_put(&server->connections_by_host, key, (void *)count);
+}
+
+void listener_forget_host(struct server *server, const char *host)
+{
+    const uintptr_t count = host_count(server, host);
+    ASSERT(count > 0);
+    set_host_count(server, host, count - 1);
+}
+
+static void on_accept(void *context, struct io_socket *socket, const struct io_address *peer)
+{
+    struct server_listener *listener = context;
+    struct server *server = listener->server;
+    const uintptr_t from_host = host_count(server, peer->host);
+
+    server->counters.connections_accepted++;
+    if (server->connection_count >= server->limits.connection_count_max) {
+        DIAG_WARN(server->shard->diag, "server",
+                  "connection from %s:%u refused: %u are open, max.connections=%u", peer->host,
+                  peer->port, server->connection_count, server->limits.connection_count_max);
+        io_socket_close(socket);
+        return;
+    }
+    if (from_host >= server->limits.connection_count_max_per_ip) {
+        DIAG_WARN(
+            server->shard->diag, "server",
+            "connection from %s:%u refused: %zu of this host are open, max.connections.per.ip=%u",
+            peer->host, peer->port, (size_t)from_host, server->limits.connection_count_max_per_ip);
+        io_socket_close(socket);
+        return;
+    }
+    set_host_count(server, peer->host, from_host + 1);
+    connection_open(listener, socket, peer);
+}
+
+int server_listen(struct server *server, const struct listener_params *params,
+                  struct err_note *note)
+{
+    struct server_listener *listener = MEM_NEW(struct server_listener);
+    *listener = (struct server_listener){ .server = server,
+                                          .name = mem_strdup(params->name),
+                                          .kind = params->kind };
+
+    const struct io_listener_owner owner = { .on_accept = on_accept, .context = listener };
+    const int backlog = MAX(server->limits.backlog, LISTEN_BACKLOG_MIN);
+    const int r = io_listen(server->shard->io, params->host, params->port, backlog, &owner,
+                            &listener->io_listener, note);
+    if (r < 0) {
+        mem_free(listener->name);
+        mem_free(listener);
+        return err_note_prefix(note, r, "listener %s", params->name);
+    }
+    list_push_back(&server->listeners, &listener->link);
+    return 0;
+}
+
+void listener_stop(struct server_listener *listener)
+{
+    io_listener_close(TAKE(listener->io_listener));
+}
+
+void listener_free(struct server_listener *listener)
+{
+    list_remove(&listener->link);
+    listener_stop(listener);
+    mem_free(listener->name);
+    mem_free(listener);
+}
+
+uint16_t server_listener_port(const struct server *server, const char *name)
+{
+    LIST_FOR_EACH(&server->listeners, link)
+    {
+        const struct server_listener *listener = LIST_ENTRY(link, struct server_listener, link);
+        if (listener->io_listener != NULL && strcmp(listener->name, name) == 0) {
+            struct io_address address;
+            io_listener_address(listener->io_listener, &address);
+            return address.port;
+        }
+    }
+    return 0;
+}

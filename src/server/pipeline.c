@@ -1,0 +1,353 @@
+/* The one way of every request: header, table of APIs, decoding, handler, and back.
+ *
+ * Places on the way that later features fill without touching a handler: the principal (set at
+ * request_new), authorisation (authorize.h, asked by handlers), quota delay (before the answer's
+ * parts are handed to the connection), audit and metrics (request_begin, request_end).
+ */
+#include "server/server_int.h"
+
+#include "base/be.h"
+#include "base/mem.h"
+#include "wire/messages/api_versions_response.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#define FREE_REQUESTS_MAX 256
+
+/* Kafka's request header, v1 and v2 (v2 adds tagged fields after the client id). */
+struct header {
+    int16_t api_key;
+    int16_t version;
+    int32_t correlation_id;
+    struct bytes client_id;
+    size_t size; /* bytes up to the message */
+};
+
+#define HEADER_FIXED_BYTES 8
+
+bool pipeline_may_start(const struct connection *c, struct bytes body)
+{
+    if (c->request_count == 0)
+        return true;
+    if (c->request_count >= CONNECTION_REQUESTS_MAX || body.size < 2)
+        return false;
+    const struct api_handler *next = api_handler_get(be_load_i16(body.data), c->listener->kind);
+    if (next == NULL || !next->may_pipeline)
+        return false;
+    /* What is in flight is of one kind, or the first would not have let the second start. */
+    const struct request *last = LIST_ENTRY(c->requests.prev, struct request, link);
+    return last->handler == next;
+}
+
+/* ---- requests as values ---------------------------------------------------------------------- */
+
+static struct request *request_new(struct connection *c, struct shared *frame)
+{
+    struct server *server = c->server;
+    struct list *link = list_pop_front(&server->free_requests);
+    struct request *request;
+    if (link != NULL) {
+        server->free_request_count--;
+        request = LIST_ENTRY(link, struct request, link);
+        const struct arena arena = request->arena;
+        *request = (struct request){ .arena = arena };
+    } else {
+        request = MEM_NEW(struct request);
+        arena_init(&request->arena, REQUEST_ARENA_BYTES_MAX);
+    }
+    request->connection = c;
+    request->shard = server->shard;
+    request->id = ++server->request_id_next;
+    request->principal = PRINCIPAL_ANONYMOUS;
+    request->listener = c->listener;
+    request->frame = shared_ref(frame);
+    request->started_ns = io_monotonic_ns(server->shard->io);
+    list_init(&request->out);
+    list_push_back(&c->requests, &request->link);
+    c->request_count++;
+    map_i64_put(&server->requests, (int64_t)request->id, request);
+    return request;
+}
+
+void out_part_free(struct out_part *part)
+{
+    io_file_unref(part->file);
+    mem_free(part->memory);
+    mem_free(part);
+}
+
+void pipeline_free_request(struct request *request)
+{
+    struct server *server = request->shard->server;
+    map_i64_remove(&server->requests, (int64_t)request->id);
+    while (!list_is_empty(&request->out))
+        out_part_free(LIST_ENTRY(list_pop_front(&request->out), struct out_part, link));
+    shared_unref(request->frame);
+    request->frame = NULL;
+    if (server->free_request_count < FREE_REQUESTS_MAX) {
+        arena_reset(&request->arena);
+        list_push_front(&server->free_requests, &request->link);
+        server->free_request_count++;
+        return;
+    }
+    arena_deinit(&request->arena);
+    mem_free(request);
+}
+
+void pipeline_deinit(struct server *server)
+{
+    /* Requests whose connection has gone and whose handler has not answered yet. */
+    struct map_i64_walk walk = { 0 };
+    while (map_i64_next(&server->requests, &walk)) {
+        struct request *request = walk.value;
+        shared_unref(request->frame);
+        arena_deinit(&request->arena);
+        mem_free(request);
+    }
+    while (!list_is_empty(&server->free_requests)) {
+        struct request *request =
+            LIST_ENTRY(list_pop_front(&server->free_requests), struct request, link);
+        arena_deinit(&request->arena);
+        mem_free(request);
+    }
+}
+
+struct request *request_by_id(struct shard *shard, uint64_t id)
+{
+    return map_i64_get(&shard->server->requests, (int64_t)id);
+}
+
+void request_release_input(struct request *request)
+{
+    request->client_id =
+        bytes_from(arena_dup(&request->arena, request->client_id.data, request->client_id.size),
+                   request->client_id.size);
+    request->message = NULL;
+    request->body = BYTES_NULL;
+    shared_unref(request->frame);
+    request->frame = NULL;
+}
+
+/* ---- in -------------------------------------------------------------------------------------- */
+
+/* 0, or -ERR_OVERRUN / -ERR_MALFORMED. */
+static int header_parse(struct bytes body, int16_t header_version, struct header *out)
+{
+    struct reader r = reader_from(body);
+    out->api_key = read_i16(&r);
+    out->version = read_i16(&r);
+    out->correlation_id = read_i32(&r);
+    const int16_t client_id_size = read_i16(&r);
+    if (client_id_size < -1)
+        reader_fail(&r, -ERR_MALFORMED);
+    out->client_id = client_id_size < 0 ? BYTES_NULL : read_run(&r, (size_t)client_id_size);
+    if (header_version >= 2) {
+        const uint32_t tag_count = read_uvarint(&r);
+        for (uint32_t i = 0; i < tag_count && reader_is_ok(&r); i++) {
+            (void)read_uvarint(&r); /* tags of the header: none is known, all are ignored */
+            (void)read_run(&r, read_uvarint(&r));
+        }
+    }
+    out->size = r.position;
+    return r.error;
+}
+
+/* KIP-511: whatever version is asked, the answer to ApiVersions can be read by anyone. */
+static void answer_unsupported_api_versions(struct request *request)
+{
+    request->version = 0;
+    struct api_versions_response response;
+    api_versions_response_init(&response);
+    response.error_code = KAFKA_UNSUPPORTED_VERSION;
+    struct api_versions_response_api_version *key =
+        REQUEST_NEW(request, struct api_versions_response_api_version);
+    const struct api *api = api_get(API_API_VERSIONS);
+    key->api_key = API_API_VERSIONS;
+    key->min_version = api->version_min;
+    key->max_version = api->version_max_stable;
+    response.api_keys = key;
+    response.api_keys_count = 1;
+    request_reply(request, &response);
+}
+
+bool pipeline_on_frame(struct connection *c, struct shared *frame, struct bytes body)
+{
+    if (body.size < HEADER_FIXED_BYTES) {
+        connection_refuse(c, "a request of %zu bytes is too short for a header", body.size);
+        return false;
+    }
+    const int16_t api_key = be_load_i16(body.data);
+    const int16_t version = be_load_i16(body.data + 2);
+    const struct api *api = api_get(api_key);
+    const struct api_handler *handler = api_handler_get(api_key, c->listener->kind);
+    if (api == NULL || handler == NULL) {
+        connection_refuse(c, "API key %d (%s) is not served here", api_key,
+                          api == NULL ? "unknown" : api->name);
+        return false;
+    }
+    const bool is_version_served = version >= api->version_min && version <= api->version_max;
+    if (!is_version_served && api_key != API_API_VERSIONS) {
+        connection_refuse(c, "%s version %d is not served, only %d to %d", api->name, version,
+                          api->version_min, api->version_max_stable);
+        return false;
+    }
+
+    struct header header;
+    const int16_t header_version =
+        is_version_served ? api_request_header_version(api_key, version) : 1;
+    const int r = header_parse(body, header_version, &header);
+    if (r < 0) {
+        connection_refuse(c, "the header of a %s request is malformed: %s", api->name,
+                          err_sentence(r));
+        return false;
+    }
+
+    struct request *request = request_new(c, frame);
+    request->api = api;
+    request->handler = handler;
+    request->version = version;
+    request->correlation_id = header.correlation_id;
+    request->client_id = header.client_id;
+    request->body = bytes_slice(body, header.size, body.size - header.size);
+    c->is_first_request_done = true;
+    if (!is_version_served) {
+        answer_unsupported_api_versions(request);
+        return true;
+    }
+
+    struct err_note note = { 0 };
+    struct reader reader = reader_from(request->body);
+    request->message = arena_must_zalloc(&request->arena, 1, api->request->struct_bytes);
+    int decoded =
+        wire_decode(api->request, version, &reader, &request->arena, request->message, &note);
+    if (decoded == 0 && reader_left(&reader) > 0)
+        decoded =
+            err_note(&note, -ERR_MALFORMED, "%zu bytes follow the message", reader_left(&reader));
+    if (decoded < 0) {
+        request_fail(request, "%s version %d from client '%.*s' cannot be decoded: %s", api->name,
+                     version, BYTES_PRINTF(header.client_id), note.text);
+        return false;
+    }
+    handler->handle(request);
+    return true;
+}
+
+/* ---- out ------------------------------------------------------------------------------------- */
+
+static void out_add_memory(struct request *request, uint8_t *memory, size_t size)
+{
+    struct out_part *part = MEM_NEW(struct out_part);
+    part->memory = memory;
+    part->left_bytes = size;
+    list_push_back(&request->out, &part->link);
+}
+
+static void out_add_region(struct request *request, const struct file_region *region, size_t size)
+{
+    struct out_part *part = MEM_NEW(struct out_part);
+    part->file = io_file_ref(region->file);
+    part->position = region->position;
+    part->left_bytes = size;
+    list_push_back(&request->out, &part->link);
+}
+
+/* Cuts the encoded bytes at the gaps; the last memory part takes the buffer itself, the earlier ones copies of
+ * their (small) runs. */
+static void out_split(struct request *request, struct buf *encoded, const struct writer *w)
+{
+    size_t from = 0;
+    for (uint32_t i = 0; i < w->gap_count; i++) {
+        const struct writer_gap *gap = &w->gaps[i];
+        if (gap->position > from)
+            out_add_memory(request, mem_dup(encoded->data + from, gap->position - from),
+                           gap->position - from);
+        from = gap->position;
+        if (gap->size_bytes > 0)
+            out_add_region(request, gap->region, gap->size_bytes);
+    }
+    if (from == 0) {
+        const size_t size = encoded->size;
+        out_add_memory(request, buf_take(encoded), size);
+    } else if (encoded->size > from) {
+        out_add_memory(request, mem_dup(encoded->data + from, encoded->size - from),
+                       encoded->size - from);
+    }
+}
+
+static void request_end(struct request *request)
+{
+    struct connection *c = request->connection;
+    request->state = REQUEST_ANSWERED;
+    if (c == NULL) {
+        pipeline_free_request(request);
+        return;
+    }
+    connection_answers_ready(c);
+}
+
+/* Size prefix, response header, message. */
+static int encode_answer(struct request *request, const void *message, struct writer *w,
+                         struct err_note *note)
+{
+    const struct api *api = request->api;
+    const int64_t message_bytes = wire_size(api->response, request->version, message, note);
+    if (message_bytes < 0)
+        return (int)message_bytes;
+    const int16_t header_version = api_response_header_version(api->key, request->version);
+    const int64_t size = 4 + (header_version >= 1 ? 1 : 0) + message_bytes;
+    if (size > INT32_MAX)
+        return err_note(note, -ERR_LIMIT, "the answer has %" PRId64 " bytes", size);
+    write_i32(w, (int32_t)size);
+    write_i32(w, request->correlation_id);
+    if (header_version >= 1)
+        write_uvarint(w, 0);
+    return wire_encode(api->response, request->version, message, w, note);
+}
+
+void request_reply(struct request *request, const void *message)
+{
+    ASSERT(request->state == REQUEST_RUNNING);
+    if (request->connection == NULL) {
+        request_end(request);
+        return;
+    }
+    struct err_note note = { 0 };
+    struct buf encoded;
+    struct writer_gap *gaps = NULL;
+    buf_init(&encoded, INT32_MAX);
+    struct writer w = writer_to(&encoded);
+    if (request->region_count > 0) {
+        gaps = REQUEST_NEW_ARRAY(request, struct writer_gap, request->region_count);
+        w = writer_with_gaps(&encoded, gaps, request->region_count);
+    }
+    const int r = encode_answer(request, message, &w, &note);
+    if (r < 0 || !buf_is_ok(&encoded)) {
+        buf_deinit(&encoded);
+        request_fail(request, "the answer to %s version %d cannot be encoded: %s",
+                     request->api->name, request->version, note.text);
+        return;
+    }
+    out_split(request, &encoded, &w);
+    buf_deinit(&encoded);
+    request_end(request);
+}
+
+void request_finish_without_reply(struct request *request)
+{
+    request_end(request);
+}
+
+void request_fail(struct request *request, const char *format, ...)
+{
+    char cause[400];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(cause, sizeof(cause), format, args); /* truncation is fine in a message */
+    va_end(args);
+
+    struct connection *c = request->connection;
+    request_end(request);
+    if (c != NULL)
+        connection_refuse(c, "%s", cause);
+}

@@ -1,0 +1,100 @@
+/* One request on its way through the pipeline, and the answer that leaves for it.
+ *
+ *   frame ──► header ──► table of APIs ──► decode ──► handler ──► request_reply ──► connection
+ *
+ * A handler either answers before it returns or keeps the request and answers later. What waits long
+ * (JoinGroup, a fetch at the end of the log) calls request_release_input first, so that it keeps no
+ * receive buffer. A peer that goes away does not end its requests: they stay until the handler
+ * answers, and the answer is dropped; handlers that hold a wait may ask to be told (on_gone).
+ *
+ * Deciders (coord/, controller/) never see a request: they carry `id` as a token, and
+ * request_by_id finds it again, or nothing when it has gone.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/list.h"
+#include "base/shared.h"
+#include "server/principal.h"
+#include "server/shard.h"
+#include "wire/api.h"
+#include "wire/kafka_error.h"
+
+struct api_handler;
+struct connection;
+struct server_listener;
+
+/* Bytes of one request's arena at most: decoded structure and answer, not record data. */
+#define REQUEST_ARENA_BYTES_MAX (256u << 20)
+
+enum request_state {
+    REQUEST_RUNNING,
+    REQUEST_ANSWERED, /* its output waits for the answers before it */
+};
+
+/* A part of an answer: bytes of our own, or a region of a file. */
+struct out_part {
+    struct list link;
+    struct io_file *file; /* NULL: memory. A counted reference */
+    uint8_t *memory;      /* owned */
+    int64_t position;     /* in the file or in memory: next byte to send */
+    size_t left_bytes;
+};
+
+struct request {
+    struct list link;              /* in the connection's row, oldest first */
+    struct connection *connection; /* NULL once the peer is gone */
+    struct shard *shard;
+    uint64_t id;
+
+    const struct api *api;
+    const struct api_handler *handler;
+    int16_t version;
+    int32_t correlation_id;
+    struct bytes
+        client_id; /* points into the frame, or into the arena after request_release_input */
+    struct principal principal;
+    const struct server_listener *listener; /* valid as long as the connection */
+    char peer[80];                          /* "127.0.0.1:54321", for messages */
+
+    struct shared *frame; /* counted; the decoded message points into it */
+    struct bytes body;    /* the undecoded message */
+    void *message;        /* decoded, in the arena */
+    struct arena arena;   /* everything of this request */
+
+    enum request_state state;
+    uint32_t region_count; /* file regions in the answer, set by the handler */
+    struct list out;       /* of struct out_part */
+    int64_t started_ns;
+
+    /* For the handler. */
+    void *wait;                               /* its own record of what it waits for */
+    void (*on_gone)(struct request *request); /* the peer has left; may answer (dropped) at once */
+};
+
+/* Answers with a message of request->api->response, encoded in the request's version. `message` may live
+ * in the arena; the request is gone when this returns. */
+void request_reply(struct request *request, const void *message);
+
+/* What a `wire_records.region` in an answer points to. The handler sets request->region_count first. */
+struct file_region {
+    struct io_file *file; /* borrowed for the call; the answer takes its own reference */
+    int64_t position;
+};
+
+/* Ends a request that has no answer (Produce with acks=0). */
+void request_finish_without_reply(struct request *request);
+
+/* Ends a request whose peer broke the protocol: one line naming peer and cause, and the connection closes. */
+void request_fail(struct request *request, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* Lets go of the frame: message and client_id may no longer point into it (message becomes NULL). */
+void request_release_input(struct request *request);
+
+struct request *request_by_id(struct shard *shard, uint64_t id);
+
+/* Memory in the request's arena; never NULL (its limit is far above what a checked request needs; past it the
+ * process would be lying about its bounds, and stops). */
+#define REQUEST_NEW(request, type) ARENA_NEW(&(request)->arena, type)
+#define REQUEST_NEW_ARRAY(request, type, count)                                                    \
+    ARENA_NEW_ARRAY(&(request)->arena, type, (size_t)(count))

@@ -1,0 +1,94 @@
+/* The server value: what its parts share, and the two halves of a turn's end. */
+#include "server/server_int.h"
+
+#include "base/mem.h"
+
+#define POOL_KEPT_BYTES_MAX (16u << 20)
+
+static void on_deadlines(struct io_timer *timer)
+{
+    connection_check_deadlines(CONTAINER_OF(timer, struct server, deadlines));
+}
+
+int server_new(struct shard *shard, const struct server_limits *limits, struct server **out)
+{
+    struct server *server = MEM_NEW(struct server);
+    server->shard = shard;
+    server->limits = *limits;
+    server->is_accepting = true;
+    server->deadlines.fire = on_deadlines;
+    list_init(&server->listeners);
+    list_init(&server->connections);
+    list_init(&server->resume);
+    list_init(&server->sending);
+    list_init(&server->frames);
+    list_init(&server->starved);
+    list_init(&server->free_requests);
+    map_init(&server->connections_by_host, shard->hash_seed);
+    map_i64_init(&server->requests, shard->hash_seed);
+    shared_pool_init(&server->pool, POOL_KEPT_BYTES_MAX);
+    *out = server;
+    return 0;
+}
+
+void server_stop_accepting(struct server *server)
+{
+    server->is_accepting = false;
+    LIST_FOR_EACH(&server->listeners, link)
+    listener_stop(LIST_ENTRY(link, struct server_listener, link));
+}
+
+bool server_is_idle(const struct server *server)
+{
+    return map_i64_count(&server->requests) == 0 && list_is_empty(&server->sending);
+}
+
+void server_free(struct server *server)
+{
+    if (server == NULL)
+        return;
+    io_timer_cancel(server->shard->io, &server->deadlines);
+    while (!list_is_empty(&server->connections))
+        connection_close(LIST_ENTRY(server->connections.next, struct connection, link));
+    while (!list_is_empty(&server->listeners))
+        listener_free(LIST_ENTRY(server->listeners.next, struct server_listener, link));
+    pipeline_deinit(server);
+    map_deinit(&server->connections_by_host);
+    map_i64_deinit(&server->requests);
+    shared_unref(server->landing.shared);
+    shared_pool_deinit(&server->pool);
+    mem_free(server);
+}
+
+void server_set_limits(struct server *server, const struct server_limits *limits)
+{
+    server->limits = *limits;
+}
+
+bool server_resume(struct server *server)
+{
+    bool has_started = false;
+    struct list *link;
+    while ((link = list_pop_front(&server->resume)) != NULL)
+        has_started |= connection_resume(LIST_ENTRY(link, struct connection, resume_link));
+    return has_started;
+}
+
+void server_send(struct server *server)
+{
+    /* A connection that cannot take more leaves the list and comes back when it is writable. */
+    struct list *link;
+    while ((link = list_pop_front(&server->sending)) != NULL)
+        connection_send(LIST_ENTRY(link, struct connection, send_link));
+    connection_unstarve(server);
+}
+
+const struct server_counters *server_counters(const struct server *server)
+{
+    return &server->counters;
+}
+
+uint32_t server_connection_count(const struct server *server)
+{
+    return server->connection_count;
+}

@@ -1,0 +1,110 @@
+/* Inside the server room: server, listener and connection, and who calls whom.
+ *
+ *   listener.c    accepts, counts, makes connections
+ *   connection.c  bytes in, frames out of them, bytes out; deadlines
+ *   pipeline.c    frame → request → handler, and back to an encoded answer
+ *   server.c      the value that holds them
+ */
+#pragma once
+
+#include "base/map.h"
+#include "server/api_handler.h"
+#include "server/server.h"
+
+struct server_listener {
+    struct list link;
+    struct server *server;
+    struct io_listener *io_listener;
+    char *name;
+    enum api_listener kind;
+};
+
+enum connection_state {
+    CONNECTION_OPEN,
+    CONNECTION_CLOSING, /* sends what is answered, reads no more, then closes */
+};
+
+/* Received and not yet framed bytes: data[start … end) of a counted buffer. */
+struct receive_window {
+    struct shared *shared; /* NULL: none; the next bytes land in the server's landing buffer */
+    size_t start;
+    size_t end;
+};
+
+struct connection {
+    uint32_t magic;
+    enum connection_state state;
+    struct list link;        /* in server->connections, least recently active first */
+    struct list resume_link; /* in server->resume: a predecessor has been answered */
+    struct list send_link;   /* in server->sending: has output to try */
+    struct list frame_link;  /* in server->frames: an incomplete frame, oldest first */
+    struct list starve_link; /* in server->starved: not read until memory is free */
+    struct server *server;
+    struct server_listener *listener;
+    struct io_socket *socket;
+    struct io_address peer;
+    struct receive_window window;
+    size_t frame_bytes_last; /* size of the latest frame: where to receive the next one */
+    struct list requests;    /* in flight, oldest first */
+    uint32_t request_count;
+    struct list out; /* struct out_part, answers in order */
+    unsigned interest;
+    bool is_first_request_done;
+    bool is_blocked; /* the next frame waits for an answer before it */
+    int64_t active_ns;
+    int64_t frame_started_ns;
+};
+
+#define CONNECTION_MAGIC 0x4f434f4eu
+
+struct server {
+    struct shard *shard;
+    struct server_limits limits;
+    struct server_counters counters;
+    struct list listeners;
+    struct list connections;
+    struct list resume;
+    struct list sending;
+    struct list frames;
+    struct list starved;
+    uint32_t connection_count;
+    struct map connections_by_host; /* host text → count as pointer-sized integer */
+    struct map_i64 requests;        /* by id, those in flight */
+    uint64_t request_id_next;
+    struct list free_requests;
+    uint32_t free_request_count;
+    struct shared_pool pool;
+    struct receive_window landing; /* where connections without a window receive */
+    struct io_timer deadlines;
+    bool is_accepting;
+    bool memory_warned;
+};
+
+/* listener.c */
+void listener_stop(
+    struct server_listener *listener); /* accepts no more; connections keep pointing to it */
+void listener_free(struct server_listener *listener); /* after its connections */
+void listener_forget_host(struct server *server, const char *host);
+
+/* connection.c */
+void connection_open(struct server_listener *listener, struct io_socket *socket,
+                     const struct io_address *peer);
+void connection_close(struct connection *connection);
+/* Finishes sending, then closes; with a line for the operator. */
+void connection_refuse(struct connection *connection, const char *format, ...) PRINTF_LIKE(2, 3);
+void connection_answers_ready(
+    struct connection *connection); /* the head of its row may be answered */
+bool connection_resume(struct connection *connection);
+void connection_send(struct connection *connection);
+void connection_check_deadlines(struct server *server);
+void connection_unstarve(struct server *server);
+
+/* pipeline.c */
+/* Handles one frame (without its size prefix). frame is borrowed. Returns false when the connection must
+ * not go on (it is closed or closing). */
+bool pipeline_on_frame(struct connection *connection, struct shared *frame, struct bytes body);
+/* Whether a frame of this API may start now, given what is in flight. */
+bool pipeline_may_start(const struct connection *connection, struct bytes body);
+void pipeline_free_request(struct request *request);
+void out_part_free(struct out_part *part);
+void pipeline_deinit(struct server *server);
