@@ -47,6 +47,7 @@ const struct uuid *
 metadata_partition_directories(const struct metadata_partition *p); /* one for each replica */
 bool metadata_partition_has_replica(const struct metadata_partition *p, int32_t broker_id);
 bool metadata_partition_is_in_isr(const struct metadata_partition *p, int32_t broker_id);
+bool metadata_partition_is_in_elr(const struct metadata_partition *p, int32_t broker_id);
 
 struct metadata_topic {
     struct metadata_item item;
@@ -205,7 +206,7 @@ struct metadata_image {
 };
 
 struct metadata_image *metadata_image_new(void); /* empty, count 1 */
-struct metadata_image *metadata_image_ref(const struct metadata_image *image);
+struct metadata_image *metadata_image_ref(struct metadata_image *image);
 void metadata_image_unref(struct metadata_image *image); /* NULL is fine */
 void metadata_image_unrefp(struct metadata_image **image);
 bool metadata_image_is_empty(const struct metadata_image *image); /* says nothing at all */

@@ -1,10 +1,10 @@
-/* A persistent ordered map of counted items: AVL trees that share structure (KRaft images, KIP-500).
+/* A persistent ordered map of counted items: AVL trees that share structure.
  *
- *                 root of version 1 ──► (D)            inserting E into a shared tree copies the path to it,
- *                                      /   \           D and F here, and shares the rest:
- *   root of version 2 ──► (D')───────(B)   (F)
- *                            \                         changing costs log n; holding both versions costs
- *                            (F')──► (E)               the difference.
+ *   root of version 1 ──► (D)            putting E into a shared tree copies the path to it, D and F here,
+ *                        /   \           and shares the rest:
+ *   root of version 2 ──►(D')─►(B)  (F)
+ *                          \             changing costs log n; holding both versions costs the difference.
+ *                           (F')──► (E)
  *
  * A node that nobody else holds is changed in place, so that loading a snapshot builds one tree, not one per record.
  * Keys live in the items; the order is given with every call and must be the same for all calls on a tree.
@@ -15,11 +15,21 @@
 
 #include "base/base.h"
 
-/* Begins every item. Items are immutable once in a tree. */
+/* Begins every item. Items are immutable once another version of the tree shares them. */
 struct metadata_item {
-    uint32_t reference_count; /* atomic; starts at 1 */
-    uint32_t kind;            /* who frees it: see item.c */
+    _Alignas(8) uint32_t reference_count; /* atomic; 1 at birth */
+    uint32_t kind;                        /* enum metadata_item_kind: how it is freed */
 };
+
+enum metadata_item_kind {
+    METADATA_ITEM_PLAIN, /* one allocation */
+    METADATA_ITEM_TOPIC, /* these hold trees of their own */
+    METADATA_ITEM_CONFIG,
+    METADATA_ITEM_QUOTA,
+};
+
+void metadata_item_ref(struct metadata_item *item);
+void metadata_item_unref(struct metadata_item *item); /* NULL is fine; item.c */
 
 /* Negative, 0, positive: `key` against the item's key. */
 typedef int metadata_compare(const void *key, const struct metadata_item *item);
@@ -43,7 +53,14 @@ bool metadata_tree_put(struct metadata_tree *tree, metadata_compare *compare, co
 /* True if it was there. */
 bool metadata_tree_remove(struct metadata_tree *tree, metadata_compare *compare, const void *key);
 
-/* In order of keys. The tree must not change meanwhile (share it if it may).
+/* The place of an item in a node that only this tree holds (shared nodes on the way are copied), or NULL if it is
+ * absent. An item found there with a count of 1 belongs to this tree alone and may be changed in place, except for its key;
+ * others are replaced: by a copy, whose reference the tree takes over. Valid until the tree changes. */
+struct metadata_item **metadata_tree_own(struct metadata_tree *tree, metadata_compare *compare,
+                                         const void *key);
+uint32_t metadata_item_count(const struct metadata_item *item); /* references */
+
+/* In order of keys. The tree must not change meanwhile (walk a share of it if it may).
  *   for (metadata_walk_begin(&w, tree); (item = metadata_walk_next(&w)) != NULL;) */
 #define METADATA_TREE_HEIGHT_MAX 48 /* AVL: enough for 2^32 items */
 struct metadata_walk {
