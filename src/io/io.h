@@ -66,7 +66,7 @@ void io_post(struct io *to, struct io_message *message);
 /* `run` happens on a worker (in the simulator: at some later point, interleaved with others at every file
  * call); it touches only what the job owns, and io_fs. `done` happens on the loop that submitted it. The
  * job's memory is the caller's and stays until done. Jobs of one queue run in order of submission, one at a
- * time; queue NULL: no order. A loop that is freed first waits for jobs that are running and forgets the
+ * time, and are done in that order; queue NULL: no order. A loop that is freed first waits for jobs that are running and forgets the
  * others; no `done` follows, and the memory is the caller's again. */
 struct io_job_queue; /* an ordered lane; io_job_queue_new/free, loop thread only */
 struct io_job {

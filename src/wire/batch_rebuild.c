@@ -36,32 +36,27 @@ static int renumber(struct bytes records, int32_t count, struct buf *out)
     const uint8_t *p = records.data;
     const uint8_t *end = p + records.size;
     for (int32_t i = 0; i < count; i++) {
-        int32_t length;
-        const uint8_t *body = record__varint(p, end, &length);
-        if (body == NULL || length > end - body)
-            return -ERR_OVERRUN;
         struct record_parts parts;
-        if (length < 0 || !record__parse(body, body + length, &parts))
-            return -ERR_MALFORMED;
-        p = body + length;
+        const uint8_t *record_end;
+        const int r = record__next(p, end, &record_end, &parts);
+        if (r <= 0)
+            return r < 0 ? -ERR_MALFORMED : -ERR_OVERRUN;
 
-        int32_t old_delta;
-        int64_t timestamp_delta;
-        const uint8_t *delta_at = record__varlong(body + 1, p, &timestamp_delta);
-        const uint8_t *tail = delta_at == NULL ? NULL : record__varint(delta_at, p, &old_delta);
-        ASSERT(tail != NULL); /* it parsed */
-        const size_t head_bytes = (size_t)(delta_at - body);
-        const size_t tail_bytes = (size_t)(p - tail);
-        const size_t body_bytes = head_bytes + record__varint_bytes(i) + tail_bytes;
-        if (body_bytes > INT32_MAX)
-            return -ERR_LIMIT;
-        uint8_t *to = buf_extend(out, record__varint_bytes((int32_t)body_bytes) + body_bytes);
+        const uint64_t timestamp_delta = record__zigzag64(parts.timestamp_delta);
+        const size_t tail_bytes = (size_t)(record_end - parts.tail);
+        const size_t body_bytes =
+            1 + record__uvarlong_bytes(timestamp_delta) + record__varint_bytes(i) + tail_bytes;
+        uint8_t *to = body_bytes > INT32_MAX
+                          ? NULL
+                          : buf_extend(out, record__varint_bytes((int32_t)body_bytes) + body_bytes);
         if (to == NULL)
             return -ERR_LIMIT;
         to = record__put_varint(to, (int32_t)body_bytes);
-        memcpy(to, body, head_bytes);
-        to = record__put_varint(to + head_bytes, i);
-        memcpy(to, tail, tail_bytes);
+        *to++ = parts.attributes;
+        to = record__put_uvarlong(to, timestamp_delta);
+        to = record__put_varint(to, i);
+        memcpy(to, parts.tail, tail_bytes);
+        p = record_end;
     }
     return p == end ? 0 : -ERR_MALFORMED;
 }

@@ -11,8 +11,6 @@
 
 #define NO_TIMESTAMP           (-1)
 #define RECORD_BYTES_IN_WINDOW (64 << 10) /* larger ones are skipped through, not gathered */
-#define VARINT_BYTES_MAX       5
-#define VARLONG_BYTES_MAX      10
 
 /* The numbers of the first pass. */
 struct sums {
@@ -121,17 +119,11 @@ ALWAYS_INLINE enum batch_fault scan_run(struct scan *s, const bool is_judging)
     int32_t index = s->index;
 
     while (index < count) {
-        int32_t length;
-        const uint8_t *body = record__varint(p, end, &length);
-        if (UNLIKELY(body == NULL)) {
-            fault = end - p >= VARINT_BYTES_MAX ? BATCH_FAULT_RECORD : BATCH_SOUND;
-            break;
-        }
-        if (UNLIKELY(length > end - body))
-            break;
         struct record_parts parts;
-        if (UNLIKELY(length < 0 || !record__parse(body, body + length, &parts))) {
-            fault = BATCH_FAULT_RECORD;
+        const uint8_t *record_end;
+        const int r = record__next(p, end, &record_end, &parts);
+        if (UNLIKELY(r <= 0)) {
+            fault = r < 0 ? BATCH_FAULT_RECORD : BATCH_SOUND;
             break;
         }
         if (is_judging) {
@@ -142,7 +134,7 @@ ALWAYS_INLINE enum batch_fault scan_run(struct scan *s, const bool is_judging)
             sums_add(&sums, index, (int64_t)(base_timestamp + (uint64_t)parts.timestamp_delta),
                      parts.offset_delta, parts.key_bytes);
         }
-        p = body + length;
+        p = record_end;
         index++;
     }
     s->sums = sums;
@@ -208,7 +200,7 @@ static int64_t flow_varlong(struct flow *f)
 {
     const struct bytes view = flow_look(f, VARLONG_BYTES_MAX);
     int64_t value = 0;
-    const uint8_t *after = record__varlong(view.data, view.data + view.size, &value);
+    const uint8_t *after = record__varlong(view.data, view.data + view.size, false, &value);
     if (f->fault == BATCH_SOUND && after == NULL)
         f->fault = BATCH_FAULT_RECORD;
     if (f->fault != BATCH_SOUND)
@@ -221,7 +213,7 @@ static int32_t flow_varint(struct flow *f)
 {
     const struct bytes view = flow_look(f, VARINT_BYTES_MAX);
     int32_t value = 0;
-    const uint8_t *after = record__varint(view.data, view.data + view.size, &value);
+    const uint8_t *after = record__varint(view.data, view.data + view.size, false, &value);
     if (f->fault == BATCH_SOUND && after == NULL)
         f->fault = BATCH_FAULT_RECORD;
     if (f->fault != BATCH_SOUND)
@@ -276,7 +268,7 @@ static enum batch_fault scan_on(struct scan *s)
 {
     int32_t length;
     const uint8_t *p = s->rest.data;
-    const uint8_t *body = record__varint(p, p + s->rest.size, &length);
+    const uint8_t *body = record__varint(p, p + s->rest.size, false, &length);
     if (s->window.decompressor != NULL && body != NULL && length > RECORD_BYTES_IN_WINDOW)
         return scan_large(s, length, (size_t)(body - p));
     return fill(s);

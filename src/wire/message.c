@@ -20,6 +20,8 @@ void *wire_array(struct arena *arena, const void *default_value, size_t bytes, s
 static bool struct_is_default(const struct wire_struct *s, const uint8_t *value)
 {
     const uint8_t *fallback = s->default_value;
+    if (LIKELY(memcmp(value, fallback, s->struct_bytes) == 0))
+        return true; /* usual; false may also mean other padding, or another pointer to nothing */
     for (uint32_t i = 0; i < s->field_count; i++) {
         const struct wire_field *field = &s->fields[i];
         if (!wire__is_default(field, value + field->offset, fallback + field->offset))

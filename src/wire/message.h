@@ -16,6 +16,8 @@
  * Rules of versions (KIP-482, Kafka's message README): a field outside its versions decodes to its
  * default; encoding a field whose value is not the default in a version that lacks it fails with
  * -ERR_VERSION unless the schema says `ignorable`. Unknown tagged fields are kept and written back.
+ * For the few messages that are counted in millions there is straight-line code besides; it answers as
+ * the interpreter does.
  * Threads: tables are constant; everything else belongs to the caller.
  */
 #pragma once
@@ -43,7 +45,8 @@ struct wire_records {
     void *region;
 };
 
-struct wire_struct; /* described in message_int.h */
+struct wire_struct;   /* described in message_int.h */
+struct wire_straight; /* straight_int.h */
 
 enum wire_kind {
     WIRE_KIND_REQUEST,
@@ -70,6 +73,7 @@ struct wire_message {
     int16_t flexible_min;  /* first version with compact forms and tags; INT16_MAX: none */
     uint32_t struct_bytes; /* sizeof the C struct */
     const struct wire_struct *root;
+    const struct wire_straight *straight; /* code for the hot ones; NULL: the tables serve alone */
 };
 
 /* Sets every field to its default. `out` has message->struct_bytes bytes. */

@@ -154,9 +154,60 @@ static inline bool wire__records_are_null(const struct wire_records *records)
     return records->data == NULL && records->region == NULL;
 }
 
+/* Records that stay in a file: they take no place in the buffer. */
+static inline bool wire__is_gap(const struct wire_records *records)
+{
+    return records->data == NULL && records->size > 0;
+}
+
+/* Bytes that a value takes on the wire, for the types where that is always the same. */
+static inline size_t wire__fixed_size(const struct wire_field *field)
+{
+    static const uint8_t bytes[] = {
+        [WIRE_BOOL] = 1,   [WIRE_INT8] = 1,    [WIRE_INT16] = 2,
+        [WIRE_UINT16] = 2, [WIRE_INT32] = 4,   [WIRE_UINT32] = 4,
+        [WIRE_INT64] = 8,  [WIRE_FLOAT64] = 8, [WIRE_UUID] = 16,
+    };
+    return bytes[field->type];
+}
+
+static inline uint32_t wire__uvarint_size(uint32_t value)
+{
+    return (38 - (uint32_t)__builtin_clz(value | 1)) / 7;
+}
+
+/* Size of a whole message, and how much of it stays in files. */
+struct wire_extent {
+    uint64_t size;
+    uint64_t gap_bytes;
+    uint32_t gap_count;
+    bool is_straight; /* nothing speaks against straight-line code */
+};
+
+/* wire_size, with the gaps told apart, by straight-line code where there is some. */
+int wire__measure(const struct wire_message *message, int16_t version, const void *in,
+                  struct wire_extent *out, struct err_note *note);
+
+/* Bytes between the size of a tag and its end; of a message that wire__measure has judged. */
+uint64_t wire__tag_size(const struct wire_field *field, int16_t version, const uint8_t *member);
+
 /* 0, or -ERR_VERSION with a note. */
 int wire__check_version(const struct wire_message *message, int16_t version, struct err_note *note);
 
 /* Whether a member holds its default. `value` and `fallback` are addresses of the same member, in
  * an instance and in the default image of its struct. */
 bool wire__is_default(const struct wire_field *field, const void *value, const void *fallback);
+
+static inline const uint8_t *wire__default_of(const struct wire_struct *s,
+                                              const struct wire_field *field)
+{
+    return (const uint8_t *)s->default_value + field->offset;
+}
+
+/* Tagged fields at their default are left out. */
+static inline bool wire__tag_is_written(const struct wire_struct *s, const struct wire_field *field,
+                                        int16_t version, const uint8_t *value)
+{
+    return wire__has_version(field, version) &&
+           !wire__is_default(field, value + field->offset, wire__default_of(s, field));
+}

@@ -6,7 +6,7 @@ const uint8_t *record__uvarlong_long(const uint8_t *p, const uint8_t *end, uint6
 {
     uint64_t value = 0;
     for (unsigned shift = 0; shift < 70; shift += 7) {
-        if (p == end)
+        if (p >= end) /* past it only after a roomy read */
             return NULL;
         const uint8_t byte = *p++;
         value |= (uint64_t)(byte & 0x7f) << shift;
@@ -21,7 +21,8 @@ const uint8_t *record__uvarlong_long(const uint8_t *p, const uint8_t *end, uint6
 const uint8_t *record__uvarint_long(const uint8_t *p, const uint8_t *end, uint32_t *out)
 {
     uint64_t value;
-    const uint8_t *after = record__uvarlong_long(p, end - p > 5 ? p + 5 : end, &value);
+    const uint8_t *after =
+        record__uvarlong_long(p, end - p > VARINT_BYTES_MAX ? p + VARINT_BYTES_MAX : end, &value);
     if (after != NULL)
         *out = (uint32_t)value;
     return after;
@@ -34,10 +35,10 @@ static const uint8_t *header_parse(const uint8_t *p, const uint8_t *end, struct 
     int32_t value_bytes;
     const uint8_t *key;
     const uint8_t *value;
-    p = record__run(p, end, &key_bytes, &key);
+    p = record__run(p, end, false, &key_bytes, &key);
     if (p == NULL || key_bytes < 0)
         return NULL;
-    p = record__run(p, end, &value_bytes, &value);
+    p = record__run(p, end, false, &value_bytes, &value);
     if (p == NULL)
         return NULL;
     out->key = bytes_from(key, (size_t)key_bytes);

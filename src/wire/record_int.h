@@ -8,14 +8,19 @@
 
 #include "base/base.h"
 
-#define RECORD_BYTES_MIN 6 /* after the length: attributes, two deltas, two lengths, header count */
+#define RECORD_BYTES_MIN   6 /* after the length: attributes, two deltas, two lengths, header count */
+#define RECORD_SLACK_BYTES 8 /* what is_roomy promises */
+#define VARINT_BYTES_MAX   5
+#define VARLONG_BYTES_MAX  10
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
 struct record_parts {
+    uint8_t attributes;
     int64_t timestamp_delta;
     int32_t offset_delta;
-    int32_t key_bytes; /* negative: null */
+    const uint8_t *tail; /* from the key's length on */
+    int32_t key_bytes;   /* negative: null */
     const uint8_t *key;
     int32_t value_bytes;
     const uint8_t *value;
@@ -29,12 +34,16 @@ const uint8_t *record__uvarlong_long(const uint8_t *p, const uint8_t *end, uint6
 /* Whether `count` headers fill p … end exactly. */
 bool record__headers_fit(const uint8_t *p, const uint8_t *end, int32_t count);
 
-ALWAYS_INLINE const uint8_t *record__varint(const uint8_t *p, const uint8_t *end, int32_t *out)
+/* The readers below take `is_roomy`, known when compiled: RECORD_SLACK_BYTES behind end may be read too. Then short
+ * varints are read without looking where the end is; that a reader went past it shows in the next length, or
+ * at the latest in the record not ending where it should. It makes a walk a third faster. */
+ALWAYS_INLINE const uint8_t *record__varint(const uint8_t *p, const uint8_t *end,
+                                            const bool is_roomy, int32_t *out)
 {
     uint32_t raw;
-    if (LIKELY(p < end && *p < 0x80)) {
+    if (LIKELY((is_roomy || p < end) && *p < 0x80)) {
         raw = *p++;
-    } else if (LIKELY(end - p >= 2 && p[1] < 0x80)) {
+    } else if (LIKELY((is_roomy || end - p >= 2) && p[1] < 0x80)) {
         raw = (uint32_t)(p[0] & 0x7f) | (uint32_t)p[1] << 7;
         p += 2;
     } else {
@@ -46,12 +55,13 @@ ALWAYS_INLINE const uint8_t *record__varint(const uint8_t *p, const uint8_t *end
     return p;
 }
 
-ALWAYS_INLINE const uint8_t *record__varlong(const uint8_t *p, const uint8_t *end, int64_t *out)
+ALWAYS_INLINE const uint8_t *record__varlong(const uint8_t *p, const uint8_t *end,
+                                             const bool is_roomy, int64_t *out)
 {
     uint64_t raw;
-    if (LIKELY(p < end && *p < 0x80)) {
+    if (LIKELY((is_roomy || p < end) && *p < 0x80)) {
         raw = *p++;
-    } else if (LIKELY(end - p >= 2 && p[1] < 0x80)) {
+    } else if (LIKELY((is_roomy || end - p >= 2) && p[1] < 0x80)) {
         raw = (uint64_t)(p[0] & 0x7f) | (uint64_t)p[1] << 7;
         p += 2;
     } else {
@@ -64,10 +74,10 @@ ALWAYS_INLINE const uint8_t *record__varlong(const uint8_t *p, const uint8_t *en
 }
 
 /* Passes over a length and as many bytes. Answers the byte after, or NULL. */
-ALWAYS_INLINE const uint8_t *record__run(const uint8_t *p, const uint8_t *end, int32_t *out_bytes,
-                                         const uint8_t **out)
+ALWAYS_INLINE const uint8_t *record__run(const uint8_t *p, const uint8_t *end, const bool is_roomy,
+                                         int32_t *out_bytes, const uint8_t **out)
 {
-    p = record__varint(p, end, out_bytes);
+    p = record__varint(p, end, is_roomy, out_bytes);
     if (UNLIKELY(p == NULL))
         return NULL;
     *out = p;
@@ -77,29 +87,50 @@ ALWAYS_INLINE const uint8_t *record__run(const uint8_t *p, const uint8_t *end, i
 
 /* Takes the body of a record apart, which is p … end: what its length announced. False when the parts do not
  * fill it exactly. */
-ALWAYS_INLINE bool record__parse(const uint8_t *p, const uint8_t *end, struct record_parts *out)
+ALWAYS_INLINE bool record__parse(const uint8_t *p, const uint8_t *end, const bool is_roomy,
+                                 struct record_parts *out)
 {
     if (UNLIKELY(end - p < RECORD_BYTES_MIN))
         return false;
-    p++; /* attributes: none is defined, and Apache Kafka looks at none */
-    p = record__varlong(p, end, &out->timestamp_delta);
+    out->attributes = *p++; /* none is defined, and Apache Kafka looks at none */
+    p = record__varlong(p, end, is_roomy, &out->timestamp_delta);
     if (UNLIKELY(p == NULL))
         return false;
-    p = record__varint(p, end, &out->offset_delta);
+    p = record__varint(p, end, is_roomy, &out->offset_delta);
     if (UNLIKELY(p == NULL))
         return false;
-    p = record__run(p, end, &out->key_bytes, &out->key);
+    out->tail = p;
+    p = record__run(p, end, is_roomy, &out->key_bytes, &out->key);
     if (UNLIKELY(p == NULL))
         return false;
-    p = record__run(p, end, &out->value_bytes, &out->value);
+    p = record__run(p, end, is_roomy, &out->value_bytes, &out->value);
     if (UNLIKELY(p == NULL))
         return false;
-    p = record__varint(p, end, &out->header_count);
+    p = record__varint(p, end, is_roomy, &out->header_count);
     if (UNLIKELY(p == NULL))
         return false;
     out->headers = p;
     return LIKELY(out->header_count == 0) ? p == end
                                           : record__headers_fit(p, end, out->header_count);
+}
+
+/* What stands at p: 1 when a whole record (its body in *out_body … *out_end, taken apart in *out), 0 when only the
+ * beginning of one, -1 when it cannot be a record. */
+ALWAYS_INLINE int record__next(const uint8_t *p, const uint8_t *end, const uint8_t **out_end,
+                               struct record_parts *out)
+{
+    int32_t length;
+    const uint8_t *body = record__varint(p, end, false, &length);
+    if (UNLIKELY(body == NULL))
+        return end - p >= VARINT_BYTES_MAX ? -1 : 0;
+    if (UNLIKELY(length > end - body))
+        return 0;
+    if (UNLIKELY(length < 0))
+        return -1;
+    *out_end = body + length;
+    if (LIKELY(length <= end - body - RECORD_SLACK_BYTES))
+        return record__parse(body, body + length, true, out) ? 1 : -1;
+    return record__parse(body, body + length, false, out) ? 1 : -1;
 }
 
 /* And the other way. */
@@ -115,8 +146,7 @@ static inline size_t record__uvarlong_bytes(uint64_t v)
 
 static inline size_t record__varint_bytes(int32_t v)
 {
-    return record__uvarlong_bytes(
-        record__zigzag64(v)); /* the same as in 32 bits: the sign is not stored twice */
+    return record__uvarlong_bytes(record__zigzag64(v)); /* the same as with 32 bits */
 }
 
 /* Answer the byte after. */

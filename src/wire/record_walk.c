@@ -65,75 +65,64 @@ static int check_end(struct record_walk *walk)
     return more > 0 ? -ERR_MALFORMED : 0;
 }
 
-/* The length before the next record: 1 with *body where its bytes begin, once it is there. */
-static int read_length(struct record_walk *walk, int32_t *out_length, size_t *out_prefix_bytes)
+/* The size of the next record, whose beginning alone is there: positive, or 0 while not even that is known. */
+static int64_t announced_size(const struct record_walk *walk)
+{
+    int32_t length;
+    const uint8_t *p = walk->rest.data;
+    const uint8_t *body = record__varint(p, p + walk->rest.size, false, &length);
+    return body == NULL ? 0 : body - p + (int64_t)length;
+}
+
+/* Brings the next record into view, whole, and takes it apart. */
+static int read_parts(struct record_walk *walk, struct record_parts *out, const uint8_t **out_end)
 {
     for (;;) {
         const uint8_t *p = walk->rest.data;
-        const uint8_t *body = record__varint(p, p + walk->rest.size, out_length);
-        if (body != NULL) {
-            *out_prefix_bytes = (size_t)(body - p);
-            return *out_length < 0 ? -ERR_MALFORMED : 0;
-        }
-        if (walk->rest.size >= 5)
+        const int r = record__next(p, p + walk->rest.size, out_end, out);
+        if (r < 0)
             return -ERR_MALFORMED;
+        if (r > 0)
+            return *out_end - p > walk->record_bytes_max ? -ERR_LIMIT : 0;
+        if (announced_size(walk) > walk->record_bytes_max)
+            return -ERR_LIMIT;
         const int64_t count = fill(walk);
         if (count <= 0)
             return count < 0 ? (int)count : -ERR_OVERRUN;
     }
 }
 
-/* Brings the next record into view, whole: its bytes after the length in *out. */
-static int read_body(struct record_walk *walk, struct bytes *out, uint32_t *out_size_bytes)
+static struct bytes run_or_null(const uint8_t *data, int32_t size)
 {
-    int32_t length = 0;
-    size_t prefix_bytes = 0;
-    int r = read_length(walk, &length, &prefix_bytes);
-    if (r < 0)
-        return r;
-    const size_t size = prefix_bytes + (size_t)length;
-    if (size > walk->record_bytes_max)
-        return -ERR_LIMIT;
-    while (walk->rest.size < size) {
-        const int64_t count = fill(walk);
-        if (count <= 0)
-            return count < 0 ? (int)count : -ERR_OVERRUN;
-    }
-    *out = bytes_from(walk->rest.data + prefix_bytes, (size_t)length);
-    *out_size_bytes = (uint32_t)size;
-    return 0;
+    return size < 0 ? BYTES_NULL : (struct bytes){ .data = data, .size = (size_t)size };
 }
 
 static int read_record(struct record_walk *walk, struct record *out)
 {
-    struct bytes body;
-    uint32_t size_bytes = 0;
-    struct record_parts parts;
-    const int r = read_body(walk, &body, &size_bytes);
+    struct record_parts parts = { 0 };
+    const uint8_t *end = NULL;
+    const int r = read_parts(walk, &parts, &end);
     if (r < 0)
         return r;
-    const uint8_t *end = body.data + body.size;
-    if (!record__parse(body.data, end, &parts) || parts.offset_delta <= walk->offset_delta_last ||
+    if (parts.offset_delta <= walk->offset_delta_last ||
         parts.offset_delta > walk->batch.last_offset_delta)
         return -ERR_MALFORMED;
 
     const struct batch_view *batch = &walk->batch;
     const bool is_append_time = (batch->attributes & BATCH_LOG_APPEND_TIME) != 0;
     const uint64_t timestamp = (uint64_t)batch->base_timestamp + (uint64_t)parts.timestamp_delta;
-    *out = (struct record){
-        .offset = (int64_t)((uint64_t)batch->base_offset + (uint64_t)parts.offset_delta),
-        .timestamp =
-            is_append_time ? batch->max_timestamp : (int64_t)timestamp, /* wraps, as Java's */
-        .key = parts.key_bytes < 0 ? BYTES_NULL : bytes_from(parts.key, (size_t)parts.key_bytes),
-        .value =
-            parts.value_bytes < 0 ? BYTES_NULL : bytes_from(parts.value, (size_t)parts.value_bytes),
-        .headers = bytes_from(parts.headers, (size_t)(end - parts.headers)),
-        .header_count = parts.header_count,
-        .size_bytes = size_bytes,
-    };
+    const size_t size = (size_t)(end - walk->rest.data);
+    out->offset = (int64_t)((uint64_t)batch->base_offset + (uint64_t)parts.offset_delta);
+    out->timestamp =
+        is_append_time ? batch->max_timestamp : (int64_t)timestamp; /* wraps, as Java's */
+    out->key = run_or_null(parts.key, parts.key_bytes);
+    out->value = run_or_null(parts.value, parts.value_bytes);
+    out->headers = (struct bytes){ .data = parts.headers, .size = (size_t)(end - parts.headers) };
+    out->header_count = parts.header_count;
+    out->size_bytes = (uint32_t)size;
     walk->offset_delta_last = parts.offset_delta;
     walk->index++;
-    advance(walk, size_bytes);
+    advance(walk, size);
     return 1;
 }
 

@@ -1,5 +1,6 @@
 """C from the schema: a header for each message, and the tables that the interpreter reads."""
 
+import straight
 from schema import FIXED_SIZES, VERSION_TOP, Versions, snake_case
 
 C_TYPES = {'bool': 'bool', 'int8': 'int8_t', 'int16': 'int16_t', 'uint16': 'uint16_t',
@@ -202,6 +203,9 @@ def message_table(message):
     lines = [f'/* {message.name} */']
     for struct in message.structs():
         lines += struct_table(message, struct)
+    is_hot = message.name in straight.HOT
+    if is_hot:
+        lines += straight.code(message)
     name = message.c_name()
     is_api = message.kind in ('request', 'response')
     has_id = not is_api and message.number is not None
@@ -213,11 +217,12 @@ def message_table(message):
         f'    .api_key = {message.number if is_api else -1}, .id = {message.number if has_id else -1},',
         f'    .version_min = {message.versions.low}, .version_max = {message.versions.high}, '
         f'.flexible_min = {flexible},',
-        f'    .struct_bytes = sizeof(struct {name}), .root = &{name}_struct,', '};', '']
+        f'    .struct_bytes = sizeof(struct {name}), .root = &{name}_struct,',
+        f'    .straight = {f"&{name}_straight" if is_hot else "NULL"},', '};', '']
 
 
 def tables(messages):
-    lines = ['/* Tables of messages. Made by tools/gen from src/wire/schema: edit that. */', '#include "wire/message_int.h"', '']
+    lines = ['/* Tables of messages. Made by tools/gen from src/wire/schema: edit that. */', '#include "wire/straight_int.h"', '']
     lines += [f'#include "wire/messages/{m.c_name()}.h"' for m in messages] + ['']
     for message in messages:
         lines += message_table(message)
