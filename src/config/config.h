@@ -69,7 +69,8 @@ void config_unrefp(struct config **config);
  * dynamic settings (KIP-226: broker over cluster over static over default). Replaces dynamic settings laid before.
  * Cannot fail: as in Kafka, a stored value that is unknown, read-only or invalid is skipped with an error among the
  * problems, and the next layer counts. */
-struct config *config_with_dynamic(const struct config *broker, struct config_overrides cluster_wide,
+struct config *config_with_dynamic(const struct config *broker,
+                                   struct config_overrides cluster_wide,
                                    struct config_overrides per_broker,
                                    struct config_problems *problems);
 
@@ -97,7 +98,8 @@ bool config_is_null(const struct config *config, enum setting_id id);
 bool config_bool(const struct config *config, enum setting_id id);
 int64_t config_i64(const struct config *config, enum setting_id id); /* INT, LONG, SHORT */
 double config_f64(const struct config *config, enum setting_id id);
-const char *config_text(const struct config *config, enum setting_id id); /* STRING, CLASS, PASSWORD; NULL for null */
+const char *config_text(const struct config *config,
+                        enum setting_id id); /* STRING, CLASS, PASSWORD; NULL for null */
 
 /* LIST: items in order, trimmed. Null and "" both give count 0 (config_is_null tells them apart). */
 struct config_list {
@@ -113,16 +115,24 @@ const char *config_value_text(const struct config *config, enum setting_id id);
 
 /* ---- values that several settings decide, broker kind only ---------------------------------------- */
 
+/* A broker's INT or LONG setting with those that stand behind it while it is null, in its own unit:
+ * SETTING_BROKER_LOG_RETENTION_MS from .ms, else .minutes, else .hours. Also by the id of a topic's or group's setting: what
+ * such a resource has without an override. False if all are null. */
+bool config_effective_i64(const struct config *broker, enum setting_id id, int64_t *out);
+
 bool config_has_role_broker(const struct config *broker); /* process.roles */
 bool config_has_role_controller(const struct config *broker);
-struct config_list config_log_dirs(const struct config *broker);   /* log.dirs, else log.dir; at least one */
-const char *config_metadata_log_dir(const struct config *broker);  /* metadata.log.dir, else the first log dir */
+struct config_list
+config_log_dirs(const struct config *broker); /* log.dirs, else log.dir; at least one */
+const char *
+config_metadata_log_dir(const struct config *broker); /* metadata.log.dir, else the first log dir */
 const struct listeners *config_listeners(const struct config *broker); /* borrowed */
 
 /* `listener.name.<listener>.<setting>` if given, else the plain setting; INT and LONG settings. Listener names as in
  * struct listener. */
 int64_t config_listener_i64(const struct config *broker, const char *listener, enum setting_id id);
-const char *config_listener_text(const struct config *broker, const char *listener, enum setting_id id);
+const char *config_listener_text(const struct config *broker, const char *listener,
+                                 enum setting_id id);
 
 /* The overrides that made a topic, group or subscription config; for DescribeConfigs and logs. Borrowed. */
 struct config_overrides config_own_overrides(const struct config *config);
@@ -131,8 +141,11 @@ struct config_overrides config_own_overrides(const struct config *config);
 
 /* Would these be the topic's (group's, …) overrides? Checks names, types, limits and the rules between settings
  * (min.compaction.lag.ms <= max.compaction.lag.ms, …). For CreateTopics, AlterConfigs and IncrementalAlterConfigs:
- * give the whole new set. Returns 0, or -ERR_INVALID_SETTING (code INVALID_CONFIG on the wire) with a note of the kind
- * Kafka answers: "Invalid value abc for configuration retention.ms: Not a number of type LONG". */
+ * give the whole new set; null values are passed over. Returns 0, or with a note of the kind that Kafka answers ("Invalid
+ * value abc for configuration retention.ms: Not a number of type LONG"):
+ *   -ERR_UNKNOWN_SETTING  no such name
+ *   -ERR_INVALID_SETTING  anything else
+ * On the wire Kafka has INVALID_CONFIG for both; for unknown names of client metrics, INVALID_REQUEST. */
 MUST_CHECK int config_validate_topic(const struct config *broker, struct config_overrides overrides,
                                      struct err_note *note);
 MUST_CHECK int config_validate_group(const struct config *broker, struct config_overrides overrides,
@@ -141,10 +154,13 @@ MUST_CHECK int config_validate_client_metrics(struct config_overrides overrides,
                                               struct err_note *note);
 
 /* The same for a broker resource: `overrides` is the whole new set of dynamic settings of this broker, or, with
- * is_cluster_wide, of the cluster's default (resource name ""). Also refuses read-only settings, per-broker ones as
- * cluster default, and combinations that the running broker could not take up. */
-MUST_CHECK int config_validate_broker(const struct config *broker, struct config_overrides overrides,
-                                      bool is_cluster_wide, struct err_note *note);
+ * is_cluster_wide, of the cluster's default (resource name ""); the other layer stays as `broker` has it. Refuses
+ * read-only settings, per-broker ones as cluster default, values that break a rule between settings or change a thread
+ * count too fast, and changes that this build cannot take up while running. As in Kafka, unknown names are kept for plug-ins
+ * and not refused. Returns 0 or -ERR_INVALID_SETTING (INVALID_REQUEST on the wire) with a note. */
+MUST_CHECK int config_validate_broker(const struct config *broker,
+                                      struct config_overrides overrides, bool is_cluster_wide,
+                                      struct err_note *note);
 
 /* One value against its row; value NULL is null. Note as above. Returns 0 or -ERR_INVALID_SETTING. */
 MUST_CHECK int config_validate_value(const struct setting *setting, const char *value,

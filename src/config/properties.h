@@ -11,7 +11,7 @@
 #include "base/map.h"
 #include "base/vec.h"
 
-#define PROPERTIES_TEXT_SIZE_MAX (4 * 1024 * 1024)
+#define PROPERTIES_TEXT_SIZE_MAX (1024 * 1024)
 
 struct property {
     char *name; /* owned; UTF-8, terminated */
@@ -34,5 +34,7 @@ void properties_deinit(struct properties *properties);
 MUST_CHECK int properties_parse(struct properties *properties, struct bytes text,
                                 struct err_note *note);
 
-const char *properties_get(const struct properties *properties, struct bytes name); /* NULL if absent */
-void properties_put(struct properties *properties, struct bytes name, struct bytes value, uint32_t line);
+const char *properties_get(const struct properties *properties,
+                           struct bytes name); /* NULL if absent */
+void properties_put(struct properties *properties, struct bytes name, struct bytes value,
+                    uint32_t line);

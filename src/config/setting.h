@@ -29,6 +29,7 @@ enum setting_kind {
 
 /* The numbers are those of DescribeConfigs (KIP-569). */
 enum setting_type {
+    SETTING_UNKNOWN = 0, /* of names that no table holds */
     SETTING_BOOLEAN = 1,
     SETTING_STRING = 2,
     SETTING_INT = 3,
@@ -44,6 +45,7 @@ enum setting_scope {
     SETTING_READ_ONLY,    /* needs a restart */
     SETTING_PER_BROKER,   /* may change while running, for one broker or for all (KIP-226) */
     SETTING_CLUSTER_WIDE, /* the same; meant to be equal on all */
+    SETTING_OF_RESOURCE, /* of a topic, group or subscription: any time; of a client: when it starts */
 };
 
 enum setting_importance { SETTING_HIGH, SETTING_MEDIUM, SETTING_LOW };
@@ -65,26 +67,28 @@ enum setting_id {
 
 enum setting_check_kind {
     SETTING_CHECK_NONE,
-    SETTING_CHECK_RANGE,        /* low … high, numbers of any type */
-    SETTING_CHECK_RANGE_OR,     /* the same, or exactly `other` */
-    SETTING_CHECK_ONE_OF,       /* one of `words` (comma-separated) */
-    SETTING_CHECK_ONE_OF_FOLDED /* the same, case ignored */,
-    SETTING_CHECK_LIST,         /* each item one of `words`, any item where words is NULL */
-    SETTING_CHECK_NON_EMPTY,    /* not "" (null is fine) */
-    SETTING_CHECK_NON_NULL,
-    SETTING_CHECK_CUSTOM, /* `custom` decides */
+    SETTING_CHECK_RANGE,         /* low … high, numbers of any type */
+    SETTING_CHECK_RANGE_OR,      /* the same, or exactly `other` */
+    SETTING_CHECK_ONE_OF,        /* one of `words` (comma-separated) */
+    SETTING_CHECK_ONE_OF_FOLDED, /* the same, case ignored */
+    SETTING_CHECK_LIST, /* no empty item, each one of `words` (any where NULL); repeated ones are dropped */
+    SETTING_CHECK_NON_EMPTY, /* not "" (null is fine) */
+    SETTING_CHECK_CUSTOM,    /* `custom` decides */
 };
+
+#define SETTING_REASON_SIZE 256
 
 /* What a value must satisfy beyond being of its type. */
 struct setting_check {
     enum setting_check_kind kind;
     bool is_empty_refused; /* lists */
-    double low, high, other;
     bool has_high;
+    double low, high, other;
+    const char *low_text, *high_text;
     const char *words;
-    const char *text; /* how "valid values" are printed for people; never NULL */
-    /* NULL if `value` is fine, else why not, in a static sentence or one written to `scratch` (256 bytes). */
-    const char *(*custom)(const char *value, char scratch[256]);
+    const char *text; /* "valid values" for people; never NULL */
+    /* Whether a value, in normal form, is fine; if not, a reason. */
+    bool (*custom)(const char *value, char reason[SETTING_REASON_SIZE]);
 };
 
 struct setting {
@@ -94,12 +98,13 @@ struct setting {
     enum setting_scope scope;
     enum setting_importance importance;
     enum setting_status status;
-    bool is_internal; /* Kafka hides it: not described unless set */
-    bool is_required; /* no default */
+    bool is_internal;     /* Kafka hides it: not described unless set */
+    bool is_required;     /* no default */
+    bool is_dynamic_only; /* not read from a file */
     const char *name;
     const char *initial; /* default as Kafka prints it; NULL: null, or required */
+    const char *words;   /* one or two sentences, ours */
     struct setting_check check;
-    const char *words; /* one or two sentences, ours */
 };
 
 const struct setting *setting_get(enum setting_id id);
@@ -120,4 +125,5 @@ const struct setting *setting_nearest(enum setting_kind kind, struct bytes name)
 bool setting_is_sensitive(const struct setting *setting);
 const char *setting_type_name(enum setting_type type);       /* "BOOLEAN"; static */
 const char *setting_kind_name(enum setting_kind kind);       /* "broker"; static */
+const char *setting_scope_name(enum setting_scope scope);    /* "read-only"; static */
 const char *setting_status_name(enum setting_status status); /* "not yet"; static */

@@ -1,0 +1,78 @@
+/* What the files of this folder know of a snapshot. Private to this folder. */
+#pragma once
+
+#include "base/arena.h"
+#include "config/config.h"
+#include "config/describe.h"
+#include "config/properties.h"
+#include "config/setting_check.h"
+
+/* Where texts come from, lowest first. A broker has all three; other kinds only CONFIG_LAYER_OWN: the file of a
+ * client, the overrides of a topic, group or subscription. */
+enum config_layer {
+    CONFIG_LAYER_OWN,
+    CONFIG_LAYER_CLUSTER, /* dynamic, for all brokers */
+    CONFIG_LAYER_BROKER,  /* dynamic, for this one */
+    CONFIG_LAYER_COUNT
+};
+
+/* One `listener.name.<listener>.<setting>` in effect. */
+struct config_listener_value {
+    const char *listener; /* lower case, as in the name */
+    enum setting_id id;
+    struct setting_value value;
+};
+
+struct config {
+    uint32_t reference_count; /* atomic */
+    enum setting_kind kind;
+    struct setting_range range;
+    struct arena arena;                           /* holds all that follows */
+    struct setting_value *values;                 /* by id - range.first */
+    struct properties layers[CONFIG_LAYER_COUNT]; /* raw, every text valid or of an unknown name */
+    struct config_overrides own; /* layers[CONFIG_LAYER_OWN] again, for those who ask */
+    VEC(struct config_listener_value) listener_values;
+    struct listeners *listeners; /* brokers only; owned */
+    struct config_list log_dirs;
+};
+
+/* Bounded by the text that may come in (properties, metadata records), each byte of which costs some dozen here. */
+#define CONFIG_ARENA_SIZE_MAX (256 * (size_t)1024 * 1024)
+
+/* An empty snapshot, count 1, values unset. */
+struct config *config__new(enum setting_kind kind);
+void config__put(struct config *config, enum config_layer layer, struct bytes name,
+                 struct bytes value, uint32_t line);
+struct setting_value *config__value(const struct config *config, enum setting_id id);
+
+/* Sets every value that no layer names to its default (required ones stay null). */
+void config__set_defaults(struct config *config);
+
+/* "listener.name.<listener>.[<mechanism>.]<setting>" of brokers. Whether it is one; outputs then set. */
+bool config__split_listener_name(struct bytes name, struct bytes *out_listener,
+                                 const struct setting **out_setting);
+
+/* Reads one layer's text into the value it names (or the listener value). Names that are no setting's are left
+ * alone. -ERR_INVALID_SETTING with a note. */
+MUST_CHECK int config__set_value(struct config *config, struct bytes name, struct bytes text,
+                                 struct err_note *note);
+
+/* Listeners and log directories, from the values. -ERR_INVALID_SETTING with a note. */
+MUST_CHECK int config__derive(struct config *broker, struct err_note *note);
+
+/* Rules between a broker's settings (rules.c): each broken one is an error among the problems. */
+void config__check_broker_rules(const struct config *broker, struct config_problems *problems);
+
+/* What this build cannot do yet (status.c). is_change: only refusals, as for a request to change settings. */
+void config__check_status(const struct config *config, struct config_problems *problems);
+
+/* ---- synonyms (synonym.c) ------------------------------------------------------------------------- */
+
+/* The broker settings that stand behind a setting, in order of precedence: for a broker's itself first (log.retention.ms,
+ * .minutes, .hours), for a topic's or group's the broker's. At most SYNONYM_COUNT_MAX; 0 where none does. */
+#define SYNONYM_COUNT_MAX 3
+struct synonym {
+    enum setting_id id;
+    int64_t factor; /* its value times this has the unit of the setting it stands behind */
+};
+size_t config__synonyms(enum setting_id id, struct synonym out[SYNONYM_COUNT_MAX]);
