@@ -39,7 +39,8 @@ static void check(int result, const struct err_note *note)
     exit(1);
 }
 
-static void encode_once(struct bench *b, const struct wire_message *m, int16_t version, const void *in)
+static void encode_once(struct bench *b, const struct wire_message *m, int16_t version,
+                        const void *in)
 {
     struct err_note note;
     buf_clear(&b->buf);
@@ -55,8 +56,8 @@ static void decode_once(struct bench *b, const struct wire_message *m, int16_t v
     arena_reset(&b->arena);
 }
 
-static void measure(struct bench *b, const char *what, const struct wire_message *m, int16_t version,
-                    const void *in)
+static void measure(struct bench *b, const char *what, const struct wire_message *m,
+                    int16_t version, const void *in)
 {
     double ns[2];
     void *out = arena_must_zalloc(&b->data, 1, m->struct_bytes);
@@ -117,12 +118,14 @@ static void fetch(struct bench *b, int32_t partitions)
     struct fetch_response response = fetch_response_default;
     response.responses = fetch_response_fetchable_topic_response_array(&b->data, 1);
     response.responses_count = 1;
-    response.responses->partitions = fetch_response_partition_data_array(&b->data, (size_t)partitions);
+    response.responses->partitions =
+        fetch_response_partition_data_array(&b->data, (size_t)partitions);
     response.responses->partitions_count = partitions;
     for (int32_t i = 0; i < partitions; i++) {
         request.topics->partitions[i].partition = i;
         response.responses->partitions[i].partition_index = i;
-        response.responses->partitions[i].records = (struct wire_records){ .data = (const uint8_t *)"" };
+        response.responses->partitions[i].records =
+            (struct wire_records){ .data = (const uint8_t *)"" };
     }
     char what[64];
     (void)snprintf(what, sizeof(what), "FetchRequest, partitions: %d", partitions);

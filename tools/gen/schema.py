@@ -125,7 +125,7 @@ class Message:
 
         def visit(struct, path):
             if struct in path:
-                raise SchemaError(f'{self.name}: {struct.name} holds itself')
+                raise SchemaError(f'{self.source}: {self.name}, {struct.name} holds itself')
             for f in struct.fields:
                 if f.struct is not None:
                     visit(f.struct, path + [struct])
