@@ -65,14 +65,3 @@ void config__check_broker_rules(const struct config *broker, struct config_probl
 
 /* What this build cannot do yet (status.c). is_change: only refusals, as for a request to change settings. */
 void config__check_status(const struct config *config, struct config_problems *problems);
-
-/* ---- synonyms (synonym.c) ------------------------------------------------------------------------- */
-
-/* The broker settings that stand behind a setting, in order of precedence: for a broker's itself first (log.retention.ms,
- * .minutes, .hours), for a topic's or group's the broker's. At most SYNONYM_COUNT_MAX; 0 where none does. */
-#define SYNONYM_COUNT_MAX 3
-struct synonym {
-    enum setting_id id;
-    int64_t factor; /* its value times this has the unit of the setting it stands behind */
-};
-size_t config__synonyms(enum setting_id id, struct synonym out[SYNONYM_COUNT_MAX]);

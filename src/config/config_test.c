@@ -1,3 +1,4 @@
+/* Whole configurations: files, topics, groups, dynamic changes, and what is refused of them. */
 #include "config/config.h"
 
 #include "base/buf.h"

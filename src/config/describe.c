@@ -11,7 +11,7 @@
 #include <string.h>
 
 /* Every name at every source, and the resource's own. */
-#define SYNONYM_ENTRY_MAX ((SYNONYM_COUNT_MAX + 1) * (CONFIG_LAYER_COUNT + 1) + 1)
+#define SYNONYM_ENTRY_MAX ((SETTING_SYNONYM_COUNT_MAX + 1) * (CONFIG_LAYER_COUNT + 1) + 1)
 
 static const enum config_source layer_sources[CONFIG_LAYER_COUNT] = {
     [CONFIG_LAYER_OWN] = CONFIG_SOURCE_STATIC_BROKER,
@@ -72,10 +72,10 @@ static void add_broker_entries(const struct describer *d, const char *const *nam
 }
 
 /* Answers how many names stand behind the setting; names[0] is the first broker setting. */
-static size_t broker_names(const struct setting *setting, const char *names[SYNONYM_COUNT_MAX])
+static size_t broker_names(const struct setting *setting, const char *names[SETTING_SYNONYM_COUNT_MAX])
 {
-    struct synonym synonyms[SYNONYM_COUNT_MAX];
-    const size_t count = config__synonyms(setting->id, synonyms);
+    struct setting_synonym synonyms[SETTING_SYNONYM_COUNT_MAX];
+    const size_t count = setting_synonyms(setting->id, synonyms);
     for (size_t i = 0; i < count; i++)
         names[i] = setting_get(synonyms[i].id)->name;
     return count;
@@ -121,7 +121,7 @@ static bool is_set(const struct config *broker, const char *name)
 
 static void describe_broker_row(struct describer *d, const struct setting *setting)
 {
-    const char *names[SYNONYM_COUNT_MAX];
+    const char *names[SETTING_SYNONYM_COUNT_MAX];
     struct entries entries = { .count = 0 };
     add_broker_entries(d, names, broker_names(setting, names), setting->name,
                        setting_is_sensitive(setting), &entries);
@@ -226,7 +226,7 @@ static void describe_resource_row(struct describer *d, const struct config *conf
     struct entries entries = { .count = 0 };
     if (own != NULL)
         add_entry(&entries, setting->name, value, own_source(config->kind));
-    const char *names[SYNONYM_COUNT_MAX];
+    const char *names[SETTING_SYNONYM_COUNT_MAX];
     const size_t name_count = broker_names(setting, names);
     if (name_count > 0)
         add_broker_entries(d, names, name_count, names[0], false, &entries);

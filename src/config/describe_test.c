@@ -1,3 +1,4 @@
+/* What DescribeConfigs says of every kind of resource, against what Apache Kafka said. */
 #include "config/describe.h"
 
 #include "base/buf.h"

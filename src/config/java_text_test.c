@@ -1,3 +1,4 @@
+/* Numbers and durations in Java's forms. */
 #include "config/java_text.h"
 
 #include "base/test.h"

@@ -1,3 +1,4 @@
+/* Endpoints and listeners: what they become, and what a refusal says. */
 #include "config/listeners.h"
 
 #include "base/test.h"

@@ -1,3 +1,4 @@
+/* Properties text, against what Java reads. */
 #include "config/properties.h"
 
 #include "base/buf.h"

@@ -12,8 +12,8 @@ static void set_from_broker(struct config *config, const struct config *broker,
                             const struct setting *setting)
 {
     struct setting_value *value = config__value(config, setting->id);
-    struct synonym synonyms[SYNONYM_COUNT_MAX];
-    const size_t count = config__synonyms(setting->id, synonyms);
+    struct setting_synonym synonyms[SETTING_SYNONYM_COUNT_MAX];
+    const size_t count = setting_synonyms(setting->id, synonyms);
     if (count == 0) {
         *value = setting_value_initial(setting, &config->arena);
         return;

@@ -122,6 +122,16 @@ const struct setting *setting_find(enum setting_kind kind, struct bytes name);
 /* The known name nearest to a mistyped one, NULL if none is near enough to be worth suggesting. */
 const struct setting *setting_nearest(enum setting_kind kind, struct bytes name);
 
+/* The broker settings that stand behind a setting, in order of precedence: for a broker's itself first
+ * (log.retention.ms, .minutes, .hours), for a topic's or group's the broker's. The first that is not null counts. Answers
+ * how many; 0 where none does. */
+#define SETTING_SYNONYM_COUNT_MAX 3
+struct setting_synonym {
+    enum setting_id id;
+    int64_t factor; /* its value times this has the unit of the setting it stands behind */
+};
+size_t setting_synonyms(enum setting_id id, struct setting_synonym out[SETTING_SYNONYM_COUNT_MAX]);
+
 bool setting_is_sensitive(const struct setting *setting);
 const char *setting_type_name(enum setting_type type);       /* "BOOLEAN"; static */
 const char *setting_kind_name(enum setting_kind kind);       /* "broker"; static */

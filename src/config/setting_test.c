@@ -1,3 +1,4 @@
+/* The table and its values, against what Apache Kafka has and makes of them. */
 #include "config/setting.h"
 
 #include "base/test.h"

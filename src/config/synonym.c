@@ -1,4 +1,5 @@
-/* Which broker settings stand behind which others. Private table of this folder (config_int.h).
+/* Which broker settings stand behind which others. See setting_synonyms in setting.h and
+ * config_effective_i64 in config.h.
  *
  * Facts: Apache Kafka 4.3.1, DescribeConfigs with synonyms of a topic, a group and a broker.
  */
@@ -76,17 +77,17 @@ static const struct link links[] = {
     UNIT(LOG_ROLL_MS, LOG_ROLL_HOURS, HOUR_MS),
 };
 
-size_t config__synonyms(enum setting_id id, struct synonym out[SYNONYM_COUNT_MAX])
+size_t setting_synonyms(enum setting_id id, struct setting_synonym out[SETTING_SYNONYM_COUNT_MAX])
 {
     size_t count = 0;
     enum setting_id first = id;
     if (setting_get(id)->kind == SETTING_KIND_BROKER)
-        out[count++] = (struct synonym){ .id = id, .factor = 1 };
+        out[count++] = (struct setting_synonym){ .id = id, .factor = 1 };
     for (size_t i = 0; i < ARRAY_LEN(links); i++) {
         if (links[i].of != first)
             continue;
-        ASSERT(count < SYNONYM_COUNT_MAX);
-        out[count++] = (struct synonym){ .id = links[i].broker, .factor = links[i].factor };
+        ASSERT(count < SETTING_SYNONYM_COUNT_MAX);
+        out[count++] = (struct setting_synonym){ .id = links[i].broker, .factor = links[i].factor };
         if (links[i].of == id && setting_get(id)->kind != SETTING_KIND_BROKER)
             first = links[i].broker; /* from here on what stands behind the broker's */
     }
@@ -96,8 +97,8 @@ size_t config__synonyms(enum setting_id id, struct synonym out[SYNONYM_COUNT_MAX
 /* Times for ever stay so: a product beyond 64 bits, and any retention below zero, which means none. */
 bool config_effective_i64(const struct config *broker, enum setting_id id, int64_t *out)
 {
-    struct synonym synonyms[SYNONYM_COUNT_MAX];
-    const size_t count = config__synonyms(id, synonyms);
+    struct setting_synonym synonyms[SETTING_SYNONYM_COUNT_MAX];
+    const size_t count = setting_synonyms(id, synonyms);
     for (size_t i = 0; i < count; i++) {
         if (config_is_null(broker, synonyms[i].id))
             continue;

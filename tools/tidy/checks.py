@@ -138,7 +138,7 @@ def _compiled(tree):
 
 def orphans(tree):
     compiled = _compiled(tree)
-    users = [*tree.sources("src", "tests", "tools"), *tree.generated()]
+    users = [*tree.sources("src", "tests", "tools"), *tree.tables(), *tree.generated()]
     included = {name for s in users for _, kind, name in s.includes() if kind == '"'}
     for source in tree.sources("src", "tests", "tools"):
         if source.path.endswith(".c") and source.path not in compiled:

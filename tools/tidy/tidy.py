@@ -67,6 +67,12 @@ class Tree:
         """Headers and tables: files that live by being included."""
         return [self._name(p) for p in self._files(*TOPS) if p.suffix in (".h", ".def", ".inc")]
 
+    def tables(self):
+        """Tables as sources: they include one another."""
+        for name in self.included_files():
+            if not name.endswith(".h"):
+                yield Source(name, (self.root / name).read_text(encoding="utf-8"))
+
     @staticmethod
     def room_of(path):
         parts = path.split("/")
