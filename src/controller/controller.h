@@ -113,7 +113,7 @@ void controller_free(struct controller *controller); /* NULL is fine */
  * image, else -1).
  *   bootstrap  records of bootstrap.checkpoint (metadata/bootstrap.h); used for an empty image only */
 void controller_activate(struct controller *controller, const struct controller_call *call,
-                         int32_t epoch, const struct metadata_image *committed,
+                         int32_t epoch, struct metadata_image *committed,
                          int64_t transaction_offset, const struct metadata_record *bootstrap,
                          uint32_t bootstrap_count, struct controller_result *out);
 void controller_deactivate(struct controller *controller); /* not active: fine */

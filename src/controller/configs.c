@@ -1,0 +1,383 @@
+/* Settings of resources: incremental changes and whole replacements (KIP-133, KIP-226, KIP-339). */
+#include "controller/controller_int.h"
+
+#include "base/vec.h"
+#include "wire/messages/alter_configs_request.h"
+#include "wire/messages/alter_configs_response.h"
+#include "wire/messages/config_record.h"
+#include "wire/messages/incremental_alter_configs_request.h"
+#include "wire/messages/incremental_alter_configs_response.h"
+
+enum { OPERATION_SET = 0, OPERATION_DELETE = 1, OPERATION_APPEND = 2, OPERATION_SUBTRACT = 3 };
+
+/* A resource's whole set while it is being changed; a null value is gone. */
+typedef VEC(struct controller_config_entry) entry_vec;
+
+static struct controller_config_entry *entry_find(entry_vec *entries, struct bytes name)
+{
+    for (size_t i = 0; i < entries->count; i++) {
+        if (bytes_equal(entries->items[i].name, name))
+            return &entries->items[i];
+    }
+    return NULL;
+}
+
+static void load_entries(const struct metadata_image *image, enum metadata_config_type type,
+                         struct bytes resource, entry_vec *out)
+{
+    const struct metadata_config *stored = metadata_config_get(image, type, resource);
+    if (stored == NULL)
+        return;
+    struct metadata_walk walk;
+    const struct metadata_config_entry *entry;
+    for (metadata_walk_config_entries(&walk, stored);
+         (entry = metadata_next_config_entry(&walk)) != NULL;)
+        VEC_ADD(out,
+                ((struct controller_config_entry){ .name = entry->name, .value = entry->value }));
+}
+
+/* ---- lists ----------------------------------------------------------------------------------- */
+
+static struct bytes next_item(struct bytes *list)
+{
+    size_t size = 0;
+    while (size < list->size && list->data[size] != ',')
+        size++;
+    const struct bytes item = bytes_trim(bytes_slice(*list, 0, size));
+    *list = bytes_slice(*list, MIN(size + 1, list->size), list->size);
+    return item;
+}
+
+static bool list_has(struct bytes list, struct bytes wanted)
+{
+    while (list.size > 0) {
+        if (bytes_equal(next_item(&list), wanted))
+            return true;
+    }
+    return false;
+}
+
+/* The items of `list`, with those of `change` added, or without them. */
+static struct bytes list_change(struct arena *arena, struct bytes list, struct bytes change,
+                                bool is_append)
+{
+    uint8_t *out = arena_alloc(arena, list.size + change.size + 2);
+    ASSERT(out != NULL); /* the arena allows for what a request can hold */
+    size_t size = 0;
+    struct bytes parts[2] = { list, is_append ? change : BYTES_NULL };
+    for (int i = 0; i < 2; i++) {
+        while (parts[i].size > 0) {
+            const struct bytes item = next_item(&parts[i]);
+            if (item.size == 0 || (i == 1 && list_has(list, item)) ||
+                (i == 0 && !is_append && list_has(change, item)))
+                continue;
+            if (size > 0)
+                out[size++] = ',';
+            for (size_t k = 0; k < item.size; k++)
+                out[size++] = item.data[k];
+        }
+    }
+    return bytes_from(out, size);
+}
+
+/* ---- one resource ---------------------------------------------------------------------------- */
+
+static enum kafka_error apply(const struct controller *c, struct arena *arena,
+                              enum metadata_config_type type, const struct config_change *change,
+                              entry_vec *entries, struct err_note *note)
+{
+    const struct controller_config_rules *rules = &c->settings.rules;
+    struct controller_config_entry *entry = entry_find(entries, change->name);
+    struct bytes value = change->value;
+    if (change->operation == OPERATION_DELETE) {
+        if (entry != NULL)
+            entry->value = BYTES_NULL;
+        return KAFKA_NONE;
+    }
+    if (bytes_is_null(value)) {
+        (void)err_note(note, 0, "Null value not supported for : %.*s", BYTES_PRINTF(change->name));
+        return KAFKA_INVALID_REQUEST;
+    }
+    if (change->operation != OPERATION_SET) {
+        if (!rules->is_list(rules->context, type, change->name)) {
+            (void)err_note(note, 0, "Can't %s to key %.*s because its type is not LIST.",
+                           change->operation == OPERATION_APPEND ? "append" : "subtract",
+                           BYTES_PRINTF(change->name));
+            return KAFKA_INVALID_CONFIG;
+        }
+        const struct bytes old = entry != NULL && !bytes_is_null(entry->value)
+                                     ? entry->value
+                                     : rules->default_value(rules->context, type, change->name);
+        value = list_change(arena, old, value, change->operation == OPERATION_APPEND);
+    }
+    if (entry == NULL) {
+        entry = VEC_PUSH(entries);
+        entry->name = change->name;
+    }
+    entry->value = value;
+    return KAFKA_NONE;
+}
+
+static enum kafka_error check_changes(const struct config_change *changes, uint32_t count,
+                                      struct err_note *note)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (changes[i].operation < OPERATION_SET || changes[i].operation > OPERATION_SUBTRACT) {
+            (void)err_note(note, 0, "Unknown operation type %d", changes[i].operation);
+            return KAFKA_INVALID_REQUEST;
+        }
+        for (uint32_t j = 0; j < i; j++) {
+            if (bytes_equal(changes[i].name, changes[j].name)) {
+                (void)err_note(note, 0, "Error due to duplicate config keys: %.*s",
+                               BYTES_PRINTF(changes[i].name));
+                return KAFKA_INVALID_REQUEST;
+            }
+        }
+    }
+    return KAFKA_NONE;
+}
+
+static enum kafka_error check_resource(const struct controller *c, enum metadata_config_type type,
+                                       struct bytes resource, bool is_new, struct err_note *note)
+{
+    const struct metadata_image *image = controller_working(c);
+    int64_t id = 0;
+    switch (type) {
+    case METADATA_CONFIG_TOPIC:
+        if (resource.size == 0) {
+            (void)err_note(note, 0, "Default topic resources are not allowed.");
+            return KAFKA_INVALID_REQUEST;
+        }
+        if (is_new || metadata_topic_by_name(image, resource) != NULL)
+            return KAFKA_NONE;
+        (void)err_note(note, 0, "The topic '%.*s' does not exist.", BYTES_PRINTF(resource));
+        return KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+    case METADATA_CONFIG_BROKER:
+        if (resource.size == 0)
+            return KAFKA_NONE;
+        if (bytes_to_i64(resource, &id) < 0 || id < 0 || id > INT32_MAX) {
+            (void)err_note(note, 0, "Unable to parse broker name as a base 10 number.");
+            return KAFKA_INVALID_REQUEST;
+        }
+        if (metadata_broker_get(image, (int32_t)id) != NULL)
+            return KAFKA_NONE;
+        (void)err_note(note, 0, "No broker with id %" PRId64 " found.", id);
+        return KAFKA_BROKER_ID_NOT_REGISTERED;
+    case METADATA_CONFIG_GROUP:
+    case METADATA_CONFIG_CLIENT_METRICS:
+        if (resource.size > 0)
+            return KAFKA_NONE;
+        (void)err_note(note, 0,
+                       type == METADATA_CONFIG_GROUP ? "Default group resources are not allowed."
+                                                     : "Subscription name can't be empty");
+        return KAFKA_INVALID_REQUEST;
+    case METADATA_CONFIG_BROKER_LOGGER:
+        break;
+    }
+    (void)err_note(note, 0, "Unknown resource type %d", (int)type);
+    return KAFKA_INVALID_REQUEST;
+}
+
+static int validate(const struct controller *c, enum metadata_config_type type,
+                    struct bytes resource, const entry_vec *entries, struct err_note *note)
+{
+    const struct controller_config_rules *rules = &c->settings.rules;
+    entry_vec set = { 0 };
+    for (size_t i = 0; i < entries->count; i++) {
+        if (!bytes_is_null(entries->items[i].value))
+            VEC_ADD(&set, entries->items[i]);
+    }
+    const int r =
+        rules->validate(rules->context, type, resource, set.items, (uint32_t)set.count, note);
+    VEC_DEINIT(&set);
+    return r;
+}
+
+/* Records for what differs between the stored set and `entries`. */
+static void add_records(struct draft *draft, enum metadata_config_type type, struct bytes resource,
+                        const entry_vec *entries)
+{
+    for (size_t i = 0; i < entries->count; i++) {
+        const struct controller_config_entry *entry = &entries->items[i];
+        const struct bytes stored =
+            metadata_config_value(draft->image, type, resource, entry->name);
+        if (bytes_equal(stored, entry->value))
+            continue;
+        struct config_record *record = DRAFT_NEW(draft, struct config_record);
+        *record = config_record_default;
+        record->resource_type = (int8_t)type;
+        record->resource_name = resource;
+        record->name = entry->name;
+        record->value = entry->value;
+        draft_add(draft, &config_record_message, 0, record);
+    }
+}
+
+enum kafka_error configs_change(struct controller *c, struct draft *draft,
+                                enum metadata_config_type type, struct bytes resource,
+                                const struct config_change *changes, uint32_t count, bool is_new,
+                                struct err_note *note)
+{
+    enum kafka_error error = check_changes(changes, count, note);
+    if (error == KAFKA_NONE)
+        error = check_resource(c, type, resource, is_new, note);
+    if (error != KAFKA_NONE)
+        return error;
+    entry_vec entries = { 0 };
+    if (!is_new)
+        load_entries(draft->image, type, resource, &entries);
+    for (uint32_t i = 0; i < count && error == KAFKA_NONE; i++)
+        error = apply(c, draft->call->arena, type, &changes[i], &entries, note);
+    if (error == KAFKA_NONE && validate(c, type, resource, &entries, note) < 0)
+        error = KAFKA_INVALID_CONFIG;
+    if (error == KAFKA_NONE)
+        add_records(draft, type, resource, &entries);
+    VEC_DEINIT(&entries);
+    return error;
+}
+
+/* ---- requests -------------------------------------------------------------------------------- */
+
+static struct bytes keep_note(const struct controller_call *call, const struct err_note *note)
+{
+    return bytes_from_text(arena_printf(call->arena, "%s", note->text));
+}
+
+static bool is_allowed(const struct controller_call *call, int8_t type, struct bytes resource)
+{
+    return type != METADATA_CONFIG_TOPIC ||
+           controller__is_allowed(call, CONTROLLER_ALTER, resource);
+}
+
+#define DUPLICATE_RESOURCE "Each resource must appear at most once."
+
+int controller_incremental_alter_configs(struct controller *c, const struct controller_call *call,
+                                         const struct incremental_alter_configs_request *request,
+                                         int16_t version, struct controller_result *out)
+{
+    (void)version;
+    if (!controller_is_active(c))
+        return -ERR_NOT_LEADER;
+    struct draft draft;
+    draft_init(&draft, c, call);
+    struct incremental_alter_configs_response *response =
+        DRAFT_NEW(&draft, struct incremental_alter_configs_response);
+    *response = incremental_alter_configs_response_default;
+    response->responses = incremental_alter_configs_response_alter_configs_resource_response_array(
+        call->arena, (size_t)request->resources_count);
+    response->responses_count = request->resources_count;
+    for (int32_t i = 0; i < request->resources_count; i++) {
+        const struct incremental_alter_configs_request_alter_configs_resource *resource =
+            &request->resources[i];
+        struct incremental_alter_configs_response_alter_configs_resource_response *answer =
+            &response->responses[i];
+        struct config_change *changes =
+            ARENA_NEW_ARRAY(call->arena, struct config_change, (size_t)resource->configs_count);
+        for (int32_t k = 0; k < resource->configs_count; k++)
+            changes[k] = (struct config_change){ .name = resource->configs[k].name,
+                                                 .operation = resource->configs[k].config_operation,
+                                                 .value = resource->configs[k].value };
+        struct err_note note = { 0 };
+        enum kafka_error error = KAFKA_NONE;
+        for (int32_t k = 0; k < request->resources_count; k++) {
+            if (k != i && request->resources[k].resource_type == resource->resource_type &&
+                bytes_equal(request->resources[k].resource_name, resource->resource_name)) {
+                error = KAFKA_INVALID_REQUEST;
+                (void)err_note(&note, 0, DUPLICATE_RESOURCE);
+            }
+        }
+        if (error == KAFKA_NONE &&
+            !is_allowed(call, resource->resource_type, resource->resource_name))
+            error = KAFKA_TOPIC_AUTHORIZATION_FAILED;
+        if (error == KAFKA_NONE)
+            error = configs_change(c, &draft, (enum metadata_config_type)resource->resource_type,
+                                   resource->resource_name, changes,
+                                   (uint32_t)resource->configs_count, false, &note);
+        answer->resource_type = resource->resource_type;
+        answer->resource_name = resource->resource_name;
+        answer->error_code = (int16_t)error;
+        if (error != KAFKA_NONE)
+            answer->error_message = keep_note(call, &note);
+    }
+    if (request->validate_only)
+        draft_truncate(&draft, 0);
+    draft_finish(&draft, false, &incremental_alter_configs_response_message, response, out);
+    return 0;
+}
+
+/* A whole replacement: what is stored and not named is deleted. */
+static enum kafka_error replace(struct controller *c, struct draft *draft,
+                                const struct alter_configs_request_resource *resource,
+                                struct err_note *note)
+{
+    const enum metadata_config_type type = (enum metadata_config_type)resource->resource_type;
+    VEC(struct config_change) changes = { 0 };
+    for (int32_t i = 0; i < resource->configs_count; i++)
+        VEC_ADD(&changes, ((struct config_change){ .name = resource->configs[i].name,
+                                                   .operation = OPERATION_SET,
+                                                   .value = resource->configs[i].value }));
+    const size_t named = changes.count;
+    const struct metadata_config *stored =
+        metadata_config_get(draft->image, type, resource->resource_name);
+    if (stored != NULL) {
+        struct metadata_walk walk;
+        const struct metadata_config_entry *entry;
+        for (metadata_walk_config_entries(&walk, stored);
+             (entry = metadata_next_config_entry(&walk)) != NULL;) {
+            bool is_named = false;
+            for (size_t i = 0; i < named; i++)
+                is_named |= bytes_equal(changes.items[i].name, entry->name);
+            if (!is_named)
+                VEC_ADD(&changes, ((struct config_change){ .name = entry->name,
+                                                           .operation = OPERATION_DELETE }));
+        }
+    }
+    const enum kafka_error error =
+        configs_change(c, draft, type, resource->resource_name, changes.items,
+                       (uint32_t)changes.count, false, note);
+    VEC_DEINIT(&changes);
+    return error;
+}
+
+int controller_alter_configs(struct controller *c, const struct controller_call *call,
+                             const struct alter_configs_request *request, int16_t version,
+                             struct controller_result *out)
+{
+    (void)version;
+    if (!controller_is_active(c))
+        return -ERR_NOT_LEADER;
+    struct draft draft;
+    draft_init(&draft, c, call);
+    struct alter_configs_response *response = DRAFT_NEW(&draft, struct alter_configs_response);
+    *response = alter_configs_response_default;
+    response->responses = alter_configs_response_resource_response_array(
+        call->arena, (size_t)request->resources_count);
+    response->responses_count = request->resources_count;
+    for (int32_t i = 0; i < request->resources_count; i++) {
+        const struct alter_configs_request_resource *resource = &request->resources[i];
+        struct alter_configs_response_resource_response *answer = &response->responses[i];
+        struct err_note note = { 0 };
+        enum kafka_error error = KAFKA_NONE;
+        for (int32_t k = 0; k < request->resources_count; k++) {
+            if (k != i && request->resources[k].resource_type == resource->resource_type &&
+                bytes_equal(request->resources[k].resource_name, resource->resource_name)) {
+                error = KAFKA_INVALID_REQUEST;
+                (void)err_note(&note, 0, DUPLICATE_RESOURCE);
+            }
+        }
+        if (error == KAFKA_NONE &&
+            !is_allowed(call, resource->resource_type, resource->resource_name))
+            error = KAFKA_TOPIC_AUTHORIZATION_FAILED;
+        if (error == KAFKA_NONE)
+            error = replace(c, &draft, resource, &note);
+        answer->resource_type = resource->resource_type;
+        answer->resource_name = resource->resource_name;
+        answer->error_code = (int16_t)error;
+        if (error != KAFKA_NONE)
+            answer->error_message = keep_note(call, &note);
+    }
+    if (request->validate_only)
+        draft_truncate(&draft, 0);
+    draft_finish(&draft, false, &alter_configs_response_message, response, out);
+    return 0;
+}

@@ -1,0 +1,589 @@
+/* Topics: created, enlarged, deleted (KIP-4, KIP-195, KIP-464, KIP-516, KIP-525). */
+#include "controller/controller_int.h"
+
+#include "wire/messages/create_partitions_request.h"
+#include "wire/messages/create_partitions_response.h"
+#include "wire/messages/create_topics_request.h"
+#include "wire/messages/create_topics_response.h"
+#include "wire/messages/delete_topics_request.h"
+#include "wire/messages/delete_topics_response.h"
+#include "wire/messages/remove_topic_record.h"
+#include "wire/messages/topic_record.h"
+
+#define TOPIC_NAME_BYTES_MAX 249
+
+static struct bytes keep_note(const struct controller_call *call, const struct err_note *note)
+{
+    return bytes_from_text(note->text[0] == '\0' ? NULL
+                                                 : arena_printf(call->arena, "%s", note->text));
+}
+
+/* ---- names ----------------------------------------------------------------------------------- */
+
+static bool is_legal_character(uint8_t c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
+}
+
+static bool name_is_legal(struct bytes name, struct err_note *note)
+{
+    const char *fault = NULL;
+    if (name.size == 0)
+        fault = "the empty string is not allowed";
+    else if (bytes_equal_text(name, ".") || bytes_equal_text(name, ".."))
+        fault = "'.' or '..' is not allowed";
+    else if (name.size > TOPIC_NAME_BYTES_MAX)
+        fault = "the length of the name is longer than the max allowed length 249";
+    for (size_t i = 0; i < name.size && fault == NULL; i++) {
+        if (!is_legal_character(name.data[i]))
+            fault = "it contains one or more characters other than ASCII alphanumerics, '.', '_' "
+                    "and '-'";
+    }
+    if (fault != NULL)
+        (void)err_note(note, 0, "Topic name is invalid: '%.*s': %s", BYTES_PRINTF(name), fault);
+    return fault == NULL;
+}
+
+/* '.' and '_' are one character in the names of metrics: two topics may not differ by them alone. */
+static bool names_collide(struct bytes a, struct bytes b)
+{
+    if (a.size != b.size)
+        return false;
+    for (size_t i = 0; i < a.size; i++) {
+        const uint8_t x = a.data[i] == '.' ? '_' : a.data[i];
+        const uint8_t y = b.data[i] == '.' ? '_' : b.data[i];
+        if (x != y)
+            return false;
+    }
+    return true;
+}
+
+static bool has_separator(struct bytes name)
+{
+    for (size_t i = 0; i < name.size; i++) {
+        if (name.data[i] == '.' || name.data[i] == '_')
+            return true;
+    }
+    return false;
+}
+
+static enum kafka_error check_name(const struct draft *draft, struct bytes name,
+                                   struct err_note *note)
+{
+    if (!name_is_legal(name, note))
+        return KAFKA_INVALID_TOPIC_EXCEPTION;
+    if (metadata_topic_by_name(draft->image, name) != NULL) {
+        (void)err_note(note, 0, "Topic '%.*s' already exists.", BYTES_PRINTF(name));
+        return KAFKA_TOPIC_ALREADY_EXISTS;
+    }
+    if (!has_separator(name))
+        return KAFKA_NONE;
+    struct metadata_walk walk;
+    const struct metadata_topic *topic;
+    for (metadata_walk_topics(&walk, draft->image); (topic = metadata_next_topic(&walk)) != NULL;) {
+        if (names_collide(topic->name, name)) {
+            (void)err_note(note, 0, "Topic '%.*s' collides with existing topic: %.*s",
+                           BYTES_PRINTF(name), BYTES_PRINTF(topic->name));
+            return KAFKA_INVALID_TOPIC_EXCEPTION;
+        }
+    }
+    return KAFKA_NONE;
+}
+
+/* ---- replicas chosen by the client ------------------------------------------------------------- */
+
+/* One partition's row: registered brokers, each once. */
+static enum kafka_error check_row(const struct draft *draft, const int32_t *ids, int32_t count,
+                                  uint16_t wanted, struct err_note *note)
+{
+    if (count == 0) {
+        (void)err_note(note, 0, "The manual partition assignment includes an empty replica list.");
+        return KAFKA_INVALID_REPLICA_ASSIGNMENT;
+    }
+    for (int32_t i = 0; i < count; i++) {
+        if (metadata_broker_get(draft->image, ids[i]) == NULL) {
+            (void)err_note(note, 0,
+                           "The manual partition assignment includes broker %d, but no such broker "
+                           "is registered.",
+                           ids[i]);
+            return KAFKA_INVALID_REPLICA_ASSIGNMENT;
+        }
+        for (int32_t k = 0; k < i; k++) {
+            if (ids[i] == ids[k]) {
+                (void)err_note(
+                    note, 0,
+                    "The manual partition assignment includes the broker %d more than once.",
+                    ids[i]);
+                return KAFKA_INVALID_REPLICA_ASSIGNMENT;
+            }
+        }
+    }
+    if (wanted > 0 && count != wanted) {
+        (void)err_note(note, 0,
+                       "The manual partition assignment includes a partition with %d replica(s), "
+                       "but this is not consistent "
+                       "with previous partitions, which have %u replica(s).",
+                       count, wanted);
+        return KAFKA_INVALID_REPLICA_ASSIGNMENT;
+    }
+    return KAFKA_NONE;
+}
+
+static const struct create_topics_request_creatable_replica_assignment *
+find_assignment(const struct create_topics_request_creatable_topic *topic, int32_t partition)
+{
+    for (int32_t i = 0; i < topic->assignments_count; i++) {
+        if (topic->assignments[i].partition_index == partition)
+            return &topic->assignments[i];
+    }
+    return NULL;
+}
+
+static enum kafka_error plan_manual(const struct draft *draft,
+                                    const struct create_topics_request_creatable_topic *topic,
+                                    struct placement *out, struct err_note *note)
+{
+    if (topic->replication_factor != -1 || topic->num_partitions != -1) {
+        (void)err_note(note, 0,
+                       "A manual partition assignment was specified, but %s was not set to -1.",
+                       topic->replication_factor != -1 ? "replication factor" : "numPartitions");
+        return KAFKA_INVALID_REQUEST;
+    }
+    out->partition_count = (uint32_t)topic->assignments_count;
+    out->replication_factor = 0;
+    for (int32_t p = 0; p < topic->assignments_count; p++) {
+        const struct create_topics_request_creatable_replica_assignment *row =
+            find_assignment(topic, p);
+        if (row == NULL) {
+            (void)err_note(note, 0, "partitions should be a consecutive 0-based integer sequence");
+            return KAFKA_INVALID_REPLICA_ASSIGNMENT;
+        }
+        const enum kafka_error error =
+            check_row(draft, row->broker_ids, row->broker_ids_count, out->replication_factor, note);
+        if (error != KAFKA_NONE)
+            return error;
+        if (p == 0) {
+            out->replication_factor = (uint16_t)row->broker_ids_count;
+            out->replicas = ARENA_NEW_ARRAY(draft->call->arena, int32_t,
+                                            (size_t)out->partition_count * out->replication_factor);
+        }
+        for (int32_t i = 0; i < row->broker_ids_count; i++)
+            out->replicas[(size_t)p * out->replication_factor + (size_t)i] = row->broker_ids[i];
+    }
+    return KAFKA_NONE;
+}
+
+/* ---- creating -------------------------------------------------------------------------------- */
+
+static enum kafka_error plan(const struct controller *c, const struct draft *draft,
+                             const struct create_topics_request_creatable_topic *topic,
+                             struct placement *out, struct err_note *note)
+{
+    if (topic->assignments_count > 0)
+        return plan_manual(draft, topic, out, note);
+    if (topic->replication_factor < -1 || topic->replication_factor == 0) {
+        (void)err_note(note, 0,
+                       "Replication factor must be larger than 0, or -1 to use the default value.");
+        return KAFKA_INVALID_REPLICATION_FACTOR;
+    }
+    if (topic->num_partitions < -1 || topic->num_partitions == 0) {
+        (void)err_note(note, 0, "Number of partitions was set to an invalid non-positive value.");
+        return KAFKA_INVALID_PARTITIONS;
+    }
+    const int32_t count =
+        topic->num_partitions == -1 ? c->settings.num_partitions : topic->num_partitions;
+    const int16_t factor = topic->replication_factor == -1 ? c->settings.default_replication_factor
+                                                           : topic->replication_factor;
+    return placement_plan(draft, (uint32_t)count, (uint16_t)factor, out, note);
+}
+
+static struct uuid new_topic_id(const struct draft *draft)
+{
+    struct uuid id;
+    do {
+        uint8_t random[16];
+        rng_fill(draft->call->rng, random, sizeof(random));
+        id = uuid_from_random(random);
+    } while (uuid_is_reserved(id) || metadata_topic_by_id(draft->image, id) != NULL);
+    return id;
+}
+
+static enum kafka_error add_configs(struct controller *c, struct draft *draft,
+                                    const struct create_topics_request_creatable_topic *topic,
+                                    struct err_note *note)
+{
+    struct config_change *changes =
+        ARENA_NEW_ARRAY(draft->call->arena, struct config_change, (size_t)topic->configs_count);
+    for (int32_t i = 0; i < topic->configs_count; i++) {
+        if (bytes_is_null(topic->configs[i].value)) {
+            (void)err_note(note, 0, "Null value not supported for topic configs: %.*s",
+                           BYTES_PRINTF(topic->configs[i].name));
+            return KAFKA_INVALID_CONFIG;
+        }
+        changes[i] = (struct config_change){ .name = topic->configs[i].name,
+                                             .value = topic->configs[i].value };
+    }
+    return configs_change(c, draft, METADATA_CONFIG_TOPIC, topic->name, changes,
+                          (uint32_t)topic->configs_count, true, note);
+}
+
+static void describe(const struct controller *c, const struct controller_call *call,
+                     const struct create_topics_request_creatable_topic *topic,
+                     struct create_topics_response_creatable_topic_result *answer)
+{
+    if (!controller__is_allowed(call, CONTROLLER_DESCRIBE_CONFIGS, topic->name)) {
+        answer->topic_config_error_code = KAFKA_TOPIC_AUTHORIZATION_FAILED;
+        return;
+    }
+    const struct controller_config_rules *rules = &c->settings.rules;
+    struct controller_config_entry *entries =
+        ARENA_NEW_ARRAY(call->arena, struct controller_config_entry, (size_t)topic->configs_count);
+    for (int32_t i = 0; i < topic->configs_count; i++)
+        entries[i] = (struct controller_config_entry){ .name = topic->configs[i].name,
+                                                       .value = topic->configs[i].value };
+    struct controller_config_description *described = NULL;
+    const uint32_t count = rules->describe_topic(
+        rules->context, entries, (uint32_t)topic->configs_count, call->arena, &described);
+    answer->configs = create_topics_response_creatable_topic_configs_array(call->arena, count);
+    answer->configs_count = (int32_t)count;
+    for (uint32_t i = 0; i < count; i++) {
+        answer->configs[i].name = described[i].name;
+        answer->configs[i].value = described[i].value;
+        answer->configs[i].read_only = described[i].is_read_only;
+        answer->configs[i].is_sensitive = described[i].is_sensitive;
+        answer->configs[i].config_source = described[i].source;
+    }
+}
+
+static enum kafka_error create_one(struct controller *c, struct draft *draft,
+                                   const struct create_topics_request_creatable_topic *topic,
+                                   struct create_topics_response_creatable_topic_result *answer,
+                                   struct err_note *note)
+{
+    struct placement placement = { 0 };
+    enum kafka_error error = check_name(draft, topic->name, note);
+    if (error != KAFKA_NONE)
+        return error;
+    struct topic_record *record = DRAFT_NEW(draft, struct topic_record);
+    *record = topic_record_default;
+    record->name = topic->name;
+    record->topic_id = new_topic_id(draft);
+    draft_add(draft, &topic_record_message, 0, record);
+    error = add_configs(c, draft, topic, note);
+    if (error == KAFKA_NONE)
+        error = plan(c, draft, topic, &placement, note);
+    for (uint32_t p = 0; p < placement.partition_count && error == KAFKA_NONE; p++) {
+        const int32_t *replicas = placement.replicas + (size_t)p * placement.replication_factor;
+        if (!placement_add_partition(draft, record->topic_id, (int32_t)p, replicas,
+                                     placement.replication_factor)) {
+            (void)err_note(note, 0,
+                           "All brokers specified in the manual partition assignment for partition "
+                           "%u are fenced or in "
+                           "controlled shutdown.",
+                           p);
+            error = KAFKA_INVALID_REPLICA_ASSIGNMENT;
+        }
+    }
+    if (error != KAFKA_NONE)
+        return error;
+    answer->topic_id = record->topic_id;
+    answer->num_partitions = (int32_t)placement.partition_count;
+    answer->replication_factor = (int16_t)placement.replication_factor;
+    describe(c, draft->call, topic, answer);
+    return KAFKA_NONE;
+}
+
+static bool is_named_twice(const struct create_topics_request *request, int32_t index)
+{
+    for (int32_t i = 0; i < request->topics_count; i++) {
+        if (i != index && bytes_equal(request->topics[i].name, request->topics[index].name))
+            return true;
+    }
+    return false;
+}
+
+static int64_t count_partitions(const struct controller *c,
+                                const struct create_topics_request *request)
+{
+    int64_t sum = 0;
+    for (int32_t i = 0; i < request->topics_count; i++) {
+        const struct create_topics_request_creatable_topic *topic = &request->topics[i];
+        if (topic->assignments_count > 0)
+            sum += topic->assignments_count;
+        else
+            sum += topic->num_partitions == -1 ? c->settings.num_partitions
+                                               : MAX(topic->num_partitions, 0);
+    }
+    return sum;
+}
+
+int controller_create_topics(struct controller *c, const struct controller_call *call,
+                             const struct create_topics_request *request, int16_t version,
+                             struct controller_result *out)
+{
+    (void)version;
+    if (!controller_is_active(c))
+        return -ERR_NOT_LEADER;
+    struct draft draft;
+    draft_init(&draft, c, call);
+    struct create_topics_response *response = DRAFT_NEW(&draft, struct create_topics_response);
+    *response = create_topics_response_default;
+    response->topics = create_topics_response_creatable_topic_result_array(
+        call->arena, (size_t)request->topics_count);
+    const bool is_excessive = count_partitions(c, request) > CONTROLLER_MUTATIONS_MAX;
+    for (int32_t i = 0; i < request->topics_count; i++) {
+        const struct create_topics_request_creatable_topic *topic = &request->topics[i];
+        struct create_topics_response_creatable_topic_result *answer =
+            &response->topics[response->topics_count];
+        const uint32_t before = draft.count;
+        struct err_note note = { 0 };
+        enum kafka_error error = KAFKA_NONE;
+        if (is_named_twice(request, i)) {
+            bool is_told = false;
+            for (int32_t k = 0; k < response->topics_count; k++)
+                is_told |= bytes_equal(response->topics[k].name, topic->name);
+            if (is_told)
+                continue;
+            error = KAFKA_INVALID_REQUEST;
+            (void)err_note(&note, 0, "Duplicate topic name.");
+        } else if (bytes_equal_text(topic->name, METADATA_TOPIC_NAME) ||
+                   !controller__is_allowed(call, CONTROLLER_CREATE, topic->name)) {
+            error = KAFKA_TOPIC_AUTHORIZATION_FAILED;
+            (void)err_note(&note, 0, "Authorization failed.");
+        } else if (is_excessive) {
+            error = KAFKA_POLICY_VIOLATION;
+            (void)err_note(&note, 0, "Excessively large number of partitions per request.");
+        } else {
+            error = create_one(c, &draft, topic, answer, &note);
+        }
+        response->topics_count++;
+        answer->name = topic->name;
+        answer->error_code = (int16_t)error;
+        if (error != KAFKA_NONE) {
+            draft_truncate(&draft, before);
+            answer->error_message = keep_note(call, &note);
+        }
+    }
+    if (request->validate_only)
+        draft_truncate(&draft, 0);
+    draft_finish(&draft, true, &create_topics_response_message, response, out);
+    return 0;
+}
+
+/* ---- enlarging ------------------------------------------------------------------------------- */
+
+static enum kafka_error check_count(const struct metadata_topic *topic,
+                                    const struct create_partitions_request_topic *asked,
+                                    struct err_note *note)
+{
+    const int32_t old = (int32_t)metadata_topic_partition_count(topic);
+    if (asked->count == old) {
+        (void)err_note(note, 0, "Topic already has %d partition(s).", old);
+        return KAFKA_INVALID_PARTITIONS;
+    }
+    if (asked->count < old) {
+        (void)err_note(note, 0,
+                       "The topic %.*s currently has %d partition(s); %d would not be an increase.",
+                       BYTES_PRINTF(asked->name), old, asked->count);
+        return KAFKA_INVALID_PARTITIONS;
+    }
+    if (asked->count - old > CONTROLLER_MUTATIONS_MAX) {
+        (void)err_note(note, 0, "Excessively large number of partitions per request.");
+        return KAFKA_POLICY_VIOLATION;
+    }
+    if (asked->assignments_count > 0 && asked->assignments_count != asked->count - old) {
+        (void)err_note(note, 0,
+                       "Attempted to add %d additional partition(s), but only %d assignment(s) "
+                       "were specified.",
+                       asked->count - old, asked->assignments_count);
+        return KAFKA_INVALID_REPLICA_ASSIGNMENT;
+    }
+    return KAFKA_NONE;
+}
+
+static enum kafka_error enlarge(struct draft *draft,
+                                const struct create_partitions_request_topic *asked,
+                                struct err_note *note)
+{
+    const struct metadata_topic *topic = metadata_topic_by_name(draft->image, asked->name);
+    if (topic == NULL)
+        return KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+    enum kafka_error error = check_count(topic, asked, note);
+    if (error != KAFKA_NONE)
+        return error;
+    const int32_t old = (int32_t)metadata_topic_partition_count(topic);
+    const struct metadata_partition *first = metadata_topic_partition(topic, 0);
+    const uint16_t factor = first == NULL ? 1 : first->replica_count;
+    struct placement placement = { 0 };
+    if (asked->assignments_count <= 0)
+        error = placement_plan(draft, (uint32_t)(asked->count - old), factor, &placement, note);
+    for (int32_t i = 0; i < asked->count - old && error == KAFKA_NONE; i++) {
+        const int32_t *replicas = placement.replicas + (size_t)i * factor;
+        if (asked->assignments_count > 0) {
+            replicas = asked->assignments[i].broker_ids;
+            error =
+                check_row(draft, replicas, asked->assignments[i].broker_ids_count, factor, note);
+        }
+        if (error == KAFKA_NONE &&
+            !placement_add_partition(draft, topic->id, old + i, replicas, factor)) {
+            (void)err_note(note, 0,
+                           "All brokers specified in the manual partition assignment for partition "
+                           "%d are fenced or in "
+                           "controlled shutdown.",
+                           old + i);
+            error = KAFKA_INVALID_REPLICA_ASSIGNMENT;
+        }
+    }
+    return error;
+}
+
+int controller_create_partitions(struct controller *c, const struct controller_call *call,
+                                 const struct create_partitions_request *request, int16_t version,
+                                 struct controller_result *out)
+{
+    (void)version;
+    if (!controller_is_active(c))
+        return -ERR_NOT_LEADER;
+    struct draft draft;
+    draft_init(&draft, c, call);
+    struct create_partitions_response *response =
+        DRAFT_NEW(&draft, struct create_partitions_response);
+    *response = create_partitions_response_default;
+    response->results =
+        create_partitions_response_topic_result_array(call->arena, (size_t)request->topics_count);
+    for (int32_t i = 0; i < request->topics_count; i++) {
+        const struct create_partitions_request_topic *asked = &request->topics[i];
+        bool is_twice = false;
+        bool is_told = false;
+        for (int32_t k = 0; k < request->topics_count; k++)
+            is_twice |= k != i && bytes_equal(request->topics[k].name, asked->name);
+        for (int32_t k = 0; k < response->results_count; k++)
+            is_told |= bytes_equal(response->results[k].name, asked->name);
+        if (is_told)
+            continue;
+        struct create_partitions_response_topic_result *answer =
+            &response->results[response->results_count++];
+        const uint32_t before = draft.count;
+        struct err_note note = { 0 };
+        enum kafka_error error;
+        if (is_twice) {
+            error = KAFKA_INVALID_REQUEST;
+            (void)err_note(&note, 0, "Duplicate topic name.");
+        } else if (!controller__is_allowed(call, CONTROLLER_ALTER, asked->name)) {
+            error = KAFKA_TOPIC_AUTHORIZATION_FAILED;
+        } else {
+            error = enlarge(&draft, asked, &note);
+        }
+        answer->name = asked->name;
+        answer->error_code = (int16_t)error;
+        if (error != KAFKA_NONE) {
+            draft_truncate(&draft, before);
+            answer->error_message = keep_note(call, &note);
+        }
+    }
+    if (request->validate_only)
+        draft_truncate(&draft, 0);
+    draft_finish(&draft, true, &create_partitions_response_message, response, out);
+    return 0;
+}
+
+/* ---- deleting -------------------------------------------------------------------------------- */
+
+static enum kafka_error find_for_deletion(const struct draft *draft, struct bytes name,
+                                          struct uuid id, const struct metadata_topic **out,
+                                          struct err_note *note)
+{
+    const bool has_id = !uuid_is_zero(id);
+    if (!bytes_is_null(name) && has_id) {
+        (void)err_note(note, 0, "You may not specify both topic name and topic id.");
+        return KAFKA_INVALID_REQUEST;
+    }
+    if (bytes_is_null(name) && !has_id) {
+        (void)err_note(note, 0, "Neither topic name nor id were specified.");
+        return KAFKA_INVALID_REQUEST;
+    }
+    *out = has_id ? metadata_topic_by_id(draft->image, id)
+                  : metadata_topic_by_name(draft->image, name);
+    if (*out != NULL)
+        return KAFKA_NONE;
+    (void)err_note(note, 0,
+                   has_id ? "This server does not host this topic ID."
+                          : "This server does not host this topic-partition.");
+    return has_id ? KAFKA_UNKNOWN_TOPIC_ID : KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+}
+
+struct deletion {
+    struct bytes name;
+    struct uuid id;
+};
+
+static struct deletion deletion_at(const struct delete_topics_request *request, int32_t index)
+{
+    if (index < request->topics_count)
+        return (struct deletion){ request->topics[index].name, request->topics[index].topic_id };
+    return (struct deletion){ request->topic_names[index - request->topics_count], UUID_ZERO };
+}
+
+static bool deletes_the_same(struct deletion a, struct deletion b)
+{
+    return bytes_equal(a.name, b.name) && uuid_equal(a.id, b.id);
+}
+
+static void delete_one(struct draft *draft, struct deletion asked, bool is_twice,
+                       struct delete_topics_response_deletable_topic_result *answer)
+{
+    const struct metadata_topic *topic = NULL;
+    struct err_note note = { 0 };
+    enum kafka_error error = find_for_deletion(draft, asked.name, asked.id, &topic, &note);
+    if (error != KAFKA_INVALID_REQUEST && is_twice) {
+        error = KAFKA_INVALID_REQUEST;
+        (void)err_note(&note, 0,
+                       uuid_is_zero(asked.id) ? "Duplicate topic name." : "Duplicate topic id.");
+    }
+    if (error == KAFKA_NONE && !controller__is_allowed(draft->call, CONTROLLER_DELETE, topic->name))
+        error = KAFKA_TOPIC_AUTHORIZATION_FAILED;
+    answer->name = topic != NULL && error == KAFKA_NONE ? topic->name : asked.name;
+    answer->topic_id = topic != NULL && error == KAFKA_NONE ? topic->id : asked.id;
+    answer->error_code = (int16_t)error;
+    if (error != KAFKA_NONE) {
+        answer->error_message = keep_note(draft->call, &note);
+        return;
+    }
+    struct remove_topic_record *record = DRAFT_NEW(draft, struct remove_topic_record);
+    *record = remove_topic_record_default;
+    record->topic_id = topic->id;
+    answer->name = bytes_from(arena_dup(draft->call->arena, topic->name.data, topic->name.size),
+                              topic->name.size);
+    draft_add(draft, &remove_topic_record_message, 0, record);
+}
+
+int controller_delete_topics(struct controller *c, const struct controller_call *call,
+                             const struct delete_topics_request *request, int16_t version,
+                             struct controller_result *out)
+{
+    (void)version;
+    if (!controller_is_active(c))
+        return -ERR_NOT_LEADER;
+    struct draft draft;
+    draft_init(&draft, c, call);
+    const int32_t count = request->topics_count + request->topic_names_count;
+    struct delete_topics_response *response = DRAFT_NEW(&draft, struct delete_topics_response);
+    *response = delete_topics_response_default;
+    response->responses =
+        delete_topics_response_deletable_topic_result_array(call->arena, (size_t)count);
+    for (int32_t i = 0; i < count; i++) {
+        const struct deletion asked = deletion_at(request, i);
+        bool is_twice = false;
+        bool is_told = false;
+        for (int32_t k = 0; k < count; k++) {
+            const bool is_same = k != i && deletes_the_same(asked, deletion_at(request, k));
+            is_twice |= is_same;
+            is_told |= is_same && k < i && (!bytes_is_null(asked.name) || !uuid_is_zero(asked.id));
+        }
+        if (!is_told)
+            delete_one(&draft, asked, is_twice, &response->responses[response->responses_count++]);
+    }
+    draft_finish(&draft, true, &delete_topics_response_message, response, out);
+    return 0;
+}
