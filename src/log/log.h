@@ -28,9 +28,11 @@
 
 #include "base/arena.h"
 #include "base/shared.h"
+#include "base/uuid.h"
 #include "io/io.h"
 #include "log/log_config.h"
 #include "log/log_files.h"
+#include "wire/compress.h"
 #include "wire/kafka_error.h"
 
 struct log;
@@ -91,9 +93,9 @@ void log_attach(struct log *log, struct log_files *files, const struct log_owner
  * planned. Until then reading is allowed, appending and flushing are not. */
 void log_detach(struct log *log, void (*then)(void *context, struct log *log), void *context);
 
-/* Closes a detached log well: index entries, producer snapshot, epochs and, with `flush`, fsync of
- * all that is dirty, so that the next open with had_clean_shutdown needs no scan. Frees the log,
- * also on failure. After it, out_offsets (optional) holds what the checkpoints are to say. */
+/* Closes a detached log well: index entries, producer snapshot and epochs are written and, with
+ * `flush`, batches put on stable storage, so that the next open with had_clean_shutdown needs no
+ * scan. Frees the log, also on failure. out_offsets (optional): what the checkpoints are to say. */
 struct log_offsets;
 MUST_CHECK int log_close(struct log *log, bool flush, struct log_offsets *out_offsets,
                          struct err_note *note);
@@ -156,6 +158,7 @@ struct log_append {
     bool transaction_verified;   /* KIP-890: the coordinator knows the transaction */
     int16_t transaction_version; /* of a marker's transaction (KIP-1228); -1 not known */
     struct arena *arena;         /* of the request: words for errors; may be NULL: none are made */
+    struct codec_contexts *contexts; /* of the thread, for compressed batches; may be NULL */
 };
 
 struct log_record_error {
@@ -338,4 +341,4 @@ bool log_producer_get(const struct log *log, int64_t producer_id, struct log_pro
 /* First offset that may not be read by read_committed readers: of the earliest transaction that is
  * open, or whose marker lies at or above the high watermark. -1: all is stable. Transactions that
  * are only planned count. */
-int64_t log_first_unstable_offset(const struct log *log, int64_t high_watermark);
+int64_t log_first_unstable_offset(struct log *log, int64_t high_watermark);

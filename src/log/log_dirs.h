@@ -57,12 +57,16 @@ struct log_dirs_params {
 MUST_CHECK int log_dirs_open(const struct log_dirs_params *params, struct log_dirs **out,
                              struct err_note *note);
 
-/* Lets go of the locks. The logs are closed before. NULL is fine. */
+/* Lets go of the locks. The logs are closed before, and no job of the directories is under way
+ * (log_dirs_is_idle). NULL is fine. */
 void log_dirs_free(struct log_dirs *dirs);
+bool log_dirs_is_idle(const struct log_dirs *dirs);
 
 uint32_t log_dirs_count(const struct log_dirs *dirs);
 const struct log_dir *log_dirs_at(const struct log_dirs *dirs,
                                   uint32_t index); /* borrowed; in the configured order */
+/* Why a directory was offline from the start; empty otherwise. */
+const struct err_note *log_dirs_failure(const struct log_dirs *dirs, uint32_t index);
 int log_dirs_find(const struct log_dirs *dirs, const char *path); /* index, or -ERR_NOT_FOUND */
 const struct meta_properties *
 log_dirs_meta(const struct log_dirs *dirs); /* cluster and node, of the first online directory */
@@ -96,7 +100,9 @@ struct log_load {
     /* Last of all. */
     void (*on_done)(void *context);
     void *context;
-    const struct diag *diag; /* progress, and what recovery mended; NULL: silent */
+    /* Progress, and what is strange in the directories; NULL: silent. What recovery mended is told
+     * by each log (log_recovery). */
+    const struct diag *diag;
 };
 /* Finds every partition in the online directories, except __cluster_metadata, and opens them by
  * parallel jobs. Leftover `-delete` directories are removed in the background; names that are no

@@ -34,9 +34,11 @@ void log_files_remove_later(struct log_files *files, const char *const *paths, u
 /* ---- for the logs themselves ------------------------------------------------------------------
  * */
 
+struct io *log_files_io(const struct log_files *files);
+
 /* One file of a segment, open or not. Zeroed: closed. */
 struct log_file {
-    struct list link; /* in the cache's order of use, when attached to one */
+    struct list link; /* in the cache's order of use, while attached to one */
     struct io_file *file;
 };
 
@@ -45,3 +47,5 @@ struct log_file {
 MUST_CHECK int log_file_get(struct log_files *files, struct log_file *slot, struct io_fs *fs,
                             const char *path, unsigned flags, struct io_file **out);
 void log_file_close(struct log_files *files, struct log_file *slot); /* closed: fine */
+/* Puts a file that was opened without the cache under its rule. Closed: fine. */
+void log_file_adopt(struct log_files *files, struct log_file *slot);

@@ -1,0 +1,186 @@
+/* Going through the batches of a file: see batch_scan.h. */
+#include "log/batch_scan.h"
+
+#include "base/mem.h"
+#include "wire/legacy.h"
+
+#include <errno.h>
+#include <string.h>
+
+void batch_scan_init(struct batch_scan *scan, struct io_file *file, int64_t position, int64_t end,
+                     uint32_t window_bytes)
+{
+    *scan = (struct batch_scan){ .file = file,
+                                 .position = position,
+                                 .end = end,
+                                 .crc_from = INT64_MAX,
+                                 .read_bytes = window_bytes,
+                                 .window_position = position };
+}
+
+void batch_scan_deinit(struct batch_scan *scan)
+{
+    mem_free(scan->window);
+    scan->window = NULL;
+}
+
+/* What the window holds from scan->position on. */
+static struct bytes in_window(const struct batch_scan *scan)
+{
+    const int64_t skip = scan->position - scan->window_position;
+    if (skip < 0 || (uint64_t)skip >= scan->window_size)
+        return BYTES_NULL;
+    return bytes_from(scan->window + skip, scan->window_size - (size_t)skip);
+}
+
+static int64_t read_window(struct batch_scan *scan, size_t at, size_t size)
+{
+    const int64_t position = scan->position + (int64_t)at;
+    if (scan->may_sleep)
+        return io_file_read(scan->file, position, scan->window + at, size);
+    const int64_t n = io_file_read_cached(scan->file, position, scan->window + at, size);
+    if (n != -EAGAIN)
+        return n;
+    scan->wanted_position = position;
+    scan->wanted_bytes = (int64_t)size;
+    return -ERR_WOULD_BLOCK;
+}
+
+/* Moves the window so that it begins at scan->position and holds at least `needed` bytes, which lie
+ * before the end. */
+static int refill(struct batch_scan *scan, size_t needed)
+{
+    const size_t left = (size_t)(scan->end - scan->position);
+    const size_t wanted = MIN(MAX(needed, (size_t)scan->read_bytes), left);
+    ASSERT(needed <= left);
+
+    const struct bytes kept = in_window(scan);
+    if (scan->window_capacity < wanted) {
+        uint8_t *window = mem_alloc(wanted);
+        if (kept.size > 0)
+            memcpy(window, kept.data, kept.size);
+        mem_free(scan->window);
+        scan->window = window;
+        scan->window_capacity = wanted;
+    } else if (kept.size > 0) {
+        memmove(scan->window, kept.data, kept.size);
+    }
+    scan->window_position = scan->position;
+    scan->window_size = kept.size;
+
+    const int64_t n = read_window(scan, kept.size, wanted - kept.size);
+    if (n < 0)
+        return (int)n;
+    scan->window_size += (size_t)n;
+    return scan->window_size < needed ? -ERR_OVERRUN : 0; /* the file is shorter than was thought */
+}
+
+/* At least size_bytes from scan->position on, of which the end may leave fewer: -ERR_OVERRUN. */
+static int need(struct batch_scan *scan, size_t size_bytes, struct bytes *out)
+{
+    if (scan->end - scan->position < (int64_t)size_bytes)
+        return -ERR_OVERRUN;
+    *out = in_window(scan);
+    if (out->size >= size_bytes)
+        return 0;
+    const int r = refill(scan, size_bytes);
+    *out = in_window(scan);
+    return r;
+}
+
+static int describe_legacy(struct batch_scan *scan, struct scanned_batch *out)
+{
+    struct bytes input;
+    int r = need(scan, out->size_bytes, &input);
+    if (r < 0)
+        return r;
+    struct legacy_view legacy;
+    r = legacy_parse(input, &legacy);
+    if (r < 0)
+        return r == -ERR_VERSION ? -ERR_CORRUPT : r;
+    if (scan->position >= scan->crc_from && (r = legacy_check_crc(&legacy)) < 0)
+        return r;
+    out->base_offset = out->last_offset = legacy.offset;
+    out->max_timestamp = legacy.timestamp;
+    out->leader_epoch = -1;
+    out->producer_id = -1;
+    return 0;
+}
+
+static int describe(struct batch_scan *scan, struct scanned_batch *out)
+{
+    const struct batch_view *view = &out->view;
+    if (view->last_offset_delta < 0 || view->base_offset < 0 ||
+        view->base_offset > INT64_MAX - view->last_offset_delta)
+        return -ERR_CORRUPT;
+    out->base_offset = view->base_offset;
+    out->last_offset = batch_last_offset(view);
+    out->max_timestamp = view->max_timestamp;
+    out->leader_epoch = view->leader_epoch;
+    out->producer_id = view->producer_id;
+    if (scan->position < scan->crc_from)
+        return 0;
+    const int r = batch_scan_load(scan, out);
+    return r < 0 ? r : batch_check_crc(view);
+}
+
+/* Where batches are large and only headers are looked at, small reads skip the bodies. */
+static void adapt_read(struct batch_scan *scan, uint32_t size_bytes)
+{
+    if (scan->crc_from == INT64_MAX && size_bytes > scan->read_bytes)
+        scan->read_bytes = BATCH_SCAN_WINDOW_SMALL;
+}
+
+int batch_scan_next(struct batch_scan *scan, struct scanned_batch *out)
+{
+    if (scan->position >= scan->end)
+        return 0;
+    struct bytes input;
+    int r = need(scan, BATCH_PREFIX_BYTES, &input);
+    if (r < 0)
+        return r;
+    const int size = batch_size(input);
+    if (size < 0)
+        return size;
+    if (scan->end - scan->position < size)
+        return -ERR_OVERRUN;
+
+    *out = (struct scanned_batch){ .position = scan->position,
+                                   .size_bytes = (uint32_t)size,
+                                   .magic = (int8_t)input.data[BATCH_PREFIX_BYTES - 1] };
+    if (out->magic == 0 || out->magic == 1) {
+        r = describe_legacy(scan, out);
+    } else if (out->magic == BATCH_MAGIC) {
+        r = need(scan, BATCH_OVERHEAD_BYTES, &input);
+        if (r >= 0)
+            r = batch_parse_header(input, &out->view);
+        if (r >= 0)
+            r = describe(scan, out);
+    } else {
+        r = -ERR_CORRUPT;
+    }
+    if (r < 0)
+        return r;
+    adapt_read(scan, out->size_bytes);
+    scan->position += size;
+    return 1;
+}
+
+int batch_scan_load(struct batch_scan *scan, struct scanned_batch *batch)
+{
+    const int64_t position = scan->position;
+    struct bytes input;
+    scan->position = batch->position;
+    const int r = need(scan, batch->size_bytes, &input);
+    scan->position = position;
+    if (r < 0)
+        return r;
+    batch->view.bytes = bytes_slice(input, 0, batch->size_bytes);
+    return 0;
+}
+
+bool batch_scan_is_damage(int r)
+{
+    return r == -ERR_OVERRUN || r == -ERR_CORRUPT || r == -ERR_MALFORMED || r == -ERR_VERSION ||
+           r == -ERR_LIMIT || r == -ERR_UNSUPPORTED;
+}

@@ -1,0 +1,354 @@
+/* Putting a log on stable storage, by a job that owns references to the files. See log.h.
+ *
+ * In order: producer snapshots, leader epochs, partition.metadata, then the segments, then the
+ * names in the directory. Only when all of it is there does the flushed end move: below it nothing
+ * is ever scanned for what the small files hold. Indexes are synced with the segments that are not
+ * written to any more; those of the active one are rebuilt after a crash.
+ *
+ * At the close only the batches are synced. The small files are complete then, and should a power
+ * failure take them back, each shows it: by its CRC, its form, or by not being there.
+ */
+#include "log/log_int.h"
+#include "log/small_files.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+
+struct log_flush {
+    struct io_job job;
+    struct log *log;
+    struct io_fs *fs;
+    char *directory;                          /* owned copy: valid on the worker */
+    int64_t offset;                           /* flushed below this, when done */
+    VEC(struct io_file *) files;              /* references */
+    VEC(char *) paths;                        /* files that nobody holds open: owned */
+    VEC(struct planned_snapshot *) snapshots; /* owned */
+    struct buf epochs;
+    bool has_epochs;
+    bool has_new_names; /* in the log's directory */
+    char *new_in;       /* owned: the directory that holds the log's, when that is new; else NULL */
+    bool is_close;      /* see log__flush_to_close */
+    bool is_device_bad; /* a sync failed: what was written may be gone, whatever the code says */
+    int result;
+    struct err_note note;
+};
+
+static void flush_free(struct log_flush *flush)
+{
+    for (size_t i = 0; i < flush->files.count; i++)
+        io_file_unref(flush->files.items[i]);
+    for (size_t i = 0; i < flush->paths.count; i++)
+        mem_free(flush->paths.items[i]);
+    for (size_t i = 0; i < flush->snapshots.count; i++)
+        log__snapshot_free(flush->snapshots.items[i]);
+    VEC_DEINIT(&flush->files);
+    VEC_DEINIT(&flush->paths);
+    VEC_DEINIT(&flush->snapshots);
+    buf_deinit(&flush->epochs);
+    mem_free(flush->directory);
+    mem_free(flush->new_in);
+    mem_free(flush);
+}
+
+/* ---- on the worker
+ * ---------------------------------------------------------------------------------- */
+
+static int write_file(const struct log_flush *flush, const char *path, struct bytes content)
+{
+    AUTO(io_file_unrefp) struct io_file *file = NULL;
+    int r = io_file_open(flush->fs, path, IO_OPEN_WRITE | IO_OPEN_CREATE | IO_OPEN_TRUNCATE, &file);
+    if (r == 0)
+        r = io_file_write(file, 0, content.data, content.size);
+    return r == 0 && !flush->is_close ? io_file_sync(file) : r;
+}
+
+static int write_snapshot(const struct log_flush *flush, const struct planned_snapshot *snapshot)
+{
+    if (!buf_is_ok(&snapshot->bytes))
+        return -ERR_LIMIT;
+    AUTO(mem_freep)
+    char *path =
+        log_name_path(flush->directory, (struct log_name){ .kind = LOG_NAME_SNAPSHOT,
+                                                           .base_offset = snapshot->offset });
+    return write_file(flush, path, buf_view(&snapshot->bytes));
+}
+
+static int write_epochs(struct log_flush *flush)
+{
+    AUTO(mem_freep) char *path = mem_printf("%s/%s", flush->directory, EPOCHS_FILE_NAME);
+    AUTO(mem_freep) char *temporary = mem_printf("%s.tmp", path);
+    int r = write_file(flush, temporary, buf_view(&flush->epochs));
+    if (r == 0)
+        r = io_fs_rename(flush->fs, temporary, path);
+    return r < 0 ? err_note(&flush->note, r, "write %s: %s", path, err_sentence(r)) : 0;
+}
+
+static int sync_path(struct log_flush *flush, const char *path)
+{
+    AUTO(io_file_unrefp) struct io_file *file = NULL;
+    int r = io_file_open(flush->fs, path, IO_OPEN_READ | IO_OPEN_WRITE, &file);
+    if (r < 0)
+        return err_note(&flush->note, r, "open %s: %s", path, err_sentence(r));
+    r = io_file_sync(file);
+    if (r < 0) {
+        flush->is_device_bad = true;
+        return err_note(&flush->note, r, "sync %s: %s", path, err_sentence(r));
+    }
+    return 0;
+}
+
+static int sync_files(struct log_flush *flush)
+{
+    for (size_t i = 0; i < flush->files.count; i++) {
+        const int r = io_file_sync(flush->files.items[i]);
+        if (r < 0) {
+            flush->is_device_bad = true;
+            return err_note(&flush->note, r, "sync a file of %s: %s", flush->directory,
+                            err_sentence(r));
+        }
+    }
+    return 0;
+}
+
+static int sync_directory(struct log_flush *flush, const char *path)
+{
+    const int r = io_fs_sync_directory(flush->fs, path);
+    if (r == 0)
+        return 0;
+    flush->is_device_bad = true;
+    return err_note(&flush->note, r, "sync %s: %s", path, err_sentence(r));
+}
+
+static int flush_all(struct log_flush *flush)
+{
+    for (size_t i = 0; i < flush->snapshots.count; i++) {
+        /* A snapshot that cannot be written is missed by nobody: an older one and the batches after
+         * it do. */
+        IGNORE_RESULT(write_snapshot(flush, flush->snapshots.items[i]));
+    }
+    int r = flush->has_epochs ? write_epochs(flush) : 0;
+    for (size_t i = 0; i < flush->paths.count && r == 0; i++)
+        r = sync_path(flush, flush->paths.items[i]);
+    if (r == 0)
+        r = sync_files(flush);
+    if (r == 0 && flush->has_new_names)
+        r = sync_directory(flush, flush->directory);
+    if (r == 0 && flush->new_in != NULL)
+        r = sync_directory(flush, flush->new_in);
+    return r;
+}
+
+static void flush_run(struct io_job *job)
+{
+    struct log_flush *flush = CONTAINER_OF(job, struct log_flush, job);
+    flush->result = flush_all(flush);
+}
+
+/* ---- on the shard
+ * ----------------------------------------------------------------------------------- */
+
+static int add_file(struct log_flush *flush, int r, struct io_file *file)
+{
+    if (r == 0)
+        VEC_ADD(&flush->files, io_file_ref(file));
+    return r;
+}
+
+static int add_index(struct log_flush *flush, struct index *index, struct index_place at)
+{
+    if (!index->is_dirty)
+        return 0;
+    struct io_file *file;
+    int r = index_file(index, at, false, &file);
+    if (r == -ENOENT) /* never written: the disk was full */
+        return 0;
+    r = add_file(flush, r, file);
+    if (r == 0)
+        index->is_dirty = false;
+    return r;
+}
+
+static int add_segment(struct log_flush *flush, struct segment *segment, bool is_active)
+{
+    struct log *log = flush->log;
+    int r = 0;
+    if (segment->is_dirty) {
+        struct io_file *file;
+        r = segment_file(segment, &log->place, false, &file);
+        r = add_file(flush, r, file);
+        if (r == 0)
+            segment->is_dirty = false;
+    }
+    flush->has_new_names |= segment->is_new;
+    segment->is_new = false;
+    if (r < 0 || is_active || flush->is_close)
+        return r;
+    const struct index_place at = segment_index_place(segment, &log->place);
+    if (segment->has_txn_index)
+        VEC_ADD(&flush->paths,
+                segment_path(segment, &log->place, LOG_NAME_TXN_INDEX, LOG_NAME_LIVE));
+    r = add_index(flush, &segment->offsets, at);
+    return r < 0 ? r : add_index(flush, &segment->times, at);
+}
+
+/* Takes along everything that must be durable for the flushed end to be `offset`. */
+static int collect(struct log_flush *flush)
+{
+    struct log *log = flush->log;
+    const struct segment *active = log__active(log);
+    for (uint32_t i = log__segment_index(log, log->offsets.flushed_end); i < log->segments.count;
+         i++) {
+        struct segment *segment = log->segments.items[i];
+        if (segment->meter.base_offset >= flush->offset && segment->meter.base_offset > 0)
+            break;
+        const int r = add_segment(flush, segment, segment == active);
+        if (r < 0)
+            return err_note(&flush->note, r, "open a segment of %s: %s", flush->directory,
+                            err_sentence(r));
+    }
+    for (size_t i = 0; i < log->snapshots.count; i++)
+        VEC_ADD(&flush->snapshots, log->snapshots.items[i]);
+    log->snapshots.count = 0;
+    flush->has_new_names |= flush->snapshots.count > 0 && !flush->is_close;
+    if (log->is_directory_new) {
+        log->is_directory_new = false;
+        flush->new_in = mem_strdup(log->log_dir);
+    }
+    if (log->epochs.is_dirty) {
+        flush->has_new_names |= !flush->is_close;
+        flush->has_epochs = true;
+        buf_init(&flush->epochs, EPOCHS_FILE_BYTES_MAX);
+        epochs_encode(&log->epochs, &flush->epochs);
+        log->epochs.is_dirty = false;
+    }
+    if (log->is_metadata_unsynced && !flush->is_close) {
+        log->is_metadata_unsynced = false;
+        flush->has_new_names = true;
+        VEC_ADD(&flush->paths, mem_printf("%s/%s", flush->directory, PARTITION_METADATA_NAME));
+    }
+    return 0;
+}
+
+/* After a flush that came to nothing: what it had taken along is to be taken again. */
+static void mark_dirty(struct log *log)
+{
+    for (uint32_t i = log__segment_index(log, log->offsets.flushed_end); i < log->segments.count;
+         i++) {
+        struct segment *segment = log->segments.items[i];
+        segment->is_dirty = segment->is_new = true;
+        segment->offsets.is_dirty = segment->times.is_dirty = true;
+    }
+    log->epochs.is_dirty = log->is_directory_new = true;
+    log->is_metadata_unsynced = !uuid_is_zero(log->topic_id);
+}
+
+static void start_flush(struct log *log, int64_t offset);
+
+static void flush_done(struct io_job *job)
+{
+    struct log_flush *flush = CONTAINER_OF(job, struct log_flush, job);
+    struct log *log = flush->log;
+    log->flush = NULL;
+    if (flush->result == 0) {
+        log->offsets.flushed_end =
+            MAX(log->offsets.flushed_end, MIN(flush->offset, log->offsets.end));
+        if (log->place.files != NULL) {
+            log->flushed_ms = io_now_ms(log_files_io(log->place.files));
+            if (log->owner.on_flushed != NULL)
+                log->owner.on_flushed(log->owner.context, log);
+        }
+    } else {
+        mark_dirty(log);
+        if (flush->is_device_bad)
+            log__break(log, flush->result, &flush->note);
+        else
+            IGNORE_RESULT(log__fail(log, flush->result, &flush->note));
+    }
+    const bool again = log->is_flush_wanted && log->failure == 0 && log->on_detached == NULL;
+    const int64_t wanted = log->flush_wanted_offset;
+    log->is_flush_wanted = false;
+    flush_free(flush);
+    if (again)
+        start_flush(log, wanted);
+    log__job_done(log);
+}
+
+static struct log_flush *flush_new(struct log *log, int64_t offset)
+{
+    struct log_flush *flush = MEM_NEW(struct log_flush);
+    flush->log = log;
+    flush->fs = log->place.fs;
+    flush->directory = mem_strdup(log->place.directory);
+    flush->offset = offset;
+    return flush;
+}
+
+static void start_flush(struct log *log, int64_t offset)
+{
+    struct log_flush *flush = flush_new(log, offset);
+    flush->job = (struct io_job){ .run = flush_run, .done = flush_done };
+    const int r = collect(flush);
+    if (r < 0) {
+        struct err_note note = flush->note;
+        mark_dirty(log);
+        flush_free(flush);
+        IGNORE_RESULT(log__fail(log, r, &note));
+        return;
+    }
+    log->flush = flush;
+    log__run_job(log, &flush->job);
+}
+
+void log__flush_to(struct log *log, int64_t offset)
+{
+    if (log->failure != 0 || log->on_detached != NULL)
+        return;
+    if (log->flush != NULL) {
+        log->flush_wanted_offset =
+            log->is_flush_wanted ? MAX(log->flush_wanted_offset, offset) : offset;
+        log->is_flush_wanted = true;
+        return;
+    }
+    start_flush(log, offset);
+}
+
+void log_flush(struct log *log)
+{
+    log__flush_to(log, log->offsets.end);
+}
+
+bool log_is_flushing(const struct log *log)
+{
+    return log->flush != NULL;
+}
+
+/* ---- at the close
+ * ------------------------------------------------------------------------------------ */
+
+static void let_go_of_files(struct log_flush *flush)
+{
+    while (flush->files.count > 0)
+        io_file_unref(VEC_POP(&flush->files));
+}
+
+int log__flush_to_close(struct log *log, bool sync, struct err_note *note)
+{
+    ASSERT(log->place.files == NULL && log->flush == NULL);
+    struct log_flush *flush = flush_new(log, log->offsets.end);
+    flush->is_close = true;
+    int r = collect(flush);
+    if (!sync) {
+        let_go_of_files(flush);
+        flush->has_new_names = false;
+        mem_free(TAKE(flush->new_in));
+    }
+    if (r == 0)
+        r = flush_all(flush);
+    if (r == 0 && sync)
+        log->offsets.flushed_end = log->offsets.end;
+    else if (note != NULL)
+        *note = flush->note;
+    flush_free(flush);
+    return r;
+}

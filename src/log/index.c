@@ -1,0 +1,348 @@
+/* The indexes of a segment, on disk and in memory: see index.h. */
+#include "log/index.h"
+
+#include "base/be.h"
+#include "base/mem.h"
+#include "log/names.h"
+
+#include <errno.h>
+
+#define WINDOW_ENTRIES 340u /* one read near the end of a search: about 4 KiB */
+
+void index_init(struct index *index, enum index_kind kind)
+{
+    *index = (struct index){ .kind = kind };
+}
+
+void index_drop_pending(struct index *index)
+{
+    mem_free(index->pending);
+    index->pending = NULL;
+    index->pending_count = 0;
+}
+
+void index_deinit(struct index *index, struct log_files *files)
+{
+    log_file_close(files, &index->file);
+    index_drop_pending(index);
+}
+
+/* ---- one entry
+ * ----------------------------------------------------------------------------------- */
+
+void index_encode(enum index_kind kind, struct index_entry entry, uint8_t *out)
+{
+    if (kind == INDEX_OFFSET) {
+        be_store_u32(out, (uint32_t)entry.key);
+        be_store_u32(out + 4, entry.value);
+    } else {
+        be_store_u64(out, (uint64_t)entry.key);
+        be_store_u32(out + 8, entry.value);
+    }
+}
+
+struct index_entry index_decode(enum index_kind kind, const uint8_t *bytes)
+{
+    if (kind == INDEX_OFFSET)
+        return (struct index_entry){ be_load_i32(bytes), be_load_u32(bytes + 4) };
+    return (struct index_entry){ be_load_i64(bytes), be_load_u32(bytes + 8) };
+}
+
+static const uint8_t *pending_at(const struct index *index, uint32_t i)
+{
+    return index->pending + (size_t)i * index_entry_bytes(index->kind);
+}
+
+/* How many of `count` entries in file form have a key of at most `key`. */
+static uint32_t count_up_to(enum index_kind kind, const uint8_t *entries, uint32_t count,
+                            int64_t key)
+{
+    uint32_t low = 0;
+    uint32_t high = count;
+    while (low < high) {
+        const uint32_t middle = low + (high - low) / 2;
+        if (index_decode(kind, entries + (size_t)middle * index_entry_bytes(kind)).key <= key)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* ---- the file
+ * ------------------------------------------------------------------------------------ */
+
+int index_file(struct index *index, struct index_place place, bool create, struct io_file **out)
+{
+    if (index->file.file != NULL)
+        return log_file_get(place.log->files, &index->file, NULL, NULL, 0, out);
+    AUTO(mem_freep)
+    char *path =
+        log_name_path(place.log->directory,
+                      (struct log_name){ .kind = index->kind == INDEX_OFFSET ? LOG_NAME_OFFSET_INDEX
+                                                                             : LOG_NAME_TIME_INDEX,
+                                         .base_offset = place.base_offset });
+    return log_file_get(place.log->files, &index->file, place.log->fs, path,
+                        IO_OPEN_READ | IO_OPEN_WRITE | (create ? IO_OPEN_CREATE : 0), out);
+}
+
+/* Entries [first, first + count) of the file; -ERR_CORRUPT when they are not there. */
+static int read_entries(struct index *index, struct index_place place, uint32_t first,
+                        uint32_t count, uint8_t *out, struct index_wait *out_wait)
+{
+    const uint32_t entry_bytes = index_entry_bytes(index->kind);
+    const int64_t position = (int64_t)first * entry_bytes;
+    const size_t size = (size_t)count * entry_bytes;
+    struct io_file *file;
+    const int r = index_file(index, place, false, &file);
+    if (r < 0)
+        return r == -ENOENT ? -ERR_CORRUPT : r;
+    const int64_t n = place.log->may_sleep ? io_file_read(file, position, out, size)
+                                           : io_file_read_cached(file, position, out, size);
+    if (n == -EAGAIN) {
+        *out_wait = (struct index_wait){ file, position, (int64_t)size };
+        return -ERR_WOULD_BLOCK;
+    }
+    if (n < 0)
+        return (int)n;
+    return (size_t)n == size ? 0 : -ERR_CORRUPT;
+}
+
+/* Whether an entry can be the last one of a segment: zeros are what was preallocated and never
+ * written. */
+static bool is_plausible(enum index_kind kind, struct index_entry entry, uint32_t segment_bytes)
+{
+    if (kind == INDEX_OFFSET)
+        return entry.key > 0 && entry.value > 0 && entry.value < segment_bytes;
+    return entry.key >= 0 && entry.value <= INT32_MAX && (entry.key > 0 || entry.value > 0);
+}
+
+int index_load(struct index *index, struct index_place place, uint32_t segment_bytes)
+{
+    if (index->is_ready)
+        return 0;
+    index->is_ready = true;
+    struct io_file *file;
+    int r = index_file(index, place, false, &file);
+    if (r == -ENOENT)
+        return 0;
+    if (r < 0)
+        return r;
+    const int64_t size = io_file_size(file);
+    if (size < 0)
+        return (int)size;
+    const uint32_t entry_bytes = index_entry_bytes(index->kind);
+    if (size == 0)
+        return 0;
+    if (size % entry_bytes != 0 || size > INT32_MAX)
+        return 1;
+    uint8_t last[INDEX_ENTRY_TIME];
+    const int64_t n = io_file_read(file, size - entry_bytes, last, entry_bytes);
+    if (n < 0)
+        return (int)n;
+    if (n != entry_bytes ||
+        !is_plausible(index->kind, index_decode(index->kind, last), segment_bytes))
+        return 1;
+    index->disk_count = (uint32_t)(size / entry_bytes);
+    return 0;
+}
+
+/* ---- adding
+ * -------------------------------------------------------------------------------------- */
+
+bool index_is_pending_full(const struct index *index)
+{
+    return index->pending_count == INDEX_PENDING_MAX;
+}
+
+void index_add(struct index *index, struct index_entry entry)
+{
+    ASSERT(index->is_ready && index->pending_count < INDEX_PENDING_MAX);
+    const uint32_t entry_bytes = index_entry_bytes(index->kind);
+    if (index->pending == NULL)
+        index->pending = mem_alloc((size_t)INDEX_PENDING_MAX * entry_bytes);
+    index_encode(index->kind, entry, index->pending + (size_t)index->pending_count * entry_bytes);
+    index->pending_count++;
+}
+
+int index_flush(struct index *index, struct index_place place)
+{
+    if (index->pending_count == 0)
+        return 0;
+    const uint32_t entry_bytes = index_entry_bytes(index->kind);
+    struct io_file *file;
+    int r = index_file(index, place, true, &file);
+    if (r < 0)
+        return r;
+    r = io_file_write(file, (int64_t)index->disk_count * entry_bytes, index->pending,
+                      (size_t)index->pending_count * entry_bytes);
+    if (r < 0)
+        return r;
+    index->is_dirty = true;
+    index->disk_count += index->pending_count;
+    index_drop_pending(index);
+    return 0;
+}
+
+int index_seal(struct index *index, struct index_place place)
+{
+    ASSERT(index->is_ready);
+    int r = index_flush(index, place);
+    if (r < 0)
+        return r;
+    struct io_file *file;
+    r = index_file(index, place, true, &file);
+    if (r < 0)
+        return r;
+    const int64_t wanted = (int64_t)index->disk_count * index_entry_bytes(index->kind);
+    const int64_t size = io_file_size(file);
+    if (size < 0)
+        return (int)size;
+    if (size == wanted)
+        return 0;
+    index->is_dirty = true;
+    return io_file_truncate(file, wanted);
+}
+
+/* ---- lookups
+ * ------------------------------------------------------------------------------------- */
+
+/* How many entries of the file have a key of at most `key`, and the last of them. */
+static int find_on_disk(struct index *index, struct index_place place, int64_t key,
+                        struct index_entry *out, struct index_wait *out_wait)
+{
+    const uint32_t entry_bytes = index_entry_bytes(index->kind);
+    uint32_t low = 0; /* entries below have keys at most `key` */
+    uint32_t high = index->disk_count;
+    struct index_entry below = { 0 };
+    while (high - low > WINDOW_ENTRIES) {
+        const uint32_t middle = low + (high - low) / 2;
+        uint8_t bytes[INDEX_ENTRY_TIME];
+        const int r = read_entries(index, place, middle, 1, bytes, out_wait);
+        if (r < 0)
+            return r;
+        const struct index_entry entry = index_decode(index->kind, bytes);
+        if (entry.key <= key) {
+            low = middle + 1;
+            below = entry;
+        } else {
+            high = middle;
+        }
+    }
+    if (low < high) {
+        uint8_t window[WINDOW_ENTRIES * INDEX_ENTRY_TIME];
+        const int r = read_entries(index, place, low, high - low, window, out_wait);
+        if (r < 0)
+            return r;
+        const uint32_t n = count_up_to(index->kind, window, high - low, key);
+        if (n > 0)
+            below = index_decode(index->kind, window + (size_t)(n - 1) * entry_bytes);
+        low += n;
+    }
+    if (low == 0)
+        return 0;
+    *out = below;
+    return 1;
+}
+
+int index_find(struct index *index, struct index_place place, int64_t key, struct index_entry *out,
+               struct index_wait *out_wait)
+{
+    ASSERT(index->is_ready);
+    const uint32_t n = count_up_to(index->kind, index->pending, index->pending_count, key);
+    if (n > 0) {
+        *out = index_decode(index->kind, pending_at(index, n - 1));
+        return 1;
+    }
+    return index->disk_count == 0 ? 0 : find_on_disk(index, place, key, out, out_wait);
+}
+
+int index_last(struct index *index, struct index_place place, struct index_entry *out,
+               struct index_wait *out_wait)
+{
+    return index_find(index, place, INT64_MAX, out, out_wait);
+}
+
+/* ---- cutting and replacing
+ * ----------------------------------------------------------------------- */
+
+int index_truncate(struct index *index, struct index_place place, uint32_t count)
+{
+    ASSERT(index->is_ready);
+    if (count >= index->disk_count) {
+        const uint32_t pending_kept = MIN(count - index->disk_count, index->pending_count);
+        index->pending_count = pending_kept;
+        return 0;
+    }
+    index_drop_pending(index);
+    index->disk_count = count;
+    index->is_dirty = true;
+    struct io_file *file;
+    const int r = index_file(index, place, true, &file);
+    return r < 0 ? r : io_file_truncate(file, (int64_t)count * index_entry_bytes(index->kind));
+}
+
+/* How many of the entries stand in the file already, from its beginning. */
+static int count_equal(struct index *index, struct index_place place, const uint8_t *entries,
+                       uint32_t count, uint32_t *out, int64_t *out_file_size)
+{
+    const uint32_t entry_bytes = index_entry_bytes(index->kind);
+    *out = 0;
+    *out_file_size = 0;
+    struct io_file *file;
+    const int r = index_file(index, place, false, &file);
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    *out_file_size = io_file_size(file);
+    if (*out_file_size < 0)
+        return (int)*out_file_size;
+    const size_t size = (size_t)MIN((int64_t)count * entry_bytes, *out_file_size);
+    if (size == 0)
+        return 0;
+    AUTO(mem_freep) uint8_t *found = mem_alloc(size);
+    const int64_t n = io_file_read(file, 0, found, size);
+    if (n < 0)
+        return (int)n;
+    size_t same = 0;
+    while (same < (size_t)n && found[same] == entries[same])
+        same++;
+    *out = (uint32_t)(same / entry_bytes);
+    return 0;
+}
+
+int index_replace(struct index *index, struct index_place place, const uint8_t *entries,
+                  uint32_t count)
+{
+    const uint32_t entry_bytes = index_entry_bytes(index->kind);
+    uint32_t equal;
+    int64_t file_size;
+    int r = count_equal(index, place, entries, count, &equal, &file_size);
+    if (r < 0)
+        return r;
+    index_drop_pending(index);
+    index->is_ready = true;
+    index->disk_count = equal;
+    if (count - equal > INDEX_PENDING_MAX) {
+        struct io_file *file;
+        r = index_file(index, place, true, &file);
+        if (r == 0) {
+            r = io_file_write(file, (int64_t)equal * entry_bytes,
+                              entries + (size_t)equal * entry_bytes,
+                              (size_t)(count - equal) * entry_bytes);
+        }
+        if (r < 0)
+            return r;
+        index->disk_count = count;
+        index->is_dirty = true;
+    }
+    for (uint32_t i = index->disk_count; i < count; i++)
+        index_add(index, index_decode(index->kind, entries + (size_t)i * entry_bytes));
+    if (file_size > (int64_t)index->disk_count * entry_bytes) {
+        struct io_file *file;
+        r = index_file(index, place, true, &file);
+        if (r == 0)
+            r = io_file_truncate(file, (int64_t)index->disk_count * entry_bytes);
+        index->is_dirty = true;
+    }
+    return r;
+}

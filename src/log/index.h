@@ -1,0 +1,105 @@
+/* The sparse indexes of one segment: from offset to position, and from time to offset.
+ *
+ *   .index      8 bytes an entry    offset - base i32, position i32
+ *                                   the last offset of a batch, and where the batch begins
+ *   .timeindex  12 bytes an entry   timestamp i64, offset - base i32
+ *                                   the largest timestamp so far, and the last offset of its batch
+ *
+ * Big-endian; entries ascend in both columns. Kafka preallocates the files of the segment it writes
+ * to, so that one that was killed has a tail of zeros. New entries gather in memory and go to the
+ * file many at a time; the file of the segment being written to may therefore lag behind, and is
+ * what it should be after a clean close. Nothing is lost when entries are: a lookup then begins
+ * further ahead. Inside this folder only. Threads: the log's.
+ */
+#pragma once
+
+#include "log/log_files.h"
+#include "log/place.h"
+
+enum index_kind { INDEX_OFFSET, INDEX_TIME };
+
+#define INDEX_PENDING_MAX  64u
+#define INDEX_ENTRY_OFFSET 8u
+#define INDEX_ENTRY_TIME   12u
+
+struct index {
+    enum index_kind kind;
+    bool is_ready;          /* disk_count is known */
+    bool has_file;          /* it was there when the log was opened */
+    bool is_dirty;          /* the file was written since the last sync */
+    uint32_t disk_count;    /* entries in the file */
+    uint32_t pending_count; /* entries after them, in memory */
+    uint8_t *pending;       /* owned; NULL when there is none */
+    struct log_file file;
+};
+
+struct index_entry {
+    int64_t key;    /* offset - base, or timestamp */
+    uint32_t value; /* position, or offset - base */
+};
+
+void index_init(struct index *index, enum index_kind kind);
+void index_deinit(struct index *index,
+                  struct log_files *files); /* closes the file; pending entries are lost */
+
+static inline uint32_t index_entry_bytes(enum index_kind kind)
+{
+    return kind == INDEX_OFFSET ? INDEX_ENTRY_OFFSET : INDEX_ENTRY_TIME;
+}
+static inline uint32_t index_count(const struct index *index) /* ready ones only */
+{
+    return index->disk_count + index->pending_count;
+}
+
+/* Where an index belongs. */
+struct index_place {
+    const struct log_place *log;
+    int64_t base_offset;
+};
+
+/* Finds out how many entries the file holds (an absent one: none). What does not fit (a size that
+ * is no multiple, zeros at the end, a last entry outside the segment) makes it count as empty: 1 is
+ * answered then, else 0. segment_bytes: of the .log file. */
+MUST_CHECK int index_load(struct index *index, struct index_place place, uint32_t segment_bytes);
+
+/* Adds one, in order. Room is made by index_flush when INDEX_PENDING_MAX are pending. */
+void index_add(struct index *index, struct index_entry entry);
+bool index_is_pending_full(const struct index *index);
+/* Writes the pending entries to the file. On failure they stay pending. */
+MUST_CHECK int index_flush(struct index *index, struct index_place place);
+/* Gives up pending entries that cannot be written: the index becomes sparser. */
+void index_drop_pending(struct index *index);
+
+/* The last entry whose key is at most `key`: 1, or 0 when there is none. Or -ERR_WOULD_BLOCK
+ * (place.log->may_sleep is false: warm position and bytes told), -ERR_CORRUPT, or what io says. The
+ * index is ready. */
+struct index_wait {
+    struct io_file *file; /* borrowed */
+    int64_t position;
+    int64_t size_bytes;
+};
+MUST_CHECK int index_find(struct index *index, struct index_place place, int64_t key,
+                          struct index_entry *out, struct index_wait *out_wait);
+/* The last entry of all; as index_find. */
+MUST_CHECK int index_last(struct index *index, struct index_place place, struct index_entry *out,
+                          struct index_wait *out_wait);
+
+/* Keeps the first `count` entries: in memory, and in the file (which is cut to size). */
+MUST_CHECK int index_truncate(struct index *index, struct index_place place, uint32_t count);
+
+/* Writes what is pending and cuts the file to its entries, making it if it is absent: what a reader
+ * of a sealed segment finds. */
+MUST_CHECK int index_seal(struct index *index, struct index_place place);
+
+/* Makes the index hold exactly these entries (in file form), having compared them with the file:
+ * what is there already is not written again, and up to INDEX_PENDING_MAX further ones stay
+ * pending. */
+MUST_CHECK int index_replace(struct index *index, struct index_place place, const uint8_t *entries,
+                             uint32_t count);
+
+/* Borrowed; opened for writing. */
+MUST_CHECK int index_file(struct index *index, struct index_place place, bool create,
+                          struct io_file **out);
+
+void index_encode(enum index_kind kind, struct index_entry entry, uint8_t *out);
+struct index_entry index_decode(enum index_kind kind, const uint8_t *bytes);

@@ -1,0 +1,538 @@
+/* The log directories of a node: locks, identity, placement, checkpoints. See log_dirs.h. */
+#include "log/log_dirs_int.h"
+
+#include "log/small_files.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define LOCK_NAME ".lock"
+
+const char *log_checkpoint_file_name(enum log_checkpoint_kind kind)
+{
+    switch (kind) {
+    case LOG_CHECKPOINT_RECOVERY_POINT:
+        return "recovery-point-offset-checkpoint";
+    case LOG_CHECKPOINT_LOG_START:
+        return "log-start-offset-checkpoint";
+    case LOG_CHECKPOINT_HIGH_WATERMARK:
+        return "replication-offset-checkpoint";
+    }
+    ASSERT(false);
+    return NULL;
+}
+
+/* ---- opening one
+ * ------------------------------------------------------------------------------------ */
+
+static int make_and_lock(struct log_dirs *dirs, struct one_dir *dir, struct err_note *note)
+{
+    int r = io_fs_make_directories(dirs->fs, dir->path);
+    if (r < 0)
+        return err_note(note, r, "make log directory %s: %s", dir->path, err_sentence(r));
+    AUTO(mem_freep) char *path = mem_printf("%s/%s", dir->path, LOCK_NAME);
+    r = io_file_open(dirs->fs, path, IO_OPEN_WRITE | IO_OPEN_CREATE, &dir->lock);
+    if (r < 0)
+        return err_note(note, r, "open %s: %s", path, err_sentence(r));
+    r = io_file_lock(dir->lock);
+    if (r == 0)
+        return 0;
+    if (r != -EWOULDBLOCK)
+        return err_note(note, r, "lock %s: %s", path, err_sentence(r));
+    return err_note(
+        note, -ERR_LOCKED,
+        "log directory %s is in use by another process (%s is locked): stop it, or give "
+        "this node log.dirs of its own",
+        dir->path, path);
+}
+
+/* A checkpoint that cannot be read counts as none: recovery reads more, and nothing is lost. */
+static void read_checkpoints(struct log_dirs *dirs, struct one_dir *dir)
+{
+    for (int kind = 0; kind < LOG_CHECKPOINT_KINDS; kind++) {
+        AUTO(mem_freep)
+        char *path = mem_printf("%s/%s", dir->path,
+                                log_checkpoint_file_name((enum log_checkpoint_kind)kind));
+        struct offset_checkpoint checkpoint;
+        if (offset_checkpoint_read(dirs->fs, path, &checkpoint, &dir->checkpoint_notes[kind]) < 0)
+            continue;
+        for (size_t i = 0; i < checkpoint.entries.count; i++) {
+            const struct offset_checkpoint_entry *entry = &checkpoint.entries.items[i];
+            log_dirs__checkpointed_put(dir, (enum log_checkpoint_kind)kind, entry->topic,
+                                       entry->partition, entry->offset);
+        }
+        offset_checkpoint_deinit(&checkpoint);
+    }
+}
+
+static int open_one(struct log_dirs *dirs, struct one_dir *dir, struct err_note *note)
+{
+    int r = make_and_lock(dirs, dir, note);
+    if (r < 0)
+        return r;
+    r = meta_properties_read(dirs->fs, dir->path, &dir->meta, note);
+    dir->is_formatted = r == 0;
+    if (r < 0 && r != -ENOENT)
+        return r;
+    r = clean_shutdown_take(dirs->fs, dir->path, &dir->shown.previous_broker_epoch, note);
+    if (r < 0)
+        return r;
+    dir->shown.had_clean_shutdown = r > 0;
+    read_checkpoints(dirs, dir);
+    return 0;
+}
+
+/* ---- agreement
+ * -------------------------------------------------------------------------------------- */
+
+static int check_against(const struct log_dirs_params *params, const struct one_dir *dir,
+                         const struct one_dir *first, struct err_note *note)
+{
+    const struct meta_properties *meta = &dir->meta;
+    AUTO(mem_freep) char *expected_cluster = bytes_to_text(params->cluster_id);
+    const char *cluster_id = expected_cluster != NULL ? expected_cluster : first->meta.cluster_id;
+    if (meta->cluster_id[0] != '\0' && strcmp(meta->cluster_id, cluster_id) != 0) {
+        return err_note(
+            note, -ERR_WRONG_CLUSTER,
+            "%s/%s belongs to cluster %s, not %s: every log directory of a node belongs "
+            "to one cluster",
+            dir->path, META_PROPERTIES_NAME, meta->cluster_id, cluster_id);
+    }
+    const int32_t node_id = params->node_id >= 0 ? params->node_id : first->meta.node_id;
+    if (meta->node_id >= 0 && meta->node_id != node_id) {
+        return err_note(note, -ERR_WRONG_CLUSTER,
+                        "%s/%s belongs to node %" PRId32 ", not %" PRId32
+                        ": set node.id to %" PRId32 ", or give this node log.dirs of its own",
+                        dir->path, META_PROPERTIES_NAME, meta->node_id, node_id, meta->node_id);
+    }
+    return 0;
+}
+
+static int check_agreement(struct log_dirs *dirs, const struct log_dirs_params *params,
+                           struct err_note *note)
+{
+    const struct one_dir *first = NULL;
+    for (uint32_t i = 0; i < dirs->count; i++) {
+        const struct one_dir *dir = &dirs->items[i];
+        if (!dir->shown.is_online || !dir->is_formatted)
+            continue;
+        first = first == NULL ? dir : first;
+        const int r = check_against(params, dir, first, note);
+        if (r < 0)
+            return r;
+        for (uint32_t j = 0; j < i; j++) {
+            if (!uuid_is_zero(dir->meta.directory_id) &&
+                uuid_equal(dir->meta.directory_id, dirs->items[j].meta.directory_id)) {
+                return err_note(note, -ERR_EXISTS,
+                                "%s and %s have the same directory.id: one is a copy of the other",
+                                dirs->items[j].path, dir->path);
+            }
+        }
+    }
+    if (first == NULL) {
+        return err_note(note, -ERR_NOT_FORMATTED,
+                        "no %s in %s: format the log directories with kafka-storage.sh format",
+                        META_PROPERTIES_NAME, dirs->items[0].path);
+    }
+    dirs->meta = first->meta;
+    return 0;
+}
+
+static struct uuid draw_directory_id(struct log_dirs *dirs)
+{
+    uint8_t bytes[16];
+    struct uuid id;
+    do {
+        io_random(dirs->io, bytes, sizeof(bytes));
+        id = uuid_from_random(bytes);
+    } while (uuid_is_reserved(id));
+    return id;
+}
+
+/* A new directory beside formatted ones joins them; one without a directory.id gets one (KIP-858).
+ * */
+static int complete_identity(struct log_dirs *dirs, struct one_dir *dir, struct err_note *note)
+{
+    if (dir->is_formatted && !uuid_is_zero(dir->meta.directory_id))
+        return 0;
+    if (!dir->is_formatted) {
+        dir->meta = dirs->meta;
+        dir->meta.directory_id = UUID_ZERO;
+    }
+    if (dir->meta.version == 0)
+        return 0; /* left as it is: an upgrade from ZooKeeper days is kafka-storage's */
+    dir->meta.directory_id = draw_directory_id(dirs);
+    return meta_properties_write(dirs->fs, dir->path, &dir->meta, io_now_ms(dirs->io), note);
+}
+
+/* ---- the whole
+ * -------------------------------------------------------------------------------------- */
+
+static void take_offline(struct one_dir *dir)
+{
+    dir->shown.is_online = false;
+    io_file_unref(TAKE(dir->lock));
+}
+
+/* Problems of the device take one directory offline; problems of what it says, or of who uses it,
+ * end the start. */
+static bool is_of_device(int error)
+{
+    return error > -ERR_FIRST_;
+}
+
+static int open_all(struct log_dirs *dirs, struct err_note *note)
+{
+    int last_error = 0;
+    uint32_t online = 0;
+    for (uint32_t i = 0; i < dirs->count; i++) {
+        struct one_dir *dir = &dirs->items[i];
+        struct err_note own = { "" };
+        const int r = open_one(dirs, dir, &own);
+        if (r == 0) {
+            online++;
+            continue;
+        }
+        dir->failure = own;
+        if (note != NULL)
+            *note = own;
+        if (!is_of_device(r))
+            return r;
+        take_offline(dir);
+        last_error = r;
+    }
+    return online > 0 ? 0 : last_error;
+}
+
+static int check_paths(const struct log_dirs_params *params, struct err_note *note)
+{
+    if (params->path_count == 0 || params->path_count > LOG_DIRS_MAX) {
+        return err_note(note, -ERR_LIMIT, "log.dirs names %" PRIu32 " directories, not 1 to %d",
+                        params->path_count, LOG_DIRS_MAX);
+    }
+    for (uint32_t i = 0; i < params->path_count; i++) {
+        for (uint32_t j = 0; j < i; j++) {
+            if (strcmp(params->paths[i], params->paths[j]) == 0)
+                return err_note(note, -ERR_EXISTS, "log.dirs names %s twice", params->paths[i]);
+        }
+    }
+    return 0;
+}
+
+static void init_one(struct log_dirs *dirs, struct one_dir *dir, const char *path)
+{
+    size_t size = strlen(path);
+    while (size > 1 && path[size - 1] == '/')
+        size--;
+    dir->path = mem_strndup(path, size);
+    dir->shown =
+        (struct log_dir){ .path = dir->path, .is_online = true, .previous_broker_epoch = -1 };
+    for (int kind = 0; kind < LOG_CHECKPOINT_KINDS; kind++)
+        map_init(&dir->checkpointed[kind], rng_u64(&dirs->rng));
+}
+
+int log_dirs_open(const struct log_dirs_params *params, struct log_dirs **out,
+                  struct err_note *note)
+{
+    int r = check_paths(params, note);
+    if (r < 0)
+        return r;
+    struct log_dirs *dirs = MEM_NEW(struct log_dirs);
+    dirs->io = params->io;
+    dirs->fs = io_get_fs(params->io);
+    dirs->rng = rng_from_seed(params->seed);
+    dirs->count = params->path_count;
+    list_init(&dirs->removals);
+    dirs->items = MEM_NEW_ARRAY(struct one_dir, dirs->count);
+    for (uint32_t i = 0; i < dirs->count; i++)
+        init_one(dirs, &dirs->items[i], params->paths[i]);
+
+    r = open_all(dirs, note);
+    if (r == 0)
+        r = check_agreement(dirs, params, note);
+    for (uint32_t i = 0; i < dirs->count && r == 0; i++) {
+        struct one_dir *dir = &dirs->items[i];
+        if (dir->shown.is_online)
+            r = complete_identity(dirs, dir, note);
+        dir->shown.id = dir->meta.directory_id;
+    }
+    if (r < 0) {
+        log_dirs_free(dirs);
+        return r;
+    }
+    *out = dirs;
+    return 0;
+}
+
+/* ---- what there is
+ * ---------------------------------------------------------------------------------- */
+
+uint32_t log_dirs_count(const struct log_dirs *dirs)
+{
+    return dirs->count;
+}
+
+const struct log_dir *log_dirs_at(const struct log_dirs *dirs, uint32_t index)
+{
+    ASSERT(index < dirs->count);
+    return &dirs->items[index].shown;
+}
+
+const struct err_note *log_dirs_failure(const struct log_dirs *dirs, uint32_t index)
+{
+    ASSERT(index < dirs->count);
+    return &dirs->items[index].failure;
+}
+
+int log_dirs_find(const struct log_dirs *dirs, const char *path)
+{
+    for (uint32_t i = 0; i < dirs->count; i++) {
+        if (strcmp(dirs->items[i].path, path) == 0)
+            return (int)i;
+    }
+    return -ERR_NOT_FOUND;
+}
+
+const struct meta_properties *log_dirs_meta(const struct log_dirs *dirs)
+{
+    return &dirs->meta;
+}
+
+int log_dirs_choose(const struct log_dirs *dirs)
+{
+    int best = -ERR_NOT_FOUND;
+    for (uint32_t i = 0; i < dirs->count; i++) {
+        const struct log_dir *dir = &dirs->items[i].shown;
+        if (dir->is_online && (best < 0 || dir->log_count < dirs->items[best].shown.log_count))
+            best = (int)i;
+    }
+    return best;
+}
+
+void log_dirs_place(struct log_dirs *dirs, uint32_t index)
+{
+    ASSERT(index < dirs->count);
+    dirs->items[index].shown.log_count++;
+}
+
+void log_dirs_unplace(struct log_dirs *dirs, uint32_t index)
+{
+    ASSERT(index < dirs->count && dirs->items[index].shown.log_count > 0);
+    dirs->items[index].shown.log_count--;
+}
+
+uint32_t log_dirs_fail(struct log_dirs *dirs, uint32_t index)
+{
+    ASSERT(index < dirs->count);
+    take_offline(&dirs->items[index]);
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < dirs->count; i++)
+        left += dirs->items[i].shown.is_online;
+    return left;
+}
+
+/* ---- checkpoints
+ * ------------------------------------------------------------------------------------ */
+
+/* "<topic>-<partition>": as a directory's name, which no other partition shares. */
+static struct bytes key_of(char *buffer, size_t size, const char *topic, int32_t partition)
+{
+    const int n = snprintf(buffer, size, "%s-%" PRId32, topic, partition);
+    return bytes_from(buffer, MIN((size_t)n, size - 1));
+}
+
+void log_dirs__checkpointed_put(struct one_dir *dir, enum log_checkpoint_kind kind,
+                                const char *topic, int32_t partition, int64_t offset)
+{
+    char buffer[LOG_TOPIC_NAME_MAX + 16];
+    mem_free(map_put(&dir->checkpointed[kind], key_of(buffer, sizeof(buffer), topic, partition),
+                     mem_dup(&offset, sizeof(offset))));
+}
+
+void log_dirs__checkpointed_clear(struct one_dir *dir, enum log_checkpoint_kind kind)
+{
+    for (struct map_walk walk = { 0 }; map_next(&dir->checkpointed[kind], &walk);)
+        mem_free(walk.value);
+    map_clear(&dir->checkpointed[kind]);
+}
+
+int64_t log_dirs_checkpointed(const struct log_dirs *dirs, uint32_t index,
+                              enum log_checkpoint_kind kind, const char *topic, int32_t partition)
+{
+    ASSERT(index < dirs->count);
+    char buffer[LOG_TOPIC_NAME_MAX + 16];
+    const int64_t *offset = map_get(&dirs->items[index].checkpointed[kind],
+                                    key_of(buffer, sizeof(buffer), topic, partition));
+    return offset == NULL ? 0 : *offset;
+}
+
+/* One replacement of a file. Later requests for the same file wait in `next`, the newest of them
+ * wins. */
+struct checkpoint_job {
+    struct io_job job;
+    struct log_dirs *dirs;
+    uint32_t index;
+    enum log_checkpoint_kind kind;
+    struct offset_checkpoint entries; /* owned */
+    char *path;                       /* owned */
+    void (*done)(void *context, uint32_t index, int error);
+    void *context;
+    int result;
+};
+
+static void checkpoint_run(struct io_job *job)
+{
+    struct checkpoint_job *write = CONTAINER_OF(job, struct checkpoint_job, job);
+    write->result = offset_checkpoint_write(write->dirs->fs, write->path, &write->entries, NULL);
+}
+
+static void checkpoint_free(struct checkpoint_job *write, int result)
+{
+    if (write->done != NULL)
+        write->done(write->context, write->index, result);
+    offset_checkpoint_deinit(&write->entries);
+    mem_free(write->path);
+    mem_free(write);
+}
+
+static void checkpoint_done(struct io_job *job)
+{
+    struct checkpoint_job *write = CONTAINER_OF(job, struct checkpoint_job, job);
+    struct log_dirs *dirs = write->dirs;
+    struct one_dir *dir = &dirs->items[write->index];
+    struct checkpoint_job *next = dir->next_checkpoint[write->kind];
+    dir->is_checkpointing[write->kind] = next != NULL;
+    dir->next_checkpoint[write->kind] = NULL;
+    if (next != NULL)
+        io_submit(dirs->io, NULL, &next->job);
+    dirs->job_count--;
+    checkpoint_free(write, write->result);
+}
+
+void log_dirs_checkpoint(struct log_dirs *dirs, uint32_t index, enum log_checkpoint_kind kind,
+                         struct offset_checkpoint *entries,
+                         void (*done)(void *context, uint32_t index, int error), void *context)
+{
+    ASSERT(index < dirs->count);
+    struct one_dir *dir = &dirs->items[index];
+    struct checkpoint_job *write = MEM_NEW(struct checkpoint_job);
+    write->job = (struct io_job){ .run = checkpoint_run, .done = checkpoint_done };
+    write->dirs = dirs;
+    write->index = index;
+    write->kind = kind;
+    write->entries = *entries;
+    *entries = (struct offset_checkpoint){ 0 };
+    write->path = mem_printf("%s/%s", dir->path, log_checkpoint_file_name(kind));
+    write->done = done;
+    write->context = context;
+    if (!dir->is_checkpointing[kind]) {
+        dir->is_checkpointing[kind] = true;
+        dirs->job_count++;
+        io_submit(dirs->io, NULL, &write->job);
+        return;
+    }
+    /* What was to follow is overtaken before it began: what it would have said is said by this one.
+     * */
+    if (dir->next_checkpoint[kind] != NULL) {
+        dirs->job_count--;
+        checkpoint_free(dir->next_checkpoint[kind], 0);
+    }
+    dirs->job_count++;
+    dir->next_checkpoint[kind] = write;
+}
+
+int log_dir_mark_clean(struct io_fs *fs, const char *path, int64_t broker_epoch,
+                       struct err_note *note)
+{
+    return clean_shutdown_leave(fs, path, broker_epoch, note);
+}
+
+/* ---- removal
+ * ---------------------------------------------------------------------------------------- */
+
+struct tree_removal {
+    struct list link; /* while its time has not come */
+    struct io_job job;
+    struct io_timer timer;
+    struct log_dirs *dirs;
+    char *path; /* owned */
+};
+
+static void tree_removal_free(struct tree_removal *removal)
+{
+    mem_free(removal->path);
+    mem_free(removal);
+}
+
+static void tree_removal_run(struct io_job *job)
+{
+    struct tree_removal *removal = CONTAINER_OF(job, struct tree_removal, job);
+    /* What stays is found by its -delete name at the next start. */
+    IGNORE_RESULT(io_fs_remove_tree(removal->dirs->fs, removal->path));
+}
+
+static void tree_removal_done(struct io_job *job)
+{
+    struct tree_removal *removal = CONTAINER_OF(job, struct tree_removal, job);
+    removal->dirs->job_count--;
+    tree_removal_free(removal);
+}
+
+static void tree_removal_due(struct io_timer *timer)
+{
+    struct tree_removal *removal = CONTAINER_OF(timer, struct tree_removal, timer);
+    list_remove(&removal->link);
+    removal->dirs->job_count++;
+    io_submit(removal->dirs->io, NULL, &removal->job);
+}
+
+void log_dirs_remove_later(struct log_dirs *dirs, const char *path, int64_t delay_ms)
+{
+    struct tree_removal *removal = MEM_NEW(struct tree_removal);
+    removal->job = (struct io_job){ .run = tree_removal_run, .done = tree_removal_done };
+    removal->timer.fire = tree_removal_due;
+    removal->dirs = dirs;
+    removal->path = mem_strdup(path);
+    list_push_back(&dirs->removals, &removal->link);
+    io_timer_arm_after(dirs->io, &removal->timer, MAX(delay_ms, INT64_C(0)));
+}
+
+static void forget_removals(struct log_dirs *dirs)
+{
+    while (!list_is_empty(&dirs->removals)) {
+        struct tree_removal *removal =
+            LIST_ENTRY(list_pop_front(&dirs->removals), struct tree_removal, link);
+        io_timer_cancel(dirs->io, &removal->timer);
+        tree_removal_free(removal);
+    }
+}
+
+/* ---- the end
+ * ---------------------------------------------------------------------------------------- */
+
+bool log_dirs_is_idle(const struct log_dirs *dirs)
+{
+    return dirs->job_count == 0;
+}
+
+void log_dirs_free(struct log_dirs *dirs)
+{
+    if (dirs == NULL)
+        return;
+    ASSERT(dirs->job_count == 0);
+    forget_removals(dirs);
+    for (uint32_t i = 0; i < dirs->count; i++) {
+        struct one_dir *dir = &dirs->items[i];
+        io_file_unref(dir->lock);
+        for (int kind = 0; kind < LOG_CHECKPOINT_KINDS; kind++) {
+            log_dirs__checkpointed_clear(dir, (enum log_checkpoint_kind)kind);
+            map_deinit(&dir->checkpointed[kind]);
+        }
+        mem_free(dir->path);
+    }
+    mem_free(dirs->items);
+    mem_free(dirs);
+}

@@ -1,0 +1,153 @@
+/* A log from within. Inside this folder only. */
+#pragma once
+
+#include "base/rng.h"
+#include "log/epochs.h"
+#include "log/log.h"
+#include "log/producers.h"
+#include "log/segment.h"
+
+/* One batch between plan and write. */
+struct planned_batch {
+    struct shared *owner; /* a reference */
+    const uint8_t *bytes;
+    struct metered_batch metered;
+    int64_t base_offset;
+    int64_t now_ms;
+    bool rolls;                        /* a new segment begins with it */
+    struct planned_snapshot *snapshot; /* of the producers before it; with rolls, owned */
+    bool ends_aborted_txn;
+    struct producer_ended_txn ended;
+};
+
+/* A producer snapshot that is still to be written. */
+struct planned_snapshot {
+    int64_t offset;
+    struct buf bytes;
+};
+void log__snapshot_free(struct planned_snapshot *snapshot); /* NULL is fine */
+/* Of the producers as they are now. */
+struct planned_snapshot *log__take_snapshot(const struct log *log, int64_t offset);
+
+struct log_plan {
+    VEC(struct planned_batch) batches;
+    struct segment_meter
+        meter; /* of the segment that the planned end lies in; valid while batches.count > 0 */
+    bool has_epochs_before; /* the epochs have changed since the last write; as they were: */
+    struct epochs epochs_before;
+};
+
+/* Where the last runs of batches in the active segment begin. Who reads at the tail asks for such
+ * offsets. */
+#define LOG_TAIL_RUNS 32u
+struct log_tail {
+    uint32_t count; /* ever added; the newest LOG_TAIL_RUNS are kept */
+    struct {
+        uint32_t relative_offset; /* to the active segment's base */
+        uint32_t position;
+    } runs[LOG_TAIL_RUNS];
+};
+
+struct log {
+    struct log_offsets offsets;
+    struct log_place place;
+    struct log_owner owner;
+    char *log_dir;
+    char *topic;
+    int32_t partition;
+    struct uuid topic_id;
+    bool is_directory_new;     /* made by this open, and not synced since */
+    bool is_metadata_unsynced; /* partition.metadata was written since the last flush */
+    struct log_config config;
+    VEC(struct segment *) segments; /* ascending; at least one; the last is active */
+    struct epochs epochs;
+    struct producers producers;
+    VEC(int64_t) snapshot_offsets; /* ascending: what there is, on disk or to be written */
+    VEC(struct planned_snapshot *) snapshots; /* to be written by the next flush */
+    struct log_plan plan;
+    struct log_tail tail;
+    struct rng rng;
+    int failure;
+
+    struct log_flush *flush; /* under way, or NULL */
+    uint32_t job_count;      /* all jobs of this log under way */
+    bool is_flush_wanted;    /* again, when the present one is through */
+    int64_t flush_wanted_offset;
+    int64_t flushed_ms;          /* when the last one was, or the log was opened */
+    int64_t expired_ms;          /* when producers were last looked through */
+    uint32_t tick_segment_bytes; /* active size at the last tick */
+    void (*on_detached)(void *context, struct log *log);
+    void *on_detached_context;
+
+    struct log_recovery recovery;
+    struct err_note *notes;
+};
+
+static inline struct segment *log__active(const struct log *log)
+{
+    return log->segments.items[log->segments.count - 1];
+}
+
+/* The segment that an offset belongs to: the last whose base is at most it; the first one below
+ * all. */
+uint32_t log__segment_index(const struct log *log, int64_t offset);
+
+int64_t log__draw_jitter(struct log *log);
+
+/* Marks the log failed, unless the disk is merely full, and tells the owner. Answers `error`. */
+int log__fail(struct log *log, int error, const struct err_note *note);
+/* The same for errors after which nothing can be trusted, whatever their code. */
+void log__break(struct log *log, int error, const struct err_note *note);
+
+/* Adds one note to those of the recovery. */
+void log__mend_note(struct log *log, const struct err_note *note);
+
+/* Runs a job of this log: on a worker while attached, else at once. `done` calls log__job_done
+ * first. */
+void log__run_job(struct log *log, struct io_job *job);
+void log__job_done(struct log *log);
+
+/* Asks for a flush up to `offset`: segments that begin below it. */
+void log__flush_to(struct log *log, int64_t offset);
+
+/* For a detached log that is closed: small files are written and, with `sync`, batches put on
+ * stable storage. */
+MUST_CHECK int log__flush_to_close(struct log *log, bool sync, struct err_note *note);
+
+/* Producers as of `end_offset`, from the newest usable snapshot and the batches after it. Sleeps.
+ * */
+MUST_CHECK int log__load_producers(struct log *log, int64_t start_offset, int64_t end_offset,
+                                   bool is_clean, int64_t now_ms, struct err_note *note);
+/* Feeds one batch read from disk to the producers: 1 when it ended a transaction, 0, or why its
+ * record could not be read. */
+MUST_CHECK int log__replay_producer(struct producers *producers, struct batch_scan *scan,
+                                    struct scanned_batch *batch,
+                                    struct producer_ended_txn *out_ended);
+void log__snapshot_remember(struct log *log, int64_t offset);
+void log__snapshot_forget(struct log *log, int64_t offset); /* not the file */
+void log__snapshot_remove(struct log *log, int64_t offset); /* the file too, at once */
+char *log__snapshot_path(const struct log *log, int64_t offset);
+
+/* Removes a segment's files at once (not its place in the list) and frees it. */
+MUST_CHECK int log__segment_remove(struct log *log, struct segment *segment);
+
+/* A new, empty active segment at base_offset; its file is made. */
+MUST_CHECK int log__segment_add(struct log *log, int64_t base_offset, int64_t now_ms,
+                                struct err_note *note);
+
+/* Words for a read that failed; answers `error`. */
+int log__fail_read(struct log *log, int error, int64_t offset, struct err_note *note);
+
+/* The largest timestamp of a segment; of one without any, when its file was last changed. As
+ * log_read. */
+MUST_CHECK int log__largest_time(struct log *log, struct segment *segment, int64_t *out,
+                                 struct log_wait *out_wait);
+
+void log__tail_clear(struct log *log);
+void log__tail_add(struct log *log, int64_t offset, uint32_t position);
+/* The position of the newest run that begins at or below offset: true when there is one. */
+bool log__tail_find(const struct log *log, int64_t offset, uint32_t *out_position,
+                    bool *out_is_exact);
+
+/* Frees everything, closes files, writes nothing. */
+void log__free(struct log *log);

@@ -1,0 +1,177 @@
+/* Producer state as it lies on disk: snapshots, and the batches after them. See log_int.h. */
+#include "log/log_int.h"
+#include "log/producer_snapshot.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+
+char *log__snapshot_path(const struct log *log, int64_t offset)
+{
+    return log_name_path(log->place.directory,
+                         (struct log_name){ .kind = LOG_NAME_SNAPSHOT, .base_offset = offset });
+}
+
+void log__snapshot_remember(struct log *log, int64_t offset)
+{
+    size_t at = log->snapshot_offsets.count;
+    while (at > 0 && log->snapshot_offsets.items[at - 1] > offset)
+        at--;
+    if (at > 0 && log->snapshot_offsets.items[at - 1] == offset)
+        return;
+    VEC_ADD(&log->snapshot_offsets, offset);
+    for (size_t i = log->snapshot_offsets.count - 1; i > at; i--)
+        log->snapshot_offsets.items[i] = log->snapshot_offsets.items[i - 1];
+    log->snapshot_offsets.items[at] = offset;
+}
+
+void log__snapshot_forget(struct log *log, int64_t offset)
+{
+    for (size_t i = 0; i < log->snapshot_offsets.count; i++) {
+        if (log->snapshot_offsets.items[i] == offset) {
+            VEC_REMOVE_AT(&log->snapshot_offsets, i);
+            break;
+        }
+    }
+    for (size_t i = 0; i < log->snapshots.count; i++) {
+        if (log->snapshots.items[i]->offset == offset) {
+            log__snapshot_free(log->snapshots.items[i]);
+            VEC_REMOVE_AT(&log->snapshots, i);
+            break;
+        }
+    }
+}
+
+void log__snapshot_remove(struct log *log, int64_t offset)
+{
+    log__snapshot_forget(log, offset);
+    AUTO(mem_freep) char *path = log__snapshot_path(log, offset);
+    /* One that stays is beyond the log's end or belongs to no segment: the next open removes it. */
+    IGNORE_RESULT(io_fs_unlink(log->place.fs, path));
+}
+
+/* ---- loading
+ * ------------------------------------------------------------------------------------- */
+
+/* Loads one snapshot. 0, or negative after which it has been removed. */
+static int load_snapshot(struct log *log, int64_t offset, int64_t now_ms)
+{
+    AUTO(mem_freep) char *path = log__snapshot_path(log, offset);
+    AUTO(mem_freep) uint8_t *data = NULL;
+    size_t size;
+    int r = io_fs_read_whole(log->place.fs, path, PRODUCER_SNAPSHOT_BYTES_MAX, &data, &size);
+    if (r == 0) {
+        r = producer_snapshot_decode(bytes_from(data, size), now_ms,
+                                     log->config.producer_id_expiration_ms, &log->producers);
+    }
+    if (r == 0 || r == -ENOENT) /* a flush that failed has left none */
+        return r;
+    struct err_note note;
+    err_note(&note, r, "%s cannot be used (%s): an earlier one and the records after it are", path,
+             err_sentence(r));
+    log__mend_note(log, &note);
+    return r;
+}
+
+/* A snapshot that was planned and not yet written is as good as one on disk. */
+static bool load_pending(struct log *log, int64_t offset, int64_t now_ms)
+{
+    for (size_t i = 0; i < log->snapshots.count; i++) {
+        const struct planned_snapshot *snapshot = log->snapshots.items[i];
+        if (snapshot->offset == offset) {
+            return producer_snapshot_decode(buf_view(&snapshot->bytes), now_ms,
+                                            log->config.producer_id_expiration_ms,
+                                            &log->producers) == 0;
+        }
+    }
+    return false;
+}
+
+/* Loads the newest snapshot that can be used; answers the offset to go on from. */
+static int64_t load_newest(struct log *log, int64_t start_offset, int64_t end_offset,
+                           int64_t now_ms)
+{
+    for (size_t i = log->snapshot_offsets.count; i > 0; i--) {
+        const int64_t offset = log->snapshot_offsets.items[i - 1];
+        if (offset > end_offset || offset < start_offset)
+            continue;
+        if (load_pending(log, offset, now_ms) || load_snapshot(log, offset, now_ms) == 0)
+            return offset;
+        log__snapshot_remove(log, offset);
+    }
+    return start_offset;
+}
+
+static int replay_segment(struct log *log, struct segment *segment, int64_t from, int64_t end)
+{
+    struct log_place place = log->place;
+    place.may_sleep = true;
+    struct segment_found found;
+    int r = segment_load_indexes(segment, &place, log->config.index_interval_bytes, NULL);
+    if (r >= 0)
+        r = segment_find(segment, &place, from, 0, &found, NULL);
+    if (r <= 0)
+        return r;
+    struct io_file *file;
+    r = segment_file(segment, &place, false, &file);
+    if (r < 0)
+        return r;
+    struct batch_scan scan;
+    struct scanned_batch batch;
+    batch_scan_init(&scan, file, found.position, segment->meter.size_bytes,
+                    BATCH_SCAN_WINDOW_LARGE);
+    scan.may_sleep = true;
+    while ((r = batch_scan_next(&scan, &batch)) > 0 && batch.base_offset < end) {
+        if ((r = log__replay_producer(&log->producers, &scan, &batch, NULL)) < 0)
+            break;
+    }
+    batch_scan_deinit(&scan);
+    if (place.files == NULL) { /* one at a time, where no cache bounds them */
+        log_file_close(NULL, &segment->file);
+        log_file_close(NULL, &segment->offsets.file);
+        log_file_close(NULL, &segment->times.file);
+    }
+    return r < 0 ? r : 0;
+}
+
+int log__replay_producer(struct producers *producers, struct batch_scan *scan,
+                         struct scanned_batch *batch, struct producer_ended_txn *out_ended)
+{
+    if (batch->producer_id < 0)
+        return 0;
+    if ((batch->view.attributes & BATCH_CONTROL) != 0 && bytes_is_null(batch->view.bytes)) {
+        const int r = batch_scan_load(scan, batch);
+        if (r < 0)
+            return r;
+    }
+    struct producer_event event;
+    /* A control batch of a kind that this build does not know concerns no producer here. */
+    if (producer_event_read(&batch->view, &event) < 0)
+        return 0;
+    const bool has_ended = producers_apply(producers, &event, out_ended);
+    producers_settle(producers);
+    return has_ended ? 1 : 0;
+}
+
+int log__load_producers(struct log *log, int64_t start_offset, int64_t end_offset, bool is_clean,
+                        int64_t now_ms, struct err_note *note)
+{
+    producers_clear(&log->producers);
+    /* After a clean shutdown a log without any snapshot has never had a producer (or comes from a
+     * version that kept none): Kafka does not read it through, and neither is it done here. */
+    if (is_clean && log->snapshot_offsets.count == 0)
+        return 0;
+    const int64_t from = load_newest(log, start_offset, end_offset, now_ms);
+    for (uint32_t i = log__segment_index(log, from); i < log->segments.count; i++) {
+        struct segment *segment = log->segments.items[i];
+        if (segment->meter.base_offset >= end_offset || from >= end_offset)
+            break;
+        const int64_t first = MAX(from, segment->meter.base_offset);
+        const int r = replay_segment(log, segment, first, end_offset);
+        if (r < 0) {
+            return err_note(note, r, "read producers of %s, segment %020" PRId64 ": %s",
+                            log->place.directory, segment->meter.base_offset, err_sentence(r));
+        }
+    }
+    return 0;
+}

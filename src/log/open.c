@@ -1,0 +1,383 @@
+/* Opening a log: what lies in its directory is sorted, leftovers of deletions and of compaction are
+ * cleared, and segments are trusted or recovered (recover.c). See log.h.
+ */
+#include "log/recover.h"
+#include "log/small_files.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define DIRECTORY_NAMES_MAX (1u << 24)
+
+/* The files of a log's directory, by name. */
+struct inventory {
+    struct io_names names;
+    int64_t cleaned_min; /* lowest base of a .cleaned file, of work that did not come to its end */
+    int64_t swap_min;    /* bases that .swap files replace: [swap_min, swap_max) */
+    int64_t swap_max;
+};
+
+static char *path_in(const struct log *log, const char *name)
+{
+    return mem_printf("%s/%s", log->place.directory, name);
+}
+
+static int remove_file(struct log *log, const char *name, struct err_note *note)
+{
+    AUTO(mem_freep) char *path = path_in(log, name);
+    const int r = io_fs_unlink(log->place.fs, path);
+    if (r < 0 && r != -ENOENT)
+        return err_note(note, r, "remove %s: %s", path, err_sentence(r));
+    return 0;
+}
+
+static int list_names(struct log *log, struct inventory *inventory, struct err_note *note)
+{
+    io_names_deinit(&inventory->names);
+    const int r =
+        io_fs_list(log->place.fs, log->place.directory, DIRECTORY_NAMES_MAX, &inventory->names);
+    return r < 0 ? err_note(note, r, "list %s: %s", log->place.directory, err_sentence(r)) : 0;
+}
+
+/* ---- leftovers
+ * ----------------------------------------------------------------------------------- */
+
+/* The offset after the last batch of a segment that is to be swapped in. */
+static int swap_end(struct log *log, const char *name, int64_t base_offset, int64_t *out,
+                    struct err_note *note)
+{
+    AUTO(mem_freep) char *path = path_in(log, name);
+    AUTO(io_file_unrefp) struct io_file *file = NULL;
+    int r = io_file_open(log->place.fs, path, IO_OPEN_READ, &file);
+    if (r < 0)
+        return err_note(note, r, "open %s: %s", path, err_sentence(r));
+    const int64_t size = io_file_size(file);
+    struct batch_scan scan;
+    struct scanned_batch batch;
+    batch_scan_init(&scan, file, 0, MAX(size, INT64_C(0)), BATCH_SCAN_WINDOW_LARGE);
+    scan.may_sleep = true;
+    *out = base_offset;
+    while ((r = batch_scan_next(&scan, &batch)) > 0)
+        *out = batch.last_offset + 1;
+    batch_scan_deinit(&scan);
+    return size < 0 ? (int)size : 0; /* a bad end is found again when the segment is recovered */
+}
+
+/* First pass: .deleted and .cleaned files go, and .swap files of a split that was not finished; the
+ * others tell what they replace. */
+static int sort_leftovers(struct log *log, struct inventory *inventory, struct err_note *note)
+{
+    inventory->cleaned_min = inventory->swap_min = INT64_MAX;
+    inventory->swap_max = INT64_MIN;
+    for (uint32_t i = 0; i < inventory->names.count; i++) {
+        const struct log_name name = log_name_parse(inventory->names.items[i]);
+        if (name.kind != LOG_NAME_KINDS && name.stage == LOG_NAME_CLEANED)
+            inventory->cleaned_min = MIN(inventory->cleaned_min, name.base_offset);
+    }
+    for (uint32_t i = 0; i < inventory->names.count; i++) {
+        const char *text = inventory->names.items[i];
+        const struct log_name name = log_name_parse(text);
+        if (name.kind == LOG_NAME_KINDS || name.stage == LOG_NAME_LIVE)
+            continue;
+        const bool is_valid_swap =
+            name.stage == LOG_NAME_SWAP && name.base_offset < inventory->cleaned_min;
+        int r = 0;
+        if (!is_valid_swap) {
+            r = remove_file(log, text, note);
+        } else if (name.kind == LOG_NAME_LOG) {
+            int64_t end;
+            r = swap_end(log, text, name.base_offset, &end, note);
+            if (r < 0)
+                return r;
+            inventory->swap_min = MIN(inventory->swap_min, name.base_offset);
+            inventory->swap_max = MAX(inventory->swap_max, end);
+        }
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* Second pass: what was replaced goes, then its replacement gets the name. */
+static int finish_swaps(struct log *log, struct inventory *inventory, struct err_note *note)
+{
+    int r = 0;
+    for (uint32_t i = 0; i < inventory->names.count && r == 0; i++) {
+        const struct log_name name = log_name_parse(inventory->names.items[i]);
+        if (name.kind != LOG_NAME_KINDS && name.stage == LOG_NAME_LIVE &&
+            name.base_offset >= inventory->swap_min && name.base_offset < inventory->swap_max)
+            r = remove_file(log, inventory->names.items[i], note);
+    }
+    for (uint32_t i = 0; i < inventory->names.count && r == 0; i++) {
+        struct log_name name = log_name_parse(inventory->names.items[i]);
+        if (name.kind == LOG_NAME_KINDS || name.stage != LOG_NAME_SWAP ||
+            name.base_offset >= inventory->cleaned_min)
+            continue;
+        AUTO(mem_freep) char *from = path_in(log, inventory->names.items[i]);
+        name.stage = LOG_NAME_LIVE;
+        AUTO(mem_freep) char *to = log_name_path(log->place.directory, name);
+        r = io_fs_rename(log->place.fs, from, to);
+        if (r < 0)
+            return err_note(note, r, "rename %s to %s: %s", from, to, err_sentence(r));
+    }
+    return r;
+}
+
+static bool has_leftovers(const struct inventory *inventory)
+{
+    for (uint32_t i = 0; i < inventory->names.count; i++) {
+        const struct log_name name = log_name_parse(inventory->names.items[i]);
+        if (name.kind != LOG_NAME_KINDS && name.stage != LOG_NAME_LIVE)
+            return true;
+    }
+    return false;
+}
+
+static int clear_leftovers(struct log *log, struct inventory *inventory, struct err_note *note)
+{
+    if (!has_leftovers(inventory))
+        return 0;
+    int r = sort_leftovers(log, inventory, note);
+    if (r == 0)
+        r = finish_swaps(log, inventory, note);
+    return r < 0 ? r : list_names(log, inventory, note);
+}
+
+/* ---- segments
+ * ------------------------------------------------------------------------------------ */
+
+static int add_segment(struct log *log, int64_t base_offset, int64_t now_ms, struct err_note *note)
+{
+    struct segment *segment = segment_new(base_offset, now_ms, log__draw_jitter(log));
+    VEC_ADD(&log->segments, segment);
+    AUTO(mem_freep) char *path = segment_path(segment, &log->place, LOG_NAME_LOG, LOG_NAME_LIVE);
+    struct io_stat st;
+    const int r = io_fs_stat(log->place.fs, path, &st);
+    if (r < 0)
+        return err_note(note, r, "look at %s: %s", path, err_sentence(r));
+    if (st.is_directory || st.size_bytes > INT32_MAX) {
+        return err_note(note, -ERR_CORRUPT,
+                        "%s has %" PRId64 " bytes; a segment has at most %" PRId32, path,
+                        st.size_bytes, INT32_MAX);
+    }
+    segment->meter.size_bytes = (uint32_t)st.size_bytes;
+    return 0;
+}
+
+static struct segment *segment_with_base(struct log *log, int64_t base_offset)
+{
+    if (log->segments.count == 0)
+        return NULL;
+    struct segment *segment = log->segments.items[log__segment_index(log, base_offset)];
+    return segment->meter.base_offset == base_offset ? segment : NULL;
+}
+
+/* Names come sorted, and offsets have fixed width: ".index" precedes ".log" of the same base, so
+ * segments are added in a pass of their own. */
+static int collect_segments(struct log *log, const struct inventory *inventory, int64_t now_ms,
+                            struct err_note *note)
+{
+    int r = 0;
+    for (uint32_t i = 0; i < inventory->names.count && r == 0; i++) {
+        const struct log_name name = log_name_parse(inventory->names.items[i]);
+        if (name.kind == LOG_NAME_LOG)
+            r = add_segment(log, name.base_offset, now_ms, note);
+        else if (name.kind == LOG_NAME_SNAPSHOT)
+            log__snapshot_remember(log, name.base_offset);
+    }
+    for (uint32_t i = 0; i < inventory->names.count && r == 0; i++) {
+        const struct log_name name = log_name_parse(inventory->names.items[i]);
+        if (name.kind == LOG_NAME_KINDS || name.kind == LOG_NAME_LOG ||
+            name.kind == LOG_NAME_SNAPSHOT)
+            continue;
+        struct segment *segment = segment_with_base(log, name.base_offset);
+        if (segment == NULL)
+            r = remove_file(log, inventory->names.items[i], note);
+        else if (name.kind == LOG_NAME_TXN_INDEX)
+            segment->has_txn_index = true;
+        else if (name.kind == LOG_NAME_OFFSET_INDEX)
+            segment->offsets.has_file = true;
+        else
+            segment->times.has_file = true;
+    }
+    return r;
+}
+
+/* Snapshots are kept where a segment begins, and the newest one above the last segment, of a clean
+ * shutdown. */
+static void remove_stray_snapshots(struct log *log, int64_t end_offset)
+{
+    const int64_t active_base = log__active(log)->meter.base_offset;
+    bool is_newest = true;
+    for (size_t i = log->snapshot_offsets.count; i > 0; i--) {
+        const int64_t offset = log->snapshot_offsets.items[i - 1];
+        const bool is_kept = offset <= end_offset && ((is_newest && offset > active_base) ||
+                                                      segment_with_base(log, offset) != NULL);
+        if (!is_kept)
+            log__snapshot_remove(log, offset);
+        else
+            is_newest = false;
+    }
+}
+
+/* ---- the whole
+ * ----------------------------------------------------------------------------------- */
+
+static struct log *make_log(const struct log_params *params)
+{
+    struct log *log = MEM_NEW(struct log);
+    log->place.fs = params->fs;
+    log->place.may_sleep = true;
+    log->log_dir = mem_strdup(params->log_dir);
+    log->topic = mem_strdup(params->topic);
+    log->partition = params->partition;
+    log->topic_id = params->topic_id;
+    log->config = *params->config;
+    log->rng = rng_from_seed(params->seed);
+    log->flushed_ms = log->expired_ms = params->now_ms;
+    const char *suffix = params->dir_suffix == NULL ? "" : params->dir_suffix;
+    log->place.directory = mem_printf("%s/%s-%" PRId32 "%s", params->log_dir, params->topic,
+                                      params->partition, suffix);
+    producers_init(&log->producers, rng_u64(&log->rng));
+    return log;
+}
+
+static int open_directory(struct log *log, const struct log_params *params,
+                          struct inventory *inventory, struct err_note *note)
+{
+    int r = list_names(log, inventory, note);
+    if (r != -ENOENT || !params->create)
+        return r;
+    r = io_fs_make_directory(log->place.fs, log->place.directory);
+    log->is_directory_new = true;
+    if (r < 0 && r != -EEXIST)
+        return err_note(note, r, "make %s: %s", log->place.directory, err_sentence(r));
+    return list_names(log, inventory, note);
+}
+
+static int open_topic_id(struct log *log, const struct log_params *params,
+                         const struct inventory *inventory, struct err_note *note)
+{
+    bool has_file = false;
+    for (uint32_t i = 0; i < inventory->names.count; i++)
+        has_file |= strcmp(inventory->names.items[i], PARTITION_METADATA_NAME) == 0;
+    struct uuid found = UUID_ZERO;
+    if (has_file) {
+        const int r = partition_metadata_read(log->place.fs, log->place.directory, &found, note);
+        if (r < 0)
+            return r;
+    }
+    log->topic_id = found;
+    return uuid_is_zero(params->topic_id) ? 0 : log_set_topic_id(log, params->topic_id, note);
+}
+
+/* An unreadable epoch file is no reason to stop: the batches know. */
+static int open_epochs(struct log *log, bool *out_is_lost)
+{
+    struct err_note note = { "" };
+    const int r = epochs_read(log->place.fs, log->place.directory, &log->epochs, &note);
+    *out_is_lost = r == -ERR_MALFORMED || r == -ERR_VERSION || r == -ERR_LIMIT;
+    if (!*out_is_lost)
+        return r;
+    log->epochs.is_dirty = true;
+    log__mend_note(log, &note);
+    return 0;
+}
+
+static void set_offsets(struct log *log, const struct log_params *params, int64_t end_offset)
+{
+    const int64_t base = log->segments.items[0]->meter.base_offset;
+    log->offsets = (struct log_offsets){
+        .start = MAX(params->log_start_offset, base),
+        .local_start = MAX(params->log_start_offset, base),
+        .planned_end = end_offset,
+        .end = end_offset,
+        .flushed_end =
+            params->had_clean_shutdown ? end_offset : MIN(params->recovery_point, end_offset),
+    };
+    epochs_truncate_from_end(&log->epochs, end_offset);
+    epochs_truncate_from_start(&log->epochs, log->offsets.start);
+}
+
+/* The files say that the log ends before the start that was checkpointed: they were removed behind
+ * our back, and begin anew there. */
+static int restart_at_checkpoint(struct log *log, const struct log_params *params,
+                                 int64_t *end_offset, struct err_note *note)
+{
+    if (*end_offset >= params->log_start_offset)
+        return 0;
+    struct err_note mended;
+    err_note(&mended, 0,
+             "%s ends at offset %" PRId64 ", below its checkpointed start %" PRId64
+             ": it begins anew there",
+             log->place.directory, *end_offset, params->log_start_offset);
+    log__mend_note(log, &mended);
+    while (log->segments.count > 0) {
+        const int r = log__segment_remove(log, VEC_POP(&log->segments));
+        if (r < 0)
+            return err_note(note, r, "remove a segment of %s: %s", log->place.directory,
+                            err_sentence(r));
+    }
+    while (log->snapshot_offsets.count > 0)
+        log__snapshot_remove(log, log->snapshot_offsets.items[log->snapshot_offsets.count - 1]);
+    epochs_clear(&log->epochs);
+    *end_offset = params->log_start_offset;
+    return log__segment_add(log, *end_offset, params->now_ms, note);
+}
+
+static int open_files(struct log *log, const struct log_params *params, struct inventory *inventory,
+                      struct err_note *note)
+{
+    int r = open_directory(log, params, inventory, note);
+    if (r == 0)
+        r = open_topic_id(log, params, inventory, note);
+    if (r == 0)
+        r = clear_leftovers(log, inventory, note);
+    if (r == 0)
+        r = collect_segments(log, inventory, params->now_ms, note);
+    struct recovery recovery = { .recovery_point = params->recovery_point,
+                                 .is_clean = params->had_clean_shutdown,
+                                 .now_ms = params->now_ms };
+    if (r == 0)
+        r = open_epochs(log, &recovery.are_epochs_lost);
+    if (r == 0 && log->segments.count == 0)
+        r = log__segment_add(log, params->log_start_offset, params->now_ms, note);
+    if (r == 0)
+        r = recovery_run(&recovery, log, params->log_start_offset, note);
+    if (r == 0)
+        r = restart_at_checkpoint(log, params, &recovery.end_offset, note);
+    if (r < 0)
+        return r;
+    set_offsets(log, params, recovery.end_offset);
+    remove_stray_snapshots(log, recovery.end_offset);
+    return recovery.has_producers
+               ? 0
+               : log__load_producers(log, log->offsets.start, recovery.end_offset,
+                                     recovery.is_clean, params->now_ms, note);
+}
+
+int log_open(const struct log_params *params, struct log **out, struct err_note *note)
+{
+    if (!log_topic_name_is_legal(params->topic)) {
+        return err_note(note, -ERR_INVALID_ARGUMENT, "'%.80s' is no legal topic name",
+                        params->topic);
+    }
+    ASSERT(params->partition >= 0 && params->log_start_offset >= 0 && params->recovery_point >= 0);
+    struct log *log = make_log(params);
+    struct inventory inventory = { 0 };
+    const int r = open_files(log, params, &inventory, note);
+    io_names_deinit(&inventory.names);
+    if (r < 0) {
+        log__free(log);
+        return r;
+    }
+    for (size_t i = 0; i < log->segments.count; i++) {
+        log_file_close(NULL, &log->segments.items[i]->file);
+        log_file_close(NULL, &log->segments.items[i]->offsets.file);
+        log_file_close(NULL, &log->segments.items[i]->times.file);
+    }
+    *out = log;
+    return 0;
+}

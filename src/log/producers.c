@@ -1,0 +1,455 @@
+/* The producers of one log: see producers.h. */
+#include "log/producers.h"
+
+#include <string.h>
+
+struct producer_undo {
+    int64_t offset; /* first of the batch that changed it */
+    int64_t producer_id;
+    bool was_absent;
+    bool began_txn;    /* a transaction was added at before.txn_first_offset's place */
+    int64_t ended_txn; /* first offset of the transaction that a marker ended; -1 */
+    struct producer before;
+};
+
+void producers_init(struct producers *producers, uint64_t seed)
+{
+    *producers = (struct producers){ 0 };
+    map_i64_init(&producers->by_id, seed);
+}
+
+void producers_clear(struct producers *producers)
+{
+    for (struct map_i64_walk walk = { 0 }; map_i64_next(&producers->by_id, &walk);)
+        mem_free(walk.value);
+    map_i64_clear(&producers->by_id);
+    producers->txns.count = 0;
+    producers->undo.count = 0;
+}
+
+void producers_deinit(struct producers *producers)
+{
+    producers_clear(producers);
+    map_i64_deinit(&producers->by_id);
+    VEC_DEINIT(&producers->txns);
+    VEC_DEINIT(&producers->undo);
+}
+
+uint32_t producers_count(const struct producers *producers)
+{
+    return map_i64_count(&producers->by_id);
+}
+
+const struct producer *producers_get(const struct producers *producers, int64_t producer_id)
+{
+    return map_i64_get(&producers->by_id, producer_id);
+}
+
+static struct producer producer_empty(int64_t id)
+{
+    return (struct producer){
+        .id = id, .epoch = -1, .coordinator_epoch = -1, .last_timestamp = -1, .txn_first_offset = -1
+    };
+}
+
+/* ---- what a batch brings -----------------------------------------------------------------------
+ * */
+
+/* Sequences run from 0 to INT32_MAX and begin again at 0. */
+static int32_t sequence_after(int32_t sequence, int32_t increment)
+{
+    if (sequence > INT32_MAX - increment)
+        return increment - (INT32_MAX - sequence) - 1;
+    return sequence + increment;
+}
+
+static int read_marker(const struct batch_view *batch, struct producer_event *event)
+{
+    struct record_walk walk;
+    struct record record;
+    record_walk_init(&walk, batch, NULL, (uint32_t)batch->bytes.size);
+    int r = record_walk_next(&walk, &record);
+    if (r > 0) {
+        event->has_marker = true;
+        event->timestamp = record.timestamp;
+        r = control_record_parse(record.key, &event->marker_type);
+        if (r >= 0 && event->marker_type != CONTROL_ABORT && event->marker_type != CONTROL_COMMIT)
+            r = -ERR_MALFORMED;
+        if (r >= 0)
+            r = transaction_marker_parse(record.value, &event->coordinator_epoch);
+    }
+    record_walk_deinit(&walk);
+    return r < 0 ? r : 0;
+}
+
+int producer_event_read(const struct batch_view *batch, struct producer_event *out)
+{
+    *out = (struct producer_event){
+        .producer_id = batch->producer_id,
+        .epoch = batch->producer_epoch,
+        .is_transactional = (batch->attributes & BATCH_TRANSACTIONAL) != 0,
+        .is_marker = (batch->attributes & BATCH_CONTROL) != 0,
+        .first_sequence = batch->base_sequence,
+        .last_sequence = batch->base_sequence < 0
+                             ? -1
+                             : sequence_after(batch->base_sequence, batch->last_offset_delta),
+        .first_offset = batch->base_offset,
+        .last_offset = batch_last_offset(batch),
+        .timestamp = batch->max_timestamp,
+    };
+    return out->is_marker ? read_marker(batch, out) : 0;
+}
+
+/* ---- checks
+ * -------------------------------------------------------------------------------------- */
+
+static struct producer_verdict refuse(enum kafka_error error)
+{
+    return (struct producer_verdict){ .error = error };
+}
+
+static const struct producer_batch *find_duplicate(const struct producer *producer,
+                                                   const struct producer_event *event)
+{
+    if (producer->epoch != event->epoch)
+        return NULL;
+    for (uint32_t i = 0; i < producer->batch_count; i++) {
+        const struct producer_batch *batch = &producer->batches[i];
+        /* The first sequence, which the state does not keep, follows from the count of offsets. */
+        const int64_t first = (int64_t)batch->last_sequence - batch->offset_delta;
+        const int64_t first_wrapped = first < 0 ? first + INT32_MAX + INT64_C(1) : first;
+        if (batch->last_sequence == event->last_sequence && first_wrapped == event->first_sequence)
+            return batch;
+    }
+    return NULL;
+}
+
+static enum kafka_error check_epoch(const struct producer *producer,
+                                    const struct producer_event *event,
+                                    const struct producer_check *check, struct err_note *note)
+{
+    /* From transaction version 2 on the coordinator raises the epoch before each marker, so that a
+     * marker of the present epoch is late (KIP-1228) unless it repeats one that has ended the
+     * transaction already. */
+    const bool is_strict = event->is_marker && check->transaction_version >= 2;
+    if (event->epoch > producer->epoch || (!is_strict && event->epoch == producer->epoch))
+        return KAFKA_NONE;
+    if (is_strict && event->epoch == producer->epoch && producer->txn_first_offset < 0)
+        return KAFKA_NONE;
+    err_note(note, 0,
+             "Epoch %d of producer %" PRId64 " is %s the last seen epoch %d at offset %" PRId64,
+             event->epoch, event->producer_id, is_strict ? "not above" : "smaller than",
+             producer->epoch, event->first_offset);
+    return KAFKA_INVALID_PRODUCER_EPOCH;
+}
+
+static enum kafka_error check_sequence(const struct producer *producer,
+                                       const struct producer_event *event, struct err_note *note)
+{
+    if (producer->epoch < 0) /* not known (any more): any sequence may begin */
+        return KAFKA_NONE;
+    if (event->epoch != producer->epoch) {
+        if (event->first_sequence == 0)
+            return KAFKA_NONE;
+        err_note(note, 0,
+                 "Sequence %" PRId32 " of producer %" PRId64
+                 " begins its epoch %d, which must begin with 0 (last seen epoch %d)",
+                 event->first_sequence, event->producer_id, event->epoch, producer->epoch);
+        return KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER;
+    }
+    const int32_t last = producer->batch_count == 0
+                             ? -1
+                             : producer->batches[producer->batch_count - 1].last_sequence;
+    const bool follows = event->first_sequence == (int64_t)last + 1 ||
+                         (event->first_sequence == 0 && last == INT32_MAX);
+    if (follows)
+        return KAFKA_NONE;
+    err_note(note, 0,
+             "Out of order sequence of producer %" PRId64 " at offset %" PRId64 ": %" PRId32
+             " came after %" PRId32,
+             event->producer_id, event->first_offset, event->first_sequence, last);
+    return KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER;
+}
+
+static enum kafka_error check_marker(const struct producer *producer,
+                                     const struct producer_event *event,
+                                     const struct producer_check *check, struct err_note *note)
+{
+    if (!event->has_marker)
+        return KAFKA_NONE;
+    const enum kafka_error error = check_epoch(producer, event, check, note);
+    if (error != KAFKA_NONE || event->coordinator_epoch >= producer->coordinator_epoch)
+        return error;
+    err_note(note, 0,
+             "Coordinator epoch %" PRId32 " for producer %" PRId64
+             " is smaller than the last seen one, %" PRId32,
+             event->coordinator_epoch, event->producer_id, producer->coordinator_epoch);
+    return KAFKA_TRANSACTION_COORDINATOR_FENCED;
+}
+
+static enum kafka_error check_transaction(const struct producer *producer,
+                                          const struct producer_event *event,
+                                          const struct producer_check *check, struct err_note *note)
+{
+    if (!event->is_transactional) {
+        if (producer->txn_first_offset < 0)
+            return KAFKA_NONE;
+        err_note(note, 0,
+                 "Producer %" PRId64 " wrote outside of its transaction open since offset %" PRId64,
+                 event->producer_id, producer->txn_first_offset);
+        return KAFKA_INVALID_TXN_STATE;
+    }
+    if (producer->txn_first_offset >= 0 && producer->epoch == event->epoch)
+        return KAFKA_NONE;
+    if (check->transaction_verified || event->epoch < producer->epoch)
+        return KAFKA_NONE; /* a stale epoch is told by check_epoch */
+    err_note(note, 0, "The batch of producer %" PRId64 " is not part of an ongoing transaction",
+             event->producer_id);
+    return KAFKA_INVALID_TXN_STATE;
+}
+
+static enum kafka_error check_data(const struct producer *producer,
+                                   const struct producer_event *event,
+                                   const struct producer_check *check, struct err_note *note)
+{
+    enum kafka_error error = KAFKA_NONE;
+    if (event->is_transactional)
+        error = check_transaction(producer, event, check, note);
+    if (error == KAFKA_NONE)
+        error = check_epoch(producer, event, check, note);
+    if (error == KAFKA_NONE && check->origin == LOG_ORIGIN_CLIENT)
+        error = check_sequence(producer, event, note);
+    if (error == KAFKA_NONE && !event->is_transactional)
+        error = check_transaction(producer, event, check, note);
+    return error;
+}
+
+struct producer_verdict producers_check(const struct producers *producers,
+                                        const struct producer_event *event,
+                                        const struct producer_check *check, struct err_note *note)
+{
+    const struct producer *known = producers_get(producers, event->producer_id);
+    const struct producer unknown = producer_empty(event->producer_id);
+    const struct producer *producer = known != NULL ? known : &unknown;
+    if (event->is_marker)
+        return refuse(check_marker(producer, event, check, note));
+
+    const struct producer_batch *original =
+        check->origin == LOG_ORIGIN_CLIENT ? find_duplicate(producer, event) : NULL;
+    if (original != NULL) {
+        return (struct producer_verdict){
+            .is_duplicate = true,
+            .first_offset = original->last_offset - original->offset_delta,
+            .last_offset = original->last_offset,
+            .timestamp = original->timestamp,
+        };
+    }
+    return refuse(check_data(producer, event, check, note));
+}
+
+/* ---- changes
+ * --------------------------------------------------------------------------------------- */
+
+static uint32_t txn_index_of(const struct producers *producers, int64_t first_offset)
+{
+    uint32_t i = 0;
+    while (i < producers->txns.count && producers->txns.items[i].first_offset < first_offset)
+        i++;
+    return i;
+}
+
+static void txn_add(struct producers *producers, struct producer_txn txn)
+{
+    const uint32_t at = txn_index_of(producers, txn.first_offset);
+    VEC_ADD(&producers->txns, txn);
+    for (size_t i = producers->txns.count - 1; i > at; i--)
+        producers->txns.items[i] = producers->txns.items[i - 1];
+    producers->txns.items[at] = txn;
+}
+
+static void txn_remove(struct producers *producers, int64_t first_offset)
+{
+    const uint32_t at = txn_index_of(producers, first_offset);
+    if (at < producers->txns.count && producers->txns.items[at].first_offset == first_offset)
+        VEC_REMOVE_AT(&producers->txns, at);
+}
+
+static void txn_set_marker(struct producers *producers, int64_t first_offset, int64_t marker_offset)
+{
+    const uint32_t at = txn_index_of(producers, first_offset);
+    if (at < producers->txns.count && producers->txns.items[at].first_offset == first_offset)
+        producers->txns.items[at].marker_offset = marker_offset;
+}
+
+static void producer_set_epoch(struct producer *producer, int16_t epoch)
+{
+    if (producer->epoch == epoch)
+        return;
+    producer->epoch = epoch;
+    producer->batch_count = 0;
+}
+
+static void producer_add_batch(struct producer *producer, struct producer_batch batch)
+{
+    if (producer->batch_count == PRODUCER_BATCHES_KEPT) {
+        memmove(&producer->batches[0], &producer->batches[1],
+                (PRODUCER_BATCHES_KEPT - 1) * sizeof(producer->batches[0]));
+        producer->batch_count--;
+    }
+    producer->batches[producer->batch_count++] = batch;
+}
+
+static struct producer_undo *remember(struct producers *producers, struct producer *producer,
+                                      bool was_absent, int64_t offset)
+{
+    struct producer_undo *undo = VEC_PUSH(&producers->undo);
+    undo->offset = offset;
+    undo->producer_id = producer->id;
+    undo->was_absent = was_absent;
+    undo->ended_txn = -1;
+    undo->before = *producer;
+    return undo;
+}
+
+static void apply_data(struct producers *producers, struct producer *producer,
+                       const struct producer_event *event, struct producer_undo *undo)
+{
+    producer_set_epoch(producer, event->epoch);
+    producer_add_batch(producer,
+                       (struct producer_batch){
+                           .last_sequence = event->last_sequence,
+                           .offset_delta = (int32_t)(event->last_offset - event->first_offset),
+                           .last_offset = event->last_offset,
+                           .timestamp = event->timestamp,
+                       });
+    producer->last_timestamp = event->timestamp;
+    if (!event->is_transactional || producer->txn_first_offset >= 0)
+        return;
+    producer->txn_first_offset = event->first_offset;
+    undo->began_txn = true;
+    txn_add(producers, (struct producer_txn){ .first_offset = event->first_offset,
+                                              .marker_offset = -1,
+                                              .producer_id = event->producer_id });
+}
+
+/* The earliest transaction that stays open when this producer's is out of the way, or what follows
+ * the marker. */
+static int64_t stable_without(const struct producers *producers, int64_t producer_id,
+                              int64_t marker_offset)
+{
+    for (size_t i = 0; i < producers->txns.count; i++) {
+        const struct producer_txn *txn = &producers->txns.items[i];
+        if (txn->marker_offset < 0 && txn->producer_id != producer_id)
+            return txn->first_offset;
+    }
+    return marker_offset + 1;
+}
+
+static bool apply_marker(struct producers *producers, struct producer *producer,
+                         const struct producer_event *event, struct producer_undo *undo,
+                         struct producer_ended_txn *out_ended)
+{
+    const int64_t first_offset = producer->txn_first_offset;
+    producer_set_epoch(producer, event->epoch);
+    producer->coordinator_epoch = event->coordinator_epoch;
+    producer->last_timestamp = event->timestamp;
+    producer->txn_first_offset = -1;
+    if (first_offset < 0)
+        return false;
+    undo->ended_txn = first_offset;
+    txn_set_marker(producers, first_offset, event->first_offset);
+    if (out_ended != NULL) {
+        *out_ended = (struct producer_ended_txn){
+            .producer_id = event->producer_id,
+            .first_offset = first_offset,
+            .marker_offset = event->first_offset,
+            .last_stable_offset =
+                stable_without(producers, event->producer_id, event->first_offset),
+            .is_aborted = event->marker_type == CONTROL_ABORT,
+        };
+    }
+    return true;
+}
+
+bool producers_apply(struct producers *producers, const struct producer_event *event,
+                     struct producer_ended_txn *out_ended)
+{
+    if (event->is_marker && !event->has_marker)
+        return false;
+    struct producer *producer = map_i64_get(&producers->by_id, event->producer_id);
+    const bool was_absent = producer == NULL;
+    if (was_absent) {
+        producer = MEM_NEW(struct producer);
+        *producer = producer_empty(event->producer_id);
+        map_i64_put(&producers->by_id, event->producer_id, producer);
+    }
+    struct producer_undo *undo = remember(producers, producer, was_absent, event->first_offset);
+    if (event->is_marker)
+        return apply_marker(producers, producer, event, undo, out_ended);
+    apply_data(producers, producer, event, undo);
+    return false;
+}
+
+void producers_load(struct producers *producers, const struct producer *entry)
+{
+    struct producer *producer = mem_dup(entry, sizeof(*entry));
+    mem_free(map_i64_put(&producers->by_id, entry->id, producer));
+    if (entry->txn_first_offset >= 0) {
+        txn_add(producers, (struct producer_txn){ .first_offset = entry->txn_first_offset,
+                                                  .marker_offset = -1,
+                                                  .producer_id = entry->id });
+    }
+}
+
+void producers_settle(struct producers *producers)
+{
+    producers->undo.count = 0;
+}
+
+static void undo_one(struct producers *producers, const struct producer_undo *undo)
+{
+    struct producer *producer = map_i64_get(&producers->by_id, undo->producer_id);
+    ASSERT(producer !=
+           NULL); /* nobody is dropped while a batch of theirs is planned: they are not idle */
+    if (undo->began_txn)
+        txn_remove(producers, producer->txn_first_offset);
+    if (undo->ended_txn >= 0)
+        txn_set_marker(producers, undo->ended_txn, -1);
+    if (undo->was_absent)
+        mem_free(map_i64_remove(&producers->by_id, undo->producer_id));
+    else
+        *producer = undo->before;
+}
+
+void producers_undo(struct producers *producers, int64_t end_offset)
+{
+    while (producers->undo.count > 0 &&
+           producers->undo.items[producers->undo.count - 1].offset >= end_offset) {
+        undo_one(producers, &producers->undo.items[producers->undo.count - 1]);
+        producers->undo.count--;
+    }
+    producers_settle(producers);
+}
+
+void producers_expire(struct producers *producers, int64_t now_ms, int64_t expiration_ms)
+{
+    ASSERT(producers->undo.count == 0);
+    for (struct map_i64_walk walk = { 0 }; map_i64_next(&producers->by_id, &walk);) {
+        const struct producer *producer = walk.value;
+        if (producer->txn_first_offset < 0 && now_ms - producer->last_timestamp >= expiration_ms)
+            mem_free(map_i64_remove(&producers->by_id, walk.key));
+    }
+}
+
+int64_t producers_first_unstable(struct producers *producers, int64_t high_watermark)
+{
+    size_t i = 0;
+    while (i < producers->txns.count) {
+        const struct producer_txn *txn = &producers->txns.items[i];
+        if (txn->marker_offset < 0 || txn->marker_offset >= high_watermark)
+            i++;
+        else
+            VEC_REMOVE_AT(&producers->txns, i);
+    }
+    return producers->txns.count == 0 ? -1 : producers->txns.items[0].first_offset;
+}

@@ -1,0 +1,120 @@
+/* Who writes to one log with a producer id, and how far they are: sequence checks, duplicates,
+ * fencing and open transactions (KIP-98, KIP-360, KIP-890, KIP-1228).
+ *
+ * The state is that of the planned end. Each change since the last producers_settle can be taken
+ * back, for appends that then fail to be written. Inside this folder only. Threads: the log's.
+ */
+#pragma once
+
+#include "base/map.h"
+#include "base/vec.h"
+#include "log/log.h"
+#include "wire/batch.h"
+#include "wire/control_record.h"
+
+#define PRODUCER_BATCHES_KEPT 5 /* as many as a client has in flight (KIP-98) */
+
+struct producer_batch {
+    int32_t last_sequence;
+    int32_t offset_delta; /* last offset - first offset */
+    int64_t last_offset;
+    int64_t timestamp;
+};
+
+struct producer {
+    int64_t id;
+    int16_t epoch; /* -1: none seen */
+    uint8_t batch_count;
+    struct producer_batch batches[PRODUCER_BATCHES_KEPT]; /* oldest first */
+    int32_t coordinator_epoch;                            /* of the last marker; -1 */
+    int64_t last_timestamp;                               /* of the last batch or marker */
+    int64_t txn_first_offset;                             /* of the open transaction; -1 */
+};
+
+/* An open transaction, or one whose marker may still lie above the high watermark. */
+struct producer_txn {
+    int64_t first_offset;
+    int64_t marker_offset; /* -1: open */
+    int64_t producer_id;
+};
+
+struct producers {
+    struct map_i64 by_id;          /* struct producer, owned */
+    VEC(struct producer_txn) txns; /* ascending by first_offset */
+    VEC(struct producer_undo) undo;
+    int64_t end_offset; /* the state is that before this offset */
+};
+
+/* What a batch brings to the state, taken from its header and, for a marker, its record. */
+struct producer_event {
+    int64_t producer_id;
+    int16_t epoch;
+    bool is_transactional;
+    bool is_marker;
+    bool has_marker; /* compaction leaves control batches that have none */
+    enum control_type marker_type;
+    int32_t coordinator_epoch;
+    int32_t first_sequence;
+    int32_t last_sequence;
+    int64_t first_offset;
+    int64_t last_offset;
+    int64_t timestamp; /* max timestamp of data, timestamp of a marker */
+};
+
+/* An aborted transaction's line in the .txnindex, from its marker. */
+struct producer_ended_txn {
+    int64_t producer_id;
+    int64_t first_offset;
+    int64_t marker_offset;
+    int64_t last_stable_offset; /* once this one is out of the way */
+    bool is_aborted;
+};
+
+void producers_init(struct producers *producers, uint64_t seed);
+void producers_deinit(struct producers *producers);
+void producers_clear(struct producers *producers); /* forgets everything, the ability to undo too */
+
+uint32_t producers_count(const struct producers *producers);
+const struct producer *producers_get(const struct producers *producers, int64_t producer_id);
+
+/* Reads what a batch of magic 2 brings. -ERR_MALFORMED (or as record_walk_next) for a control batch
+ * whose record is no marker. */
+MUST_CHECK int producer_event_read(const struct batch_view *batch, struct producer_event *out);
+
+struct producer_check {
+    enum log_origin origin;
+    bool transaction_verified; /* the coordinator has said so, or nobody asks it to */
+    int16_t transaction_version;
+};
+struct producer_verdict {
+    enum kafka_error error;
+    bool is_duplicate; /* then the offsets of the original are told */
+    int64_t first_offset;
+    int64_t last_offset;
+    int64_t timestamp;
+};
+/* Whether the batch may follow, as Kafka's ProducerAppendInfo decides. Changes nothing. Words for
+ * the error go into `note`. */
+struct producer_verdict producers_check(const struct producers *producers,
+                                        const struct producer_event *event,
+                                        const struct producer_check *check, struct err_note *note);
+
+/* Applies a batch that was checked, or that was read back from disk (then nothing is refused).
+ * out_ended (may be NULL) is set, and true answered, when it ended a transaction. */
+bool producers_apply(struct producers *producers, const struct producer_event *event,
+                     struct producer_ended_txn *out_ended);
+
+/* Puts back an entry from a snapshot. */
+void producers_load(struct producers *producers, const struct producer *entry);
+
+/* What was applied is written: it can no longer be taken back. */
+void producers_settle(struct producers *producers);
+/* Takes back what was applied for offsets >= end_offset. */
+void producers_undo(struct producers *producers, int64_t end_offset);
+
+/* Drops those without an open transaction who were last heard of expiration_ms before now. */
+void producers_expire(struct producers *producers, int64_t now_ms, int64_t expiration_ms);
+
+/* First offset of the earliest transaction that is open or whose marker is at or above the high
+ * watermark; -1. Ended ones below are forgotten. */
+int64_t producers_first_unstable(struct producers *producers, int64_t high_watermark);

@@ -1,0 +1,295 @@
+/* Recovery: the end of a log is found, and what a crash left beyond it is cut off. See recover.h.
+ *
+ * After a clean shutdown the last entry of the active segment's index leads to its last batches.
+ * Otherwise every segment from the one that holds the recovery point on is read through: batches at
+ * or above the recovery point must be whole and right (CRC), all must ascend. What the files then
+ * lack or hold too much of in their indexes is made good; index files that are right already, or
+ * merely lag behind, are not written.
+ */
+#include "log/recover.h"
+#include "log/txn_index.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* ---- one segment
+ * --------------------------------------------------------------------------------- */
+
+static void learn_epoch(struct log *log, const struct scanned_batch *batch)
+{
+    if (batch->leader_epoch > epochs_latest(&log->epochs))
+        epochs_assign(&log->epochs, batch->leader_epoch, batch->base_offset);
+}
+
+static int learn_producer(struct recovery *recovery, struct log *log, struct batch_scan *scan,
+                          struct scanned_batch *batch)
+{
+    struct producer_ended_txn ended;
+    const int r = log__replay_producer(&log->producers, scan, batch, &ended);
+    if (r > 0 && ended.is_aborted)
+        txn_index_put(&recovery->aborted, &ended);
+    return r < 0 ? r : 0;
+}
+
+/* 0, or why the batch cannot follow what was read so far. */
+static int check_order(const struct recovery *recovery, const struct segment *segment,
+                       const struct scanned_batch *batch)
+{
+    /* Of the old formats only the last offset is known. */
+    const int64_t first = batch->magic == BATCH_MAGIC ? batch->base_offset : batch->last_offset;
+    if (first < recovery->end_offset || first < segment->meter.base_offset)
+        return -ERR_CORRUPT;
+    return 0;
+}
+
+/* Goes through a segment's batches up to its end or the first that is bad: then -ERR_OVERRUN or
+ * -ERR_CORRUPT with scan->position at it. */
+static int scan_batches(struct recovery *recovery, struct log *log, struct segment *segment,
+                        struct batch_scan *scan, struct segment_builder *builder)
+{
+    for (;;) {
+        if (recovery->end_offset >= recovery->recovery_point)
+            scan->crc_from = scan->position;
+        struct scanned_batch batch;
+        int r = batch_scan_next(scan, &batch);
+        if (r <= 0)
+            return r;
+        r = check_order(recovery, segment, &batch);
+        if (r == 0)
+            r = learn_producer(recovery, log, scan, &batch);
+        if (r < 0) {
+            scan->position = batch.position;
+            return r;
+        }
+        segment_builder_add(builder, &batch);
+        learn_epoch(log, &batch);
+        recovery->end_offset = batch.last_offset + 1;
+    }
+}
+
+static void note_cut(struct recovery *recovery, struct log *log, const struct segment *segment,
+                     const struct batch_scan *scan, int error)
+{
+    AUTO(mem_freep) char *path = segment_path(segment, &log->place, LOG_NAME_LOG, LOG_NAME_LIVE);
+    const int64_t cut = scan->end - scan->position;
+    struct err_note note;
+    err_note(
+        &note, 0, "%s is cut at byte %" PRId64 ", offset %" PRId64 ": %s; %" PRId64 " bytes go%s",
+        path, scan->position, recovery->end_offset,
+        error == -ERR_OVERRUN ? "the last batch is not whole" : "the batch there is damaged", cut,
+        recovery->end_offset < recovery->recovery_point ? ", which had been flushed" : "");
+    log__mend_note(log, &note);
+    log->recovery.bytes_cut += cut;
+    recovery->was_cut = true;
+}
+
+static int finish_segment(struct recovery *recovery, struct log *log, struct segment *segment,
+                          struct segment_builder *builder)
+{
+    int r = segment_builder_finish(builder, segment, &log->place);
+    if (r == 0) {
+        r = txn_index_replace(&log->place, segment->meter.base_offset,
+                              buf_view(&recovery->aborted));
+        segment->has_txn_index = recovery->aborted.size > 0;
+    }
+    if (r == 0 && segment != log__active(log))
+        r = segment_seal(segment, &log->place);
+    return r;
+}
+
+static int scan_file(struct recovery *recovery, struct log *log, struct segment *segment,
+                     struct io_file *file)
+{
+    struct segment_builder builder;
+    struct batch_scan scan;
+    segment_builder_init(&builder, segment, log->config.index_interval_bytes);
+    batch_scan_init(&scan, file, 0, segment->meter.size_bytes, BATCH_SCAN_WINDOW_LARGE);
+    scan.may_sleep = true;
+    buf_clear(&recovery->aborted);
+    recovery->end_offset = MAX(recovery->end_offset, segment->meter.base_offset);
+
+    int r = scan_batches(recovery, log, segment, &scan, &builder);
+    log->recovery.segments_scanned++;
+    log->recovery.bytes_scanned += scan.position;
+    if (batch_scan_is_damage(r)) {
+        note_cut(recovery, log, segment, &scan, r);
+        segment->is_dirty = true;
+        r = io_file_truncate(file, scan.position);
+    }
+    if (r == 0)
+        r = finish_segment(recovery, log, segment, &builder);
+    batch_scan_deinit(&scan);
+    segment_builder_deinit(&builder);
+    return r;
+}
+
+static int recover_segment(struct recovery *recovery, struct log *log, struct segment *segment,
+                           struct err_note *note)
+{
+    struct io_file *file;
+    int r = segment_file(segment, &log->place, false, &file);
+    if (r == 0)
+        r = scan_file(recovery, log, segment, file);
+    if (r < 0) {
+        return err_note(note, r, "recover segment %020" PRId64 " of %s: %s",
+                        segment->meter.base_offset, log->place.directory, err_sentence(r));
+    }
+    /* Recovery goes through many segments: one is open at a time. */
+    log_file_close(NULL, &segment->file);
+    log_file_close(NULL, &segment->offsets.file);
+    log_file_close(NULL, &segment->times.file);
+    return 0;
+}
+
+/* ---- all segments
+ * -------------------------------------------------------------------------------- */
+
+static int remove_segments_after(struct log *log, uint32_t index, struct err_note *note)
+{
+    while (log->segments.count > index + 1) {
+        struct segment *segment = log__active(log);
+        const int64_t base_offset = segment->meter.base_offset;
+        log->recovery.bytes_cut += segment->meter.size_bytes;
+        const int r = log__segment_remove(log, VEC_POP(&log->segments));
+        if (r < 0) {
+            return err_note(note, r, "remove segment %020" PRId64 " of %s: %s", base_offset,
+                            log->place.directory, err_sentence(r));
+        }
+        struct err_note mended;
+        err_note(&mended, 0, "segment %020" PRId64 " of %s lies beyond the cut and is removed",
+                 base_offset, log->place.directory);
+        log__mend_note(log, &mended);
+    }
+    return 0;
+}
+
+static int recover_from(struct recovery *recovery, struct log *log, uint32_t first,
+                        int64_t log_start_offset, struct err_note *note)
+{
+    const int64_t base_offset = log->segments.items[first]->meter.base_offset;
+    int r = log__load_producers(log, MIN(log_start_offset, base_offset), base_offset, false,
+                                recovery->now_ms, note);
+    recovery->end_offset = base_offset;
+    recovery->was_cut = false;
+    for (uint32_t i = first; r == 0 && i < log->segments.count; i++) {
+        r = recover_segment(recovery, log, log->segments.items[i], note);
+        if (r == 0 && recovery->was_cut)
+            r = remove_segments_after(log, i, note);
+    }
+    recovery->has_producers = true;
+    return r;
+}
+
+/* The end of the active segment by its index: 1 when it was found, 0 when the files are not as a
+ * clean shutdown leaves them. */
+static int find_end(struct recovery *recovery, struct log *log)
+{
+    struct segment *active = log__active(log);
+    recovery->end_offset = active->meter.base_offset;
+    if (active->meter.size_bytes == 0)
+        return 1;
+    int r = index_load(&active->offsets, segment_index_place(active, &log->place),
+                       active->meter.size_bytes);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    struct index_entry last = { 0 };
+    struct index_wait wait;
+    struct io_file *file;
+    r = index_last(&active->offsets, segment_index_place(active, &log->place), &last, &wait);
+    if (r >= 0)
+        r = segment_file(active, &log->place, false, &file);
+    if (r < 0)
+        return r == -ERR_CORRUPT ? 0 : r;
+
+    struct batch_scan scan;
+    struct scanned_batch batch;
+    batch_scan_init(&scan, file, last.value, active->meter.size_bytes, BATCH_SCAN_WINDOW_SMALL);
+    scan.may_sleep = true;
+    while ((r = batch_scan_next(&scan, &batch)) > 0) {
+        if (batch.base_offset < recovery->end_offset && batch.magic == BATCH_MAGIC)
+            break;
+        recovery->end_offset = batch.last_offset + 1;
+    }
+    batch_scan_deinit(&scan);
+    return r == 0 ? 1 : r > 0 || batch_scan_is_damage(r) ? 0 : r;
+}
+
+/* A sealed segment whose index files are missing or of an odd size gets new ones. What is inside
+ * them is looked at when they are used. */
+static int mend_sealed_indexes(struct log *log, uint32_t end, struct err_note *note)
+{
+    for (uint32_t i = 0; i < end; i++) {
+        struct segment *segment = log->segments.items[i];
+        if (segment->meter.size_bytes == 0 ||
+            (segment->offsets.has_file && segment->times.has_file))
+            continue;
+        int r = segment_rebuild(segment, &log->place, log->config.index_interval_bytes, NULL);
+        if (r >= 0)
+            r = segment_seal(segment, &log->place);
+        if (r < 0) {
+            return err_note(note, r, "rebuild the indexes of segment %020" PRId64 " of %s: %s",
+                            segment->meter.base_offset, log->place.directory, err_sentence(r));
+        }
+        struct err_note mended;
+        err_note(&mended, 0, "segment %020" PRId64 " of %s had no index: it was built anew",
+                 segment->meter.base_offset, log->place.directory);
+        log__mend_note(log, &mended);
+        log_file_close(NULL, &segment->file);
+        log_file_close(NULL, &segment->offsets.file);
+        log_file_close(NULL, &segment->times.file);
+    }
+    return 0;
+}
+
+static int learn_all_epochs(struct log *log, uint32_t end, struct err_note *note)
+{
+    for (uint32_t i = 0; i < end; i++) {
+        struct segment *segment = log->segments.items[i];
+        struct io_file *file;
+        int r = segment_file(segment, &log->place, false, &file);
+        if (r < 0)
+            return err_note(note, r, "open a segment of %s: %s", log->place.directory,
+                            err_sentence(r));
+        struct batch_scan scan;
+        struct scanned_batch batch;
+        batch_scan_init(&scan, file, 0, segment->meter.size_bytes, BATCH_SCAN_WINDOW_LARGE);
+        scan.may_sleep = true;
+        while ((r = batch_scan_next(&scan, &batch)) > 0)
+            learn_epoch(log, &batch);
+        batch_scan_deinit(&scan);
+        log_file_close(NULL, &segment->file);
+        if (r < 0 && !batch_scan_is_damage(r))
+            return err_note(note, r, "read a segment of %s: %s", log->place.directory,
+                            err_sentence(r));
+    }
+    return 0;
+}
+
+int recovery_run(struct recovery *recovery, struct log *log, int64_t log_start_offset,
+                 struct err_note *note)
+{
+    uint32_t first = log__segment_index(log, recovery->recovery_point);
+    int r = 1;
+    if (recovery->is_clean) {
+        first = (uint32_t)log->segments.count - 1;
+        r = find_end(recovery, log);
+        if (r < 0) {
+            return err_note(note, r, "read the end of %s: %s", log->place.directory,
+                            err_sentence(r));
+        }
+        recovery->is_clean = r > 0;
+        if (!recovery->is_clean) /* nothing about it is to be trusted */
+            recovery->recovery_point = log__active(log)->meter.base_offset;
+    }
+    r = mend_sealed_indexes(log, first, note);
+    if (r == 0 && recovery->are_epochs_lost)
+        r = learn_all_epochs(log, recovery->is_clean ? first + 1 : first, note);
+    if (r == 0 && !recovery->is_clean) {
+        buf_init(&recovery->aborted, TXN_INDEX_BYTES_MAX);
+        r = recover_from(recovery, log, first, log_start_offset, note);
+        buf_deinit(&recovery->aborted);
+    }
+    return r;
+}

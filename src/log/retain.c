@@ -1,0 +1,181 @@
+/* Retention: which segments go, and how their files leave. See log.h.
+ *
+ * Oldest first, as long as a reason holds; never one that reaches to the high watermark, so that
+ * the log start cannot pass it. Files are renamed `.deleted` by a job and unlinked after
+ * file.delete.delay.ms: whoever is reading them holds a reference and is not disturbed.
+ */
+#include "log/log_int.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+
+/* ---- which
+ * ------------------------------------------------------------------------------------------ */
+
+struct retention {
+    int64_t now_ms;
+    int64_t high_watermark;
+    int64_t surplus_bytes; /* over retention.bytes; -1: no limit, or not over it */
+    bool by_time;
+};
+
+static int is_expired(struct log *log, const struct retention *retention, struct segment *segment)
+{
+    int64_t largest;
+    struct log_place place = log->place;
+    log->place.may_sleep = true; /* the last entry of an index, once in the life of an open log */
+    const int r = log__largest_time(log, segment, &largest, NULL);
+    log->place.may_sleep = place.may_sleep;
+    if (r < 0)
+        return r;
+    return retention->now_ms - largest > log->config.retention_ms;
+}
+
+/* Whether the oldest segment may go: 1, 0, or an error. */
+static int may_go(struct log *log, struct retention *retention, uint32_t index)
+{
+    struct segment *segment = log->segments.items[index];
+    const bool is_last = index + 1 == log->segments.count;
+    const int64_t end =
+        is_last ? log->offsets.end : log->segments.items[index + 1]->meter.base_offset;
+    if (retention->high_watermark < end || (is_last && segment->meter.size_bytes == 0))
+        return 0;
+    if (!is_last && end <= log->offsets.start)
+        return 1;
+    if (retention->surplus_bytes >= (int64_t)segment->meter.size_bytes) {
+        retention->surplus_bytes -= segment->meter.size_bytes;
+        return 1;
+    }
+    return retention->by_time ? is_expired(log, retention, segment) : 0;
+}
+
+/* ---- how
+ * -------------------------------------------------------------------------------------------- */
+
+/* Renames the files of segments that have left the list, then hands them to the remover. */
+struct departure {
+    struct io_job job;
+    struct log *log;
+    struct io_fs *fs;
+    int64_t delay_ms;
+    VEC(char *) from; /* owned */
+    VEC(char *) to;   /* owned: the same with .deleted */
+    int result;
+};
+
+static void departure_add(struct departure *departure, const char *directory,
+                          enum log_name_kind kind, int64_t base_offset)
+{
+    struct log_name name = { .kind = kind, .base_offset = base_offset };
+    VEC_ADD(&departure->from, log_name_path(directory, name));
+    name.stage = LOG_NAME_DELETED;
+    VEC_ADD(&departure->to, log_name_path(directory, name));
+}
+
+static void departure_run(struct io_job *job)
+{
+    struct departure *departure = CONTAINER_OF(job, struct departure, job);
+    for (size_t i = 0; i < departure->from.count; i++) {
+        const int r = io_fs_rename(departure->fs, departure->from.items[i], departure->to.items[i]);
+        if (r < 0 && r != -ENOENT && departure->result == 0)
+            departure->result = r;
+    }
+}
+
+static void departure_done(struct io_job *job)
+{
+    struct departure *departure = CONTAINER_OF(job, struct departure, job);
+    struct log *log = departure->log;
+    if (log->place.files != NULL) {
+        log_files_remove_later(log->place.files, (const char *const *)departure->to.items,
+                               (uint32_t)departure->to.count, departure->delay_ms);
+    } else {
+        for (size_t i = 0; i < departure->to.count; i++)
+            IGNORE_RESULT(io_fs_unlink(departure->fs, departure->to.items[i]));
+    }
+    if (departure->result < 0) {
+        struct err_note note;
+        err_note(&note, departure->result, "rename segments of %s: %s", log->place.directory,
+                 err_sentence(departure->result));
+        IGNORE_RESULT(log__fail(log, departure->result, &note));
+    }
+    for (size_t i = 0; i < departure->from.count; i++) {
+        mem_free(departure->from.items[i]);
+        mem_free(departure->to.items[i]);
+    }
+    VEC_DEINIT(&departure->from);
+    VEC_DEINIT(&departure->to);
+    mem_free(departure);
+    log__job_done(log);
+}
+
+/* Takes the first `count` segments out of the log. */
+static void remove_oldest(struct log *log, uint32_t count)
+{
+    struct departure *departure = MEM_NEW(struct departure);
+    departure->job = (struct io_job){ .run = departure_run, .done = departure_done };
+    departure->log = log;
+    departure->fs = log->place.fs;
+    departure->delay_ms = log->config.file_delete_delay_ms;
+    for (uint32_t i = 0; i < count; i++) {
+        struct segment *segment = log->segments.items[0];
+        const int64_t base_offset = segment->meter.base_offset;
+        /* The .log leaves first: after a crash in between, what is left of the others is an orphan.
+         * */
+        departure_add(departure, log->place.directory, LOG_NAME_LOG, base_offset);
+        departure_add(departure, log->place.directory, LOG_NAME_OFFSET_INDEX, base_offset);
+        departure_add(departure, log->place.directory, LOG_NAME_TIME_INDEX, base_offset);
+        if (segment->has_txn_index)
+            departure_add(departure, log->place.directory, LOG_NAME_TXN_INDEX, base_offset);
+        segment_free(segment, log->place.files);
+        VEC_REMOVE_AT(&log->segments, 0);
+        /* The producers as they were before the first segment that is left: what is older served
+         * only these. */
+        while (log->snapshot_offsets.count > 0 && log->snapshot_offsets.items[0] <= base_offset) {
+            departure_add(departure, log->place.directory, LOG_NAME_SNAPSHOT,
+                          log->snapshot_offsets.items[0]);
+            log__snapshot_forget(log, log->snapshot_offsets.items[0]);
+        }
+    }
+    log__run_job(log, &departure->job);
+}
+
+int log_retain(struct log *log, int64_t now_ms, int64_t high_watermark, struct err_note *note)
+{
+    ASSERT(!log_has_planned(log));
+    if (log->failure != 0)
+        return log->failure;
+    if (log->on_detached != NULL)
+        return 0;
+    IGNORE_RESULT(
+        producers_first_unstable(&log->producers, high_watermark)); /* forgets ended ones */
+    const bool deletes = log->config.cleanup_delete && !log->config.cleanup_compact;
+    struct retention retention = { .now_ms = now_ms,
+                                   .high_watermark = high_watermark,
+                                   .surplus_bytes = -1,
+                                   .by_time = deletes && log->config.retention_ms >= 0 };
+    if (deletes && log->config.retention_bytes >= 0)
+        retention.surplus_bytes = log_size_bytes(log) - log->config.retention_bytes;
+
+    uint32_t count = 0;
+    int r = 0;
+    while (count < log->segments.count && (r = may_go(log, &retention, count)) > 0)
+        count++;
+    if (r < 0) {
+        err_note(note, r, "look for old segments of %s: %s", log->place.directory, err_sentence(r));
+        return log__fail(log, r, note);
+    }
+    if (count == 0)
+        return 0;
+    if (count == log->segments.count) {
+        r = log_roll(log, now_ms, note);
+        if (r < 0)
+            return r;
+    }
+    const int64_t start = log->segments.items[count]->meter.base_offset;
+    IGNORE_RESULT(
+        log_advance_start(log, start, high_watermark)); /* start <= high watermark, see may_go */
+    remove_oldest(log, count);
+    return (int)count;
+}

@@ -1,0 +1,380 @@
+/* One segment's files: see segment.h. */
+#include "log/segment.h"
+
+#include "base/mem.h"
+#include "log/log.h"
+#include "log/names.h"
+
+#include <errno.h>
+
+struct segment *segment_new(int64_t base_offset, int64_t now_ms, int64_t roll_jitter_ms)
+{
+    ASSERT(base_offset >= 0);
+    struct segment *segment = MEM_NEW(struct segment);
+    segment->meter = (struct segment_meter){ .base_offset = base_offset,
+                                             .indexed_timestamp = -1,
+                                             .max_timestamp = -1,
+                                             .max_timestamp_offset = base_offset,
+                                             .first_timestamp = -1,
+                                             .created_ms = now_ms,
+                                             .roll_jitter_ms = roll_jitter_ms };
+    index_init(&segment->offsets, INDEX_OFFSET);
+    index_init(&segment->times, INDEX_TIME);
+    return segment;
+}
+
+void segment_free(struct segment *segment, struct log_files *files)
+{
+    if (segment == NULL)
+        return;
+    log_file_close(files, &segment->file);
+    index_deinit(&segment->offsets, files);
+    index_deinit(&segment->times, files);
+    mem_free(segment);
+}
+
+int segment_file(struct segment *segment, const struct log_place *place, bool create,
+                 struct io_file **out)
+{
+    if (segment->file.file != NULL)
+        return log_file_get(place->files, &segment->file, place->fs, NULL, 0, out);
+    AUTO(mem_freep)
+    char *path = log_name_path(
+        place->directory,
+        (struct log_name){ .kind = LOG_NAME_LOG, .base_offset = segment->meter.base_offset });
+    return log_file_get(place->files, &segment->file, place->fs, path,
+                        IO_OPEN_READ | IO_OPEN_WRITE | (create ? IO_OPEN_CREATE : 0), out);
+}
+
+/* ---- waiting
+ * --------------------------------------------------------------------------------------- */
+
+static int wait_for_scan(const struct batch_scan *scan, struct log_wait *out_wait)
+{
+    ASSERT(out_wait != NULL);
+    *out_wait = (struct log_wait){ .file = io_file_ref(scan->file),
+                                   .position = scan->wanted_position,
+                                   .size_bytes = scan->wanted_bytes };
+    return -ERR_WOULD_BLOCK;
+}
+
+static int wait_for_index(const struct index_wait *wait, struct log_wait *out_wait)
+{
+    ASSERT(out_wait != NULL);
+    *out_wait = (struct log_wait){ .file = io_file_ref(wait->file),
+                                   .position = wait->position,
+                                   .size_bytes = wait->size_bytes };
+    return -ERR_WOULD_BLOCK;
+}
+
+/* ---- building
+ * -------------------------------------------------------------------------------------- */
+
+void segment_builder_init(struct segment_builder *builder, const struct segment *segment,
+                          uint32_t index_interval_bytes)
+{
+    *builder = (struct segment_builder){ .meter = segment->meter,
+                                         .index_interval_bytes = index_interval_bytes };
+    builder->meter.size_bytes = 0;
+    builder->meter.bytes_since_entry = 0;
+    builder->meter.offset_entries = 0;
+    builder->meter.time_entries = 0;
+    builder->meter.indexed_timestamp = -1;
+    builder->meter.max_timestamp = -1;
+    builder->meter.max_timestamp_offset = segment->meter.base_offset;
+    builder->meter.first_timestamp = -1;
+    buf_init(&builder->offsets, INT32_MAX);
+    buf_init(&builder->times, INT32_MAX);
+}
+
+void segment_builder_deinit(struct segment_builder *builder)
+{
+    buf_deinit(&builder->offsets);
+    buf_deinit(&builder->times);
+}
+
+static void put_entry(struct buf *out, enum index_kind kind, struct index_entry entry)
+{
+    uint8_t *at = buf_extend(out, index_entry_bytes(kind));
+    if (at != NULL)
+        index_encode(kind, entry, at);
+}
+
+void segment_builder_add(struct segment_builder *builder, const struct scanned_batch *batch)
+{
+    const struct metered_batch metered = { .last_offset = batch->last_offset,
+                                           .max_timestamp = batch->max_timestamp,
+                                           .size_bytes = batch->size_bytes };
+    const struct segment_entries entries =
+        segment_meter_add(&builder->meter, builder->index_interval_bytes, &metered);
+    if (entries.has_offset)
+        put_entry(&builder->offsets, INDEX_OFFSET, entries.offset);
+    if (entries.has_time)
+        put_entry(&builder->times, INDEX_TIME, entries.time);
+}
+
+int segment_builder_finish(struct segment_builder *builder, struct segment *segment,
+                           const struct log_place *place)
+{
+    if (!buf_is_ok(&builder->offsets) || !buf_is_ok(&builder->times))
+        return -ERR_LIMIT;
+    const struct index_place at = segment_index_place(segment, place);
+    int r =
+        index_replace(&segment->offsets, at, builder->offsets.data, builder->meter.offset_entries);
+    if (r == 0)
+        r = index_replace(&segment->times, at, builder->times.data, builder->meter.time_entries);
+    if (r < 0)
+        return r;
+    segment->meter = builder->meter;
+    segment->is_meter_ready = true;
+    return 0;
+}
+
+int segment_rebuild(struct segment *segment, const struct log_place *place,
+                    uint32_t index_interval_bytes, struct log_wait *out_wait)
+{
+    struct io_file *file;
+    int r = segment_file(segment, place, false, &file);
+    if (r < 0)
+        return r;
+    io_file_ref(file); /* the indexes are opened below, and the cache may close this one */
+    struct segment_builder builder;
+    struct batch_scan scan;
+    segment_builder_init(&builder, segment, index_interval_bytes);
+    batch_scan_init(&scan, file, 0, segment->meter.size_bytes, BATCH_SCAN_WINDOW_LARGE);
+    scan.may_sleep = place->may_sleep;
+    struct scanned_batch batch;
+    while ((r = batch_scan_next(&scan, &batch)) > 0)
+        segment_builder_add(&builder, &batch);
+    if (r == -ERR_WOULD_BLOCK) {
+        scan.wanted_bytes =
+            segment->meter.size_bytes - scan.wanted_position; /* all of it, at once */
+        r = wait_for_scan(&scan, out_wait);
+    }
+    const bool is_damaged = batch_scan_is_damage(r);
+    if (is_damaged) {
+        builder.meter.size_bytes = segment->meter.size_bytes;
+        r = 0;
+    }
+    if (r == 0)
+        r = segment_builder_finish(&builder, segment, place);
+    if (r == 0)
+        r = is_damaged ? 1 : 0;
+    batch_scan_deinit(&scan);
+    segment_builder_deinit(&builder);
+    io_file_unref(file);
+    return r;
+}
+
+/* ---- loading
+ * --------------------------------------------------------------------------------------- */
+
+int segment_load_indexes(struct segment *segment, const struct log_place *place,
+                         uint32_t index_interval_bytes, struct log_wait *out_wait)
+{
+    if (segment->offsets.is_ready && segment->times.is_ready)
+        return 0;
+    const struct index_place at = segment_index_place(segment, place);
+    int r = index_load(&segment->offsets, at, segment->meter.size_bytes);
+    if (r == 0)
+        r = index_load(&segment->times, at, segment->meter.size_bytes);
+    if (r > 0) {
+        segment->offsets.is_ready = segment->times.is_ready = false;
+        r = segment_rebuild(segment, place, index_interval_bytes, out_wait);
+        return r < 0 ? r : 1;
+    }
+    if (r < 0)
+        return r;
+    segment->meter.offset_entries = index_count(&segment->offsets);
+    segment->meter.time_entries = index_count(&segment->times);
+    return 0;
+}
+
+static int load_first_timestamp(struct segment *segment, const struct log_place *place,
+                                struct log_wait *out_wait)
+{
+    if (segment->meter.size_bytes == 0)
+        return 0;
+    struct io_file *file;
+    int r = segment_file(segment, place, false, &file);
+    if (r < 0)
+        return r;
+    struct batch_scan scan;
+    struct scanned_batch batch;
+    batch_scan_init(&scan, file, 0, segment->meter.size_bytes, BATCH_OVERHEAD_BYTES);
+    scan.may_sleep = place->may_sleep;
+    r = batch_scan_next(&scan, &batch);
+    if (r == -ERR_WOULD_BLOCK)
+        r = wait_for_scan(&scan, out_wait);
+    else if (r > 0)
+        segment->meter.first_timestamp = batch.max_timestamp;
+    batch_scan_deinit(&scan);
+    return r;
+}
+
+int segment_load_times(struct segment *segment, const struct log_place *place,
+                       uint32_t index_interval_bytes, struct log_wait *out_wait)
+{
+    if (segment->is_meter_ready)
+        return 0;
+    int r = segment_load_indexes(segment, place, index_interval_bytes, out_wait);
+    if (r < 0 || segment->is_meter_ready)
+        return r;
+    struct index_entry last;
+    struct index_wait wait;
+    const struct index_place at = segment_index_place(segment, place);
+    r = index_last(&segment->times, at, &last, &wait);
+    if (r == -ERR_WOULD_BLOCK)
+        return wait_for_index(&wait, out_wait);
+    if (r > 0) {
+        segment->meter.indexed_timestamp = segment->meter.max_timestamp = last.key;
+        segment->meter.max_timestamp_offset = segment->meter.base_offset + last.value;
+    }
+    if (r >= 0)
+        r = index_last(&segment->offsets, at, &last, &wait);
+    if (r == -ERR_WOULD_BLOCK)
+        return wait_for_index(&wait, out_wait);
+    if (r < 0)
+        return r;
+    segment->meter.bytes_since_entry = segment->meter.size_bytes - (r > 0 ? last.value : 0);
+    r = load_first_timestamp(segment, place, out_wait);
+    if (r < 0)
+        return r;
+    segment->is_meter_ready = true;
+    return 0;
+}
+
+/* ---- finding
+ * --------------------------------------------------------------------------------------- */
+
+/* Walks from a position to the first batch that reaches `offset`. out_first (may be NULL): the last
+ * offset of the first batch met. */
+static int walk_to(struct segment *segment, const struct log_place *place, uint32_t position,
+                   int64_t offset, struct segment_found *out, int64_t *out_first,
+                   struct log_wait *out_wait)
+{
+    struct io_file *file;
+    int r = segment_file(segment, place, false, &file);
+    if (r < 0)
+        return r;
+    struct batch_scan scan;
+    struct scanned_batch batch;
+    batch_scan_init(&scan, file, position, segment->meter.size_bytes, BATCH_SCAN_WINDOW_SMALL);
+    scan.may_sleep = place->may_sleep;
+    *out_first = -1;
+    while ((r = batch_scan_next(&scan, &batch)) > 0) {
+        if (*out_first < 0)
+            *out_first = batch.last_offset;
+        if (batch.last_offset >= offset)
+            break;
+    }
+    if (r > 0) {
+        *out = (struct segment_found){ .position = batch.position,
+                                       .size_bytes = batch.size_bytes,
+                                       .base_offset = batch.base_offset,
+                                       .last_offset = batch.last_offset };
+    } else if (r == -ERR_WOULD_BLOCK) {
+        r = wait_for_scan(&scan, out_wait);
+    }
+    batch_scan_deinit(&scan);
+    return r;
+}
+
+/* The index points at something else than the batch it names: it is not to be trusted. */
+static void distrust_indexes(struct segment *segment)
+{
+    index_drop_pending(&segment->offsets);
+    segment->offsets.disk_count = 0;
+}
+
+int segment_find(struct segment *segment, const struct log_place *place, int64_t offset,
+                 uint32_t from_position, struct segment_found *out, struct log_wait *out_wait)
+{
+    ASSERT(segment->offsets.is_ready);
+    struct index_entry entry;
+    struct index_wait wait;
+    const int64_t key = MIN(offset - segment->meter.base_offset, (int64_t)INT32_MAX);
+    int r = index_find(&segment->offsets, segment_index_place(segment, place), key, &entry, &wait);
+    if (r == -ERR_WOULD_BLOCK)
+        return wait_for_index(&wait, out_wait);
+    if (r < 0 && r != -ERR_CORRUPT)
+        return r;
+    int64_t first;
+    if (r > 0 && entry.value > from_position) {
+        r = walk_to(segment, place, entry.value, offset, out, &first, out_wait);
+        const bool fits = first == segment->meter.base_offset + entry.key;
+        if (fits || r == -ERR_WOULD_BLOCK)
+            return r;
+        distrust_indexes(segment);
+    } else if (r == -ERR_CORRUPT) {
+        distrust_indexes(segment);
+    }
+    return walk_to(segment, place, from_position, offset, out, &first, out_wait);
+}
+
+/* ---- changing
+ * -------------------------------------------------------------------------------------- */
+
+static int add_to(struct index *index, struct index_place at, struct index_entry entry)
+{
+    if (index_is_pending_full(index)) {
+        const int r = index_flush(index, at);
+        if (r == -ENOSPC || r == -EDQUOT)
+            index_drop_pending(index);
+        else if (r < 0)
+            return r;
+    }
+    index_add(index, entry);
+    return 0;
+}
+
+int segment_add_entries(struct segment *segment, const struct log_place *place,
+                        const struct segment_entries *entries)
+{
+    const struct index_place at = segment_index_place(segment, place);
+    int r = 0;
+    if (entries->has_offset)
+        r = add_to(&segment->offsets, at, entries->offset);
+    if (r == 0 && entries->has_time)
+        r = add_to(&segment->times, at, entries->time);
+    return r;
+}
+
+int segment_seal(struct segment *segment, const struct log_place *place)
+{
+    const struct segment_entries last = segment_meter_last(&segment->meter);
+    int r = segment_add_entries(segment, place, &last);
+    const struct index_place at = segment_index_place(segment, place);
+    if (r == 0)
+        r = index_seal(&segment->offsets, at);
+    if (r == 0)
+        r = index_seal(&segment->times, at);
+    return r;
+}
+
+int segment_truncate(struct segment *segment, const struct log_place *place, uint32_t position,
+                     uint32_t index_interval_bytes, int64_t now_ms)
+{
+    ASSERT(place->may_sleep && position <= segment->meter.size_bytes);
+    struct io_file *file;
+    int r = segment_file(segment, place, false, &file);
+    if (r == 0)
+        r = io_file_truncate(file, position);
+    if (r < 0)
+        return r;
+    segment->is_dirty = true;
+    segment->meter.size_bytes = position;
+    if (position == 0)
+        segment->meter.created_ms = now_ms;
+    r = segment_rebuild(segment, place, index_interval_bytes, NULL);
+    return r < 0 ? r : 0;
+}
+
+char *segment_path(const struct segment *segment, const struct log_place *place,
+                   enum log_name_kind kind, enum log_name_stage stage)
+{
+    return log_name_path(place->directory,
+                         (struct log_name){ .kind = kind,
+                                            .stage = stage,
+                                            .base_offset = segment->meter.base_offset });
+}

@@ -1,0 +1,139 @@
+/* One file of record batches with its indexes, and the account by which it is indexed and rolled.
+ *
+ * Batches lie back to back from byte 0; one once written never changes, but compaction may replace
+ * the file. The file's name is the lowest offset it may hold; offsets within it fit 31 bits above
+ * that. Inside this folder only. Threads: the log's.
+ */
+#pragma once
+
+#include "log/batch_scan.h"
+#include "log/index.h"
+#include "log/log_config.h"
+#include "log/names.h"
+
+struct log_wait;
+
+/* What appending needs to know of a segment. A plain value: a plan advances a copy, and what was
+ * written advances the segment's own. */
+struct segment_meter {
+    int64_t base_offset;
+    uint32_t size_bytes;
+    uint32_t bytes_since_entry; /* since the batch of the last index entry began */
+    uint32_t offset_entries;
+    uint32_t time_entries;
+    int64_t indexed_timestamp;    /* of the last entry of the time index; -1: none */
+    int64_t max_timestamp;        /* -1: none */
+    int64_t max_timestamp_offset; /* last offset of the first batch that has it */
+    int64_t first_timestamp;      /* largest timestamp of the first batch; -1: none */
+    int64_t created_ms;
+    int64_t roll_jitter_ms;
+};
+
+struct metered_batch {
+    int64_t last_offset;
+    int64_t max_timestamp;
+    uint32_t size_bytes;
+};
+
+struct segment_entries {
+    bool has_offset;
+    bool has_time;
+    struct index_entry offset;
+    struct index_entry time;
+};
+
+/* Whether the batch must go to a new segment: the file or an index is full, it is old, or the
+ * offset too far away. */
+bool segment_meter_is_full(const struct segment_meter *meter, const struct log_config *config,
+                           const struct metered_batch *batch, int64_t now_ms);
+/* Counts the batch in, and answers the index entries that it brings. */
+struct segment_entries segment_meter_add(struct segment_meter *meter, uint32_t index_interval_bytes,
+                                         const struct metered_batch *batch);
+/* The entry by which a sealed segment's time index ends; has_time false when it is there already.
+ * */
+struct segment_entries segment_meter_last(struct segment_meter *meter);
+
+struct segment {
+    struct segment_meter meter; /* of what is written */
+    bool is_meter_ready;        /* the timestamps in it are known: segment_load_times */
+    bool is_dirty;              /* the file was written since the last sync */
+    bool is_new;                /* its name may not be on stable storage */
+    bool has_txn_index;
+    struct log_file file;
+    struct index offsets;
+    struct index times;
+};
+
+/* An empty one. Nothing is opened. */
+struct segment *segment_new(int64_t base_offset, int64_t now_ms, int64_t roll_jitter_ms);
+void segment_free(struct segment *segment,
+                  struct log_files *files); /* closes its files; NULL is fine */
+
+static inline struct index_place segment_index_place(const struct segment *segment,
+                                                     const struct log_place *place)
+{
+    return (struct index_place){ .log = place, .base_offset = segment->meter.base_offset };
+}
+
+/* The .log file; borrowed until the next call on the cache. `create` makes it when absent. */
+MUST_CHECK int segment_file(struct segment *segment, const struct log_place *place, bool create,
+                            struct io_file **out);
+
+/* Makes both indexes ready. One that is damaged is rebuilt from the batches: 1 is answered then.
+ * Negative: as io says, -ERR_CORRUPT, -ERR_WOULD_BLOCK. */
+MUST_CHECK int segment_load_indexes(struct segment *segment, const struct log_place *place,
+                                    uint32_t index_interval_bytes, struct log_wait *out_wait);
+/* Fills in the timestamps of a meter that was not: the last entry of the time index and the first
+ * batch. */
+MUST_CHECK int segment_load_times(struct segment *segment, const struct log_place *place,
+                                  uint32_t index_interval_bytes, struct log_wait *out_wait);
+
+/* The first batch from from_position on whose last offset is at least `offset`: 1, or 0 when there
+ * is none. Uses the index when that is further. Errors as batch_scan_next. out_wait is set with
+ * -ERR_WOULD_BLOCK. Indexes are ready. */
+struct segment_found {
+    int64_t position;
+    uint32_t size_bytes;
+    int64_t base_offset;
+    int64_t last_offset;
+};
+MUST_CHECK int segment_find(struct segment *segment, const struct log_place *place, int64_t offset,
+                            uint32_t from_position, struct segment_found *out,
+                            struct log_wait *out_wait);
+
+/* Meter and indexes made anew from the batches, in order from the first. */
+struct segment_builder {
+    struct segment_meter meter;
+    uint32_t index_interval_bytes;
+    struct buf offsets; /* entries in file form */
+    struct buf times;
+};
+void segment_builder_init(struct segment_builder *builder, const struct segment *segment,
+                          uint32_t index_interval_bytes);
+void segment_builder_add(struct segment_builder *builder, const struct scanned_batch *batch);
+/* Gives the segment what was built, the size too. On failure it is as unusable as before. */
+MUST_CHECK int segment_builder_finish(struct segment_builder *builder, struct segment *segment,
+                                      const struct log_place *place);
+void segment_builder_deinit(struct segment_builder *builder);
+
+/* Builds them from the headers of the whole file: 0, or 1 when the file is damaged somewhere (what
+ * lies behind is not indexed then). */
+MUST_CHECK int segment_rebuild(struct segment *segment, const struct log_place *place,
+                               uint32_t index_interval_bytes, struct log_wait *out_wait);
+
+/* Adds entries to the indexes; when those cannot be written for lack of space they are given up. */
+MUST_CHECK int segment_add_entries(struct segment *segment, const struct log_place *place,
+                                   const struct segment_entries *entries);
+
+/* What a segment gets that is not written to any more, or is closed well: the last entry of its
+ * time index, index files of exact size. */
+MUST_CHECK int segment_seal(struct segment *segment, const struct log_place *place);
+
+/* Cuts the file at the beginning of a batch, and the indexes with it. Reads the rest through: may
+ * sleep. */
+MUST_CHECK int segment_truncate(struct segment *segment, const struct log_place *place,
+                                uint32_t position, uint32_t index_interval_bytes, int64_t now_ms);
+
+/* Heap: the segment's file path of a kind. */
+char *segment_path(const struct segment *segment, const struct log_place *place,
+                   enum log_name_kind kind, enum log_name_stage stage);

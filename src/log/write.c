@@ -1,0 +1,221 @@
+/* Writing what was planned, and rolling to new segments. See log.h.
+ *
+ * Batches go out in runs: all of them in one, unless a segment ends in between. A run that was
+ * written is settled; the first that fails takes back everything planned after the last success.
+ */
+#include "log/log_int.h"
+#include "log/txn_index.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+
+#define RUN_PARTS_MAX 512u /* of one pwritev; the kernel takes 1024 */
+
+static void forget_planned(struct log *log, size_t count)
+{
+    struct planned_batch *batches = log->plan.batches.items;
+    for (size_t i = 0; i < count; i++) {
+        shared_unref(batches[i].owner);
+        log__snapshot_free(batches[i].snapshot);
+    }
+}
+
+/* ---- a run
+ * ------------------------------------------------------------------------------------------ */
+
+/* How many batches from `first` on go into one write. */
+static size_t run_length(const struct log *log, size_t first)
+{
+    const size_t count = log->plan.batches.count;
+    size_t n = 1;
+    while (first + n < count && n < RUN_PARTS_MAX && !log->plan.batches.items[first + n].rolls)
+        n++;
+    return n;
+}
+
+static int write_run(struct log *log, size_t first, size_t count)
+{
+    struct segment *active = log__active(log);
+    struct io_file *file;
+    int r = segment_file(active, &log->place, false, &file);
+    if (r < 0)
+        return r;
+    struct iovec parts[RUN_PARTS_MAX];
+    int part_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct planned_batch *batch = &log->plan.batches.items[first + i];
+        struct iovec *last = part_count > 0 ? &parts[part_count - 1] : NULL;
+        if (last != NULL && (const uint8_t *)last->iov_base + last->iov_len == batch->bytes) {
+            last->iov_len += batch->metered.size_bytes; /* batches of one append lie together */
+            continue;
+        }
+        /* iovec has no const; what is written is not changed */
+        parts[part_count++] = (struct iovec){ .iov_base = (void *)(uintptr_t)batch->bytes,
+                                              .iov_len = batch->metered.size_bytes };
+    }
+    active->is_dirty = true;
+    r = io_file_writev(file, active->meter.size_bytes, parts, part_count);
+    if (r == 0)
+        return 0;
+    /* What was written of it must not be found behind later batches. */
+    const int cut = io_file_truncate(file, active->meter.size_bytes);
+    return cut < 0 && (r == -ENOSPC || r == -EDQUOT) ? cut : r;
+}
+
+/* The run is in the file: readers may see it, and indexes are brought up to date. */
+static int settle_run(struct log *log, size_t first, size_t count)
+{
+    struct segment *active = log__active(log);
+    struct buf aborted;
+    buf_init(&aborted, TXN_INDEX_BYTES_MAX);
+    log__tail_add(log, log->plan.batches.items[first].base_offset, active->meter.size_bytes);
+    int r = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct planned_batch *batch = &log->plan.batches.items[first + i];
+        const struct segment_entries entries =
+            segment_meter_add(&active->meter, log->config.index_interval_bytes, &batch->metered);
+        const int added = segment_add_entries(active, &log->place, &entries);
+        r = r < 0 ? r : added;
+        if (batch->ends_aborted_txn)
+            txn_index_put(&aborted, &batch->ended);
+    }
+    log->offsets.end = log->plan.batches.items[first + count - 1].metered.last_offset + 1;
+    if (aborted.size > 0) {
+        active->has_txn_index = true;
+        const int appended =
+            txn_index_append(&log->place, active->meter.base_offset, buf_view(&aborted));
+        r = r < 0 ? r : appended;
+    }
+    buf_deinit(&aborted);
+    return r;
+}
+
+/* ---- rolling
+ * ---------------------------------------------------------------------------------------- */
+
+static int seal_active(struct log *log)
+{
+    struct segment *active = log__active(log);
+    int r = 0;
+    if (!active->is_meter_ready) {
+        struct log_place place = log->place;
+        place.may_sleep = true;
+        r = segment_load_times(active, &place, log->config.index_interval_bytes, NULL);
+    }
+    if (r >= 0)
+        r = segment_seal(active, &log->place);
+    /* A full disk leaves the indexes of this segment as they are: sparser, or absent until the next
+     * open. */
+    if (r == -ENOSPC || r == -EDQUOT)
+        r = 0;
+    struct io_file *file;
+    if (r == 0 && log->config.preallocate &&
+        (r = segment_file(active, &log->place, false, &file)) == 0)
+        r = io_file_truncate(file, active->meter.size_bytes); /* gives back what was set aside */
+    return r;
+}
+
+/* Begins a segment at base_offset. `snapshot` (taken on success) is of the producers before it. */
+static int roll(struct log *log, int64_t base_offset, struct planned_snapshot **snapshot,
+                int64_t now_ms, struct err_note *note)
+{
+    int r = log__segment_add(log, base_offset, now_ms, note);
+    if (r < 0)
+        return r;
+    struct segment *fresh = VEC_POP(&log->segments);
+    r = seal_active(log);
+    VEC_ADD(&log->segments, fresh);
+    if (r < 0) {
+        return err_note(note, r, "close a segment of %s before offset %" PRId64 ": %s",
+                        log->place.directory, base_offset, err_sentence(r));
+    }
+    VEC_ADD(&log->snapshots, TAKE(*snapshot));
+    log__snapshot_remember(log, base_offset);
+    log__flush_to(log, base_offset);
+    return 0;
+}
+
+int log_roll(struct log *log, int64_t now_ms, struct err_note *note)
+{
+    ASSERT(!log_has_planned(log));
+    if (log->failure != 0)
+        return log->failure;
+    if (log__active(log)->meter.size_bytes == 0 &&
+        log__active(log)->meter.base_offset == log->offsets.end)
+        return 0;
+    struct planned_snapshot *snapshot = log__take_snapshot(log, log->offsets.end);
+    const int r = roll(log, log->offsets.end, &snapshot, now_ms, note);
+    log__snapshot_free(snapshot);
+    return r < 0 ? log__fail(log, r, note) : 0;
+}
+
+/* ---- the whole
+ * -------------------------------------------------------------------------------------- */
+
+static void take_back(struct log *log)
+{
+    producers_undo(&log->producers, log->offsets.end);
+    if (log->plan.has_epochs_before) {
+        struct epochs now = log->epochs;
+        log->epochs = log->plan.epochs_before;
+        log->epochs.is_dirty = true; /* a roll may have sent the others to the file */
+        log->plan.epochs_before = now;
+        /* Epochs of runs that did succeed are learned again. */
+        for (size_t i = 0; i < now.entries.count; i++) {
+            if (now.entries.items[i].start_offset < log->offsets.end)
+                epochs_assign(&log->epochs, now.entries.items[i].epoch,
+                              now.entries.items[i].start_offset);
+        }
+    }
+    log->offsets.planned_end = log->offsets.end;
+}
+
+static void end_plan(struct log *log)
+{
+    forget_planned(log, log->plan.batches.count);
+    log->plan.batches.count = 0;
+    log->plan.has_epochs_before = false;
+    producers_settle(&log->producers);
+}
+
+static int write_planned(struct log *log, struct err_note *note)
+{
+    size_t first = 0;
+    while (first < log->plan.batches.count) {
+        struct planned_batch *batch = &log->plan.batches.items[first];
+        int r = 0;
+        if (batch->rolls)
+            r = roll(log, batch->base_offset, &batch->snapshot, batch->now_ms, note);
+        if (r < 0)
+            return r;
+        const size_t count = run_length(log, first);
+        r = write_run(log, first, count);
+        if (r < 0) {
+            return err_note(note, r,
+                            "write %zu batches at offset %" PRId64 ", byte %" PRIu32 " of %s: %s",
+                            count, batch->base_offset, log__active(log)->meter.size_bytes,
+                            log->place.directory, err_sentence(r));
+        }
+        r = settle_run(log, first, count);
+        if (r < 0)
+            return err_note(note, r, "index %s: %s", log->place.directory, err_sentence(r));
+        first += count;
+    }
+    return 0;
+}
+
+int log_write(struct log *log, struct err_note *note)
+{
+    if (!log_has_planned(log))
+        return 0;
+    int r = log->failure != 0 ? log->failure : write_planned(log, note);
+    if (r < 0) {
+        take_back(log);
+        r = log__fail(log, r, note);
+    }
+    end_plan(log);
+    if (r == 0 && log->offsets.end - log->offsets.flushed_end >= log->config.flush_messages)
+        log_flush(log);
+    return r;
+}
