@@ -33,7 +33,6 @@ enum wire_flag {
     WIRE_TAGGED = 4,
     WIRE_RIGID = 8,    /* never in compact form */
     WIRE_POINTER = 16, /* a struct that may be null */
-    WIRE_KEY = 32,     /* elements of the array are told apart by it */
 };
 
 #define WIRE_NO_TAGS UINT16_MAX

@@ -204,11 +204,6 @@ struct wire_measure {
     bool is_flexible;
 };
 
-static inline void wire__add_length(struct wire_measure *m, size_t length)
-{
-    m->extent.size += m->is_flexible ? wire__uvarint_size((uint32_t)length + 1) : 4;
-}
-
 static inline bool wire__add_string(struct wire_measure *m, bool is_compact, bool may_be_null,
                                     const struct bytes *text)
 {

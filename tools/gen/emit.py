@@ -133,7 +133,7 @@ def size_min(message, struct, version):
 def field_row(struct, f):
     flags = [flag for flag, on in (('WIRE_ARRAY', f.array), ('WIRE_IGNORABLE', f.ignorable),
                                    ('WIRE_TAGGED', f.tag is not None), ('WIRE_RIGID', f.rigid),
-                                   ('WIRE_POINTER', is_pointer(f)), ('WIRE_KEY', f.key)) if on]
+                                   ('WIRE_POINTER', is_pointer(f))) if on]
     kind = 'STRUCT' if f.struct is not None else f.type.upper()
     element = f'&{f.struct.c_name}_struct' if f.struct is not None else 'NULL'
     null = f.nullable if not f.nullable.is_empty() else Versions(1, 0)
