@@ -65,7 +65,8 @@ static inline enum codec batch_codec(const struct batch_view *b)
 {
     return (enum codec)(b->attributes & BATCH_CODEC_MASK); /* 5 to 7 are no codec */
 }
-static inline struct bytes batch_records(const struct batch_view *b) /* as they are: maybe compressed */
+/* As they are: maybe compressed. */
+static inline struct bytes batch_records(const struct batch_view *b)
 {
     return bytes_from(b->bytes.data + BATCH_OVERHEAD_BYTES, b->bytes.size - BATCH_OVERHEAD_BYTES);
 }
@@ -85,12 +86,13 @@ MUST_CHECK int batch_size(struct bytes input);
 MUST_CHECK int batch_check_crc(const struct batch_view *batch);
 
 /* Writes into the batch's own bytes (the caller owns them, mutable). base_offset and leader epoch lie
- * before the CRC; the others lie under it: call batch_seal when done. */
+ * before the CRC. The times (max_timestamp and the type bit) lie under it: call batch_seal when done, which
+ * computes it anew. */
 void batch_set_base_offset(uint8_t *batch, int64_t base_offset);
 void batch_set_leader_epoch(uint8_t *batch, int32_t leader_epoch);
-void batch_set_append_time(uint8_t *batch, int64_t timestamp_ms); /* max_timestamp and the type bit; unsealed */
-void batch_set_create_time(uint8_t *batch, int64_t max_timestamp_ms); /* the same for CreateTime; unsealed */
-void batch_seal(uint8_t *batch, size_t size_bytes);               /* computes the CRC anew */
+void batch_set_append_time(uint8_t *batch, int64_t timestamp_ms);
+void batch_set_create_time(uint8_t *batch, int64_t max_timestamp_ms);
+void batch_seal(uint8_t *batch, size_t size_bytes);
 
 struct record_header {
     struct bytes key;   /* never null */
@@ -123,7 +125,7 @@ struct record_walk {
     struct compress_window window;   /* closed: uncompressed, or not begun */
     struct bytes rest;               /* what is there of the records from the next one on */
     uint32_t record_bytes_max;
-    int32_t index;                   /* of the next record */
+    int32_t index; /* of the next record */
     int32_t offset_delta_last;
     bool is_begun;
     int error;
@@ -137,18 +139,19 @@ void record_walk_deinit(struct record_walk *walk);
 /* Decodes the headers of a record; out (header_count of them) lives in the arena, its bytes are borrowed
  * from the record. Returns the count, -ERR_MALFORMED, -ERR_OVERRUN or -ERR_LIMIT (arena full). A record from a walk
  * has sound headers, so only the last can happen to it. */
-MUST_CHECK int record_headers(const struct record *record, struct arena *arena, struct record_header **out);
+MUST_CHECK int record_headers(const struct record *record, struct arena *arena,
+                              struct record_header **out);
 
 /* Builds one batch. Records are appended uncompressed, then sealed with a codec.
  *   batch_builder_init(&b, &options) … batch_builder_add(&b, …) … batch_builder_finish(&b) → whole batch */
 struct batch_options {
     int64_t base_offset;
-    int32_t leader_epoch;  /* -1 for clients */
-    int16_t attributes;    /* timestamp type, transactional, control; the codec comes from `codec` */
+    int32_t leader_epoch; /* -1 for clients */
+    int16_t attributes;   /* timestamp type, transactional, control; the codec comes from `codec` */
     enum codec codec;
-    int codec_level;       /* COMPRESS_LEVEL_DEFAULT */
+    int codec_level;        /* COMPRESS_LEVEL_DEFAULT */
     int64_t append_time_ms; /* with BATCH_LOG_APPEND_TIME */
-    int64_t producer_id;   /* -1 none */
+    int64_t producer_id;    /* -1 none */
     int16_t producer_epoch;
     int32_t base_sequence;
     size_t size_bytes_max;
@@ -163,7 +166,13 @@ struct batch_builder {
     int64_t max_timestamp;
     int64_t last_offset_delta;
 };
-#define BATCH_OPTIONS_NONE ((struct batch_options){ .leader_epoch = -1, .producer_id = -1, .producer_epoch = -1, .base_sequence = -1, .codec_level = COMPRESS_LEVEL_DEFAULT, .size_bytes_max = INT32_MAX })
+#define BATCH_OPTIONS_NONE                                                                         \
+    ((struct batch_options){ .leader_epoch = -1,                                                   \
+                             .producer_id = -1,                                                    \
+                             .producer_epoch = -1,                                                 \
+                             .base_sequence = -1,                                                  \
+                             .codec_level = COMPRESS_LEVEL_DEFAULT,                                \
+                             .size_bytes_max = INT32_MAX })
 
 void batch_builder_init(struct batch_builder *b, const struct batch_options *options);
 void batch_builder_deinit(struct batch_builder *b);
@@ -171,10 +180,12 @@ void batch_builder_deinit(struct batch_builder *b);
 void batch_builder_reset(struct batch_builder *b, const struct batch_options *options);
 /* Offset deltas run 0, 1, 2 …; `batch_builder_add_at` chooses one (ascending). Key and value may be null; header keys may not.
  * -ERR_LIMIT past size_bytes_max (nothing changed). */
-MUST_CHECK int batch_builder_add(struct batch_builder *b, int64_t timestamp_ms, struct bytes key, struct bytes value,
-                      const struct record_header *headers, int32_t header_count);
-MUST_CHECK int batch_builder_add_at(struct batch_builder *b, int32_t offset_delta, int64_t timestamp_ms, struct bytes key,
-                         struct bytes value, const struct record_header *headers, int32_t header_count);
+MUST_CHECK int batch_builder_add(struct batch_builder *b, int64_t timestamp_ms, struct bytes key,
+                                 struct bytes value, const struct record_header *headers,
+                                 int32_t header_count);
+MUST_CHECK int batch_builder_add_at(struct batch_builder *b, int32_t offset_delta,
+                                    int64_t timestamp_ms, struct bytes key, struct bytes value,
+                                    const struct record_header *headers, int32_t header_count);
 size_t batch_builder_size(const struct batch_builder *b); /* uncompressed, header included */
 /* The whole batch, sealed, in the builder's memory; valid until deinit, reset or the next add. May be called again.
  * Returns 0, -ERR_INVALID_ARGUMENT (no record yet, or a level that the codec has not), or -ERR_LIMIT (incompressible

@@ -1,3 +1,4 @@
+/* Batches for tests. See batch_sample_test.h. */
 #include "wire/batch_sample_test.h"
 
 #include "base/test.h"

@@ -1,3 +1,4 @@
+/* Batch headers, the builder and the walk. */
 #include "wire/batch_sample_test.h"
 
 #include "base/be.h"

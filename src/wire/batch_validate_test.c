@@ -1,3 +1,4 @@
+/* What a leader looks at, and rebuilding. */
 #include "wire/batch_validate.h"
 
 #include "base/be.h"

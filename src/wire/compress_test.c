@@ -1,3 +1,4 @@
+/* The codecs: round trips, cuts, damage, bombs, and the framings that clients use. */
 #include "wire/compress.h"
 
 #include "base/be.h"

@@ -1,3 +1,4 @@
+/* Control records and transaction markers. */
 #include "wire/control_record.h"
 
 #include "base/be.h"

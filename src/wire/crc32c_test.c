@@ -1,3 +1,4 @@
+/* The checksums, by every way they are computed. */
 #include "wire/crc32c.h"
 
 #include "base/mem.h"

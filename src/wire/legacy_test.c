@@ -1,3 +1,4 @@
+/* Message sets of magic 0 and 1. */
 #include "wire/legacy.h"
 
 #include "base/arena.h"
