@@ -4,7 +4,7 @@
 #include "base/buf.h"
 #include "base/test.h"
 #include "config/listeners.h"
-#include "config/test_file.h"
+#include "config/reference.h"
 
 #include <string.h>
 
@@ -121,12 +121,12 @@ static char *listeners_text(const struct listeners *listeners)
 TEST(config_load, takes_and_refuses_what_kafka_does)
 {
     size_t size;
-    char *table = test_file_read("tests/data/config/load.tsv", &size);
+    char *table = reference_read("tests/data/config/load.tsv", &size);
     char *rest = table;
     unsigned count = 0;
-    for (char *line; (line = test_file_line(&rest)) != NULL; count++) {
+    for (char *line; (line = reference_line(&rest)) != NULL; count++) {
         char *field[3] = { NULL, NULL, NULL };
-        const size_t field_count = test_file_fields(line, field, ARRAY_LEN(field));
+        const size_t field_count = reference_fields(line, field, ARRAY_LEN(field));
         AUTO(mem_freep) char *shown = mem_strdup(field[0]);
         AUTO(mem_freep) char *text = row_text(field[0]);
         struct config *config = NULL;
@@ -325,6 +325,7 @@ TEST(config_values, of_a_listener_come_before_the_plain_ones)
     int r;
     AUTO(mem_freep) char *text = load_problems("listener.name.external.max.connections=x\n", &r);
     EXPECT_EQ(r, -ERR_INVALID_SETTING);
+    EXPECT(strstr(text, "listener.name.external.max.connections") != NULL);
 }
 
 /* ---- topics and groups ------------------------------------------------------------------------------------------ */

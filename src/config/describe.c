@@ -72,7 +72,8 @@ static void add_broker_entries(const struct describer *d, const char *const *nam
 }
 
 /* Answers how many names stand behind the setting; names[0] is the first broker setting. */
-static size_t broker_names(const struct setting *setting, const char *names[SETTING_SYNONYM_COUNT_MAX])
+static size_t broker_names(const struct setting *setting,
+                           const char *names[SETTING_SYNONYM_COUNT_MAX])
 {
     struct setting_synonym synonyms[SETTING_SYNONYM_COUNT_MAX];
     const size_t count = setting_synonyms(setting->id, synonyms);

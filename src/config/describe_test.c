@@ -3,7 +3,7 @@
 
 #include "base/buf.h"
 #include "base/test.h"
-#include "config/test_file.h"
+#include "config/reference.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -127,8 +127,8 @@ static void expect_resource(const char *reference, const char *resource, const c
 TEST(config_describe, answers_as_kafka_does)
 {
     size_t size;
-    char *reference = test_file_read("tests/data/config/describe.tsv", &size);
-    char *text = test_file_read("tests/data/config/broker.properties", &size);
+    char *reference = reference_read("tests/data/config/describe.tsv", &size);
+    char *text = reference_read("tests/data/config/broker.properties", &size);
     struct config_problems problems = { .error_count = 0 };
     struct config *file = NULL;
     EXPECT_OK(config_load(SETTING_KIND_BROKER, bytes_from(text, size), "broker.properties",

@@ -154,7 +154,7 @@ void java_print_double(double value, char out[JAVA_DOUBLE_TEXT_SIZE])
     }
     char *e = strchr(shortest, 'e');
     ASSERT(e != NULL);
-    const int exponent = atoi(e + 1); // NOLINT(cert-err34-c): printed just above
+    const int exponent = (int)strtol(e + 1, NULL, 10); /* printed just above */
     char digits[24];
     size_t count = 0;
     for (const char *c = shortest; c < e && count + 1 < sizeof(digits); c++) {

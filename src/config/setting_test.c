@@ -2,8 +2,8 @@
 #include "config/setting.h"
 
 #include "base/test.h"
+#include "config/reference.h"
 #include "config/setting_check.h"
-#include "config/test_file.h"
 
 #include <string.h>
 
@@ -48,12 +48,12 @@ TEST(setting_table, agrees_with_kafka)
 {
     static const char *const importances[] = { "HIGH", "MEDIUM", "LOW" };
     size_t size;
-    char *text = test_file_read("tests/data/config/settings.tsv", &size);
+    char *text = reference_read("tests/data/config/settings.tsv", &size);
     char *rest = text;
     unsigned count = 0;
-    for (char *line; (line = test_file_line(&rest)) != NULL; count++) {
+    for (char *line; (line = reference_line(&rest)) != NULL; count++) {
         char *field[7];
-        EXPECT_EQ(test_file_fields(line, field, ARRAY_LEN(field)), 7);
+        EXPECT_EQ(reference_fields(line, field, ARRAY_LEN(field)), 7);
         const struct setting *setting = NULL;
         for (unsigned kind = 0; kind < SETTING_KIND_COUNT; kind++) {
             if (strcmp(setting_kind_name((enum setting_kind)kind), field[0]) == 0)
@@ -80,15 +80,15 @@ TEST(setting_table, agrees_with_kafka)
 TEST(setting_value, is_what_kafka_makes_of_the_text)
 {
     size_t size;
-    char *text = test_file_read("tests/data/config/values.tsv", &size);
+    char *text = reference_read("tests/data/config/values.tsv", &size);
     char *rest = text;
     unsigned count = 0;
-    for (char *line; (line = test_file_line(&rest)) != NULL; count++) {
+    for (char *line; (line = reference_line(&rest)) != NULL; count++) {
         char *field[4];
         struct err_note note = { .text = "" };
         struct arena arena;
         struct setting_value value = { .text = NULL };
-        EXPECT_EQ(test_file_fields(line, field, ARRAY_LEN(field)), 4);
+        EXPECT_EQ(reference_fields(line, field, ARRAY_LEN(field)), 4);
         const struct setting *setting = NULL;
         for (unsigned kind = 0; kind < SETTING_KIND_COUNT && setting == NULL; kind++) {
             if (strcmp(setting_kind_name((enum setting_kind)kind), field[0]) == 0)

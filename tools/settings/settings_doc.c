@@ -157,19 +157,25 @@ static void print_markdown(void)
 {
     printf("# Settings\n\n"
            "Generated from the table in `src/config` by `tools/settings/settings.py --write`.\n\n"
-           "Names, types, defaults and limits are those of Apache Kafka 4.3.1. What a setting is worth in this "
+           "Names, types, defaults and limits are those of Apache Kafka 4.3.1. What a setting is "
+           "worth in this "
            "build:\n\n"
            "| status | meaning |\n|---|---|\n"
            "| honoured | it has its effect |\n"
-           "| not yet | it is read and checked, and has no effect yet: a warning at start if it differs from its "
+           "| not yet | it is read and checked, and has no effect yet: a warning at start if it "
+           "differs from its "
            "default |\n"
-           "| refused yet | it cannot be honoured yet, and ignoring it would weaken security or durability: the node "
+           "| refused yet | it cannot be honoured yet, and ignoring it would weaken security or "
+           "durability: the node "
            "does not start with it |\n"
-           "| meaningless here | it tunes machinery that this build does not have; accepted in silence |\n\n"
-           "A listener may have settings of its own: `listener.name.<listener>.<setting>`, the listener in lower "
+           "| meaningless here | it tunes machinery that this build does not have; accepted in "
+           "silence |\n\n"
+           "A listener may have settings of its own: `listener.name.<listener>.<setting>`, the "
+           "listener in lower "
            "case.\n");
     print_kind(SETTING_KIND_BROKER, "Broker and controller",
-               "Lines of `server.properties`. Those that are per-broker or cluster-wide may also be changed while "
+               "Lines of `server.properties`. Those that are per-broker or cluster-wide may also "
+               "be changed while "
                "the cluster runs (`kafka-configs.sh`), for one broker or for all.");
     print_kind(SETTING_KIND_TOPIC, "Topics", "Set when a topic is created, or any time later.");
     print_kind(SETTING_KIND_GROUP, "Groups",

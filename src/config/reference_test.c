@@ -1,12 +1,12 @@
-/* Reference tables for tests. See test_file.h. */
-#include "config/test_file.h"
+/* Reference tables for tests. See reference.h. */
+#include "config/reference.h"
 
 #include "base/test.h"
 
 #include <stdio.h>
 #include <string.h>
 
-char *test_file_read(const char *path, size_t *out_size)
+char *reference_read(const char *path, size_t *out_size)
 {
     char *full = mem_printf("%s/%s", OTTLA_SOURCE_ROOT, path);
     FILE *file = fopen(full, "rb");
@@ -26,7 +26,7 @@ char *test_file_read(const char *path, size_t *out_size)
     return text;
 }
 
-char *test_file_line(char **rest)
+char *reference_line(char **rest)
 {
     while (**rest != '\0') {
         char *line = *rest;
@@ -39,7 +39,7 @@ char *test_file_line(char **rest)
     return NULL;
 }
 
-size_t test_file_fields(char *line, char **out, size_t max)
+size_t reference_fields(char *line, char **out, size_t max)
 {
     size_t count = 0;
     while (count < max) {
