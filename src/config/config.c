@@ -63,6 +63,7 @@ void config_unref(struct config *config)
         properties_deinit(&config->layers[i]);
     VEC_DEINIT(&config->listener_values);
     listeners_free(config->listeners);
+    config_unref(config->topic_defaults);
     arena_deinit(&config->arena);
     mem_free(config);
 }
@@ -337,6 +338,7 @@ int config__derive(struct config *broker, struct err_note *note)
         .is_broker = config_has_role_broker(broker),
         .is_controller = config_has_role_controller(broker),
     };
+    broker->topic_defaults = config__topic_defaults(broker);
     AUTO(mem_freep) char *voter_host = find_own_voter(broker, &input.own_voter_port);
     input.own_voter_host = voter_host;
     return listeners_parse(&input, &broker->listeners, note);

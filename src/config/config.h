@@ -74,9 +74,10 @@ struct config *config_with_dynamic(const struct config *broker,
                                    struct config_overrides per_broker,
                                    struct config_problems *problems);
 
-/* A topic's settings (count 1): its overrides over the broker's (`segment.ms` over log.roll.ms over log.roll.hours, …).
- * Cannot fail either: overrides come from the metadata log, where they were validated; a bad one is skipped and
- * counted in *out_skipped (may be NULL), with the last one's reason in the note. */
+/* A topic's settings, with a reference for the caller: its overrides over the broker's (`segment.ms` over log.roll.ms
+ * over log.roll.hours, …). Topics without overrides share one snapshot. Cannot fail either: overrides come from the metadata
+ * log, where they were validated; a bad one is skipped and counted in *out_skipped (may be NULL), with the last one's
+ * reason in the note. */
 struct config *config_for_topic(const struct config *broker, struct config_overrides overrides,
                                 size_t *out_skipped, struct err_note *note);
 

@@ -34,6 +34,7 @@ struct config {
     VEC(struct config_listener_value) listener_values;
     struct listeners *listeners; /* brokers only; owned */
     struct config_list log_dirs;
+    struct config *topic_defaults; /* brokers only: what a topic without overrides has; owned */
 };
 
 /* Bounded by the text that may come in (properties, metadata records), each byte of which costs some dozen here. */
@@ -57,8 +58,11 @@ bool config__split_listener_name(struct bytes name, struct bytes *out_listener,
 MUST_CHECK int config__set_value(struct config *config, struct bytes name, struct bytes text,
                                  struct err_note *note);
 
-/* Listeners and log directories, from the values. -ERR_INVALID_SETTING with a note. */
+/* Listeners, log directories and topics' defaults, from the values. -ERR_INVALID_SETTING with a note. */
 MUST_CHECK int config__derive(struct config *broker, struct err_note *note);
+
+/* What a topic without overrides has (resource.c); a new one, count 1. */
+struct config *config__topic_defaults(const struct config *broker);
 
 /* Rules between a broker's settings (rules.c): each broken one is an error among the problems. */
 void config__check_broker_rules(const struct config *broker, struct config_problems *problems);

@@ -39,46 +39,51 @@ static void add_entry(struct entries *entries, const char *name, const char *val
         (struct config_synonym){ .name = name, .value = value, .source = source };
 }
 
-/* The broker's entries for names that stand behind `first`, itself the first of them. */
-static void add_broker_entries(const struct describer *d, const char *const *names,
-                               size_t name_count, const char *first, bool is_sensitive,
-                               struct entries *out)
+/* A name that may stand behind another, with its row; NULL: no default. */
+struct candidate {
+    const char *name;
+    const struct setting *setting;
+};
+
+/* The broker's entries for names that stand behind the first of them. */
+static void add_broker_entries(const struct describer *d, const struct candidate *candidates,
+                               size_t count, bool is_sensitive, struct entries *out)
 {
     struct entries all = { .count = 0 };
     for (size_t layer = CONFIG_LAYER_COUNT; layer > 0; layer--) {
-        for (size_t i = 0; i < name_count; i++) {
-            const char *value =
-                properties_get(&d->broker->layers[layer - 1], bytes_from_text(names[i]));
-            const struct setting *setting =
-                setting_find(SETTING_KIND_BROKER, bytes_from_text(names[i]));
+        for (size_t i = 0; i < count; i++) {
+            const struct candidate *c = &candidates[i];
             const bool is_read =
-                layer - 1 != CONFIG_LAYER_OWN || setting == NULL || !setting->is_dynamic_only;
+                layer - 1 != CONFIG_LAYER_OWN || c->setting == NULL || !c->setting->is_dynamic_only;
+            const char *value =
+                properties_get(&d->broker->layers[layer - 1], bytes_from_text(c->name));
             if (value != NULL && is_read)
-                add_entry(&all, names[i], is_sensitive ? NULL : value, layer_sources[layer - 1]);
+                add_entry(&all, c->name, is_sensitive ? NULL : value, layer_sources[layer - 1]);
         }
     }
-    for (size_t i = 0; i < name_count; i++) {
-        const struct setting *setting =
-            setting_find(SETTING_KIND_BROKER, bytes_from_text(names[i]));
+    for (size_t i = 0; i < count; i++) {
+        const struct setting *setting = candidates[i].setting;
         if (setting != NULL && setting->initial != NULL && !setting->is_dynamic_only)
-            add_entry(&all, names[i], is_sensitive ? NULL : setting->initial,
+            add_entry(&all, setting->name, is_sensitive ? NULL : setting->initial,
                       CONFIG_SOURCE_DEFAULT);
     }
     size_t skipped = 0;
-    while (skipped < all.count && strcmp(all.items[skipped].name, first) != 0)
+    while (skipped < all.count && strcmp(all.items[skipped].name, candidates[0].name) != 0)
         skipped++;
     for (size_t i = skipped; i < all.count; i++)
         add_entry(out, all.items[i].name, all.items[i].value, all.items[i].source);
 }
 
-/* Answers how many names stand behind the setting; names[0] is the first broker setting. */
-static size_t broker_names(const struct setting *setting,
-                           const char *names[SETTING_SYNONYM_COUNT_MAX])
+/* Answers how many broker settings stand behind the setting, for a broker's itself the first. */
+static size_t find_candidates(const struct setting *setting,
+                              struct candidate out[SETTING_SYNONYM_COUNT_MAX])
 {
     struct setting_synonym synonyms[SETTING_SYNONYM_COUNT_MAX];
     const size_t count = setting_synonyms(setting->id, synonyms);
-    for (size_t i = 0; i < count; i++)
-        names[i] = setting_get(synonyms[i].id)->name;
+    for (size_t i = 0; i < count; i++) {
+        out[i].setting = setting_get(synonyms[i].id);
+        out[i].name = out[i].setting->name;
+    }
     return count;
 }
 
@@ -122,11 +127,10 @@ static bool is_set(const struct config *broker, const char *name)
 
 static void describe_broker_row(struct describer *d, const struct setting *setting)
 {
-    const char *names[SETTING_SYNONYM_COUNT_MAX];
+    struct candidate candidates[SETTING_SYNONYM_COUNT_MAX];
     struct entries entries = { .count = 0 };
-    add_broker_entries(d, names, broker_names(setting, names), setting->name,
-                       setting_is_sensitive(setting), &entries);
-    /* broker.id is node.id; Kafka lists it so, whichever of them the file names. */
+    const size_t count = find_candidates(setting, candidates);
+    add_broker_entries(d, candidates, count, setting_is_sensitive(setting), &entries);
     add_description(d, of_row(setting, setting->name, config_value_text(d->broker, setting->id)),
                     &entries);
 }
@@ -139,9 +143,12 @@ static void describe_other(struct describer *d, const char *name)
     struct entries entries = { .count = 0 };
     const bool is_listeners =
         config__split_listener_name(bytes_from_text(name), &listener, &setting);
-    const char *names[] = { name, is_listeners ? setting->name : NULL };
+    const struct candidate candidates[] = {
+        { .name = name },
+        { .name = is_listeners ? setting->name : NULL, .setting = setting },
+    };
     const bool is_sensitive = !is_listeners || setting_is_sensitive(setting);
-    add_broker_entries(d, names, is_listeners ? 2 : 1, name, is_sensitive, &entries);
+    add_broker_entries(d, candidates, is_listeners ? 2 : 1, is_sensitive, &entries);
     struct config_description description = { .name = name,
                                               .is_read_only = true,
                                               .is_sensitive = true,
@@ -154,7 +161,6 @@ static void describe_other(struct describer *d, const char *name)
     add_description(d, description, &entries);
 }
 
-/* The names of a layer that have no row, and of rows those that a layer alone brings (internal, dynamic only). */
 static bool is_described(const struct describer *d, const char *name)
 {
     for (size_t i = 0; i < d->out.count; i++) {
@@ -227,10 +233,10 @@ static void describe_resource_row(struct describer *d, const struct config *conf
     struct entries entries = { .count = 0 };
     if (own != NULL)
         add_entry(&entries, setting->name, value, own_source(config->kind));
-    const char *names[SETTING_SYNONYM_COUNT_MAX];
-    const size_t name_count = broker_names(setting, names);
-    if (name_count > 0)
-        add_broker_entries(d, names, name_count, names[0], false, &entries);
+    struct candidate candidates[SETTING_SYNONYM_COUNT_MAX];
+    const size_t count = find_candidates(setting, candidates);
+    if (count > 0)
+        add_broker_entries(d, candidates, count, false, &entries);
     else if (config->kind == SETTING_KIND_GROUP)
         add_entry(&entries, setting->name, setting->initial, CONFIG_SOURCE_DEFAULT);
     add_description(d, of_row(setting, setting->name, value), &entries);

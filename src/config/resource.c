@@ -95,9 +95,19 @@ static struct config *resolve(enum setting_kind kind, const struct config *broke
     return config;
 }
 
+struct config *config__topic_defaults(const struct config *broker)
+{
+    return resolve(SETTING_KIND_TOPIC, broker, CONFIG_OVERRIDES_NONE, NULL, NULL);
+}
+
 struct config *config_for_topic(const struct config *broker, struct config_overrides overrides,
                                 size_t *out_skipped, struct err_note *note)
 {
+    if (overrides.count == 0) {
+        if (out_skipped != NULL)
+            *out_skipped = 0;
+        return config_ref(broker->topic_defaults);
+    }
     return resolve(SETTING_KIND_TOPIC, broker, overrides, out_skipped, note);
 }
 

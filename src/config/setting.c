@@ -118,22 +118,34 @@ const struct setting *setting_get(enum setting_id id)
     return &table[id];
 }
 
+/* FIRST_<KIND> is the first id of a kind; what follows it counts on from there. */
+enum {
+#define SETTINGS_OF(kind) FIRST_##kind, BEFORE_##kind = FIRST_##kind - 1,
+#define SETTING(kind, id, name, type, initial, check, scope, importance, status, words)            \
+    ROW_##kind##_##id,
+#include "config/settings.def"
+#undef SETTING
+};
+
 struct setting_range setting_range(enum setting_kind kind)
 {
+    static const unsigned first[SETTING_KIND_COUNT + 1] = {
+#define SETTINGS_OF(kind) [SETTING_KIND_##kind] = FIRST_##kind,
+#define SETTING(kind, id, name, type, initial, check, scope, importance, status, words)
+#include "config/settings.def"
+#undef SETTING
+        [SETTING_KIND_COUNT] = SETTING_COUNT,
+    };
     ASSERT((unsigned)kind < SETTING_KIND_COUNT);
-    unsigned first = 0;
-    while (table[first].kind != kind)
-        first++;
-    unsigned end = first;
-    while (end < SETTING_COUNT && table[end].kind == kind)
-        end++;
-    return (struct setting_range){ .first = (enum setting_id)first, .end = (enum setting_id)end };
+    return (struct setting_range){ .first = (enum setting_id)first[kind],
+                                   .end = (enum setting_id)first[kind + 1] };
 }
 
 const struct setting *setting_find(enum setting_kind kind, struct bytes name)
 {
-    for (unsigned i = 0; i < SETTING_COUNT; i++) {
-        if (table[i].kind == kind && bytes_equal_text(name, table[i].name))
+    const struct setting_range range = setting_range(kind);
+    for (unsigned i = range.first; i < range.end; i++) {
+        if (bytes_equal_text(name, table[i].name))
             return &table[i];
     }
     return NULL;
@@ -171,8 +183,9 @@ const struct setting *setting_nearest(enum setting_kind kind, struct bytes name)
         return NULL;
     size_t least = MAX(name.size / 4, (size_t)2) + 1; /* a quarter mistyped, not more */
     const struct setting *nearest = NULL;
-    for (unsigned i = 0; i < SETTING_COUNT; i++) {
-        if (table[i].kind != kind || table[i].is_internal)
+    const struct setting_range range = setting_range(kind);
+    for (unsigned i = range.first; i < range.end; i++) {
+        if (table[i].is_internal)
             continue;
         const size_t distance = edit_distance(name, table[i].name);
         if (distance < least) {

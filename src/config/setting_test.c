@@ -38,6 +38,8 @@ TEST(setting_table, keeps_kinds_together)
     for (unsigned kind = 0; kind < SETTING_KIND_COUNT; kind++) {
         const struct setting_range range = setting_range((enum setting_kind)kind);
         EXPECT(range.first < range.end);
+        for (unsigned i = range.first; i < range.end; i++)
+            EXPECT_EQ(setting_get((enum setting_id)i)->kind, kind);
         count += range.end - range.first;
     }
     EXPECT_EQ(count, SETTING_COUNT);
