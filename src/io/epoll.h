@@ -14,6 +14,10 @@ struct epoll_workers *epoll_workers_new(uint32_t thread_count_max);
 void epoll_workers_free(struct epoll_workers *workers); /* after every loop that uses them */
 
 MUST_CHECK int epoll_io_new(struct epoll_workers *workers, struct io **out, struct err_note *note);
+/* Between the last turn and the freeing of what the loop served: waits for running jobs and forgets the others, drops
+ * messages, and lets nothing new begin. Afterwards the loop knows of its owner's memory only what is closed and
+ * cancelled as usual: sockets, listeners, timers, lanes. */
+void epoll_io_end(struct io *io);
 void epoll_io_free(
     struct io *io); /* closes what is left open and waits for its running jobs; NULL is fine */
 MUST_CHECK int epoll_io_run(struct io *io); /* until stopped */

@@ -16,6 +16,7 @@ struct epoll_loop {
     struct io_message *mailbox; /* atomic; newest first */
     bool is_asleep;             /* atomic; a post has to wake it */
     bool must_stop;             /* atomic */
+    bool has_ended;             /* atomic; nothing is posted to it any more */
     bool waits_in_ms;           /* the kernel lacks epoll_pwait2 */
     struct timer_heap timers;
     void (*turn_end)(void *context);

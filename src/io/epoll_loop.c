@@ -90,6 +90,11 @@ static void wake(struct epoll_loop *loop)
 static void loop_post(struct io *to, struct io_message *message)
 {
     struct epoll_loop *loop = epoll__loop_of(to);
+    if (__atomic_load_n(&loop->has_ended, __ATOMIC_ACQUIRE)) {
+        if (message->drop != NULL)
+            message->drop(message);
+        return;
+    }
     struct io_message *newest = __atomic_load_n(&loop->mailbox, __ATOMIC_RELAXED);
     do {
         message->next_ = newest;
@@ -145,7 +150,8 @@ static void loop_submit(struct io *io, struct io_job_queue *queue, struct io_job
     struct epoll_loop *loop = epoll__loop_of(io);
     job->message_ = (struct io_message){ .deliver = job_done };
     job->io_ = io;
-    workers_submit(loop->workers, queue, job);
+    if (!loop->has_ended)
+        workers_submit(loop->workers, queue, job);
 }
 
 static struct io_job_queue *loop_job_queue_new(struct io *io)
@@ -334,13 +340,20 @@ static void drop_mail(struct epoll_loop *loop)
     }
 }
 
+void epoll_io_end(struct io *io)
+{
+    struct epoll_loop *loop = epoll__loop_of(io);
+    workers_forget(loop->workers, io);
+    __atomic_store_n(&loop->has_ended, true, __ATOMIC_RELEASE);
+    drop_mail(loop);
+}
+
 void epoll_io_free(struct io *io)
 {
     if (io == NULL)
         return;
     struct epoll_loop *loop = epoll__loop_of(io);
-    workers_forget(loop->workers, io);
-    drop_mail(loop);
+    epoll_io_end(io);
     epoll__sources_free(loop);
     epoll__attempts_free(loop);
     for (struct list *link; (link = list_pop_front(&loop->lanes)) != NULL;)

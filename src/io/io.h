@@ -52,8 +52,8 @@ void io_on_turn_end(struct io *io, void (*turn_end)(void *context), void *contex
 /* Messages between shards: `deliver` runs on the loop of `to`, in order of posting from one sender. The
  * message belongs to the receiver from then on. From any thread.
  *
- * A loop that is freed first calls `drop` instead, when it is not NULL: the nodes' values are gone by then, so
- * it may do no more than free the message and what the message owns. */
+ * A loop that ends first (epoll_io_end, a crash in the simulator) calls `drop` instead, when it is not NULL. It may
+ * do no more than free the message and what the message owns. A message posted later is dropped at once. */
 struct io_message {
     struct io_message *next_;
     void (*deliver)(struct io_message *message);
@@ -66,8 +66,8 @@ void io_post(struct io *to, struct io_message *message);
 /* `run` happens on a worker (in the simulator: at some later point, interleaved with others at every file
  * call); it touches only what the job owns, and io_fs. `done` happens on the loop that submitted it. The
  * job's memory is the caller's and stays until done. Jobs of one queue run in order of submission, one at a
- * time, and are done in that order; queue NULL: no order. A loop that is freed first waits for jobs that are running and forgets the
- * others; no `done` follows, and the memory is the caller's again. */
+ * time, and are done in that order; queue NULL: no order. A loop that ends first waits for jobs that are
+ * running and forgets the others; no `done` follows, and the memory is the caller's again. */
 struct io_job_queue; /* an ordered lane; io_job_queue_new/free, loop thread only */
 struct io_job {
     struct io_message message_;

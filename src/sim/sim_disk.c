@@ -51,14 +51,19 @@ uint32_t sim_disk_open_count(const struct sim_disk *disk)
 
 /* ---- crashes --------------------------------------------------------------------------------- */
 
-void sim_disk_crash(struct sim_disk *disk, enum sim_crash kind)
+void sim_disk_restart(struct sim_disk *disk)
 {
     if (disk->fs != NULL)
         disk->fs->is_dead = true;
     disk->fs = NULL;
+    sim__disk_detach_files(disk);
+}
+
+void sim_disk_crash(struct sim_disk *disk, enum sim_crash kind)
+{
+    sim_disk_restart(disk);
     disk->crash_at_change = 0;
     disk->crash_count++;
-    sim__disk_detach_files(disk);
     if (kind == SIM_POWER_LOST)
         sim__tree_power_loss(&disk->tree, &disk->rng);
 }
@@ -131,11 +136,13 @@ enum sim_verdict sim__call_begin(struct sim_fs *fs, enum sim_call call, const ch
     *out_error = -EIO;
     if (fs->is_dead)
         return SIM_REFUSE;
+    int error = 0;
     if (disk->hooks.on_call != NULL)
-        disk->hooks.on_call(disk->hooks.context, call, path, size_bytes);
+        error = disk->hooks.on_call(disk->hooks.context, call, path, size_bytes);
     if (fs->is_dead) /* while time passed */
         return SIM_REFUSE;
-    const int error = faults_check(disk, call, path);
+    if (error == 0)
+        error = faults_check(disk, call, path);
     if (error < 0) {
         *out_error = error;
         return SIM_REFUSE;

@@ -43,6 +43,8 @@ sim_disk_open_count(const struct sim_disk *disk); /* files open in any view, dea
 /* ---- the end of an incarnation --------------------------------------------------------------- */
 
 void sim_disk_crash(struct sim_disk *disk, enum sim_crash kind);
+/* An orderly end: the page cache stays, and so does a planned crash. */
+void sim_disk_restart(struct sim_disk *disk);
 /* In the middle of the nth change from now (1: the next one; 0: never). Changes are what the calls in
  * SIM_CHANGES do; the one in progress happens, happens in part (a write), or does not. */
 void sim_disk_crash_at(struct sim_disk *disk, uint64_t nth_change, enum sim_crash kind);
@@ -107,8 +109,8 @@ struct sim_disk_hooks {
     void *context;
     int64_t (*now_ms)(void *context);
     /* Before each call has any effect: time may pass, other code may run, the disk may crash. size_bytes: of reads
-     * and writes. */
-    void (*on_call)(void *context, enum sim_call call, const char *path, uint64_t size_bytes);
+     * and writes. Answers 0, or the error that the call fails with. */
+    int (*on_call)(void *context, enum sim_call call, const char *path, uint64_t size_bytes);
     /* Right after a crash that sim_disk_crash_at planned. */
     void (*on_crash)(void *context, enum sim_crash kind);
 };
