@@ -1,5 +1,6 @@
 /* The loop's clock, timers, messages and jobs, with threads as a node has them. */
 #include "io/epoll.h"
+#include "io/loop_contract.h"
 
 #include "base/mem.h"
 #include "base/test.h"
@@ -14,6 +15,21 @@ static struct io *loop_new(struct epoll_workers *workers)
     struct err_note note;
     EXPECT_OK(epoll_io_new(workers, &io, &note));
     return io;
+}
+
+static void turn(void *io)
+{
+    EXPECT_OK(epoll_io_turn(io, 1000));
+}
+
+TEST(epoll_loop, keeps_the_contract)
+{
+    struct epoll_workers *workers = epoll_workers_new(2);
+    struct io *io = loop_new(workers);
+    const struct loop_contract driver = { .io = io, .turn = turn, .context = io };
+    loop_contract_check(&driver);
+    epoll_io_free(io);
+    epoll_workers_free(workers);
 }
 
 TEST(epoll_loop, tells_time_and_gives_chance)
@@ -212,13 +228,15 @@ TEST(epoll_loop, delivers_messages_of_many_threads_in_order)
     epoll_workers_free(workers);
 }
 
-/* What is posted and not delivered is dropped with the loop: the leak check of sanitizers sees to it. */
-TEST(epoll_loop, drops_messages_when_it_is_freed)
+/* What is posted and not delivered is dropped when the loop ends: the leak check of sanitizers sees to it. */
+TEST(epoll_loop, drops_messages_at_its_end)
 {
     struct epoll_workers *workers = epoll_workers_new(1);
     struct inbox inbox = { .io = loop_new(workers) };
     for (int i = 0; i < 10; i++)
         letter_post(&inbox, 0, i);
+    epoll_io_end(inbox.io);
+    letter_post(&inbox, 0, 10);
     epoll_io_free(inbox.io);
     EXPECT_EQ(inbox.count, 0);
     epoll_workers_free(workers);

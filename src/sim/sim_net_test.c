@@ -437,7 +437,7 @@ TEST(sim_net, says_where_it_could_not_listen)
     pair_free(pair);
 }
 
-/* Connections wait in the backlog while accepting is paused or descriptors are short, and no longer ones than it holds. */
+/* Connections wait in the backlog while accepting is paused or descriptors are short, no more than it holds. */
 struct doorman {
     struct io_listener *listener;
     struct io_socket *accepted[10];

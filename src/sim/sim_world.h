@@ -18,11 +18,11 @@
  * leaves at that time. A job is a coroutine that lets others run at each of its file calls.
  *
  * The end of an incarnation. sim_node_crash, or a crash planned by sim_disk_crash_at(sim_node_disk(node), ...), in
- * the middle of whatever the node does. From that point on its file calls fail with -EIO, its sends with -EPIPE, its
- * timers, messages and jobs are dropped, and no callback comes. The code that is running returns to the world as
- * usual, jobs run to their end against the dead disk, messages are dropped. Then `on_crash` (sim_node_set_on_crash) is called: its
- * owner frees the node's value by the ordinary destructor, which may still cancel, close and free what it holds.
- * After sim_node_restart the node has new loops on the same disk. At the end of a test a value with jobs under way is
+ * the middle of whatever the node does. From that point on its file calls fail with -EIO, its sends with -EPIPE, and
+ * no callback comes. The code that is running returns to the world as usual; jobs that have begun run to their end
+ * against the dead disk; messages are dropped. Then `on_crash` (sim_node_set_on_crash) is called: the owner frees
+ * the node's value by the ordinary destructor, which may still cancel, close and free what it holds. After
+ * sim_node_restart the node has new loops on the same disk. At the end of a test a value with jobs under way is
  * freed in the same manner: crash the node first.
  *
  * Threads: one. Nodes and their disks are owned by the world.

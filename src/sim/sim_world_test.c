@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/test.h"
+#include "io/loop_contract.h"
 
 #include <errno.h>
 #include <string.h>
@@ -10,6 +11,22 @@
 #define SEED_COUNT 200
 
 static const int64_t second_ns = NS_PER_SECOND;
+
+static void step(void *world)
+{
+    EXPECT(sim_world_step(world));
+}
+
+TEST(sim_world, keeps_the_contract_of_loops)
+{
+    for (uint64_t seed = 0; seed < SEED_COUNT; seed++) {
+        struct sim_world *world = sim_world_new(seed);
+        struct io *io = sim_node_io(sim_node_new(world, "node"));
+        const struct loop_contract driver = { .io = io, .turn = step, .context = world };
+        loop_contract_check(&driver);
+        sim_world_free(world);
+    }
+}
 
 /* ---- time ------------------------------------------------------------------------------------ */
 

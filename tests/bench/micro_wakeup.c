@@ -268,11 +268,21 @@ static int64_t clock_calls(void *context)
     return now_ns() - start_ns;
 }
 
+static int64_t bare_clock_calls(void *context)
+{
+    (void)context;
+    const int64_t start_ns = now_ns();
+    for (int i = 0; i < ROUNDS; i++)
+        (void)now_ns();
+    return now_ns() - start_ns;
+}
+
 static void measure_timers(struct io *io)
 {
     struct timers t = { .io = io, .timers = MEM_NEW_ARRAY(struct io_timer, TIMERS_MAX) };
     for (int i = 0; i < TIMERS_MAX; i++)
         t.timers[i].fire = timer_fire;
+    report("clock_gettime alone", bare_clock_calls, NULL, ROUNDS);
     report("io_monotonic_ns", clock_calls, io, ROUNDS);
     static const int counts[] = { 1, 100, TIMERS_MAX };
     for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
