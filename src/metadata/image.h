@@ -85,9 +85,9 @@ struct metadata_broker {
     bool is_migrating_zk_broker;
     bool has_cordoned_directories; /* tells "none are" from "not told" */
     const struct metadata_endpoint *endpoints;
-    const struct metadata_feature_range *features;
-    const struct uuid *directories;          /* sorted */
-    const struct uuid *cordoned_directories; /* sorted */
+    const struct metadata_feature_range *features; /* sorted by name */
+    const struct uuid *directories;                /* sorted */
+    const struct uuid *cordoned_directories;       /* sorted */
     uint32_t endpoint_count;
     uint32_t feature_count;
     uint32_t directory_count;

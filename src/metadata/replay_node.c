@@ -37,6 +37,19 @@ static uint32_t count_of(int32_t count)
     return count < 0 ? 0 : (uint32_t)count;
 }
 
+static int compare_ranges(const void *a, const void *b)
+{
+    return bytes_compare(((const struct metadata_feature_range *)a)->name,
+                         ((const struct metadata_feature_range *)b)->name);
+}
+
+/* By name: the order in which a node lists its features means nothing. */
+static void sort_features(struct metadata_feature_range *features, uint32_t count)
+{
+    if (count > 1)
+        qsort(features, count, sizeof(*features), compare_ranges);
+}
+
 static int replay_register_broker(struct metadata_image *image,
                                   const struct register_broker_record *r)
 {
@@ -63,6 +76,7 @@ static int replay_register_broker(struct metadata_image *image,
                                              .min = r->features[i].min_supported_version,
                                              .max = r->features[i].max_supported_version };
     }
+    sort_features(features, feature_count);
     const struct metadata_broker content = {
         .id = r->broker_id,
         .epoch = r->broker_epoch,
@@ -185,6 +199,7 @@ static int replay_register_controller(struct metadata_image *image,
                                              .min = r->features[i].min_supported_version,
                                              .max = r->features[i].max_supported_version };
     }
+    sort_features(features, feature_count);
     const struct metadata_controller content = { .id = r->controller_id,
                                                  .incarnation_id = r->incarnation_id,
                                                  .is_zk_migration_ready = r->zk_migration_ready,

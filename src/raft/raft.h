@@ -16,18 +16,20 @@
  * - Nothing leaves the node (vote, answer, high watermark) before the state it rests on is durable: the
  *   quorum-state file for epochs and votes, the flushed log for records. Metadata is fsynced before it is
  *   acknowledged, always.
- * - A planned batch is in the log as far as raft is concerned (log_end moves at once), so that the controller can
+ * - A planned batch is in the log as far as raft is concerned (its end moves at once), so that the controller can
  *   decide on top of it. It is committed when flushed here and on a majority of voters, and never before this
  *   epoch's own first batch is (raft paper 5.4.2).
  * - One flush is in flight at a time; what is appended meanwhile shares the next one.
  * - A sole voter elects itself in RAFT_ON_START. Its quorum-state write and first append may then be under way
- *   together: a crash between them leaves a log whose epoch is above the file's, which a start allows for.
- * - A failed append: the leader resigns, the log is cut back to its flushed end, and it stands again after
- *   RAFT_RETRY_MS, in a new epoch, since offsets may not be handed out twice within one. A failed flush or cut
- *   leaves the disk's content unknown: RAFT_DO_STOP.
+ *   together: a crash between them leaves a log whose epoch is above the file's, which a start allows for. Nobody
+ *   else may be served from the log before RAFT_DO_LEAD: until then a crash may hand the epoch out again.
+ * - A failed append: the leader resigns, the log is cut to where the failed batch began (what was written before it
+ *   stays), and it stands again after RAFT_RETRY_MS, in a new epoch, since offsets may not be handed out twice within
+ *   one. A failed flush or cut leaves the disk's content unknown: RAFT_DO_STOP.
  *
  * What is here: elections and votes for any number of voters, and everything for one voter. Not yet: fetching by
- * followers and observers, FetchSnapshot, voter changes. Their doors: raft_replica_fetched, raft_load_batch.
+ * followers and observers, FetchSnapshot, voter changes, resigning when a majority stops fetching. Their doors:
+ * RAFT_ON_REPLICA_FETCHED, raft_load_batch, RAFT_ON_END_EPOCH.
  * Threads: one, the shard of raft.
  */
 #pragma once
@@ -162,7 +164,9 @@ struct raft_event {
 enum raft_effect_type {
     RAFT_DO_PERSIST, /* replace the quorum-state file durably → PERSISTED or PERSIST_FAILED */
     RAFT_DO_APPEND,  /* write a whole batch at the log's end → APPEND_FAILED, or nothing */
-    RAFT_DO_FLUSH, /* sync the log to an offset, after the appends before it → FLUSHED or FLUSH_FAILED */
+    /* Sync the log to an offset, after the appends before it → FLUSHED or FLUSH_FAILED, in any case: also when those appends
+     * failed (then to where the log ends). */
+    RAFT_DO_FLUSH,
     RAFT_DO_TRUNCATE,       /* drop everything at and above an offset; failing: the node stops */
     RAFT_DO_COMMIT,         /* [from, to) is committed: apply it to the image, release answers */
     RAFT_DO_LEADER_CHANGED, /* the leader or epoch known here is another (also -1: none) */
@@ -246,8 +250,8 @@ int64_t raft_high_watermark(const struct raft *raft); /* exclusive; -1: not know
 int16_t raft_kraft_version(const struct raft *raft);
 const struct raft_voters *raft_voters(const struct raft *raft); /* borrowed until the next step */
 
-/* Answers DescribeQuorum: whole response in the arena, for any version. NOT_LEADER_OR_FOLLOWER where this node
+/* Answers DescribeQuorum in the request's version: the whole response in the arena. NOT_LEADER_OR_FOLLOWER where this node
  * does not lead, UNKNOWN_TOPIC_OR_PARTITION or INVALID_REQUEST for other partitions than __cluster_metadata-0. */
 void raft_describe_quorum(const struct raft *raft, const struct describe_quorum_request *request,
-                          int64_t wall_ms, struct arena *arena,
+                          int16_t version, int64_t wall_ms, struct arena *arena,
                           struct describe_quorum_response *out);
