@@ -559,10 +559,11 @@ static int16_t view_kraft_version(struct quorum_view *view)
 }
 
 static void view_describe(struct quorum_view *view, const struct describe_quorum_request *request,
-                          struct arena *arena, struct describe_quorum_response *out)
+                          int16_t version, struct arena *arena,
+                          struct describe_quorum_response *out)
 {
     struct quorum *q = CONTAINER_OF(view, struct quorum, view);
-    raft_describe_quorum(q->raft, request, io_now_ms(q->io), arena, out);
+    raft_describe_quorum(q->raft, request, version, io_now_ms(q->io), arena, out);
 }
 
 struct metadata_image *quorum_image(const struct quorum *q)

@@ -10,7 +10,7 @@ struct describe_quorum_response;
 struct quorum_view {
     int16_t (*kraft_version)(struct quorum_view *view);
     void (*describe)(struct quorum_view *view, const struct describe_quorum_request *request,
-                     struct arena *arena, struct describe_quorum_response *out);
+                     int16_t version, struct arena *arena, struct describe_quorum_response *out);
 };
 
 static inline int16_t quorum_kraft_version(struct quorum_view *view)

@@ -8,7 +8,7 @@ static void handle(struct request *request)
 {
     struct describe_quorum_response response = describe_quorum_response_default;
     struct quorum_view *quorum = request->shard->quorum;
-    quorum->describe(quorum, request->message, &request->arena, &response);
+    quorum->describe(quorum, request->message, request->version, &request->arena, &response);
     request_reply(request, &response);
 }
 

@@ -206,7 +206,8 @@ static int read_one(struct fetch *fetch, struct fetch_partition *asked, struct r
         error = KAFKA_OFFSET_OUT_OF_RANGE;
     data->error_code = (int16_t)error;
     if (error != KAFKA_NONE) {
-        if (error == KAFKA_NOT_LEADER_OR_FOLLOWER || error == KAFKA_FENCED_LEADER_EPOCH) {
+        if (fetch->version >= 12 &&
+            (error == KAFKA_NOT_LEADER_OR_FOLLOWER || error == KAFKA_FENCED_LEADER_EPOCH)) {
             const struct metadata_topic *topic = NULL;
             (void)topic_lookup(fetch->request->shard, asked->topic, asked->topic_id,
                                &topic); /* it was found above */

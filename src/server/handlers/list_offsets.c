@@ -53,11 +53,12 @@ static int16_t version_of(int64_t timestamp)
     }
 }
 
-static void set(struct list_offsets_response_partition_response *out, struct log_time_offset found)
+static void set(const struct list_offsets *op, struct list_offsets_response_partition_response *out,
+                struct log_time_offset found)
 {
     out->offset = found.offset;
     out->timestamp = found.timestamp;
-    out->leader_epoch = found.leader_epoch;
+    out->leader_epoch = op->request->version >= 4 ? found.leader_epoch : -1;
 }
 
 /* By time or the largest timestamp. 0, or -ERR_WOULD_BLOCK with op->wait set. */
@@ -78,7 +79,7 @@ static int find(struct list_offsets *op, struct partition *p, int64_t timestamp,
         return 0;
     }
     if (found.offset >= 0 && found.offset < readable_end)
-        set(out, found);
+        set(op, out, found);
     return 0;
 }
 
@@ -93,18 +94,19 @@ static int answer_time(struct list_offsets *op, struct partition *p, int64_t tim
     const struct log_offsets *offsets = log_offsets(p->log);
     switch (timestamp) {
     case TIME_LATEST:
-        set(out, (struct log_time_offset){ readable_end, -1, p->leader_epoch });
+        set(op, out, (struct log_time_offset){ readable_end, -1, p->leader_epoch });
         return 0;
     case TIME_EARLIEST:
-        set(out, (struct log_time_offset){ offsets->start, -1, log_epoch_of_start(p->log) });
+        set(op, out, (struct log_time_offset){ offsets->start, -1, log_epoch_of_start(p->log) });
         return 0;
     case TIME_EARLIEST_LOCAL:
-        set(out, (struct log_time_offset){ offsets->local_start, -1,
-                                           log_epoch_of(p->log, offsets->local_start) });
+        set(op, out,
+            (struct log_time_offset){ offsets->local_start, -1,
+                                      log_epoch_of(p->log, offsets->local_start) });
         return 0;
     case TIME_LATEST_TIERED:
     case TIME_EARLIEST_PENDING_UPLOAD:
-        set(out, (struct log_time_offset){ -1, -1, -1 }); /* nothing is tiered */
+        set(op, out, (struct log_time_offset){ -1, -1, -1 }); /* nothing is tiered */
         return 0;
     default:
         return find(op, p, timestamp, readable_end, out);

@@ -49,12 +49,12 @@ static void answer_error(struct produce_response_partition_produce_response *ans
 static void add_current_leader(struct request *request, const struct metadata_topic *topic,
                                struct produce_response_partition_produce_response *answer)
 {
-    const struct metadata_partition *told =
-        topic == NULL ? NULL : metadata_topic_partition(topic, answer->index);
+    const struct metadata_partition *told = topic == NULL || request->version < 10
+                                                ? NULL
+                                                : metadata_topic_partition(topic, answer->index);
     if (told == NULL || (answer->error_code != KAFKA_NOT_LEADER_OR_FOLLOWER &&
                          answer->error_code != KAFKA_FENCED_LEADER_EPOCH))
         return;
-    (void)request;
     answer->current_leader.leader_id = told->leader;
     answer->current_leader.leader_epoch = told->leader_epoch;
 }
