@@ -229,7 +229,8 @@ enum kafka_error configs_change(struct controller *c, struct draft *draft,
     for (uint32_t i = 0; i < count && error == KAFKA_NONE; i++)
         error = apply(c, draft->call->arena, type, &changes[i], &entries, note);
     if (error == KAFKA_NONE && validate(c, type, resource, &entries, note) < 0)
-        error = KAFKA_INVALID_CONFIG;
+        /* As Kafka: brokers' settings are judged by the broker, and as part of the request. */
+        error = type == METADATA_CONFIG_BROKER ? KAFKA_INVALID_REQUEST : KAFKA_INVALID_CONFIG;
     if (error == KAFKA_NONE)
         add_records(draft, type, resource, &entries);
     VEC_DEINIT(&entries);

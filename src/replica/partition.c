@@ -46,7 +46,7 @@ void partition_append(struct partition *p, const struct log_append *append,
         refuse(out, leads);
         return;
     }
-    if (wait != NULL && wait->is_all && p->isr_count < p->isr_count_min) {
+    if (wait != NULL && wait->is_all && p->isr_count < MIN(p->isr_count_min, (int32_t)p->replica_count)) {
         refuse(out, KAFKA_NOT_ENOUGH_REPLICAS);
         return;
     }
@@ -175,6 +175,7 @@ void partition__lead(struct partition *p, const struct metadata_partition *told)
     p->leader_epoch = told->leader_epoch;
     p->partition_epoch = told->partition_epoch;
     p->isr_count = told->isr_count;
+    p->replica_count = told->replica_count;
     p->is_leader = told->leader == node_id;
     p->is_sole_in_sync = told->isr_count == 1 && metadata_partition_isr(told)[0] == node_id;
     if (p->state != PARTITION_ONLINE)

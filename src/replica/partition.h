@@ -45,7 +45,8 @@ struct partition {
     bool is_leader;
     bool is_sole_in_sync; /* the ISR is this node alone: what is written is committed */
     uint16_t isr_count;
-    int32_t isr_count_min; /* min.insync.replicas */
+    uint16_t replica_count;
+    int32_t isr_count_min; /* min.insync.replicas; more than there are replicas means all of them */
 
     int64_t high_watermark;
     int write_error; /* of this turn's log_write, between the two passes of replicas_write */
