@@ -98,22 +98,6 @@ static void skip_line(struct reader *reader)
         reader->at++;
 }
 
-/* To the first character of the next logical line that says something. False at the end. */
-static bool find_line(struct reader *reader)
-{
-    for (;;) {
-        skip_blanks(reader);
-        if (is_end(reader))
-            return false;
-        if (peek(reader) == '#' || peek(reader) == '!')
-            skip_line(reader);
-        else if (is_newline(peek(reader)))
-            skip_newline(reader);
-        else
-            return true;
-    }
-}
-
 /* Whether a backslash at `at` joins this line with the next (or with the end of the text). Moves past it if so. */
 static bool skip_continuation(struct reader *reader)
 {
@@ -126,6 +110,26 @@ static bool skip_continuation(struct reader *reader)
         skip_blanks(reader);
     }
     return true;
+}
+
+/* To the first character of the next logical line that says something. False at the end. A line that is only joined to the
+ * next says nothing yet; one that would be joined to what follows the end of the text is an empty name (JDK 17). */
+static bool find_line(struct reader *reader)
+{
+    for (;;) {
+        skip_blanks(reader);
+        if (is_end(reader))
+            return false;
+        const size_t left = reader->text.size - reader->at;
+        const bool is_last =
+            left == 1 || (left == 2 && is_newline(reader->text.data[reader->at + 1]));
+        if (peek(reader) == '#' || peek(reader) == '!')
+            skip_line(reader);
+        else if (is_newline(peek(reader)))
+            skip_newline(reader);
+        else if (is_last || !skip_continuation(reader))
+            return true;
+    }
 }
 
 static void put_utf8(struct buf *out, uint32_t c)
@@ -186,6 +190,8 @@ MUST_CHECK static int take_unicode(struct reader *reader, uint16_t *out)
 {
     uint16_t unit = 0;
     for (int i = 0; i < 4; i++, reader->at++) {
+        while (!is_end(reader) && skip_continuation(reader))
+            continue; /* lines are joined first */
         const int digit = is_end(reader) ? -1 : hex_digit(peek(reader));
         if (digit < 0)
             return err_note(reader->note, -ERR_MALFORMED,
@@ -285,8 +291,6 @@ int properties_parse(struct properties *properties, struct bytes text, struct er
         buf_clear(&name);
         buf_clear(&value);
         r = take_text(&reader, true, &name);
-        if (r == 0 && name.size == 0 && (is_end(&reader) || is_newline(peek(&reader))))
-            continue; /* nothing but joined empty lines */
         if (r == 0) {
             skip_separator(&reader);
             r = take_text(&reader, false, &value);
