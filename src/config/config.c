@@ -15,14 +15,18 @@
 void config_problem_add(struct config_problems *problems, enum config_severity severity,
                         const char *format, ...)
 {
-    char text[1024];
-    va_list args;
-    va_start(args, format);
-    (void)vsnprintf(text, sizeof(text), format, args); /* cut where it is full */
-    va_end(args);
+    char text[1024] = "There are more problems than are shown here";
+    problems->error_count += severity == CONFIG_ERROR ? 1 : 0;
+    if (problems->list.count > CONFIG_PROBLEM_COUNT_MAX)
+        return;
+    if (problems->list.count < CONFIG_PROBLEM_COUNT_MAX) {
+        va_list args;
+        va_start(args, format);
+        (void)vsnprintf(text, sizeof(text), format, args); /* cut where it is full */
+        va_end(args);
+    }
     *VEC_PUSH(&problems->list) =
         (struct config_problem){ .severity = severity, .text = mem_strdup(text) };
-    problems->error_count += severity == CONFIG_ERROR ? 1 : 0;
 }
 
 void config_problems_deinit(struct config_problems *problems)

@@ -39,9 +39,10 @@ struct config_problem {
     enum config_severity severity;
     char *text; /* owned; one line, no secret in it */
 };
+#define CONFIG_PROBLEM_COUNT_MAX 200 /* one more says that there were others */
 struct config_problems {
     VEC(struct config_problem) list;
-    size_t error_count;
+    size_t error_count; /* also of those that are not listed */
 };
 void config_problems_deinit(struct config_problems *problems); /* zeroed is fine */
 void config_problem_add(struct config_problems *problems, enum config_severity severity,

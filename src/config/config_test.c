@@ -201,6 +201,22 @@ TEST(config_load, refuses_what_would_be_unsafe)
     EXPECT(strstr(text, "s3cret") == NULL);
 }
 
+TEST(config_load, bounds_its_report)
+{
+    struct buf lines;
+    int r;
+    buf_init(&lines, 1 << 20);
+    for (int i = 0; i < 20000; i++)
+        buf_printf(&lines, "what.is.this.setting.%d=x\n", i);
+    buf_printf(&lines, "num.partitions=x\n");
+    buf_put_u8(&lines, 0);
+    AUTO(mem_freep) char *text = load_problems((const char *)lines.data, &r);
+    EXPECT_EQ(r, -ERR_INVALID_SETTING); /* the error counts though nobody sees it */
+    EXPECT(strlen(text) < 60000);
+    EXPECT(strstr(text, "There are more problems than are shown here") != NULL);
+    buf_deinit(&lines);
+}
+
 TEST(config_load, reports_text_that_is_no_properties_file)
 {
     int r;

@@ -107,7 +107,10 @@ static void report_unknown(struct loader *loader, const struct property *propert
                            property->name, retired->advice);
         return;
     }
-    const struct setting *nearest = setting_nearest(loader->kind, name);
+    /* A guess takes a while, and nobody reads the two hundredth. */
+    const struct setting *nearest = loader->problems->list.count < CONFIG_PROBLEM_COUNT_MAX
+                                        ? setting_nearest(loader->kind, name)
+                                        : NULL;
     config_problem_add(loader->problems, CONFIG_WARNING,
                        "%s: unknown setting %.200s is ignored%s%s%s", where, property->name,
                        nearest != NULL ? "; did you mean " : "",

@@ -187,6 +187,9 @@ const struct setting *setting_nearest(enum setting_kind kind, struct bytes name)
     for (unsigned i = range.first; i < range.end; i++) {
         if (table[i].is_internal)
             continue;
+        const size_t size = strlen(table[i].name);
+        if (MAX(size, name.size) - MIN(size, name.size) >= least)
+            continue; /* so many are to be inserted or dropped at least */
         const size_t distance = edit_distance(name, table[i].name);
         if (distance < least) {
             least = distance;
