@@ -67,5 +67,5 @@ struct config *config__topic_defaults(const struct config *broker);
 /* Rules between a broker's settings (rules.c): each broken one is an error among the problems. */
 void config__check_broker_rules(const struct config *broker, struct config_problems *problems);
 
-/* What this build cannot do yet (status.c). is_change: only refusals, as for a request to change settings. */
+/* What this build cannot do yet (status.c): warnings and refusals. */
 void config__check_status(const struct config *config, struct config_problems *problems);
