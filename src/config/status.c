@@ -16,12 +16,19 @@ static bool is_default(const struct setting *setting, const struct setting_value
     return strcasecmp(value->text, setting->initial) == 0;
 }
 
+/* Not worth a line: a controller that is alone finds itself. */
+static bool is_needless(const struct config *config, const struct setting *setting)
+{
+    return setting->id == SETTING_BROKER_CONTROLLER_QUORUM_BOOTSTRAP_SERVERS &&
+           config_has_role_controller(config);
+}
+
 void config__check_status(const struct config *config, struct config_problems *problems)
 {
     for (unsigned i = config->range.first; i < config->range.end; i++) {
         const struct setting *setting = setting_get((enum setting_id)i);
         const struct setting_value *value = config__value(config, setting->id);
-        if (setting->is_required || is_default(setting, value))
+        if (setting->is_required || is_default(setting, value) || is_needless(config, setting))
             continue;
         const char *shown = setting_is_sensitive(setting) ? "[hidden]" : value->text;
         if (setting->status == SETTING_NOT_YET)
