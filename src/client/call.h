@@ -1,0 +1,46 @@
+/* One request to a broker and its answer.
+ *
+ * The caller owns the struct, sets the first part, and gives it to connection_send or cluster_send. `request` (the struct of the
+ * message in wire/messages) and what it points to stay until `done`. In `done`, or after it, the second part
+ * tells how it went; client_call_deinit releases what the answer lives in and makes the struct fit for another use.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/list.h"
+#include "wire/api.h"
+
+#define CLIENT_ANSWER_BYTES_MAX (512u << 20) /* a longer frame closes the connection */
+
+struct connection;
+
+struct client_call {
+    enum api_key key;
+    const void *request;
+    int16_t version_max; /* not a later version than this; 0: any */
+    int32_t timeout_ms;  /* 0: request.timeout.ms */
+    bool has_no_answer;  /* Produce with acks=0: done when it is sent */
+    void (*done)(
+        struct client_call *call); /* may send other calls; may not free connection or cluster */
+    void *context;
+
+    int result; /* 0, or why there is no answer: -ERR_CLOSED, -ERR_TIMEOUT, -ERR_VERSION (the broker has no common
+                             version), -ERR_CANCELLED, what connecting failed with, or what coding failed with */
+    int16_t version;      /* the one that was spoken */
+    void *response;       /* the message's struct; valid until deinit */
+    struct err_note note; /* words for a failure */
+
+    struct list link_;
+    struct arena arena_;
+    uint8_t *answer_;
+    struct connection *connection_;
+    struct buf *frame_;
+    int32_t correlation_id_;
+    int64_t deadline_ns_;
+    bool is_open_; /* between send and done */
+};
+
+/* Ends an open call with -ERR_CANCELLED; one that is on its way takes its connection with it. */
+void client_call_cancel(struct client_call *call);
+void client_call_deinit(struct client_call *call); /* not while it is open */

@@ -1,0 +1,420 @@
+/* See cluster.h. */
+#include "client/cluster.h"
+
+#include "base/mem.h"
+#include "base/vec.h"
+#include "wire/kafka_error.h"
+#include "wire/messages/metadata_request.h"
+#include "wire/messages/metadata_response.h"
+
+#include <string.h>
+
+#define PARTITION_INDEX_MAX 1000000 /* a larger one is nonsense, and not made an array of */
+
+struct broker {
+    int32_t id;
+    char *host;
+    uint16_t port;
+    struct connection *connection; /* NULL until it is asked for */
+};
+
+struct server {
+    char *host;
+    uint16_t port;
+    struct connection *connection;
+};
+
+struct cluster {
+    struct io *io;
+    struct client_settings settings;
+    bool allows_topic_creation;
+    const struct diag *diag;
+    struct cluster_owner owner;
+    VEC(struct server) bootstrap;
+    struct map_i64 brokers; /* id → struct broker */
+    VEC(int32_t) ids;
+    struct map topics; /* name → struct cluster_topic */
+    struct map wanted; /* name → the cluster itself, as a mark */
+    bool wants_all;
+    uint32_t turn; /* of the next server that is tried */
+    int32_t controller_id;
+    uint64_t generation;
+
+    struct client_call call;
+    struct metadata_request request;
+    struct arena request_arena;
+    bool is_again; /* a refresh was asked for while one is under way */
+    struct io_timer retry;
+    struct io_timer age;
+};
+
+/* ---- topics ---------------------------------------------------------------------------------- */
+
+static void topic_free(struct cluster_topic *topic)
+{
+    mem_free(topic->name);
+    mem_free(topic->partitions);
+    mem_free(topic);
+}
+
+static void drop_topics(struct cluster *c)
+{
+    for (struct map_walk w = { 0 }; map_next(&c->topics, &w);)
+        topic_free(w.value);
+    map_clear(&c->topics);
+}
+
+static void set_partitions(struct cluster_topic *topic, const struct metadata_response_topic *from)
+{
+    int32_t count = 0;
+    for (int32_t i = 0; i < from->partitions_count; i++) {
+        const int32_t index = from->partitions[i].partition_index;
+        if (index >= 0 && index < PARTITION_INDEX_MAX)
+            count = MAX(count, index + 1);
+    }
+    topic->partitions = MEM_NEW_ARRAY(struct cluster_partition, (size_t)count);
+    topic->partition_count = count;
+    for (int32_t i = 0; i < count; i++)
+        topic->partitions[i] = (struct cluster_partition){
+            .index = i, .leader = -1, .leader_epoch = -1, .error = KAFKA_UNKNOWN_TOPIC_OR_PARTITION
+        };
+    for (int32_t i = 0; i < from->partitions_count; i++) {
+        const struct metadata_response_partition *p = &from->partitions[i];
+        if (p->partition_index < 0 || p->partition_index >= count)
+            continue;
+        topic->partitions[p->partition_index] =
+            (struct cluster_partition){ .index = p->partition_index,
+                                        .leader = p->leader_id,
+                                        .leader_epoch = p->leader_epoch,
+                                        .error = p->error_code };
+    }
+}
+
+/* An answer that is older than what we know (a stale broker) does not take a leader back. */
+static void keep_newer_leaders(struct cluster_topic *topic, const struct cluster_topic *old)
+{
+    if (!uuid_equal(topic->id, old->id))
+        return;
+    for (int32_t i = 0; i < MIN(topic->partition_count, old->partition_count); i++) {
+        if (old->partitions[i].leader_epoch > topic->partitions[i].leader_epoch)
+            topic->partitions[i] = old->partitions[i];
+    }
+}
+
+static void put_topic(struct cluster *c, const struct metadata_response_topic *from)
+{
+    if (bytes_is_null(from->name))
+        return;
+    struct cluster_topic *topic = MEM_NEW(struct cluster_topic);
+    topic->name = bytes_to_text(from->name);
+    topic->id = from->topic_id;
+    topic->error = from->error_code;
+    topic->is_internal = from->is_internal;
+    set_partitions(topic, from);
+    struct cluster_topic *old = map_put(&c->topics, from->name, topic);
+    if (old != NULL) {
+        keep_newer_leaders(topic, old);
+        topic_free(old);
+    }
+}
+
+/* ---- brokers --------------------------------------------------------------------------------- */
+
+/* The connection of a bootstrap server that turns out to be this broker. */
+static struct connection *adopt(struct cluster *c, const char *host, uint16_t port)
+{
+    for (size_t i = 0; i < c->bootstrap.count; i++) {
+        struct server *s = &c->bootstrap.items[i];
+        if (s->connection != NULL && s->port == port && strcmp(s->host, host) == 0)
+            return TAKE(s->connection);
+    }
+    return NULL;
+}
+
+static void put_broker(struct cluster *c, const struct metadata_response_broker *from)
+{
+    if (from->port <= 0 || from->port > UINT16_MAX)
+        return;
+    VEC_ADD(&c->ids, from->node_id);
+    struct broker *broker = map_i64_get(&c->brokers, from->node_id);
+    if (broker != NULL && broker->port == from->port && bytes_equal_text(from->host, broker->host))
+        return;
+    if (broker == NULL) {
+        broker = MEM_NEW(struct broker);
+        broker->id = from->node_id;
+        (void)map_i64_put(&c->brokers, from->node_id, broker);
+    }
+    mem_free(broker->host);
+    broker->host = bytes_to_text(from->host);
+    broker->port = (uint16_t)from->port;
+    connection_free(broker->connection);
+    broker->connection = adopt(c, broker->host, broker->port);
+}
+
+struct connection *cluster_broker(struct cluster *c, int32_t id)
+{
+    struct broker *broker = map_i64_get(&c->brokers, id);
+    if (broker == NULL)
+        return NULL;
+    if (broker->connection == NULL)
+        broker->connection = connection_new(c->io, &c->settings, broker->host, broker->port);
+    return broker->connection;
+}
+
+static struct connection *server_connection(struct cluster *c, struct server *server)
+{
+    if (server->connection == NULL)
+        server->connection = connection_new(c->io, &c->settings, server->host, server->port);
+    return server->connection;
+}
+
+struct connection *cluster_any(struct cluster *c)
+{
+    for (size_t i = 0; i < c->bootstrap.count; i++) {
+        struct server *s = &c->bootstrap.items[i];
+        if (s->connection != NULL && connection_is_ready(s->connection))
+            return s->connection;
+    }
+    for (size_t i = 0; i < c->ids.count; i++) {
+        const struct broker *b = map_i64_get(&c->brokers, c->ids.items[i]);
+        if (b->connection != NULL && connection_is_ready(b->connection))
+            return b->connection;
+    }
+    /* Brokers that are known and bootstrap servers in turn: a cluster may have moved altogether (KIP-899). */
+    const size_t at = c->turn % (c->ids.count + c->bootstrap.count);
+    if (at < c->ids.count)
+        return cluster_broker(c, c->ids.items[at]);
+    return server_connection(c, &c->bootstrap.items[at - c->ids.count]);
+}
+
+void cluster_pass_over(struct cluster *c)
+{
+    c->turn++;
+}
+
+/* ---- refreshing ------------------------------------------------------------------------------ */
+
+static void tell(struct cluster *c, int result)
+{
+    if (c->owner.on_metadata != NULL)
+        c->owner.on_metadata(c->owner.context, result);
+}
+
+static void take_answer(struct cluster *c, const struct metadata_response *response)
+{
+    c->ids.count = 0;
+    for (int32_t i = 0; i < response->brokers_count; i++)
+        put_broker(c, &response->brokers[i]);
+    if (c->wants_all)
+        drop_topics(c);
+    for (int32_t i = 0; i < response->topics_count; i++)
+        put_topic(c, &response->topics[i]);
+    c->controller_id = response->controller_id;
+    c->generation++;
+}
+
+static void on_metadata(struct client_call *call)
+{
+    struct cluster *c = call->context;
+    const int result = call->result;
+    arena_deinit(&c->request_arena);
+    if (result == -ERR_CANCELLED)
+        return;
+    if (result < 0) {
+        DIAG_WARN(c->diag, "client",
+                  "Connection to %s could not be used. Node may not be available.",
+                  call->note.text);
+        cluster_pass_over(c);
+        io_timer_arm_after(c->io, &c->retry, c->settings.retry_backoff_ms);
+    } else {
+        take_answer(c, call->response);
+        client_call_deinit(call);
+        io_timer_arm_after(c->io, &c->age, c->settings.metadata_max_age_ms);
+        if (c->is_again)
+            cluster_refresh(c);
+    }
+    tell(c, result);
+}
+
+static void on_timer_again(struct cluster *c)
+{
+    cluster_refresh(c);
+}
+
+static void on_retry(struct io_timer *timer)
+{
+    on_timer_again(CONTAINER_OF(timer, struct cluster, retry));
+}
+
+static void on_age(struct io_timer *timer)
+{
+    on_timer_again(CONTAINER_OF(timer, struct cluster, age));
+}
+
+void cluster_refresh(struct cluster *c)
+{
+    c->is_again = c->call.is_open_;
+    if (c->is_again)
+        return;
+    io_timer_cancel(c->io, &c->retry);
+    arena_init(&c->request_arena, SIZE_MAX);
+    metadata_request_init(&c->request);
+    c->request.allow_auto_topic_creation = c->allows_topic_creation;
+    if (c->wants_all) {
+        c->request.topics = NULL;
+        c->request.topics_count = -1;
+    } else {
+        const uint32_t count = map_count(&c->wanted);
+        c->request.topics = metadata_request_topic_array(&c->request_arena, count);
+        for (struct map_walk w = { 0 }; map_next(&c->wanted, &w);)
+            c->request.topics[c->request.topics_count++].name =
+                bytes_from(arena_dup(&c->request_arena, w.key.data, w.key.size), w.key.size);
+    }
+    c->call.key = API_METADATA;
+    c->call.request = &c->request;
+    c->call.done = on_metadata;
+    c->call.context = c;
+    connection_send(cluster_any(c), &c->call);
+}
+
+/* ---- face ------------------------------------------------------------------------------------ */
+
+/* "host:port", "[::1]:port" */
+static int add_server(struct cluster *c, const char *text, struct err_note *note)
+{
+    const char *colon = strrchr(text, ':');
+    int64_t port = 0;
+    if (colon == NULL || colon == text || bytes_to_i64(bytes_from_text(colon + 1), &port) < 0 ||
+        port < 1 || port > UINT16_MAX)
+        return err_note(note, -ERR_INVALID_SETTING,
+                        "Invalid url in bootstrap.servers: %s (host:port is wanted)", text);
+    size_t size = (size_t)(colon - text);
+    if (text[0] == '[' && colon[-1] == ']') {
+        text++;
+        size -= 2;
+    }
+    VEC_ADD(&c->bootstrap,
+            ((struct server){ .host = mem_strndup(text, size), .port = (uint16_t)port }));
+    return 0;
+}
+
+int cluster_new(const struct cluster_params *params, struct cluster **out, struct err_note *note)
+{
+    struct cluster *c = MEM_NEW(struct cluster);
+    c->io = params->io;
+    c->settings = params->settings;
+    c->allows_topic_creation = params->allows_topic_creation;
+    c->diag = params->diag;
+    c->owner = params->owner;
+    c->controller_id = -1;
+    c->retry.fire = on_retry;
+    c->age.fire = on_age;
+    uint64_t seed;
+    io_random(c->io, &seed, sizeof(seed));
+    map_init(&c->topics, seed);
+    map_init(&c->wanted, seed);
+    map_i64_init(&c->brokers, seed);
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < params->bootstrap.count; i++)
+        r = add_server(c, params->bootstrap.items[i], note);
+    if (r == 0 && c->bootstrap.count == 0)
+        r = err_note(note, -ERR_INVALID_SETTING, "No bootstrap server is given");
+    if (r < 0)
+        cluster_free(c);
+    else
+        *out = c;
+    return r;
+}
+
+void cluster_free(struct cluster *c)
+{
+    if (c == NULL)
+        return;
+    for (size_t i = 0; i < c->bootstrap.count; i++) {
+        connection_free(c->bootstrap.items[i].connection);
+        mem_free(c->bootstrap.items[i].host);
+    }
+    VEC_DEINIT(&c->bootstrap);
+    for (struct map_i64_walk w = { 0 }; map_i64_next(&c->brokers, &w);) {
+        struct broker *broker = w.value;
+        connection_free(broker->connection);
+        mem_free(broker->host);
+        mem_free(broker);
+    }
+    drop_topics(c);
+    io_timer_cancel(c->io, &c->retry);
+    io_timer_cancel(c->io, &c->age);
+    client_call_deinit(&c->call);
+    arena_deinit(&c->request_arena);
+    map_i64_deinit(&c->brokers);
+    map_deinit(&c->topics);
+    map_deinit(&c->wanted);
+    VEC_DEINIT(&c->ids);
+    mem_free(c);
+}
+
+void cluster_want(struct cluster *c, struct bytes topic)
+{
+    (void)map_put(&c->wanted, topic, c);
+}
+
+void cluster_want_all(struct cluster *c)
+{
+    c->wants_all = true;
+}
+
+uint64_t cluster_generation(const struct cluster *c)
+{
+    return c->generation;
+}
+
+const struct cluster_topic *cluster_topic(const struct cluster *c, struct bytes name)
+{
+    return map_get(&c->topics, name);
+}
+
+const struct cluster_topic *cluster_topic_by_id(const struct cluster *c, struct uuid id)
+{
+    for (struct map_walk w = { 0 }; map_next(&c->topics, &w);) {
+        const struct cluster_topic *topic = w.value;
+        if (uuid_equal(topic->id, id))
+            return topic;
+    }
+    return NULL;
+}
+
+const struct cluster_partition *cluster_partition(const struct cluster *c, struct bytes topic,
+                                                  int32_t index)
+{
+    const struct cluster_topic *t = cluster_topic(c, topic);
+    return t == NULL || index < 0 || index >= t->partition_count ? NULL : &t->partitions[index];
+}
+
+const struct map *cluster_topics(const struct cluster *c)
+{
+    return &c->topics;
+}
+
+int32_t cluster_controller(const struct cluster *c)
+{
+    return c->controller_id;
+}
+
+struct cluster_ids cluster_broker_ids(const struct cluster *c)
+{
+    return (struct cluster_ids){ .items = c->ids.items, .count = c->ids.count };
+}
+
+void cluster_set_leader(struct cluster *c, struct bytes topic, int32_t partition, int32_t leader,
+                        int32_t leader_epoch)
+{
+    struct cluster_topic *t = map_get(&c->topics, topic);
+    if (t == NULL || partition < 0 || partition >= t->partition_count)
+        return;
+    struct cluster_partition *p = &t->partitions[partition];
+    if (leader_epoch <= p->leader_epoch || map_i64_get(&c->brokers, leader) == NULL)
+        return;
+    p->leader = leader;
+    p->leader_epoch = leader_epoch;
+    p->error = KAFKA_NONE;
+}
