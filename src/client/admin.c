@@ -114,7 +114,7 @@ static int find_coordinator(struct admin *admin, struct bytes group, int64_t dea
 }
 
 static int find(struct admin *admin, struct admin_target target, int64_t deadline_ns,
-                struct connection **out, struct err_note *note)
+                struct channel **out, struct err_note *note)
 {
     int32_t id = target.id;
     int r = 0;
@@ -148,11 +148,11 @@ int admin_call(struct admin *admin, struct admin_target target, struct client_ca
     const int64_t deadline_ns = admin_deadline(admin);
     call->done = on_done;
     for (;;) {
-        struct connection *connection;
+        struct channel *connection;
         int r = find(admin, target, deadline_ns, &connection, note);
         if (r < 0)
             return r;
-        connection_send(connection, call);
+        channel_send(connection, call);
         r = client_loop_wait(&admin->loop, is_answered, call, INT64_MAX);
         if (r < 0) {
             client_call_cancel(call);

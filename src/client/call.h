@@ -1,6 +1,6 @@
 /* One request to a broker and its answer.
  *
- * The caller owns the struct, sets the first part, and gives it to connection_send or cluster_send. `request` (the struct of the
+ * The caller owns the struct, sets the first part, and gives it to channel_send or cluster_send. `request` (the struct of the
  * message in wire/messages) and what it points to stay until `done`. In `done`, or after it, the second part
  * tells how it went; client_call_deinit releases what the answer lives in and makes the struct fit for another use.
  */
@@ -13,7 +13,7 @@
 
 #define CLIENT_ANSWER_BYTES_MAX (512u << 20) /* a longer frame closes the connection */
 
-struct connection;
+struct channel;
 
 struct client_call {
     enum api_key key;
@@ -34,7 +34,7 @@ struct client_call {
     struct list link_;
     struct arena arena_;
     uint8_t *answer_;
-    struct connection *connection_;
+    struct channel *channel_;
     struct buf *frame_;
     int32_t correlation_id_;
     int64_t deadline_ns_;

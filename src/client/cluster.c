@@ -15,13 +15,13 @@ struct broker {
     int32_t id;
     char *host;
     uint16_t port;
-    struct connection *connection; /* NULL until it is asked for */
+    struct channel *connection; /* NULL until it is asked for */
 };
 
 struct server {
     char *host;
     uint16_t port;
-    struct connection *connection;
+    struct channel *connection;
 };
 
 struct cluster {
@@ -121,7 +121,7 @@ static void put_topic(struct cluster *c, const struct metadata_response_topic *f
 /* ---- brokers --------------------------------------------------------------------------------- */
 
 /* The connection of a bootstrap server that turns out to be this broker. */
-static struct connection *adopt(struct cluster *c, const char *host, uint16_t port)
+static struct channel *adopt(struct cluster *c, const char *host, uint16_t port)
 {
     for (size_t i = 0; i < c->bootstrap.count; i++) {
         struct server *s = &c->bootstrap.items[i];
@@ -147,44 +147,44 @@ static void put_broker(struct cluster *c, const struct metadata_response_broker 
     mem_free(broker->host);
     broker->host = bytes_to_text(from->host);
     broker->port = (uint16_t)from->port;
-    connection_free(broker->connection);
+    channel_free(broker->connection);
     broker->connection = adopt(c, broker->host, broker->port);
 }
 
-struct connection *cluster_broker(struct cluster *c, int32_t id)
+struct channel *cluster_broker(struct cluster *c, int32_t id)
 {
     struct broker *broker = map_i64_get(&c->brokers, id);
     if (broker == NULL)
         return NULL;
     if (broker->connection == NULL)
-        broker->connection = connection_new(c->io, &c->settings, broker->host, broker->port);
+        broker->connection = channel_new(c->io, &c->settings, broker->host, broker->port);
     return broker->connection;
 }
 
-static struct connection *server_connection(struct cluster *c, struct server *server)
+static struct channel *server_channel(struct cluster *c, struct server *server)
 {
     if (server->connection == NULL)
-        server->connection = connection_new(c->io, &c->settings, server->host, server->port);
+        server->connection = channel_new(c->io, &c->settings, server->host, server->port);
     return server->connection;
 }
 
-struct connection *cluster_any(struct cluster *c)
+struct channel *cluster_any(struct cluster *c)
 {
     for (size_t i = 0; i < c->bootstrap.count; i++) {
         struct server *s = &c->bootstrap.items[i];
-        if (s->connection != NULL && connection_is_ready(s->connection))
+        if (s->connection != NULL && channel_is_ready(s->connection))
             return s->connection;
     }
     for (size_t i = 0; i < c->ids.count; i++) {
         const struct broker *b = map_i64_get(&c->brokers, c->ids.items[i]);
-        if (b->connection != NULL && connection_is_ready(b->connection))
+        if (b->connection != NULL && channel_is_ready(b->connection))
             return b->connection;
     }
     /* Brokers that are known and bootstrap servers in turn: a cluster may have moved altogether (KIP-899). */
     const size_t at = c->turn % (c->ids.count + c->bootstrap.count);
     if (at < c->ids.count)
         return cluster_broker(c, c->ids.items[at]);
-    return server_connection(c, &c->bootstrap.items[at - c->ids.count]);
+    return server_channel(c, &c->bootstrap.items[at - c->ids.count]);
 }
 
 void cluster_pass_over(struct cluster *c)
@@ -274,7 +274,7 @@ void cluster_refresh(struct cluster *c)
     c->call.request = &c->request;
     c->call.done = on_metadata;
     c->call.context = c;
-    connection_send(cluster_any(c), &c->call);
+    channel_send(cluster_any(c), &c->call);
 }
 
 /* ---- face ------------------------------------------------------------------------------------ */
@@ -331,13 +331,13 @@ void cluster_free(struct cluster *c)
     if (c == NULL)
         return;
     for (size_t i = 0; i < c->bootstrap.count; i++) {
-        connection_free(c->bootstrap.items[i].connection);
+        channel_free(c->bootstrap.items[i].connection);
         mem_free(c->bootstrap.items[i].host);
     }
     VEC_DEINIT(&c->bootstrap);
     for (struct map_i64_walk w = { 0 }; map_i64_next(&c->brokers, &w);) {
         struct broker *broker = w.value;
-        connection_free(broker->connection);
+        channel_free(broker->connection);
         mem_free(broker->host);
         mem_free(broker);
     }

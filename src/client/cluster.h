@@ -9,7 +9,7 @@
 #include "base/diag.h"
 #include "base/map.h"
 #include "base/uuid.h"
-#include "client/connection.h"
+#include "client/channel.h"
 #include "config/config.h"
 
 struct cluster;
@@ -50,8 +50,8 @@ MUST_CHECK int cluster_new(const struct cluster_params *params, struct cluster *
 void cluster_free(struct cluster *cluster); /* NULL is fine; open calls are cancelled */
 
 /* A connection to some broker: one that is ready where there is one. */
-struct connection *cluster_any(struct cluster *cluster);
-struct connection *cluster_broker(struct cluster *cluster, int32_t id); /* NULL: not known */
+struct channel *cluster_any(struct cluster *cluster);
+struct channel *cluster_broker(struct cluster *cluster, int32_t id); /* NULL: not known */
 /* After a call to a connection failed: the next cluster_any is another one. */
 void cluster_pass_over(struct cluster *cluster);
 

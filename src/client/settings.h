@@ -1,7 +1,7 @@
 /* The settings that all clients share, from a config of any client kind. */
 #pragma once
 
-#include "client/connection.h"
+#include "client/channel.h"
 #include "config/config.h"
 
 /* Borrows from the config. */

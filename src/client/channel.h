@@ -22,22 +22,22 @@ struct client_settings {
     int64_t metadata_max_age_ms;
 };
 
-struct connection;
+struct channel;
 
 /* settings and host are copied (client_id borrowed). Connects to nothing yet. */
-struct connection *connection_new(struct io *io, const struct client_settings *settings,
-                                  const char *host, uint16_t port);
-void connection_free(
-    struct connection *connection); /* open calls end with -ERR_CANCELLED; NULL is fine */
+struct channel *channel_new(struct io *io, const struct client_settings *settings, const char *host,
+                            uint16_t port);
+void channel_free(
+    struct channel *connection); /* open calls end with -ERR_CANCELLED; NULL is fine */
 
 /* `done` follows, never from within this call. */
-void connection_send(struct connection *connection, struct client_call *call);
+void channel_send(struct channel *connection, struct client_call *call);
 
-bool connection_is_ready(const struct connection *connection);
+bool channel_is_ready(const struct channel *connection);
 /* The version that both sides speak best, once ready: -1 for APIs that the broker lacks. */
-int16_t connection_version(const struct connection *connection, enum api_key key);
-const char *connection_host(const struct connection *connection);
-uint16_t connection_port(const struct connection *connection);
+int16_t channel_version(const struct channel *connection, enum api_key key);
+const char *channel_host(const struct channel *connection);
+uint16_t channel_port(const struct channel *connection);
 /* The features that the broker told with its versions; borrowed until the connection closes. */
 struct api_versions_response;
-const struct api_versions_response *connection_versions(const struct connection *connection);
+const struct api_versions_response *channel_versions(const struct channel *connection);

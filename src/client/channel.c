@@ -1,5 +1,5 @@
-/* See connection.h. */
-#include "client/connection.h"
+/* See channel.h. */
+#include "client/channel.h"
 
 #include "base/be.h"
 #include "base/mem.h"
@@ -19,7 +19,7 @@
 
 enum state { CLOSED, CONNECTING, NEGOTIATING, READY };
 
-struct connection {
+struct channel {
     struct io *io;
     struct client_settings settings;
     char *host;
@@ -59,9 +59,9 @@ void client_call_deinit(struct client_call *call)
     call->note.text[0] = '\0';
 }
 
-static void fail(struct connection *c, int error, const char *words);
-static void try_connect(struct connection *c);
-static void flush(struct connection *c);
+static void fail(struct channel *c, int error, const char *words);
+static void try_connect(struct channel *c);
+static void flush(struct channel *c);
 
 /* ---- ends ------------------------------------------------------------------------------------ */
 
@@ -77,7 +77,7 @@ static void finish(struct client_call *call, int result)
     call->done(call);
 }
 
-static void arm_deadline(struct connection *c)
+static void arm_deadline(struct channel *c)
 {
     int64_t nearest = INT64_MAX;
     struct list *const lists[] = { &c->waiting, &c->sending, &c->sent };
@@ -95,11 +95,11 @@ static void arm_deadline(struct connection *c)
 
 static void on_deadline(struct io_timer *timer)
 {
-    struct connection *c = CONTAINER_OF(timer, struct connection, timer);
+    struct channel *c = CONTAINER_OF(timer, struct channel, timer);
     fail(c, -ERR_TIMEOUT, "no answer in time");
 }
 
-static void close_socket(struct connection *c)
+static void close_socket(struct channel *c)
 {
     io_socket_close(TAKE(c->socket));
     mem_free(TAKE(c->answer));
@@ -109,7 +109,7 @@ static void close_socket(struct connection *c)
 }
 
 /* Exponential, with a fifth of chance either way, as KIP-144 and KIP-580 say. */
-static void set_backoff(struct connection *c)
+static void set_backoff(struct channel *c)
 {
     const uint32_t shift = MIN(c->failure_count, 20u);
     const int64_t ms =
@@ -121,7 +121,7 @@ static void set_backoff(struct connection *c)
 }
 
 /* Everything that the connection had to do has failed. */
-static void fail(struct connection *c, int error, const char *words)
+static void fail(struct channel *c, int error, const char *words)
 {
     if (c->state != READY || error != -ERR_CLOSED)
         set_backoff(c);
@@ -143,7 +143,7 @@ static void fail(struct connection *c, int error, const char *words)
 
 /* ---- sending --------------------------------------------------------------------------------- */
 
-static int encode(struct connection *c, struct client_call *call)
+static int encode(struct channel *c, struct client_call *call)
 {
     const struct api *api = api_get((int16_t)call->key);
     struct request_header header = request_header_default;
@@ -168,9 +168,9 @@ static int encode(struct connection *c, struct client_call *call)
     return r;
 }
 
-static int choose_version(const struct connection *c, struct client_call *call)
+static int choose_version(const struct channel *c, struct client_call *call)
 {
-    const int16_t version = connection_version(c, call->key);
+    const int16_t version = channel_version(c, call->key);
     const struct api *api = api_get((int16_t)call->key);
     call->version = version;
     if (call->version_max != 0 && call->version_max < version)
@@ -181,7 +181,7 @@ static int choose_version(const struct connection *c, struct client_call *call)
     return 0;
 }
 
-static void queue(struct connection *c, struct client_call *call)
+static void queue(struct channel *c, struct client_call *call)
 {
     call->correlation_id_ = c->correlation_id++;
     const int r = encode(c, call);
@@ -191,7 +191,7 @@ static void queue(struct connection *c, struct client_call *call)
         list_push_back(&c->sending, &call->link_);
 }
 
-static void queue_waiting(struct connection *c)
+static void queue_waiting(struct channel *c)
 {
     for (struct list *link; c->state == READY && (link = list_pop_front(&c->waiting)) != NULL;) {
         struct client_call *call = LIST_ENTRY(link, struct client_call, link_);
@@ -203,14 +203,14 @@ static void queue_waiting(struct connection *c)
     }
 }
 
-static void set_interest(struct connection *c)
+static void set_interest(struct channel *c)
 {
     if (c->socket != NULL && c->state != CONNECTING)
         io_socket_set_interest(c->socket,
                                IO_READABLE | (list_is_empty(&c->sending) ? 0u : IO_WRITABLE));
 }
 
-static void flush(struct connection *c)
+static void flush(struct channel *c)
 {
     while (c->socket != NULL && !list_is_empty(&c->sending)) {
         struct client_call *call = LIST_ENTRY(c->sending.next, struct client_call, link_);
@@ -241,7 +241,7 @@ static void flush(struct connection *c)
 
 /* ---- receiving ------------------------------------------------------------------------------- */
 
-static int decode(struct connection *c, struct client_call *call, struct bytes frame)
+static int decode(struct channel *c, struct client_call *call, struct bytes frame)
 {
     const struct api *api = api_get((int16_t)call->key);
     struct reader r = reader_from(frame);
@@ -266,7 +266,7 @@ static int decode(struct connection *c, struct client_call *call, struct bytes f
     return wire_decode(api->response, version, &r, &call->arena_, call->response, &call->note);
 }
 
-static void on_answer(struct connection *c)
+static void on_answer(struct channel *c)
 {
     if (list_is_empty(&c->sent)) {
         fail(c, -ERR_PROTOCOL, "it answered what was not asked");
@@ -283,7 +283,7 @@ static void on_answer(struct connection *c)
 }
 
 /* The frame's memory grows with the bytes that came, not with what is announced. */
-static void grow_answer(struct connection *c)
+static void grow_answer(struct channel *c)
 {
     if (c->answer_size < c->answer_capacity || c->answer_capacity == c->answer_want)
         return;
@@ -294,7 +294,7 @@ static void grow_answer(struct connection *c)
 }
 
 /* One piece. Answers what recv did. */
-static int64_t receive_piece(struct connection *c)
+static int64_t receive_piece(struct channel *c)
 {
     if (c->prefix_size < sizeof(c->prefix)) {
         const int64_t n = io_socket_recv(c->socket, c->prefix + c->prefix_size,
@@ -318,7 +318,7 @@ static int64_t receive_piece(struct connection *c)
     return n;
 }
 
-static void receive(struct connection *c)
+static void receive(struct channel *c)
 {
     while (c->socket != NULL) {
         const int64_t n = receive_piece(c);
@@ -339,11 +339,11 @@ static void receive(struct connection *c)
 
 /* ---- connecting ------------------------------------------------------------------------------ */
 
-static void ask_versions(struct connection *c, int16_t version);
+static void ask_versions(struct channel *c, int16_t version);
 
 static void on_versions(struct client_call *call)
 {
-    struct connection *c = call->context;
+    struct channel *c = call->context;
     if (call->result < 0) {
         if (c->socket != NULL)
             fail(c, call->result, "it did not tell its versions");
@@ -362,7 +362,7 @@ static void on_versions(struct client_call *call)
     }
 }
 
-static void ask_versions(struct connection *c, int16_t version)
+static void ask_versions(struct channel *c, int16_t version)
 {
     client_call_deinit(&c->versions);
     c->versions_version = version;
@@ -382,7 +382,7 @@ static void ask_versions(struct connection *c, int16_t version)
 
 static void on_ready(void *context, unsigned ready)
 {
-    struct connection *c = context;
+    struct channel *c = context;
     if (c->state == CONNECTING) {
         const int status = io_socket_status(c->socket);
         if (status == -EINPROGRESS)
@@ -401,7 +401,7 @@ static void on_ready(void *context, unsigned ready)
         receive(c);
 }
 
-static void try_connect(struct connection *c)
+static void try_connect(struct channel *c)
 {
     if (c->state != CLOSED || list_is_empty(&c->waiting))
         return;
@@ -419,10 +419,10 @@ static void try_connect(struct connection *c)
         io_socket_set_interest(c->socket, IO_WRITABLE);
 }
 
-/* Also armed by connection_send, at once. */
+/* Also armed by channel_send, at once. */
 static void on_backoff(struct io_timer *timer)
 {
-    struct connection *c = CONTAINER_OF(timer, struct connection, backoff);
+    struct channel *c = CONTAINER_OF(timer, struct channel, backoff);
     if (c->state == READY) {
         queue_waiting(c);
         flush(c);
@@ -433,10 +433,10 @@ static void on_backoff(struct io_timer *timer)
 
 /* ---- face ------------------------------------------------------------------------------------ */
 
-struct connection *connection_new(struct io *io, const struct client_settings *settings,
-                                  const char *host, uint16_t port)
+struct channel *channel_new(struct io *io, const struct client_settings *settings, const char *host,
+                            uint16_t port)
 {
-    struct connection *c = MEM_NEW(struct connection);
+    struct channel *c = MEM_NEW(struct channel);
     c->io = io;
     c->settings = *settings;
     c->host = mem_strdup(host);
@@ -452,7 +452,7 @@ struct connection *connection_new(struct io *io, const struct client_settings *s
     return c;
 }
 
-void connection_free(struct connection *c)
+void channel_free(struct channel *c)
 {
     if (c == NULL)
         return;
@@ -464,13 +464,13 @@ void connection_free(struct connection *c)
     mem_free(c);
 }
 
-void connection_send(struct connection *c, struct client_call *call)
+void channel_send(struct channel *c, struct client_call *call)
 {
     ASSERT(!call->is_open_ && !c->is_freeing);
     client_call_deinit(call);
     call->is_open_ = true;
     call->frame_ = NULL;
-    call->connection_ = c;
+    call->channel_ = c;
     const int64_t timeout_ms =
         call->timeout_ms > 0 ? call->timeout_ms : c->settings.request_timeout_ms;
     call->deadline_ns_ = io_monotonic_ns(c->io) + timeout_ms * NS_PER_MS;
@@ -485,7 +485,7 @@ void client_call_cancel(struct client_call *call)
 {
     if (!call->is_open_)
         return;
-    struct connection *c = call->connection_;
+    struct channel *c = call->channel_;
     LIST_FOR_EACH(&c->waiting, link)
     {
         if (link == &call->link_) {
@@ -497,14 +497,14 @@ void client_call_cancel(struct client_call *call)
     fail(c, -ERR_CANCELLED, "the call was given up");
 }
 
-bool connection_is_ready(const struct connection *c)
+bool channel_is_ready(const struct channel *c)
 {
     return c->state == READY;
 }
 
-int16_t connection_version(const struct connection *c, enum api_key key)
+int16_t channel_version(const struct channel *c, enum api_key key)
 {
-    const struct api_versions_response *versions = connection_versions(c);
+    const struct api_versions_response *versions = channel_versions(c);
     const struct api *api = api_get((int16_t)key);
     for (int32_t i = 0; versions != NULL && i < versions->api_keys_count; i++) {
         const struct api_versions_response_api_version *theirs = &versions->api_keys[i];
@@ -518,17 +518,17 @@ int16_t connection_version(const struct connection *c, enum api_key key)
     return -1;
 }
 
-const struct api_versions_response *connection_versions(const struct connection *c)
+const struct api_versions_response *channel_versions(const struct channel *c)
 {
     return c->state == READY ? c->versions.response : NULL;
 }
 
-const char *connection_host(const struct connection *c)
+const char *channel_host(const struct channel *c)
 {
     return c->host;
 }
 
-uint16_t connection_port(const struct connection *c)
+uint16_t channel_port(const struct channel *c)
 {
     return c->port;
 }
