@@ -35,6 +35,7 @@ final class Env implements AutoCloseable {
     private final String name;
     private final List<AutoCloseable> open = new ArrayList<>();
     private Admin admin;
+    private final List<String> topics = new ArrayList<>();
     private int names;
 
     Env(String bootstrap, String name) {
@@ -51,6 +52,7 @@ final class Env implements AutoCloseable {
         if (admin == null) {
             admin = Admin.create(Map.of("bootstrap.servers", bootstrap));
             open.add(() -> admin.close(CLOSE));
+            open.add(() -> admin.deleteTopics(topics).all().get()); // after all clients but this are closed
         }
         return admin;
     }
@@ -64,6 +66,7 @@ final class Env implements AutoCloseable {
         String topic = unique();
         admin().createTopics(List.of(new NewTopic(topic, Optional.of(partitions), Optional.empty()).configs(configs)))
             .all().get();
+        topics.add(topic);
         awaitTopic(topic, partitions);
         return topic;
     }
@@ -155,7 +158,7 @@ final class Env implements AutoCloseable {
     static <T> List<T> all(List<java.util.concurrent.Future<T>> futures) throws Exception {
         List<T> out = new ArrayList<>();
         for (var future : futures)
-            out.add(future.get(40, TimeUnit.SECONDS));
+            out.add(future.get(100, TimeUnit.SECONDS));
         return out;
     }
 

@@ -19,7 +19,7 @@ final class Suite {
 
     private record Case(String name, Body body) { }
 
-    static final long CASE_TIMEOUT_S = 60;
+    static final long CASE_TIMEOUT_S = 120;
     private static final int CASES_AT_ONCE = 8; // nearly all of them wait nearly all of the time
 
     private final List<Case> cases = new ArrayList<>();

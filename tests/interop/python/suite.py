@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
-CASE_TIMEOUT_S = 60
+CASE_TIMEOUT_S = 120
 CASES_AT_ONCE = 8  # nearly all of them wait nearly all of the time
 RUN = "".join(random.choices(string.ascii_lowercase + string.digits, k=8))
 
@@ -76,6 +76,7 @@ class Env:
         self.name = name
         self.names = 0
         self.consumers = []
+        self.topics = []
         self._admin = None
 
     def unique(self):
@@ -94,6 +95,7 @@ class Env:
         config = {k.replace("_", "."): str(v) for k, v in config.items()}
         topic = NewTopic(name, num_partitions=partitions, config=config)
         self.admin.create_topics([topic])[name].result()
+        self.topics.append(name)
         self.wait_topic(name, partitions)
         return name
 
@@ -153,6 +155,9 @@ class Env:
     def close(self):
         for consumer in self.consumers:
             consumer.close()
+        if self.topics:
+            for future in self.admin.delete_topics(self.topics).values():
+                future.exception()  # some cases delete them themselves
 
 
 def send(producer, topic, value, reports=None, **more):
