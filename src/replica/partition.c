@@ -46,7 +46,8 @@ void partition_append(struct partition *p, const struct log_append *append,
         refuse(out, leads);
         return;
     }
-    if (wait != NULL && wait->is_all && p->isr_count < MIN(p->isr_count_min, (int32_t)p->replica_count)) {
+    if (wait != NULL && wait->is_all &&
+        p->isr_count < MIN(p->isr_count_min, (int32_t)p->replica_count)) {
         refuse(out, KAFKA_NOT_ENOUGH_REPLICAS);
         return;
     }

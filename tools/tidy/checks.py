@@ -21,7 +21,7 @@ def compilers():
 
 
 def is_test(path):
-    return path.endswith("_test.c")
+    return path.endswith(("_test.c", "_test.h"))
 
 
 # --- who may include whom -------------------------------------------------------------------------------------
