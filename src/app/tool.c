@@ -6,9 +6,11 @@
 #include "io/epoll.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <unistd.h>
 
-#define WORKERS_MAX 2
+#define WORKERS_MAX  2
+#define READ_LOOK_MS 100 /* a worker that waits for input notices an interruption this soon */
 
 struct tool {
     bool is_interrupted;
@@ -28,6 +30,12 @@ static int64_t read_input(void *context, void *out, size_t size_bytes)
 {
     const struct tool *tool = context;
     for (;;) {
+        struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
+        if (poll(&input, 1, READ_LOOK_MS) == 0) {
+            if (__atomic_load_n(&tool->is_interrupted, __ATOMIC_RELAXED))
+                return -EINTR;
+            continue;
+        }
         const ssize_t n = read(STDIN_FILENO, out, size_bytes);
         if (n >= 0)
             return n;
@@ -48,7 +56,7 @@ static void on_signal(void *context, int signal_number)
     (void)signal_number;
     if (tool->is_interrupted)
         _exit(130); /* asked twice: the tool is not finishing */
-    tool->is_interrupted = true;
+    __atomic_store_n(&tool->is_interrupted, true, __ATOMIC_RELAXED);
 }
 
 int tool_run(const char *name, int argc, char **argv)

@@ -15,8 +15,9 @@ struct cli_context {
                 int64_t timeout_ms); /* runs one turn of it: blocking faces are built on this */
     void (*write)(void *context, bool is_error,
                   struct bytes text); /* standard output and standard error */
-    int64_t (*read)(void *context, void *out,
-                    size_t size_bytes); /* standard input: a count, 0 at the end */
+    int64_t (*read)(
+        void *context, void *out,
+        size_t size_bytes); /* standard input: a count, 0 at the end; also from a worker's job */
     void *context;
     bool (*is_interrupted)(void *context); /* SIGINT or SIGTERM has come: finish soon */
     bool is_terminal;                      /* standard output is one */

@@ -1,0 +1,571 @@
+/* kafka-console-producer: a record for each line of standard input.
+ *
+ * Standard input is read by a job, so that what was read leaves while the next line is waited for.
+ */
+#include "cli/cli_int.h"
+#include "cli/remote.h"
+
+#include "client/producer.h"
+#include "config/properties.h"
+#include "wire/kafka_error.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define READ_BYTES        65536
+#define LINE_BYTES_MAX    (512u << 20)
+#define HEADER_COUNT_MAX  1000
+#define SETTING_COUNT_MAX 64
+
+static const struct cli_option table[] = {
+    { .name = "batch-size",
+      .takes = CLI_VALUE,
+      .type = CLI_INT,
+      .value_words = "size",
+      .words =
+          "Bytes of a partition's records that are sent together; batch.size. Default 16384." },
+    { .name = "bootstrap-server",
+      .takes = CLI_VALUE,
+      .value_words = "server to connect to",
+      .words = "REQUIRED: brokers to begin with, host:port separated by commas." },
+    { .name = "command-config",
+      .takes = CLI_VALUE,
+      .value_words = "config file",
+      .words = "A properties file with settings of the producer." },
+    { .name = "command-property",
+      .takes = CLI_VALUE,
+      .value_words = "producer_prop",
+      .words = "A setting of the producer, name=value; stronger than the file's." },
+    { .name = "compression-codec",
+      .takes = CLI_VALUE_OR_NOTHING,
+      .value_words = "compression-codec",
+      .words = "none, gzip, snappy, lz4 or zstd; gzip when given without one." },
+    { .name = "help", .words = "Show this help." },
+    { .name = "line-reader",
+      .takes = CLI_VALUE,
+      .value_words = "reader_class",
+      .words = "Only Kafka's own LineMessageReader, the default." },
+    { .name = "max-block-ms",
+      .takes = CLI_VALUE,
+      .type = CLI_LONG,
+      .value_words = "max block on send",
+      .words = "How long a record may wait for metadata or memory. Default 60000." },
+    { .name = "max-memory-bytes",
+      .takes = CLI_VALUE,
+      .type = CLI_LONG,
+      .value_words = "total memory in bytes",
+      .words = "Memory for records that wait to be sent. Default 33554432." },
+    { .name = "max-partition-memory-bytes",
+      .takes = CLI_VALUE,
+      .type = CLI_INT,
+      .value_words = "memory in bytes per partition",
+      .words = "Deprecated: as --batch-size." },
+    { .name = "message-send-max-retries",
+      .takes = CLI_VALUE,
+      .type = CLI_INT,
+      .words = "How often a batch is sent again. Default 3." },
+    { .name = "metadata-expiry-ms",
+      .takes = CLI_VALUE,
+      .type = CLI_LONG,
+      .value_words = "metadata expiration interval",
+      .words = "How old knowledge of leaders may become. Default 300000." },
+    { .name = "producer-property",
+      .takes = CLI_VALUE,
+      .value_words = "producer_prop",
+      .words = "Deprecated: as --command-property." },
+    { .name = "producer.config",
+      .takes = CLI_VALUE,
+      .value_words = "config file",
+      .words = "Deprecated: as --command-config." },
+    { .name = "property",
+      .takes = CLI_VALUE,
+      .value_words = "prop",
+      .words = "Deprecated: as --reader-property." },
+    { .name = "reader-config",
+      .takes = CLI_VALUE,
+      .value_words = "config file",
+      .words = "A properties file for the reading of lines." },
+    { .name = "reader-property",
+      .takes = CLI_VALUE,
+      .value_words = "prop",
+      .words = "How lines are read: parse.key, parse.headers, ignore.error (true or false), "
+               "key.separator (a tab), headers.delimiter (a tab), headers.separator (,), "
+               "headers.key.separator (:), null.marker. A line is then headers, delimiter, key, "
+               "separator, value." },
+    { .name = "request-required-acks",
+      .takes = CLI_VALUE,
+      .value_words = "request required acks",
+      .words = "0, 1, -1 or all: who has to have a record before it counts. Default -1." },
+    { .name = "request-timeout-ms",
+      .takes = CLI_VALUE,
+      .type = CLI_INT,
+      .value_words = "request timeout ms",
+      .words = "How long an answer may take. Default 1500." },
+    { .name = "retry-backoff-ms",
+      .takes = CLI_VALUE,
+      .type = CLI_LONG,
+      .words = "How long to wait before a batch is sent again. Default 100." },
+    { .name = "socket-buffer-size",
+      .takes = CLI_VALUE,
+      .type = CLI_INT,
+      .value_words = "size",
+      .words = "The socket's send buffer; the system chooses it in this build." },
+    { .name = "sync", .words = "Wait for each record's acknowledgement before the next is sent." },
+    { .name = "timeout",
+      .takes = CLI_VALUE,
+      .type = CLI_LONG,
+      .value_words = "timeout_ms",
+      .words = "How long a batch may wait to become full. Default 1000." },
+    { .name = "topic",
+      .takes = CLI_VALUE,
+      .value_words = "topic",
+      .words = "REQUIRED: the topic to write to." },
+    { .name = "version", .words = "Show the version." },
+};
+
+static const struct cli_spec spec = {
+    .name = "kafka-console-producer",
+    .words = "Read lines from standard input and write them to a topic.",
+    .dialect = CLI_JOPT,
+    .options = table,
+    .option_count = ARRAY_LEN(table),
+};
+
+/* ---- settings -------------------------------------------------------------------------------- */
+
+struct setting_list {
+    char *items[SETTING_COUNT_MAX];
+    size_t count;
+};
+
+static void add(struct setting_list *list, const char *name, const char *value)
+{
+    if (list->count < SETTING_COUNT_MAX)
+        list->items[list->count++] = mem_printf("%s=%s", name, value);
+}
+
+/* Options over properties over the tool's defaults, which differ from the producer's. */
+static void gather(const struct cli_options *o, struct setting_list *list)
+{
+    static const struct {
+        const char *option;
+        const char *setting;
+        const char *initial;
+    } map[] = {
+        { "timeout", "linger.ms", "1000" },
+        { "request-required-acks", "acks", "-1" },
+        { "request-timeout-ms", "request.timeout.ms", "1500" },
+        { "message-send-max-retries", "retries", "3" },
+        { "retry-backoff-ms", "retry.backoff.ms", "100" },
+        { "socket-buffer-size", "send.buffer.bytes", "102400" },
+        { "max-block-ms", "max.block.ms", "60000" },
+        { "max-memory-bytes", "buffer.memory", "33554432" },
+        { "metadata-expiry-ms", "metadata.max.age.ms", "300000" },
+        { "max-partition-memory-bytes", "batch.size", NULL },
+        { "batch-size", "batch.size", NULL },
+    };
+    add(list, "client.id", "console-producer");
+    for (size_t i = 0; i < ARRAY_LEN(map); i++) {
+        if (map[i].initial != NULL)
+            add(list, map[i].setting, map[i].initial);
+    }
+    static const char *const properties[] = { "producer-property", "command-property" };
+    for (size_t k = 0; k < ARRAY_LEN(properties); k++) {
+        for (size_t i = 0; i < cli_count(o, properties[k]) && list->count < SETTING_COUNT_MAX; i++)
+            list->items[list->count++] = mem_strdup(cli_text_at(o, properties[k], i));
+    }
+    if (cli_has(o, "compression-codec"))
+        add(list, "compression.type", cli_text(o, "compression-codec", "gzip"));
+    for (size_t i = 0; i < ARRAY_LEN(map); i++) {
+        if (cli_has(o, map[i].option))
+            add(list, map[i].setting, cli_text(o, map[i].option, ""));
+    }
+}
+
+/* ---- lines to records ------------------------------------------------------------------------ */
+
+struct line_format {
+    bool has_key;
+    bool has_headers;
+    bool ignores_errors;
+    const char *key_separator;
+    const char *headers_delimiter;
+    const char *headers_separator;
+    const char *headers_key_separator;
+    const char *null_marker; /* NULL: none */
+};
+
+struct line_reader {
+    struct properties properties;
+    struct line_format format;
+    uint64_t line_number;
+    VEC(struct record_header) headers;
+};
+
+static const char *property(const struct line_reader *r, const char *name, const char *otherwise)
+{
+    const char *value = properties_get(&r->properties, bytes_from_text(name));
+    return value == NULL ? otherwise : value;
+}
+
+static bool is_true(const char *text)
+{
+    return strcasecmp(bytes_trim(bytes_from_text(text)).size == 0 ? "" : text, "true") == 0;
+}
+
+static int read_properties(const struct cli_context *context, const struct cli_options *o,
+                           struct line_reader *r)
+{
+    const char *path = cli_text(o, "reader-config", NULL);
+    properties_init(&r->properties);
+    if (path != NULL) {
+        uint8_t *text;
+        size_t size;
+        struct err_note note = { 0 };
+        int e =
+            io_fs_read_whole(io_get_fs(context->io), path, PROPERTIES_TEXT_SIZE_MAX, &text, &size);
+        if (e == 0) {
+            e = properties_parse(&r->properties, bytes_from(text, size), &note);
+            mem_free(text);
+        }
+        if (e < 0) {
+            cli_err(context, "%s cannot be read: %s\n", path,
+                    note.text[0] == '\0' ? err_sentence(e) : note.text);
+            return e;
+        }
+    }
+    static const char *const names[] = { "property", "reader-property" };
+    for (size_t k = 0; k < ARRAY_LEN(names); k++) {
+        for (size_t i = 0; i < cli_count(o, names[k]); i++) {
+            const char *text = cli_text_at(o, names[k], i);
+            const char *equals = strchr(text, '=');
+            const size_t size = equals == NULL ? strlen(text) : (size_t)(equals - text);
+            properties_put(&r->properties, bytes_from(text, size),
+                           equals == NULL ? BYTES_LITERAL("") : bytes_from_text(equals + 1), 0);
+        }
+    }
+    r->format = (struct line_format){
+        .has_key = is_true(property(r, "parse.key", "false")),
+        .has_headers = is_true(property(r, "parse.headers", "false")),
+        .ignores_errors = is_true(property(r, "ignore.error", "false")),
+        .key_separator = property(r, "key.separator", "\t"),
+        .headers_delimiter = property(r, "headers.delimiter", "\t"),
+        .headers_separator = property(r, "headers.separator", ","),
+        .headers_key_separator = property(r, "headers.key.separator", ":"),
+        .null_marker = property(r, "null.marker", NULL),
+    };
+    return 0;
+}
+
+static struct bytes or_null(const struct line_format *f, struct bytes text)
+{
+    return f->null_marker != NULL && bytes_equal_text(text, f->null_marker) ? BYTES_NULL : text;
+}
+
+/* Splits `*rest` at the first `separator`: what was before it, and the rest after. */
+static bool split(struct bytes *rest, const char *separator, struct bytes *out)
+{
+    const size_t size = strlen(separator);
+    const uint8_t *at = size == 0 ? NULL : memmem(rest->data, rest->size, separator, size);
+    if (at == NULL)
+        return false;
+    const size_t before = (size_t)(at - rest->data);
+    *out = bytes_from(rest->data, before);
+    *rest = bytes_from(at + size, rest->size - before - size);
+    return true;
+}
+
+static int parse_headers(struct line_reader *r, struct bytes text, struct err_note *note)
+{
+    r->headers.count = 0;
+    bool has_more = text.size > 0;
+    if (bytes_is_null(or_null(&r->format, text)))
+        return 0;
+    while (has_more) {
+        struct bytes pair;
+        struct bytes key;
+        has_more = split(&text, r->format.headers_separator, &pair);
+        if (!has_more)
+            pair = text;
+        struct bytes value = pair;
+        if (!split(&value, r->format.headers_key_separator, &key)) {
+            if (!r->format.ignores_errors)
+                return err_note(note, -ERR_MALFORMED,
+                                "No header key separator found in pair '%.*s' on line number "
+                                "%" PRIu64,
+                                BYTES_PRINTF(pair), r->line_number);
+            key = pair;
+            value = BYTES_NULL;
+        }
+        if (bytes_is_null(or_null(&r->format, key)))
+            return err_note(note, -ERR_MALFORMED,
+                            "Header keys should not be equal to the null marker '%s' as they can't "
+                            "be null",
+                            r->format.null_marker);
+        if (r->headers.count == HEADER_COUNT_MAX)
+            return err_note(note, -ERR_LIMIT, "More than %d headers on line number %" PRIu64,
+                            HEADER_COUNT_MAX, r->line_number);
+        VEC_ADD(&r->headers,
+                ((struct record_header){ .key = key, .value = or_null(&r->format, value) }));
+    }
+    return 0;
+}
+
+static int parse_line(struct line_reader *r, struct bytes line, struct producer_record *out,
+                      struct err_note *note)
+{
+    const struct line_format *f = &r->format;
+    struct bytes rest = line;
+    struct bytes part;
+    int e = 0;
+    r->line_number++;
+    r->headers.count = 0;
+    out->key = BYTES_NULL;
+    if (f->has_headers) {
+        if (split(&rest, f->headers_delimiter, &part))
+            e = parse_headers(r, part, note);
+        else if (!f->ignores_errors)
+            e = err_note(note, -ERR_MALFORMED,
+                         "No headers delimiter found on line number %" PRIu64 ": '%.*s'",
+                         r->line_number, BYTES_PRINTF(line));
+    }
+    if (e == 0 && f->has_key) {
+        if (split(&rest, f->key_separator, &part))
+            out->key = or_null(f, part);
+        else if (!f->ignores_errors)
+            e = err_note(note, -ERR_MALFORMED,
+                         "No key separator found on line number %" PRIu64 ": '%.*s'",
+                         r->line_number, BYTES_PRINTF(line));
+    }
+    out->value = or_null(f, rest);
+    out->headers = r->headers.items;
+    out->header_count = (int32_t)r->headers.count;
+    return e;
+}
+
+/* ---- standard input -------------------------------------------------------------------------- */
+
+struct input {
+    struct io_job job;
+    const struct cli_context *context;
+    uint8_t *piece; /* READ_BYTES */
+    int64_t result; /* of the last read */
+    bool is_reading;
+};
+
+static void on_read_run(struct io_job *job)
+{
+    struct input *in = CONTAINER_OF(job, struct input, job);
+    in->result = in->context->read(in->context->context, in->piece, READ_BYTES);
+}
+
+static void on_read_done(struct io_job *job)
+{
+    CONTAINER_OF(job, struct input, job)->is_reading = false;
+}
+
+static bool is_read(void *context)
+{
+    const struct input *in = context;
+    return !in->is_reading;
+}
+
+static void start_read(struct input *in)
+{
+    in->is_reading = true;
+    in->job.run = on_read_run;
+    in->job.done = on_read_done;
+    io_submit(in->context->io, NULL, &in->job);
+}
+
+/* ---- the run --------------------------------------------------------------------------------- */
+
+struct run {
+    struct cli_remote remote;
+    struct producer *producer;
+    struct line_reader reader;
+    struct input input;
+    struct buf lines; /* read and not yet taken */
+    const char *topic;
+    bool is_sync;
+};
+
+static void on_delivery(void *context, const struct producer_delivery *delivery)
+{
+    struct run *run = context;
+    if (delivery->error != KAFKA_NONE)
+        cli_err(run->remote.context,
+                "ERROR Error when sending message to topic %.*s, partition %" PRId32
+                " with error: %s (%s)\n",
+                BYTES_PRINTF(delivery->topic), delivery->partition, delivery->words,
+                kafka_error_name(delivery->error));
+}
+
+static int send_line(struct run *run, struct bytes line)
+{
+    struct err_note note = { 0 };
+    struct producer_record record = { .topic = bytes_from_text(run->topic),
+                                      .partition = -1,
+                                      .timestamp_ms = -1 };
+    if (line.size > 0 && line.data[line.size - 1] == '\r')
+        line.size--;
+    int r = parse_line(&run->reader, line, &record, &note);
+    if (r < 0) {
+        cli_err(run->remote.context, "%s\n", note.text);
+        return r;
+    }
+    r = producer_send_wait(run->producer, &record, &note);
+    if (r == -ERR_CANCELLED)
+        return r;
+    if (r < 0) /* as Kafka: told, and the next line is tried */
+        cli_err(run->remote.context,
+                "ERROR Error when sending message to topic %s with key: %zu bytes, value: %zu "
+                "bytes with error: %s\n",
+                run->topic, record.key.size, record.value.size,
+                note.text[0] == '\0' ? err_sentence(r) : note.text);
+    return run->is_sync ? producer_flush(run->producer) : 0;
+}
+
+/* Sends the whole lines of run->lines; `all`: also what follows the last one. */
+static int send_lines(struct run *run, bool all)
+{
+    struct bytes rest = buf_view(&run->lines);
+    int r = 0;
+    while (r == 0 && rest.size > 0) {
+        const uint8_t *end = memchr(rest.data, '\n', rest.size);
+        if (end == NULL && !all)
+            break;
+        const size_t size = end == NULL ? rest.size : (size_t)(end - rest.data);
+        r = send_line(run, bytes_from(rest.data, size));
+        rest = bytes_from(rest.data + size + (end != NULL), rest.size - size - (end != NULL));
+    }
+    if (r == 0 && run->lines.size > 0) {
+        memmove(run->lines.data, rest.data, rest.size);
+        run->lines.size = rest.size;
+    }
+    return r;
+}
+
+static int loop(struct run *run)
+{
+    const struct cli_context *context = run->remote.context;
+    for (;;) {
+        if (context->is_terminal)
+            cli_out(context, ">");
+        start_read(&run->input);
+        int r = client_loop_wait(&run->remote.loop, is_read, &run->input, INT64_MAX);
+        if (r < 0)
+            return r;
+        if (run->input.result <= 0)
+            return send_lines(run, true);
+        buf_put(&run->lines, run->input.piece, (size_t)run->input.result);
+        if (!buf_is_ok(&run->lines)) {
+            cli_err(context, "A line is longer than %u bytes\n", LINE_BYTES_MAX);
+            return -ERR_LIMIT;
+        }
+        r = send_lines(run, false);
+        if (r < 0)
+            return r;
+    }
+}
+
+static int start(struct run *run, const struct cli_options *o)
+{
+    struct setting_list settings = { .count = 0 };
+    gather(o, &settings);
+    const struct cli_properties properties = {
+        .bootstrap = cli_text(o, "bootstrap-server", NULL),
+        .config_path = cli_text(o, "command-config", cli_text(o, "producer.config", NULL)),
+        .properties = (const char *const *)settings.items,
+        .property_count = settings.count,
+    };
+    int r = cli_client_config(run->remote.context, SETTING_KIND_PRODUCER, &properties,
+                              &run->remote.config);
+    for (size_t i = 0; i < settings.count; i++)
+        mem_free(settings.items[i]);
+    if (r < 0)
+        return r;
+    struct err_note note = { 0 };
+    const struct producer_owner owner = { .on_delivery = on_delivery, .context = run };
+    r = producer_new(&run->remote.loop, run->remote.config, &run->remote.diag, &owner,
+                     &run->producer, &note);
+    if (r < 0)
+        cli_err(run->remote.context, "%s\n", note.text);
+    return r;
+}
+
+static int produce(const struct cli_context *context, const struct cli_options *o)
+{
+    struct run run = { .topic = cli_text(o, "topic", ""), .is_sync = cli_has(o, "sync") };
+    cli_loop_init(&run.remote, context);
+    run.input.context = context;
+    run.input.piece = mem_alloc(READ_BYTES);
+    buf_init(&run.lines, LINE_BYTES_MAX);
+    int r = read_properties(context, o, &run.reader);
+    if (r == 0)
+        r = start(&run, o);
+    if (r == 0) {
+        r = loop(&run);
+        const int flushed = producer_flush(run.producer);
+        if (r == 0)
+            r = flushed;
+    }
+    producer_free(run.producer);
+    /* A read that is under way owns its piece until it ends; the interruption ends it. */
+    if (run.input.is_reading)
+        IGNORE_RESULT(
+            client_loop_wait(&(struct client_loop){ .io = context->io, .turn = context->turn },
+                             is_read, &run.input, INT64_MAX));
+    cli_remote_deinit(&run.remote);
+    properties_deinit(&run.reader.properties);
+    VEC_DEINIT(&run.reader.headers);
+    buf_deinit(&run.lines);
+    mem_free(run.input.piece);
+    return r < 0 && r != -ERR_CANCELLED ? 1 : 0;
+}
+
+static int check(const struct cli_context *context, const struct cli_options *o)
+{
+    static const struct {
+        const char *old;
+        const char *now;
+    } deprecated[] = { { "property", "reader-property" },
+                       { "producer-property", "command-property" },
+                       { "producer.config", "command-config" } };
+    const char *reader = cli_text(o, "line-reader", "LineMessageReader");
+    const size_t size = strlen(reader);
+    static const char known[] = "LineMessageReader";
+    if (cli_text(o, "topic", NULL) == NULL)
+        return cli_usage(context, &spec, "Missing required argument \"[topic]\"");
+    if (cli_text(o, "bootstrap-server", NULL) == NULL)
+        return cli_usage(context, &spec, "Missing required argument \"[bootstrap-server]\"");
+    if (size < sizeof(known) - 1 || strcmp(reader + size - (sizeof(known) - 1), known) != 0)
+        return cli_usage(context, &spec, "--line-reader %s: only LineMessageReader is here",
+                         reader);
+    for (size_t i = 0; i < ARRAY_LEN(deprecated); i++) {
+        if (cli_has(o, deprecated[i].old))
+            cli_out(context,
+                    "Warning: --%s is deprecated and will be removed in a future version. Use "
+                    "--%s instead.\n",
+                    deprecated[i].old, deprecated[i].now);
+    }
+    return -1;
+}
+
+static int run(const struct cli_context *context, int argc, char **argv)
+{
+    struct cli_options options;
+    int exit_code = cli_begin(context, &spec, argc, argv, &options);
+    if (exit_code < 0)
+        exit_code = check(context, &options);
+    if (exit_code < 0)
+        exit_code = produce(context, &options);
+    cli_options_deinit(&options);
+    return exit_code;
+}
+
+const struct cli_tool console_producer_tool = {
+    .name = "kafka-console-producer",
+    .words = "writes lines to a topic",
+    .run = run,
+};
