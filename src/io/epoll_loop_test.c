@@ -4,10 +4,12 @@
 
 #include "base/mem.h"
 #include "base/test.h"
+#include "io/epoll_int.h"
 
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 
 static struct io *loop_new(struct epoll_workers *workers)
 {
@@ -29,6 +31,35 @@ TEST(epoll_loop, keeps_the_contract)
     const struct loop_contract driver = { .io = io, .turn = turn, .context = io };
     loop_contract_check(&driver);
     epoll_io_free(io);
+    epoll_workers_free(workers);
+}
+
+/* Kernels before 5.11, and containers that refuse what they do not know. */
+TEST(epoll_loop, keeps_the_contract_without_waits_to_the_nanosecond)
+{
+    struct epoll_workers *workers = epoll_workers_new(2);
+    struct io *io = loop_new(workers);
+    epoll__loop_of(io)->waits_in_ms = true;
+    const struct loop_contract driver = { .io = io, .turn = turn, .context = io };
+    loop_contract_check(&driver);
+    EXPECT_OK(epoll_io_turn(io, 1));
+    epoll_io_free(io);
+    epoll_workers_free(workers);
+}
+
+TEST(epoll_loop, says_why_it_cannot_be_made)
+{
+    struct epoll_workers *workers = epoll_workers_new(1);
+    const int next = dup(0);
+    EXPECT_OK(next);
+    for (int left = 0; left < 2; left++) { /* for one descriptor, but not for two */
+        const struct rlimit limit = { .rlim_cur = (rlim_t)(next + 1 + left), .rlim_max = 1000 };
+        EXPECT_OK(setrlimit(RLIMIT_NOFILE, &limit)); /* of this test's process alone */
+        struct io *io = NULL;
+        struct err_note note;
+        EXPECT_ERR(epoll_io_new(workers, &io, &note), EMFILE);
+        EXPECT_TEXT(note.text, "open an event loop");
+    }
     epoll_workers_free(workers);
 }
 

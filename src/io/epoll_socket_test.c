@@ -263,6 +263,43 @@ TEST(epoll_socket, tells_why_it_could_not_connect)
     server_free(server);
 }
 
+/* The lowest descriptor that is free: the one that the next accept gives. */
+static int next_descriptor(void)
+{
+    const int descriptor = dup(0);
+    EXPECT_OK(descriptor);
+    (void)close(descriptor);
+    return descriptor;
+}
+
+/* Failures that are known before anything was sent. */
+TEST(epoll_socket, tells_of_failures_at_once)
+{
+    struct server *server = server_new("127.0.0.1");
+    struct ear ear = { 0 };
+    const struct io_socket_owner owner = { .on_ready = on_ready, .context = &ear };
+    struct io_socket *client;
+    EXPECT_OK(io_connect(server->io, "255.255.255.255", 9, &owner, &client, NULL));
+    EXPECT_EQ(ear.count, 0); /* told later, as always */
+    EXPECT(io_socket_status(client) < 0);
+    wait_for(server, &ear);
+    io_socket_set_buffers(client, 1000, 1000);
+    io_socket_close(client);
+
+    const struct rlimit limit = { .rlim_cur = (rlim_t)next_descriptor(), .rlim_max = 1000 };
+    EXPECT_OK(setrlimit(RLIMIT_NOFILE, &limit)); /* of this test's process alone */
+    EXPECT_OK(io_connect(server->io, "127.0.0.1", server->port, &owner, &client, NULL));
+    wait_for(server, &ear);
+    EXPECT_ERR(io_socket_status(client), EMFILE);
+    struct io_file *file = NULL;
+    EXPECT_ERR(io_socket_send_file(client, file, 0, 1), EMFILE);
+    io_socket_close(client);
+    struct io_listener *second = NULL;
+    const struct io_listener_owner accepts = { .on_accept = on_accept, .context = server };
+    EXPECT_ERR(io_listen(server->io, "", 0, 10, &accepts, &second, NULL), EMFILE);
+    server_free(server);
+}
+
 /* Closed at once, or when the loop ends, while a worker still asks. */
 TEST(epoll_socket, gives_up_connecting)
 {
@@ -341,15 +378,6 @@ TEST(epoll_listener, accepts_a_crowd)
         (void)close(crowd->descriptors[i]);
     }
     server_free(server);
-}
-
-/* The lowest descriptor that is free: the one that the next accept gives. */
-static int next_descriptor(void)
-{
-    const int descriptor = dup(0);
-    EXPECT_OK(descriptor);
-    (void)close(descriptor);
-    return descriptor;
 }
 
 TEST(epoll_listener, hands_its_options_down)

@@ -289,6 +289,39 @@ static void check_whole_files(const struct place *place)
     EXPECT_ERR(io_fs_replace(place->fs, nowhere, BYTES_LITERAL("x")), ENOENT);
 }
 
+/* Arguments that no disk can serve. */
+static void check_nonsense(const struct place *place)
+{
+    uint8_t byte = 0;
+    struct io_file *file = open_file(place, "nonsense", IO_OPEN_WRITE | IO_OPEN_CREATE);
+    EXPECT_ERR(io_file_read(file, -1, &byte, 1), EINVAL);
+    EXPECT_ERR(io_file_write(file, -1, &byte, 1), EINVAL);
+    EXPECT(io_file_write(file, INT64_MAX - 5, "0123456789", 10) < 0);
+    EXPECT(io_file_truncate(file, INT64_MAX) < 0);
+    EXPECT(io_file_allocate(file, -1, 10) < 0);
+    EXPECT(io_file_allocate(file, 0, 0) < 0);
+    EXPECT_EQ(io_file_size(file), 0);
+    io_file_unref(file);
+    file = open_file(place, "nonsense", IO_OPEN_READ);
+    EXPECT_ERR(io_file_truncate(file, 0), EINVAL);
+    EXPECT(io_file_allocate(file, 0, 10) < 0);
+    EXPECT_ERR(io_file_lock(file), EBADF);
+    io_file_unref(file);
+
+    char name[257];
+    memset(name, 'n', sizeof(name) - 1);
+    name[sizeof(name) - 1] = '\0';
+    expect_open_fails(place, name, IO_OPEN_WRITE | IO_OPEN_CREATE, ENAMETOOLONG);
+    struct io_file *none = NULL;
+    EXPECT_ERR(io_file_open(place->fs, "", IO_OPEN_READ, &none), ENOENT);
+    EXPECT(io_fs_remove_directory(place->fs, "/") < 0);
+    EXPECT(io_fs_rename(place->fs, "/", "elsewhere") < 0);
+    AUTO(mem_freep) char *sub = at(place, "sub/directory/");
+    EXPECT_OK(io_fs_make_directories(place->fs, sub)); /* a slash at the end does no harm */
+    put_text(place, "sub/./directory/../../sub//roundabout", "found");
+    expect_text(place, "sub/roundabout", "found");
+}
+
 static void check_lock(const struct place *place)
 {
     struct io_file *one = open_file(place, "lock", IO_OPEN_WRITE | IO_OPEN_CREATE);
@@ -317,5 +350,6 @@ void fs_contract_check(struct io_fs *fs, const char *directory)
     check_list(&place);
     check_stat(&place);
     check_whole_files(&place);
+    check_nonsense(&place);
     check_lock(&place);
 }

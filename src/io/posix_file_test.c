@@ -49,6 +49,29 @@ TEST(posix_fs, reads_a_pipe_to_its_end)
     EXPECT_OK(close(ends[0]));
 }
 
+/* Its size is not known beforehand, and still there is a limit. */
+TEST(posix_fs, bounds_what_it_reads_from_a_pipe)
+{
+    enum { SIZE = 30000 };
+    AUTO(mem_freep) uint8_t *bytes = mem_zalloc(SIZE);
+    for (size_t i = 0; i < SIZE; i++)
+        bytes[i] = (uint8_t)(i % 251);
+    for (int limit = SIZE - 1; limit <= SIZE; limit++) {
+        int ends[2];
+        EXPECT_OK(pipe(ends));
+        EXPECT_EQ(write(ends[1], bytes, SIZE), SIZE);
+        EXPECT_OK(close(ends[1]));
+        AUTO(mem_freep) char *path = mem_printf("/proc/self/fd/%d", ends[0]);
+        AUTO(mem_freep) uint8_t *data = NULL;
+        size_t size = 0;
+        const int r = io_fs_read_whole(posix_fs(), path, (size_t)limit, &data, &size);
+        EXPECT_EQ(r, limit < SIZE ? -ERR_LIMIT : 0);
+        if (r == 0)
+            EXPECT_BYTES(bytes_from(data, size), bytes_from(bytes, SIZE));
+        EXPECT_OK(close(ends[0]));
+    }
+}
+
 /* A JVM locks whole files by fcntl record locks; so Apache Kafka on the same directory is noticed. */
 TEST(posix_fs, sees_record_locks_of_other_processes)
 {

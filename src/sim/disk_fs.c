@@ -184,13 +184,14 @@ static int sim_file_allocate(struct io_file *io_file, int64_t position, int64_t 
     struct sim_disk *disk = file->fs->disk;
     struct sim_content *content = &file->inode->content;
     const int64_t free_pages = disk->capacity_pages - disk->tree.used_pages;
-    if (sim__content_room(content, position, size_bytes, free_pages) < size_bytes)
-        return -ENOSPC;
-    disk->tree.used_pages -= content->page_count;
-    sim__content_reserve(content, position, size_bytes);
-    disk->tree.used_pages += content->page_count;
+    const bool fits = sim__content_room(content, position, size_bytes, free_pages) == size_bytes;
+    if (fits && (verdict == SIM_PROCEED || happens(disk))) {
+        disk->tree.used_pages -= content->page_count;
+        sim__content_reserve(content, position, size_bytes);
+        disk->tree.used_pages += content->page_count;
+    }
     if (verdict == SIM_PROCEED)
-        return 0;
+        return fits ? 0 : -ENOSPC;
     sim__disk_crash_planned(disk);
     return -EIO;
 }

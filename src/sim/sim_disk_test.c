@@ -6,6 +6,7 @@
 #include "io/fs_contract.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #define SEED_COUNT 400
@@ -376,6 +377,25 @@ TEST(sim_disk, leaves_a_usable_tree)
     }
 }
 
+/* Like a journal, the disk does not hold changes back without end. */
+TEST(sim_disk, makes_old_changes_of_names_stable_in_time)
+{
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        struct sim_disk *disk = sim_disk_new(seed);
+        char name[16];
+        for (int i = 0; i < 300; i++) {
+            (void)snprintf(name, sizeof(name), "file-%d", i);
+            io_file_unref(file_open(disk, name));
+        }
+        sim_disk_crash(disk, SIM_POWER_LOST);
+        for (int i = 0; i < 300 - 256; i++) {
+            (void)snprintf(name, sizeof(name), "file-%d", i);
+            EXPECT(exists(disk, name));
+        }
+        sim_disk_free(disk);
+    }
+}
+
 /* ---- planned crashes ------------------------------------------------------------------------- */
 
 /* A crash at every change of an atomic replacement: the old content or the new, whole; and the new one once the
@@ -405,6 +425,57 @@ TEST(sim_disk, crashes_at_every_change_of_a_replacement)
     }
     EXPECT_EQ(n - 1,
               6); /* create, write, sync, rename, sync of the directory; the sixth did not come */
+}
+
+/* One of each change there is; answers how many went well. */
+static int change_everything(struct io_fs *fs)
+{
+    struct io_file *file = NULL;
+    int r = io_fs_make_directory(fs, "directory");
+    int count = r == 0;
+    r = r < 0 ? r : io_file_open(fs, "directory/file", IO_OPEN_WRITE | IO_OPEN_CREATE, &file);
+    count += r == 0;
+    r = r < 0 ? r : io_file_allocate(file, 0, 5000);
+    count += r == 0;
+    r = r < 0 ? r : io_file_write(file, 0, "content", 7);
+    count += r == 0;
+    r = r < 0 ? r : io_file_truncate(file, 3);
+    count += r == 0;
+    r = r < 0 ? r : io_file_sync(file);
+    count += r == 0;
+    io_file_unref(file);
+    file = NULL;
+    r = r < 0 ? r : io_fs_set_modified(fs, "directory/file", 1);
+    count += r == 0;
+    r = r < 0 ? r : io_fs_rename(fs, "directory/file", "file");
+    count += r == 0;
+    r = r < 0 ? r : io_fs_sync_directory(fs, "/");
+    count += r == 0;
+    r = r < 0 ? r : io_file_open(fs, "file", IO_OPEN_WRITE | IO_OPEN_TRUNCATE, &file);
+    count += r == 0;
+    io_file_unref(file);
+    r = r < 0 ? r : io_fs_unlink(fs, "file");
+    count += r == 0;
+    r = r < 0 ? r : io_fs_remove_directory(fs, "directory");
+    count += r == 0;
+    EXPECT(r == 0 || r == -EIO);
+    return count;
+}
+
+TEST(sim_disk, crashes_at_every_kind_of_change)
+{
+    enum { CHANGES = 12 };
+    for (uint64_t n = 1; n <= CHANGES + 1; n++) {
+        for (uint64_t seed = 0; seed < 50; seed++) {
+            struct sim_disk *disk = sim_disk_new(seed);
+            sim_disk_crash_at(disk, n, seed % 2 == 0 ? SIM_PROCESS_KILLED : SIM_POWER_LOST);
+            EXPECT_EQ(change_everything(sim_disk_fs(disk)), MIN(n - 1, (uint64_t)CHANGES));
+            EXPECT_EQ(sim_disk_crash_count(disk), n <= CHANGES);
+            EXPECT_EQ(sim_disk_change_count(disk), MIN(n, (uint64_t)CHANGES));
+            EXPECT_EQ(sim_disk_open_count(disk), 0);
+            sim_disk_free(disk);
+        }
+    }
 }
 
 TEST(sim_disk, stops_a_killed_write_at_any_byte)
@@ -515,6 +586,8 @@ TEST(sim_disk, forgets_what_a_failed_sync_did_not_write)
         struct io_file *file = file_open(disk, "file");
         uint8_t data[2000];
         memset(data, 'n', sizeof(data));
+        if (seed % 2 == 0)
+            EXPECT_OK(io_file_truncate(file, 100)); /* a cut that is pending, or not */
         EXPECT_OK(io_file_write(file, 0, data, sizeof(data)));
         EXPECT_ERR(io_file_sync(file), EIO);
         EXPECT_OK(io_file_sync(file));
