@@ -9,8 +9,9 @@
  *     batch_set_create_time(max_timestamp), and seal;
  *   - base offset and leader epoch are set, unsealed (they lie before the CRC);
  *   - where are_deltas_consecutive is false, or the topic's codec is another one, batch_rebuild makes a new batch.
- *     (Apache Kafka 4.3.1 rebuilds a compressed batch whose deltas are not 0, 1, 2 …, and appends an uncompressed one as it
- *     is, with offsets that lie. Rebuilding both is safe and refuses no client.)
+ *     (Apache Kafka 4.3.1 rebuilds so where the codec differs. Where it does not, a compressed batch whose deltas are
+ *     not 0, 1, 2 … fails it with UNKNOWN_SERVER_ERROR, and an uncompressed one is appended with the offsets it claims.
+ *     Rebuilding is safe and refuses no client.)
  * Stricter than Apache Kafka in one thing: in compressed batches too, a record's length must be what its parts add
  * up to. No consumer could read such a record.
  */
