@@ -1,5 +1,5 @@
-/* Planning appends: offsets, producers and epochs advance; the bytes wait for log_write. See log.h.
- * */
+/* Planning appends: offsets, producers and epochs advance; the bytes wait for log_write. See
+ * log.h. */
 #include "log/append_check.h"
 #include "log/log_int.h"
 #include "log/producer_snapshot.h"

@@ -90,8 +90,8 @@ struct log_epoch_end epochs_end_of(const struct epochs *epochs, int32_t epoch,
     if (epoch == latest)
         return (struct log_epoch_end){ .leader_epoch = epoch, .end_offset = log_end_offset };
 
-    /* The first epoch above the one asked for ends it; below the first known one nothing is left.
-     * */
+    /* The first epoch above the one asked for ends it; below the first known one nothing is
+     * left. */
     size_t higher = 0;
     while (epochs->entries.items[higher].epoch <= epoch)
         higher++;

@@ -99,6 +99,16 @@ static void look_at(struct dir_load *dl, const char *name)
         VEC_ADD(&dl->strange, mem_strdup(name));
 }
 
+/* A directory that begins empty says so, for recovery to know from then on what was flushed. */
+static void begin_recovery_points(struct dir_load *dl)
+{
+    const struct offset_checkpoint none = { 0 };
+    AUTO(mem_freep)
+    char *path =
+        mem_printf("%s/%s", dl->dir->path, log_checkpoint_file_name(LOG_CHECKPOINT_RECOVERY_POINT));
+    dl->error = offset_checkpoint_write(dl->load->fs, path, &none, &dl->note);
+}
+
 static void look_run(struct io_job *job)
 {
     struct dir_load *dl = CONTAINER_OF(job, struct dir_load, look);
@@ -112,6 +122,8 @@ static void look_run(struct io_job *job)
     for (uint32_t i = 0; i < names.count; i++)
         look_at(dl, names.items[i]);
     io_names_deinit(&names);
+    if (dl->found.count == 0 && !dl->dir->has_recovery_points)
+        begin_recovery_points(dl);
 }
 
 /* ---- the end
@@ -186,6 +198,7 @@ static void open_one(struct dir_load *dl, struct found *found, uint64_t seed)
         .had_clean_shutdown = dl->dir->shown.had_clean_shutdown,
         .recovery_point = log_dirs_checkpointed(dirs, dl->index, LOG_CHECKPOINT_RECOVERY_POINT,
                                                 found->topic, found->partition),
+        .is_recovery_point_known = dl->dir->has_recovery_points,
         .log_start_offset = log_dirs_checkpointed(dirs, dl->index, LOG_CHECKPOINT_LOG_START,
                                                   found->topic, found->partition),
         .now_ms = dl->load->params.now_ms,

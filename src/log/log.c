@@ -116,8 +116,8 @@ int32_t log_epoch_of(const struct log *log, int64_t offset)
 
 int32_t log_epoch_of_start(const struct log *log)
 {
-    /* Batches from before epochs were kept have none: the earliest entry says nothing about them.
-     * */
+    /* Batches from before epochs were kept have none: the earliest entry says nothing about
+     * them. */
     if (log->epochs.entries.count == 0 ||
         log->epochs.entries.items[0].start_offset > log->offsets.start)
         return -1;

@@ -39,7 +39,7 @@ struct log;
 
 #define LOG_TOPIC_NAME_MAX 249 /* bytes, Kafka's limit */
 
-/* ---- open, attach, detach, close --------------------------------------------------------- */
+/* ---- open, attach, detach, close ----------------------------------------------------------- */
 
 struct log_params {
     struct io_fs *fs;
@@ -52,6 +52,10 @@ struct log_params {
     bool create;             /* make the directory if it is absent */
     bool had_clean_shutdown; /* of the log directory: nothing needs a scan */
     int64_t recovery_point;  /* from the checkpoint; 0 if it has none */
+    /* The checkpoint file could be read, so that what lies above was surely not flushed. Then a
+     * hole between two segments there is what a crash left, and the log is cut at it, unless it is
+     * a compacted one. */
+    bool is_recovery_point_known;
     int64_t log_start_offset;
     int64_t now_ms;
     uint64_t seed; /* of hashes and of segment.jitter.ms */
@@ -111,7 +115,7 @@ void log_abandon(struct log *log);
 MUST_CHECK int log_delete(struct log *log, struct uuid unique, char **out_path,
                           struct err_note *note);
 
-/* ---- what it is -------------------------------------------------------------------------- */
+/* ---- what it is ---------------------------------------------------------------------------- */
 
 struct log_offsets {
     int64_t start;       /* first offset that may be read (DeleteRecords, retention, tiers) */
@@ -139,7 +143,7 @@ int log_failure(const struct log *log); /* 0 or the error that failed it */
  * another one. */
 MUST_CHECK int log_set_topic_id(struct log *log, struct uuid topic_id, struct err_note *note);
 
-/* ---- append ------------------------------------------------------------------------------ */
+/* ---- append -------------------------------------------------------------------------------- */
 
 enum log_origin {
     LOG_ORIGIN_CLIENT,      /* Produce: one batch, fully checked; offsets assigned */
@@ -210,7 +214,7 @@ bool log_has_planned(const struct log *log);
  * try again later; others: the log has failed. */
 MUST_CHECK int log_write(struct log *log, struct err_note *note);
 
-/* ---- read -------------------------------------------------------------------------------- */
+/* ---- read ---------------------------------------------------------------------------------- */
 
 /* Bytes that must come into memory before a call can go on. Run log_wait_run in a job, then repeat
  * the call. */
@@ -249,7 +253,7 @@ struct log_piece {
 MUST_CHECK int log_read(struct log *log, const struct log_read *request, struct log_piece *out,
                         struct log_wait *out_wait, struct err_note *note);
 
-/* ---- offsets by time and epoch ----------------------------------------------------------- */
+/* ---- offsets by time and epoch ------------------------------------------------------------- */
 
 struct log_time_offset {
     int64_t offset;       /* -1: there is none */
@@ -279,14 +283,16 @@ struct log_epoch_end {
 /* OffsetForLeaderEpoch (KIP-101, KIP-279). */
 struct log_epoch_end log_end_offset_for_epoch(const struct log *log, int32_t leader_epoch);
 
-/* ---- cutting ----------------------------------------------------------------------------- */
+/* ---- cutting ------------------------------------------------------------------------------- */
 
-/* Removes every offset >= `offset`; a batch that holds it goes whole. Nothing may be planned. Reads
- * from disk: the producers are rebuilt from the newest snapshot below. Attached or detached. 0, or
- * the log has failed. */
+/* Removes every offset >= `offset`; a batch that reaches over it goes whole. Nothing may be
+ * planned. Reads from disk: the producers are rebuilt from the newest snapshot below. Attached or
+ * detached. Where the flushed end goes back with it, the owner writes the recovery-point checkpoint
+ * before it acknowledges anything new: recovery begins at what that says. 0, or the log has
+ * failed. */
 MUST_CHECK int log_truncate(struct log *log, int64_t offset, int64_t now_ms, struct err_note *note);
-/* Removes everything; the next offset will be `offset`. start_offset: of the log, at most `offset`.
- * */
+/* Removes everything; the next offset will be `offset`. start_offset: of the log, at most
+ * `offset`. */
 MUST_CHECK int log_truncate_fully(struct log *log, int64_t offset, int64_t start_offset,
                                   int64_t now_ms, struct err_note *note);
 
@@ -305,7 +311,7 @@ MUST_CHECK int log_retain(struct log *log, int64_t now_ms, int64_t high_watermar
 /* Closes the active segment and begins a new one at the end; nothing happens when it is empty. */
 MUST_CHECK int log_roll(struct log *log, int64_t now_ms, struct err_note *note);
 
-/* ---- flush and housekeeping -------------------------------------------------------------- */
+/* ---- flush and housekeeping ---------------------------------------------------------------- */
 
 /* Asks for everything written so far to be put on stable storage, by a job; on_flushed follows.
  * Requests while one is under way are served together by the next. */

@@ -59,6 +59,9 @@ static void read_checkpoints(struct log_dirs *dirs, struct one_dir *dir)
         struct offset_checkpoint checkpoint;
         if (offset_checkpoint_read(dirs->fs, path, &checkpoint, &dir->checkpoint_notes[kind]) < 0)
             continue;
+        struct io_stat st;
+        if (kind == LOG_CHECKPOINT_RECOVERY_POINT)
+            dir->has_recovery_points = io_fs_stat(dirs->fs, path, &st) == 0 && st.size_bytes > 0;
         for (size_t i = 0; i < checkpoint.entries.count; i++) {
             const struct offset_checkpoint_entry *entry = &checkpoint.entries.items[i];
             log_dirs__checkpointed_put(dir, (enum log_checkpoint_kind)kind, entry->topic,
@@ -152,8 +155,8 @@ static struct uuid draw_directory_id(struct log_dirs *dirs)
     return id;
 }
 
-/* A new directory beside formatted ones joins them; one without a directory.id gets one (KIP-858).
- * */
+/* A new directory beside formatted ones joins them; one without a directory.id gets one
+ * (KIP-858). */
 static int complete_identity(struct log_dirs *dirs, struct one_dir *dir, struct err_note *note)
 {
     if (dir->is_formatted && !uuid_is_zero(dir->meta.directory_id))
@@ -434,8 +437,8 @@ void log_dirs_checkpoint(struct log_dirs *dirs, uint32_t index, enum log_checkpo
         io_submit(dirs->io, NULL, &write->job);
         return;
     }
-    /* What was to follow is overtaken before it began: what it would have said is said by this one.
-     * */
+    /* What was to follow is overtaken before it began: what it would have said is said by this
+     * one. */
     if (dir->next_checkpoint[kind] != NULL) {
         dirs->job_count--;
         checkpoint_free(dir->next_checkpoint[kind], 0);

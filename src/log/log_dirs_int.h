@@ -18,6 +18,7 @@ struct one_dir {
     struct err_note failure; /* why it was offline from the start */
     struct map checkpointed
         [LOG_CHECKPOINT_KINDS]; /* "<topic>-<partition>" -> int64_t, owned; as found at open */
+    bool has_recovery_points;   /* the file was there, not empty, and could be read */
     struct err_note checkpoint_notes[LOG_CHECKPOINT_KINDS]; /* of those that could not be read */
     bool is_checkpointing[LOG_CHECKPOINT_KINDS];
     struct checkpoint_job *next_checkpoint[LOG_CHECKPOINT_KINDS]; /* waits for the one under way */

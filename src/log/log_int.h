@@ -114,8 +114,8 @@ void log__flush_to(struct log *log, int64_t offset);
  * stable storage. */
 MUST_CHECK int log__flush_to_close(struct log *log, bool sync, struct err_note *note);
 
-/* Producers as of `end_offset`, from the newest usable snapshot and the batches after it. Sleeps.
- * */
+/* Producers as of `end_offset`, from the newest usable snapshot and the batches after it.
+ * Sleeps. */
 MUST_CHECK int log__load_producers(struct log *log, int64_t start_offset, int64_t end_offset,
                                    bool is_clean, int64_t now_ms, struct err_note *note);
 /* Feeds one batch read from disk to the producers: 1 when it ended a transaction, 0, or why its
@@ -128,7 +128,7 @@ void log__snapshot_forget(struct log *log, int64_t offset); /* not the file */
 void log__snapshot_remove(struct log *log, int64_t offset); /* the file too, at once */
 char *log__snapshot_path(const struct log *log, int64_t offset);
 
-/* Removes a segment's files at once (not its place in the list) and frees it. */
+/* Removes a segment's files at once and for good (not its place in the list), and frees it. */
 MUST_CHECK int log__segment_remove(struct log *log, struct segment *segment);
 
 /* A new, empty active segment at base_offset; its file is made. */

@@ -43,5 +43,7 @@ int log__segment_remove(struct log *log, struct segment *segment)
     if (r == 0)
         log__snapshot_remove(log, segment->meter.base_offset);
     segment_free(segment, log->place.files);
-    return r;
+    /* Were it to come back after a power failure, behind others that did not or that end where it
+     * begins, it would pass for a part of the log. */
+    return r < 0 ? r : io_fs_sync_directory(log->place.fs, log->place.directory);
 }

@@ -155,8 +155,8 @@ TEST(log, answers_would_block_until_cold_data_is_warm)
     sim_disk_free(disk);
 }
 
-/* Compaction leaves gaps, within segments and at their ends: the next batch there is is answered.
- * */
+/* Compaction leaves gaps, within segments and at their ends: the next batch there is is
+ * answered. */
 TEST(log, reads_over_gaps)
 {
     struct sim_disk *disk = new_disk();

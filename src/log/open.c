@@ -87,7 +87,7 @@ static int sort_leftovers(struct log *log, struct inventory *inventory, struct e
         if (!is_valid_swap) {
             r = remove_file(log, text, note);
         } else if (name.kind == LOG_NAME_LOG) {
-            int64_t end;
+            int64_t end = name.base_offset;
             r = swap_end(log, text, name.base_offset, &end, note);
             if (r < 0)
                 return r;
@@ -265,9 +265,16 @@ static int open_topic_id(struct log *log, const struct log_params *params,
         has_file |= strcmp(inventory->names.items[i], PARTITION_METADATA_NAME) == 0;
     struct uuid found = UUID_ZERO;
     if (has_file) {
-        const int r = partition_metadata_read(log->place.fs, log->place.directory, &found, note);
-        if (r < 0)
+        struct err_note own = { "" };
+        const int r = partition_metadata_read(log->place.fs, log->place.directory, &found, &own);
+        /* It is not synced before the log itself is: a crash may have left a part of it. */
+        if (r == -ERR_MALFORMED) {
+            log__mend_note(log, &own);
+        } else if (r < 0) {
+            if (note != NULL)
+                *note = own;
             return r;
+        }
     }
     log->topic_id = found;
     return uuid_is_zero(params->topic_id) ? 0 : log_set_topic_id(log, params->topic_id, note);
@@ -338,6 +345,8 @@ static int open_files(struct log *log, const struct log_params *params, struct i
     if (r == 0)
         r = collect_segments(log, inventory, params->now_ms, note);
     struct recovery recovery = { .recovery_point = params->recovery_point,
+                                 .cuts_holes = params->is_recovery_point_known &&
+                                               !params->config->cleanup_compact,
                                  .is_clean = params->had_clean_shutdown,
                                  .now_ms = params->now_ms };
     if (r == 0)

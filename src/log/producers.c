@@ -52,8 +52,8 @@ static struct producer producer_empty(int64_t id)
     };
 }
 
-/* ---- what a batch brings -----------------------------------------------------------------------
- * */
+/* ---- what a batch brings
+ * ----------------------------------------------------------------------- */
 
 /* Sequences run from 0 to INT32_MAX and begin again at 0. */
 static int32_t sequence_after(int32_t sequence, int32_t increment)

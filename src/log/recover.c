@@ -1,10 +1,9 @@
 /* Recovery: the end of a log is found, and what a crash left beyond it is cut off. See recover.h.
  *
  * After a clean shutdown the last entry of the active segment's index leads to its last batches.
- * Otherwise every segment from the one that holds the recovery point on is read through: batches at
- * or above the recovery point must be whole and right (CRC), all must ascend. What the files then
- * lack or hold too much of in their indexes is made good; index files that are right already, or
- * merely lag behind, are not written.
+ * Otherwise every segment from the one that holds the recovery point on is read through: batches
+ * must be whole and right (CRC) and ascend. What the files then lack or hold too much of in their
+ * indexes is made good; index files that are right already, or merely lag behind, are not written.
  */
 #include "log/recover.h"
 #include "log/txn_index.h"
@@ -50,8 +49,6 @@ static int scan_batches(struct recovery *recovery, struct log *log, struct segme
                         struct batch_scan *scan, struct segment_builder *builder)
 {
     for (;;) {
-        if (recovery->end_offset >= recovery->recovery_point)
-            scan->crc_from = scan->position;
         struct scanned_batch batch;
         int r = batch_scan_next(scan, &batch);
         if (r <= 0)
@@ -107,6 +104,7 @@ static int scan_file(struct recovery *recovery, struct log *log, struct segment 
     segment_builder_init(&builder, segment, log->config.index_interval_bytes);
     batch_scan_init(&scan, file, 0, segment->meter.size_bytes, BATCH_SCAN_WINDOW_LARGE);
     scan.may_sleep = true;
+    scan.crc_from = 0;
     buf_clear(&recovery->aborted);
     recovery->end_offset = MAX(recovery->end_offset, segment->meter.base_offset);
 
@@ -165,6 +163,28 @@ static int remove_segments_after(struct log *log, uint32_t index, struct err_not
     return 0;
 }
 
+/* Whether the segment goes on where the ones before it end. After a power failure it may not: one
+ * segment's bytes and another's name reach the disk in any order, and a truncation may have been
+ * lost in part. Going on behind a hole would make this log differ from its replicas in the middle,
+ * where nobody looks. */
+static bool continues(const struct recovery *recovery, struct log *log,
+                      const struct segment *segment)
+{
+    const int64_t base_offset = segment->meter.base_offset;
+    const bool overlaps = base_offset < recovery->end_offset;
+    const bool is_after_hole = recovery->cuts_holes && base_offset > recovery->end_offset &&
+                               base_offset > recovery->recovery_point;
+    if (!overlaps && !is_after_hole)
+        return true;
+    struct err_note mended;
+    err_note(&mended, 0,
+             "segment %020" PRId64 " of %s does not begin at offset %" PRId64
+             ", where the one before it ends, and had not been flushed: the log is cut there",
+             base_offset, log->place.directory, recovery->end_offset);
+    log__mend_note(log, &mended);
+    return false;
+}
+
 static int recover_from(struct recovery *recovery, struct log *log, uint32_t first,
                         int64_t log_start_offset, struct err_note *note)
 {
@@ -174,6 +194,10 @@ static int recover_from(struct recovery *recovery, struct log *log, uint32_t fir
     recovery->end_offset = base_offset;
     recovery->was_cut = false;
     for (uint32_t i = first; r == 0 && i < log->segments.count; i++) {
+        if (i > first && !continues(recovery, log, log->segments.items[i])) {
+            r = remove_segments_after(log, i - 1, note);
+            break;
+        }
         r = recover_segment(recovery, log, log->segments.items[i], note);
         if (r == 0 && recovery->was_cut)
             r = remove_segments_after(log, i, note);
@@ -182,35 +206,34 @@ static int recover_from(struct recovery *recovery, struct log *log, uint32_t fir
     return r;
 }
 
-/* The end of the active segment by its index: 1 when it was found, 0 when the files are not as a
- * clean shutdown leaves them. */
-static int find_end(struct recovery *recovery, struct log *log)
+/* The end of a segment that was closed well, by its index: 1 with the next offset; 0 when the files
+ * are not as a close leaves them. */
+static int find_end(struct log *log, struct segment *segment, int64_t *out_end_offset)
 {
-    struct segment *active = log__active(log);
-    recovery->end_offset = active->meter.base_offset;
-    if (active->meter.size_bytes == 0)
+    *out_end_offset = segment->meter.base_offset;
+    if (segment->meter.size_bytes == 0)
         return 1;
-    int r = index_load(&active->offsets, segment_index_place(active, &log->place),
-                       active->meter.size_bytes);
+    const struct index_place at = segment_index_place(segment, &log->place);
+    int r = index_load(&segment->offsets, at, segment->meter.size_bytes);
     if (r != 0)
         return r < 0 ? r : 0;
     struct index_entry last = { 0 };
     struct index_wait wait;
     struct io_file *file;
-    r = index_last(&active->offsets, segment_index_place(active, &log->place), &last, &wait);
+    r = index_last(&segment->offsets, at, &last, &wait);
     if (r >= 0)
-        r = segment_file(active, &log->place, false, &file);
+        r = segment_file(segment, &log->place, false, &file);
     if (r < 0)
         return r == -ERR_CORRUPT ? 0 : r;
 
     struct batch_scan scan;
     struct scanned_batch batch;
-    batch_scan_init(&scan, file, last.value, active->meter.size_bytes, BATCH_SCAN_WINDOW_SMALL);
+    batch_scan_init(&scan, file, last.value, segment->meter.size_bytes, BATCH_SCAN_WINDOW_SMALL);
     scan.may_sleep = true;
     while ((r = batch_scan_next(&scan, &batch)) > 0) {
-        if (batch.base_offset < recovery->end_offset && batch.magic == BATCH_MAGIC)
+        if (batch.base_offset < *out_end_offset && batch.magic == BATCH_MAGIC)
             break;
-        recovery->end_offset = batch.last_offset + 1;
+        *out_end_offset = batch.last_offset + 1;
     }
     batch_scan_deinit(&scan);
     return r == 0 ? 1 : r > 0 || batch_scan_is_damage(r) ? 0 : r;
@@ -267,26 +290,41 @@ static int learn_all_epochs(struct log *log, uint32_t end, struct err_note *note
     return 0;
 }
 
+/* The first segment that must be read through; the count of segments when none must. */
+static int choose_first(struct recovery *recovery, struct log *log, uint32_t *out_first)
+{
+    const uint32_t active = (uint32_t)log->segments.count - 1;
+    if (recovery->is_clean) {
+        const int r = find_end(log, log__active(log), &recovery->end_offset);
+        *out_first = r > 0 ? active + 1 : active;
+        recovery->is_clean = r > 0;
+        return r < 0 ? r : 0;
+    }
+    *out_first = log__segment_index(log, recovery->recovery_point);
+    if (*out_first == 0)
+        return 0;
+    /* A write that failed on a full disk, and was cut off again, may have come back at the end of
+     * the segment before. */
+    int64_t end_offset;
+    const int r = find_end(log, log->segments.items[*out_first - 1], &end_offset);
+    if (r == 0 || end_offset > log->segments.items[*out_first]->meter.base_offset)
+        (*out_first)--;
+    return r < 0 ? r : 0;
+}
+
 int recovery_run(struct recovery *recovery, struct log *log, int64_t log_start_offset,
                  struct err_note *note)
 {
-    uint32_t first = log__segment_index(log, recovery->recovery_point);
-    int r = 1;
-    if (recovery->is_clean) {
-        first = (uint32_t)log->segments.count - 1;
-        r = find_end(recovery, log);
-        if (r < 0) {
-            return err_note(note, r, "read the end of %s: %s", log->place.directory,
-                            err_sentence(r));
-        }
-        recovery->is_clean = r > 0;
-        if (!recovery->is_clean) /* nothing about it is to be trusted */
-            recovery->recovery_point = log__active(log)->meter.base_offset;
+    uint32_t first;
+    int r = choose_first(recovery, log, &first);
+    if (r < 0) {
+        return err_note(note, r, "look for the end of %s: %s", log->place.directory,
+                        err_sentence(r));
     }
     r = mend_sealed_indexes(log, first, note);
     if (r == 0 && recovery->are_epochs_lost)
-        r = learn_all_epochs(log, recovery->is_clean ? first + 1 : first, note);
-    if (r == 0 && !recovery->is_clean) {
+        r = learn_all_epochs(log, first, note);
+    if (r == 0 && first < log->segments.count) {
         buf_init(&recovery->aborted, TXN_INDEX_BYTES_MAX);
         r = recover_from(recovery, log, first, log_start_offset, note);
         buf_deinit(&recovery->aborted);

@@ -1,11 +1,12 @@
-/* How far a log reaches, found out after a clean or an unclean shutdown. Inside this folder only.
- * */
+/* How far a log reaches, found out after a clean or an unclean shutdown. Inside this folder
+ * only. */
 #pragma once
 
 #include "log/log_int.h"
 
 struct recovery {
-    int64_t recovery_point; /* batches below were flushed: only their headers are looked at */
+    int64_t recovery_point; /* segments wholly below were flushed */
+    bool cuts_holes;        /* offsets missing between segments above it mean that they were lost */
     bool is_clean; /* the log was closed well; becomes false when that turns out not to be so */
     bool are_epochs_lost; /* learn them from the batches, all of them */
     int64_t now_ms;

@@ -53,33 +53,60 @@ static int may_go(struct log *log, struct retention *retention, uint32_t index)
 /* ---- how
  * -------------------------------------------------------------------------------------------- */
 
+/* One file that leaves. */
+struct leaving {
+    char *from;  /* owned */
+    char *to;    /* owned: the same with .deleted */
+    bool is_log; /* the first of its segment */
+};
+
 /* Renames the files of segments that have left the list, then hands them to the remover. */
 struct departure {
     struct io_job job;
     struct log *log;
     struct io_fs *fs;
+    char *directory; /* owned copy: valid on the worker */
     int64_t delay_ms;
-    VEC(char *) from; /* owned */
-    VEC(char *) to;   /* owned: the same with .deleted */
+    VEC(struct leaving) files;
     int result;
 };
 
-static void departure_add(struct departure *departure, const char *directory,
-                          enum log_name_kind kind, int64_t base_offset)
+static void departure_add(struct departure *departure, enum log_name_kind kind, int64_t base_offset)
 {
     struct log_name name = { .kind = kind, .base_offset = base_offset };
-    VEC_ADD(&departure->from, log_name_path(directory, name));
+    struct leaving *leaving = VEC_PUSH(&departure->files);
+    leaving->is_log = kind == LOG_NAME_LOG;
+    leaving->from = log_name_path(departure->directory, name);
     name.stage = LOG_NAME_DELETED;
-    VEC_ADD(&departure->to, log_name_path(directory, name));
+    leaving->to = log_name_path(departure->directory, name);
 }
 
+/* Oldest first, each segment's .log for good before the next one's: whatever happens in between,
+ * what is left has no hole. */
 static void departure_run(struct io_job *job)
 {
     struct departure *departure = CONTAINER_OF(job, struct departure, job);
-    for (size_t i = 0; i < departure->from.count; i++) {
-        const int r = io_fs_rename(departure->fs, departure->from.items[i], departure->to.items[i]);
-        if (r < 0 && r != -ENOENT && departure->result == 0)
-            departure->result = r;
+    int r = 0;
+    for (size_t i = 0; i < departure->files.count && r == 0; i++) {
+        const struct leaving *leaving = &departure->files.items[i];
+        if (i > 0 && leaving->is_log)
+            r = io_fs_sync_directory(departure->fs, departure->directory);
+        if (r == 0)
+            r = io_fs_rename(departure->fs, leaving->from, leaving->to);
+        r = r == -ENOENT ? 0 : r;
+    }
+    departure->result = r;
+}
+
+static void remove_renamed(struct departure *departure)
+{
+    struct log_files *files = departure->log->place.files;
+    for (size_t i = 0; i < departure->files.count; i++) {
+        const char *path = departure->files.items[i].to;
+        if (files != NULL)
+            log_files_remove_later(files, &path, 1, departure->delay_ms);
+        else
+            IGNORE_RESULT(io_fs_unlink(departure->fs, path)); /* else the next open does it */
     }
 }
 
@@ -87,25 +114,19 @@ static void departure_done(struct io_job *job)
 {
     struct departure *departure = CONTAINER_OF(job, struct departure, job);
     struct log *log = departure->log;
-    if (log->place.files != NULL) {
-        log_files_remove_later(log->place.files, (const char *const *)departure->to.items,
-                               (uint32_t)departure->to.count, departure->delay_ms);
-    } else {
-        for (size_t i = 0; i < departure->to.count; i++)
-            IGNORE_RESULT(io_fs_unlink(departure->fs, departure->to.items[i]));
-    }
+    remove_renamed(departure);
     if (departure->result < 0) {
         struct err_note note;
         err_note(&note, departure->result, "rename segments of %s: %s", log->place.directory,
                  err_sentence(departure->result));
         IGNORE_RESULT(log__fail(log, departure->result, &note));
     }
-    for (size_t i = 0; i < departure->from.count; i++) {
-        mem_free(departure->from.items[i]);
-        mem_free(departure->to.items[i]);
+    for (size_t i = 0; i < departure->files.count; i++) {
+        mem_free(departure->files.items[i].from);
+        mem_free(departure->files.items[i].to);
     }
-    VEC_DEINIT(&departure->from);
-    VEC_DEINIT(&departure->to);
+    VEC_DEINIT(&departure->files);
+    mem_free(departure->directory);
     mem_free(departure);
     log__job_done(log);
 }
@@ -117,24 +138,24 @@ static void remove_oldest(struct log *log, uint32_t count)
     departure->job = (struct io_job){ .run = departure_run, .done = departure_done };
     departure->log = log;
     departure->fs = log->place.fs;
+    departure->directory = mem_strdup(log->place.directory);
     departure->delay_ms = log->config.file_delete_delay_ms;
     for (uint32_t i = 0; i < count; i++) {
         struct segment *segment = log->segments.items[0];
         const int64_t base_offset = segment->meter.base_offset;
         /* The .log leaves first: after a crash in between, what is left of the others is an orphan.
          * */
-        departure_add(departure, log->place.directory, LOG_NAME_LOG, base_offset);
-        departure_add(departure, log->place.directory, LOG_NAME_OFFSET_INDEX, base_offset);
-        departure_add(departure, log->place.directory, LOG_NAME_TIME_INDEX, base_offset);
+        departure_add(departure, LOG_NAME_LOG, base_offset);
+        departure_add(departure, LOG_NAME_OFFSET_INDEX, base_offset);
+        departure_add(departure, LOG_NAME_TIME_INDEX, base_offset);
         if (segment->has_txn_index)
-            departure_add(departure, log->place.directory, LOG_NAME_TXN_INDEX, base_offset);
+            departure_add(departure, LOG_NAME_TXN_INDEX, base_offset);
         segment_free(segment, log->place.files);
         VEC_REMOVE_AT(&log->segments, 0);
         /* The producers as they were before the first segment that is left: what is older served
          * only these. */
         while (log->snapshot_offsets.count > 0 && log->snapshot_offsets.items[0] <= base_offset) {
-            departure_add(departure, log->place.directory, LOG_NAME_SNAPSHOT,
-                          log->snapshot_offsets.items[0]);
+            departure_add(departure, LOG_NAME_SNAPSHOT, log->snapshot_offsets.items[0]);
             log__snapshot_forget(log, log->snapshot_offsets.items[0]);
         }
     }

@@ -74,6 +74,7 @@ int sample_try_open(const struct sample_open *open, struct log **out, struct err
         .create = true,
         .had_clean_shutdown = !open->is_unclean,
         .recovery_point = open->recovery_point,
+        .is_recovery_point_known = true,
         .log_start_offset = open->log_start_offset,
         .now_ms = open->now_ms == 0 ? SAMPLE_NOW_MS : open->now_ms,
         .seed = 7,
@@ -163,7 +164,7 @@ struct bytes sample_read_all(struct log *log, int64_t offset)
         arena_deinit(&arena);
     }
     const size_t size = all.size;
-    return bytes_from(buf_take(&all), size);
+    return size == 0 ? bytes_from(mem_alloc(0), 0) : bytes_from(buf_take(&all), size);
 }
 
 void sample_expect_readable(struct log *log)

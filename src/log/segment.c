@@ -360,9 +360,12 @@ int segment_truncate(struct segment *segment, const struct log_place *place, uin
     int r = segment_file(segment, place, false, &file);
     if (r == 0)
         r = io_file_truncate(file, position);
+    /* For good: nothing may come back behind what is written from now on, or before a next
+     * segment. */
+    if (r == 0)
+        r = io_file_sync(file);
     if (r < 0)
         return r;
-    segment->is_dirty = true;
     segment->meter.size_bytes = position;
     if (position == 0)
         segment->meter.created_ms = now_ms;

@@ -49,8 +49,8 @@ bool segment_meter_is_full(const struct segment_meter *meter, const struct log_c
 /* Counts the batch in, and answers the index entries that it brings. */
 struct segment_entries segment_meter_add(struct segment_meter *meter, uint32_t index_interval_bytes,
                                          const struct metered_batch *batch);
-/* The entry by which a sealed segment's time index ends; has_time false when it is there already.
- * */
+/* The entry by which a sealed segment's time index ends; has_time false when it is there
+ * already. */
 struct segment_entries segment_meter_last(struct segment_meter *meter);
 
 struct segment {
