@@ -3,7 +3,10 @@
 
 #include "base/mem.h"
 
-#define IDLE_MEMORY_BYTES_MAX ((size_t)1 << 20) /* what has grown past it is freed, not kept */
+/* What has grown past it is freed, not kept. Java producers and librdkafka write zstd frames that ask for a window
+ * of 2 MiB, whatever they hold; making that anew for each batch costs more than decompressing it. Only the pages that
+ * frames really fill are touched. */
+#define IDLE_MEMORY_BYTES_MAX ((size_t)4 << 20)
 
 struct codec_contexts {
     struct decompressor *decoders[CODEC_COUNT]; /* idle; owned; NULL: none yet, or in use */

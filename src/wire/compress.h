@@ -34,7 +34,7 @@ bool codec_has_level(enum codec codec,
                      int level); /* gzip -1 and 1..9, lz4 1..17, zstd -131072..22 */
 
 /* Memory of the libraries that is dear to make, kept for the next stream: at most one idle
- * decompressor and compressor per codec, and none that grew past 1 MiB. A shard owns one. */
+ * decompressor and compressor per codec, and none that grew past 4 MiB. A shard owns one. */
 struct codec_contexts;
 struct codec_contexts *codec_contexts_new(void);
 void codec_contexts_free(
