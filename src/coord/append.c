@@ -1,0 +1,260 @@
+/* From records to writes, and what happens when a write is done or has failed. */
+#include "coord/coord_int.h"
+
+#include "base/mem.h"
+#include "wire/record_frame.h"
+
+/* What a record and a batch add to keys and values, at most. */
+#define RECORD_OVERHEAD_BYTES 21
+#define BATCH_OVERHEAD_BYTES  61
+
+/* ---- encoding ------------------------------------------------------------------------------------ */
+
+static int64_t value_bytes(const struct record *record)
+{
+    if (record->value == NULL)
+        return 0;
+    return 2 + wire_size(record->value_type, record->value_version, record->value, NULL);
+}
+
+/* The record's bytes in the effects' arena; false: they cannot be, or are more than a batch may hold. */
+static bool encode(struct group_coordinator *c, const struct record *record,
+                   struct group_record *out)
+{
+    struct arena *arena = &c->effects->arena;
+    const int64_t value_size = value_bytes(record);
+    if (value_size < 0 || value_size > (int64_t)c->settings.batch_bytes_max)
+        return false;
+    struct buf bytes;
+    buf_init(&bytes, INT32_MAX);
+    struct writer w = writer_to(&bytes);
+    int r = 0;
+    if (record->key != NULL)
+        r = coordinator_key_encode(record->key_type, record->key, &w, NULL);
+    else
+        buf_put_bytes(&bytes, record->raw_key);
+    const size_t key_size = bytes.size;
+    if (r == 0 && record->value != NULL)
+        r = coordinator_value_encode(record->value_type, record->value_version, record->value, &w,
+                                     NULL);
+    if (r == 0 && buf_is_ok(&bytes)) {
+        const uint8_t *data = arena_dup(arena, bytes.data, bytes.size);
+        out->key = bytes_from(data, key_size);
+        out->value =
+            record->value == NULL ? BYTES_NULL : bytes_from(data + key_size, bytes.size - key_size);
+    }
+    const bool is_ok = r == 0 && buf_is_ok(&bytes);
+    buf_deinit(&bytes);
+    return is_ok;
+}
+
+static size_t record_size(const struct group_record *record)
+{
+    return record->key.size + record->value.size + RECORD_OVERHEAD_BYTES;
+}
+
+/* All or nothing; each fits in a batch of its own, and together in one if they must. */
+static bool encode_all(struct group_coordinator *c, bool as_one, struct group_record *out)
+{
+    size_t total_bytes = BATCH_OVERHEAD_BYTES;
+    for (size_t i = 0; i < c->records.count; i++) {
+        if (!encode(c, &c->records.items[i], &out[i]))
+            return false;
+        const size_t size = record_size(&out[i]);
+        total_bytes += size;
+        if (BATCH_OVERHEAD_BYTES + size > c->settings.batch_bytes_max ||
+            (as_one && total_bytes > c->settings.batch_bytes_max))
+            return false;
+    }
+    return true;
+}
+
+/* ---- appending ------------------------------------------------------------------------------------ */
+
+static struct write *write_begin(struct group_coordinator *c)
+{
+    struct write *write = write_new();
+    write->id = c->next_write_id++;
+    write->give_up_ms = c->event->now_ms + c->settings.commit_timeout_ms;
+    list_push_back(&c->writes, &write->link);
+    return write;
+}
+
+/* How many of the records from `first` on go into one batch. */
+static uint32_t batch_count(const struct group_coordinator *c, const struct group_record *records,
+                            size_t first, size_t end)
+{
+    size_t bytes = BATCH_OVERHEAD_BYTES;
+    size_t at = first;
+    while (at < end && bytes + record_size(&records[at]) <= c->settings.batch_bytes_max)
+        bytes += record_size(&records[at++]);
+    return (uint32_t)(at - first);
+}
+
+enum kafka_error coord__append(struct group_coordinator *c, unsigned flags, struct write **out)
+{
+    const size_t count = c->records.count;
+    struct group_record *encoded = ARENA_NEW_ARRAY(&c->effects->arena, struct group_record, count);
+    *out = NULL;
+    if (!encode_all(c, (flags & APPEND_AS_ONE) != 0, encoded)) {
+        c->records.count = 0;
+        return KAFKA_UNKNOWN_SERVER_ERROR;
+    }
+    for (size_t first = 0; first < count;) {
+        struct write *write = write_begin(c);
+        const struct group_append append = { .write_id = write->id,
+                                             .records = &encoded[first],
+                                             .record_count =
+                                                 batch_count(c, encoded, first, count) };
+        VEC_ADD(&c->effects->appends, append);
+        for (uint32_t i = 0; (flags & APPEND_REPLAY) != 0 && i < append.record_count; i++)
+            coord__replay(c, -1, &c->records.items[first + i], write);
+        first += append.record_count;
+        *out = write;
+    }
+    c->records.count = 0;
+    return KAFKA_NONE;
+}
+
+/* ---- the end of a write --------------------------------------------------------------------------- */
+
+static void release_answers(struct group_coordinator *c, struct write *write,
+                            enum kafka_error error)
+{
+    for (size_t i = 0; i < write->answers.count; i++) {
+        const struct deferred_answer *answer = &write->answers.items[i];
+        if (error != KAFKA_NONE)
+            refusal_from_answer(answer->api_key, answer->message, error);
+        coord__answer_now(c, answer->token, answer->api_key, answer->message);
+    }
+    write->answers.count = 0;
+}
+
+/* Answers, and what else waited for the write. Once. */
+static void conclude(struct group_coordinator *c, struct write *write, enum kafka_error error)
+{
+    const enum kafka_error told = group_error_of_append(error);
+    release_answers(c, write, told);
+    const struct sequel sequel = write->sequel;
+    write->sequel.kind = SEQUEL_NONE;
+    if (sequel.kind == SEQUEL_ASSIGNMENT)
+        coord__assignment_stored(c, &sequel, write->id, told);
+    else if (sequel.kind == SEQUEL_STATIC_MEMBER)
+        coord__static_member_stored(c, &sequel, told);
+}
+
+/* The answers live in the write's arena, which the effects keep until they are carried out. */
+static void finish(struct group_coordinator *c, struct write *write)
+{
+    list_remove(&write->link);
+    VEC_ADD(&c->effects->spent, write->arena);
+    arena_init(&write->arena, 0);
+    write_free(write, &c->names);
+}
+
+static void undo_one(struct group_coordinator *c, struct undo *undo, struct list *failed,
+                     enum kafka_error error)
+{
+    struct group *group = undo->group;
+    switch (undo->kind) {
+    case UNDO_CREATED:
+        LIST_FOR_EACH(failed, link)
+        {
+            struct write *write = LIST_ENTRY(link, struct write, link);
+            if (write->sequel.group == group)
+                write->sequel.kind = SEQUEL_NONE; /* who waited for it is answered here */
+        }
+        coord__disperse(c, group, group_error_of_append(error));
+        coord__remove(c, group, NULL);
+        break;
+    case UNDO_REMOVED:
+        group->is_listed = true;
+        list_push_back(&c->group_list, &group->link);
+        (void)map_put(&c->groups, group_id(group), group); /* it had been removed */
+        undo->kind = UNDO_CREATED;                         /* nothing owned any more */
+        break;
+    case UNDO_OFFSET:
+        offsets_restore(&group->offsets, &c->names, &undo->offset);
+        break;
+    case UNDO_FOREIGN:
+        (void)foreign_set(group, undo->foreign.key, true, c->hash_seed); /* it had died */
+        group->kind = undo->foreign.group_kind;
+        break;
+    }
+}
+
+/* This write and all after it have failed: undone newest first, told oldest first. */
+static void fail_from(struct group_coordinator *c, struct write *first, enum kafka_error error)
+{
+    struct list failed;
+    list_init(&failed);
+    for (;;) {
+        struct write *last = LIST_ENTRY(c->writes.prev, struct write, link);
+        list_remove(&last->link);
+        list_push_front(&failed, &last->link);
+        if (last == first)
+            break;
+    }
+    for (struct list *link = failed.prev; link != &failed; link = link->prev) {
+        struct write *write = LIST_ENTRY(link, struct write, link);
+        while (write->undos.count > 0) {
+            struct undo undo = VEC_POP(&write->undos);
+            undo_one(c, &undo, &failed, error);
+            if (undo.kind == UNDO_FOREIGN)
+                mem_free((void *)(uintptr_t)undo.foreign.key.data);
+        }
+    }
+    for (struct list *link; (link = list_pop_front(&failed)) != NULL;) {
+        struct write *write = LIST_ENTRY(link, struct write, link);
+        conclude(c, write, error);
+        finish(c, write);
+    }
+    coord__end_expiry_round(c); /* its tombstones would fail again */
+}
+
+static struct write *find_write(struct group_coordinator *c, uint64_t write_id)
+{
+    LIST_FOR_EACH(&c->writes, link)
+    {
+        struct write *write = LIST_ENTRY(link, struct write, link);
+        if (write->id == write_id)
+            return write;
+    }
+    return NULL;
+}
+
+void coord__write_done(struct group_coordinator *c, uint64_t write_id, enum kafka_error error)
+{
+    struct write *write = find_write(c, write_id);
+    if (write == NULL)
+        return; /* it failed with an earlier one */
+    if (error != KAFKA_NONE) {
+        fail_from(c, write, error);
+        return;
+    }
+    ASSERT(c->writes.next == &write->link);
+    conclude(c, write, KAFKA_NONE);
+    finish(c, write);
+}
+
+void coord__writes_give_up(struct group_coordinator *c)
+{
+    LIST_FOR_EACH(&c->writes, link)
+    {
+        struct write *write = LIST_ENTRY(link, struct write, link);
+        if (write->was_given_up || write->give_up_ms > c->event->now_ms)
+            continue;
+        write->was_given_up = true;
+        conclude(c, write, KAFKA_REQUEST_TIMED_OUT);
+    }
+}
+
+void coord__writes_abandon(struct group_coordinator *c, enum kafka_error error)
+{
+    LIST_FOR_EACH(&c->writes, link)
+    {
+        struct write *write = LIST_ENTRY(link, struct write, link);
+        release_answers(c, write, error);
+        finish(c, write);
+    }
+}

@@ -1,0 +1,181 @@
+/* What the files of this folder share: the coordinator itself, and how they append, answer and arm.
+ *
+ * Within a step `c->effects` and `c->event` are set; files reach both through the functions below.
+ */
+#pragma once
+
+#include "coord/foreign.h"
+#include "coord/group_coordinator.h"
+#include "coord/java_string.h"
+#include "coord/write.h"
+#include "wire/api.h"
+#include "wire/message.h"
+
+/* A member that has never had an answer cannot send heartbeats; it is given up after this, as in Kafka. */
+#define NEW_MEMBER_TIMEOUT_MS (5 * 60 * 1000)
+
+enum coordinator_state {
+    COORDINATOR_LOADING,
+    COORDINATOR_ACTIVE,
+    COORDINATOR_FAILED,
+    COORDINATOR_CLOSED,
+};
+
+enum deadline_kind {
+    DEADLINE_SESSION, /* in struct member */
+    DEADLINE_PENDING, /* in struct pending_member */
+    DEADLINE_JOIN,    /* in struct membership */
+    DEADLINE_SYNC,    /* in struct membership */
+    DEADLINE_EXPIRY,  /* in struct group_coordinator */
+    DEADLINE_WRITE,   /* in struct group_coordinator */
+};
+
+/* A record on its way into the log, and its meaning. */
+struct record {
+    const struct wire_message *key_type;
+    const void *key;
+    const struct wire_message *value_type;
+    int16_t value_version;
+    const void *value;    /* NULL: a tombstone */
+    struct bytes raw_key; /* instead of key, for records of other protocols */
+};
+
+struct group_coordinator {
+    enum coordinator_state state;
+    struct group_settings settings;
+    uint64_t hash_seed;
+    struct names names;
+    struct map groups;      /* id → struct group */
+    struct list group_list; /* the same, in order of creation */
+    struct pending_offsets pending;
+    struct deadlines deadlines;
+    struct list writes; /* struct write, oldest first */
+    uint64_t next_write_id;
+    struct deadline write_deadline;
+    struct deadline expiry_deadline;
+    struct list
+        *expiry_at; /* the group that expiry looks at next; the list's head between rounds */
+    VEC(struct record) records; /* of the operation at hand, not yet appended */
+    VEC(struct group_topic_deleted) deleted_while_loading; /* names owned */
+    struct arena load_arena;
+    struct group_stats stats; /* counters only */
+
+    const struct group_event *event;
+    struct group_effects *effects;
+};
+
+/* ---- groups ------------------------------------------------------------------------------------ */
+
+struct group *coord__find(const struct group_coordinator *c, struct bytes id); /* NULL */
+/* `write`: undone with it; NULL while loading. */
+struct group *coord__create(struct group_coordinator *c, struct bytes id, int64_t wall_ms);
+void coord__undo_creation(struct write *write, struct group *group);
+/* Answers everyone who waits in it, lets go of its members. */
+void coord__disperse(struct group_coordinator *c, struct group *group, enum kafka_error error);
+/* Takes a void group out of the tables; frees it, or leaves it to the write. */
+void coord__remove(struct group_coordinator *c, struct group *group, struct write *write);
+
+/* ---- records (replay.c, append.c) ----------------------------------------------------------------- */
+
+/* What a record means in memory, at load and when it is appended. producer_id -1: not in a transaction. */
+void coord__replay(struct group_coordinator *c, int64_t producer_id, const struct record *record,
+                   struct write *write);
+
+/* Each adds a record to c->records; the structs live in the effects' arena. */
+void coord__record_offset(struct group_coordinator *c, struct bytes id, struct bytes topic,
+                          int32_t partition,
+                          const struct offset_value *value /* NULL: a tombstone */);
+void coord__record_group(struct group_coordinator *c, const struct group *group); /* as it is now */
+void coord__record_empty_group(struct group_coordinator *c,
+                               const struct group *group); /* that is new */
+void coord__record_group_tombstone(struct group_coordinator *c, struct bytes group_id);
+void coord__record_foreign_tombstones(struct group_coordinator *c, const struct group *group);
+
+enum append_flags {
+    APPEND_AS_ONE = 1, /* one batch or none */
+    APPEND_REPLAY = 2, /* take effect in memory; else the caller has done that */
+};
+/* Appends c->records and forgets them. NULL *out: there were none. NONE, or UNKNOWN_SERVER_ERROR and nothing done: they do not
+ * fit in a batch, or a text is longer than the format holds. *out is the (last) write. */
+MUST_CHECK enum kafka_error coord__append(struct group_coordinator *c, unsigned flags,
+                                          struct write **out);
+void coord__write_done(struct group_coordinator *c, uint64_t write_id, enum kafka_error error);
+void coord__writes_give_up(struct group_coordinator *c); /* those whose time has passed */
+/* Whatever becomes of them: their answers are errors, and nothing is undone. */
+void coord__writes_abandon(struct group_coordinator *c, enum kafka_error error);
+
+/* ---- answers (answer.c, refusal.c) ------------------------------------------------------------------ */
+
+/* Where an answer to be given by coord__answer is built. After the appends of the operation. */
+struct arena *coord__arena(struct group_coordinator *c);
+struct bytes coord__copy(struct arena *arena, struct bytes b);
+/* When everything under way is written. */
+void coord__answer(struct group_coordinator *c, void *message);
+/* At once. */
+void coord__answer_now(struct group_coordinator *c, uint64_t token, int16_t api_key, void *message);
+/* Refuses the request at hand, at once. */
+void coord__refuse(struct group_coordinator *c, enum kafka_error error);
+/* Makes an answer that was formed one of failure. */
+void refusal_from_answer(int16_t api_key, void *message, enum kafka_error error);
+
+void coord__answer_sync(struct group_coordinator *c, const struct parked *parked,
+                        enum kafka_error error, const struct group *group,
+                        const struct member *member);
+struct join_group_response;
+struct join_group_response *coord__join_answer(struct group_coordinator *c);
+void coord__answer_join(struct group_coordinator *c, const struct parked *parked,
+                        struct join_group_response *message);
+void coord__answer_join_error(struct group_coordinator *c, const struct parked *parked,
+                              struct bytes member_id, enum kafka_error error);
+/* Generation, protocol, leader and, for the leader, all members.. */
+void coord__answer_joined(struct group_coordinator *c, const struct parked *parked,
+                          const struct group *group, const struct member *member);
+
+/* ---- requests ---------------------------------------------------------------------------------------- */
+
+void coord__join(struct group_coordinator *c);
+void coord__sync(struct group_coordinator *c);
+void coord__heartbeat(struct group_coordinator *c);
+void coord__leave(struct group_coordinator *c);
+void coord__offset_commit(struct group_coordinator *c);
+void coord__offset_fetch(struct group_coordinator *c);
+void coord__offset_delete(struct group_coordinator *c);
+void coord__list(struct group_coordinator *c);
+void coord__describe(struct group_coordinator *c);
+void coord__delete(struct group_coordinator *c);
+
+/* ---- rebalancing ---------------------------------------------------------------------------------------- */
+
+/* Who a request says it is: NONE, UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID (KIP-345). */
+enum kafka_error coord__check_member(const struct group *group, struct bytes member_id,
+                                     struct bytes instance_id);
+void coord__renew_session(struct group_coordinator *c, struct member *member, int64_t timeout_ms);
+/* Takes a member out, after answering what it waits for with UNKNOWN_MEMBER_ID. */
+void coord__remove_member(struct group_coordinator *c, struct member *member);
+void coord__prepare_rebalance(struct group_coordinator *c, struct group *group);
+/* After a change of members: begins a rebalance where the state allows, or ends one that nobody is missing from. */
+void coord__rebalance_or_complete(struct group_coordinator *c, struct group *group);
+void coord__maybe_complete_join(struct group_coordinator *c, struct group *group);
+void coord__on_session_expired(struct group_coordinator *c, struct member *member);
+void coord__on_pending_expired(struct group_coordinator *c, struct pending_member *pending);
+void coord__on_join_deadline(struct group_coordinator *c, struct group *group);
+void coord__on_sync_deadline(struct group_coordinator *c, struct group *group);
+
+/* Sequels of writes; error NONE: it is written. */
+void coord__assignment_stored(struct group_coordinator *c, const struct sequel *sequel,
+                              uint64_t write_id, enum kafka_error error);
+void coord__static_member_stored(struct group_coordinator *c, const struct sequel *sequel,
+                                 enum kafka_error error);
+void coord__give_assignments(struct group_coordinator *c, struct group *group,
+                             enum kafka_error error);
+void coord__sync_received(struct group_coordinator *c, struct group *group, struct member *member);
+
+/* ---- the rest ------------------------------------------------------------------------------------------- */
+
+void coord__on_loaded(struct group_coordinator *c);
+void coord__expire(struct group_coordinator *c);
+void coord__end_expiry_round(struct group_coordinator *c);
+void coord__delete_topics(struct group_coordinator *c, const struct group_topic_deleted *topics,
+                          uint32_t count);
+/* Tombstones for all of a group's offsets, pending ones too; answers how many. */
+uint32_t coord__record_offset_tombstones(struct group_coordinator *c, const struct group *group);

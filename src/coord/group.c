@@ -1,0 +1,108 @@
+/* See group.h. */
+#include "coord/group.h"
+
+#include "base/mem.h"
+#include "coord/foreign.h"
+
+#include <string.h>
+
+struct group *group_new(struct bytes id, int64_t wall_ms)
+{
+    struct group *group = mem_zalloc(sizeof(*group) + id.size);
+    group->state_changed_ms = wall_ms;
+    group->id_size = (uint32_t)id.size;
+    if (id.size > 0)
+        memcpy(group->id, id.data, id.size);
+    return group;
+}
+
+void group_free(struct group *group, struct names *names)
+{
+    if (group == NULL)
+        return;
+    ASSERT(!group->is_listed);
+    membership_free(group->membership);
+    foreign_free(group->foreign);
+    offsets_deinit(&group->offsets, names);
+    name_unref(names, group->protocol_type);
+    mem_free(group);
+}
+
+struct bytes group_id(const struct group *group)
+{
+    return bytes_from(group->id, group->id_size);
+}
+
+const char *group_kind_name(enum group_kind kind)
+{
+    static const char *const names[] = { "classic", "consumer", "share", "streams" };
+    return names[kind];
+}
+
+const char *group_state_name(const struct group *group)
+{
+    static const char *const names[] = { "Empty", "PreparingRebalance", "CompletingRebalance",
+                                         "Stable" };
+    if (group->kind == GROUP_CLASSIC)
+        return names[group->state];
+    return group_is_empty(group) ? "Empty" : "Unknown";
+}
+
+bool group_is_simple(const struct group *group)
+{
+    return group->kind == GROUP_CLASSIC && group->state == GROUP_EMPTY &&
+           group->protocol_type == NULL && group->membership == NULL;
+}
+
+bool group_is_empty(const struct group *group)
+{
+    return group->kind == GROUP_CLASSIC ? group->state == GROUP_EMPTY
+                                        : foreign_member_count(group->foreign) == 0;
+}
+
+bool group_uses_consumers(const struct group *group)
+{
+    return bytes_equal_text(name_text(group->protocol_type), "consumer");
+}
+
+bool group_is_subscribed(const struct group *group, struct bytes topic)
+{
+    if (group->kind != GROUP_CLASSIC)
+        return !group_is_empty(group);
+    if (!group_uses_consumers(group) || group->membership == NULL)
+        return false;
+    const struct membership *membership = group->membership;
+    return !membership->knows_topics || map_get(&membership->topics, topic) != NULL;
+}
+
+bool group_is_void(const struct group *group)
+{
+    return group_is_empty(group) && group->membership == NULL && group->foreign == NULL &&
+           offsets_is_empty(&group->offsets) && group->pending_offset_count == 0;
+}
+
+void group_set_state(struct group *group, enum group_state state, int64_t wall_ms)
+{
+    group->is_first_rebalance = state == GROUP_PREPARING && group->state == GROUP_EMPTY;
+    group->state = (uint8_t)state;
+    group->state_changed_ms = wall_ms;
+}
+
+struct membership *group_membership(struct group *group, uint64_t hash_seed)
+{
+    if (group->membership != NULL)
+        return group->membership;
+    group->membership = membership_new(group, hash_seed);
+    /* A group of consumers that has been empty is known to subscribe to nothing, until its next generation. */
+    group->membership->knows_topics = group_uses_consumers(group);
+    return group->membership;
+}
+
+void group_drop_membership(struct group *group)
+{
+    if (group->membership == NULL || !membership_is_vacant(group->membership) ||
+        group->state != GROUP_EMPTY)
+        return;
+    membership_free(group->membership);
+    group->membership = NULL;
+}

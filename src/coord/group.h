@@ -1,0 +1,57 @@
+/* One group: what kind it is, how far it has got, and its committed offsets.
+ *
+ *   classic, Empty, no protocol type    a "simple" group: somebody commits offsets and manages partitions alone
+ *   classic                             members in `membership`, while there are any
+ *   consumer, share, streams            groups of other protocols: only their records' keys are kept (foreign.h)
+ *
+ *   Empty ──► PreparingRebalance ──► CompletingRebalance ──► Stable
+ *     ▲            │   ▲  ▲                 │                  │
+ *     └────────────┘   │  └─────────────────┴──────────────────┘
+ *                      └── a first member
+ */
+#pragma once
+
+#include "base/list.h"
+#include "coord/membership.h"
+#include "coord/offsets.h"
+
+enum group_kind { GROUP_CLASSIC, GROUP_CONSUMER, GROUP_SHARE, GROUP_STREAMS };
+enum group_state { GROUP_EMPTY, GROUP_PREPARING, GROUP_COMPLETING, GROUP_STABLE };
+
+struct foreign;
+
+struct group {
+    struct list link; /* among all groups of the coordinator, in order of creation */
+    uint8_t kind;     /* enum group_kind */
+    uint8_t state;    /* enum group_state */
+    bool
+        is_first_rebalance; /* PREPARING that began in EMPTY: waits for the initial delay, not for members */
+    bool is_listed; /* in the coordinator's tables */
+    int32_t generation;
+    int64_t state_changed_ms;      /* wall clock; -1: not known */
+    struct name *protocol_type;    /* a reference; NULL: never had a member */
+    struct membership *membership; /* owned; NULL: no members */
+    struct foreign *foreign;       /* owned; NULL: no records of other protocols */
+    struct offsets offsets;
+    uint32_t pending_offset_count; /* in transactions that are open */
+    uint32_t id_size;
+    char id[];
+};
+
+struct group *group_new(struct bytes id, int64_t wall_ms);
+void group_free(struct group *group, struct names *names); /* not listed; NULL is fine */
+
+struct bytes group_id(const struct group *group);
+const char *group_kind_name(enum group_kind kind);       /* "classic" */
+const char *group_state_name(const struct group *group); /* "PreparingRebalance" */
+bool group_is_simple(const struct group *group);
+bool group_is_empty(const struct group *group);       /* of whatever kind: no members */
+bool group_uses_consumers(const struct group *group); /* protocol type "consumer" */
+/* Whether members may still need the topic's offsets (KIP-496); where nobody knows, they do. */
+bool group_is_subscribed(const struct group *group, struct bytes topic);
+/* Neither members nor offsets nor records of other protocols: nothing would be lost. */
+bool group_is_void(const struct group *group);
+
+void group_set_state(struct group *group, enum group_state state, int64_t wall_ms);
+struct membership *group_membership(struct group *group, uint64_t hash_seed); /* made if need be */
+void group_drop_membership(struct group *group);                              /* if it is vacant */

@@ -1,0 +1,190 @@
+/* The coordinator of the groups whose state lies in one partition of __consumer_offsets: members, generations,
+ * assignments, committed offsets (classic protocol: KIP-62, 134, 211, 229, 345, 389, 394, 429, 496, 559, 800, 814).
+ *
+ * A pure state machine, group_coordinator_step(coordinator, event, effects): it decides, its owner (server/groups) does. No
+ * clock, no chance, no files: events carry both times and random bytes. Cooperative rebalancing (KIP-429) is the clients'
+ * affair: the coordinator hands their bytes about.
+ *
+ *   LOADING ── LOADED ──► ACTIVE ── UNLOAD ──► CLOSED       group_coordinator_replay feeds the log while LOADING
+ *      └──── LOAD_FAILED ──► FAILED ── UNLOAD ─┘             FAILED answers NOT_COORDINATOR
+ *
+ * What is written and what is seen
+ * - A record takes effect in memory when it is appended (GROUP_ON_APPENDED tells later how that went), so that the next
+ *   event decides on it. Answers wait until every append that was under way when they were formed is done.
+ * - JoinGroup, SyncGroup and Heartbeat speak of members, which live in memory only: their answers leave at once, but for
+ *   those that tell of an assignment or a static member, which wait for its record.
+ * - A failed append undoes itself and all later ones (which the log fails too), and answers with an error of Kafka's
+ *   choosing. After commit_timeout_ms the answer is an error although the append may still succeed (as in Kafka).
+ *
+ * Records of other protocols (consumer, share, streams groups) are kept by their keys: such a group is listed and may be
+ * deleted when empty, its offsets may be read, and its records stay as they are. Offsets in transactions are followed on
+ * load (group_coordinator_replay, group_coordinator_end_transaction).
+ * Threads: one, the shard's.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/uuid.h"
+#include "base/vec.h"
+#include "wire/kafka_error.h"
+
+struct group_coordinator;
+
+/* Settings of the broker; may change while it runs. */
+struct group_settings {
+    int32_t session_timeout_ms_min;     /* group.min.session.timeout.ms */
+    int32_t session_timeout_ms_max;     /* group.max.session.timeout.ms */
+    int32_t initial_rebalance_delay_ms; /* group.initial.rebalance.delay.ms */
+    int32_t member_count_max;           /* group.max.size */
+    int32_t metadata_length_max; /* offset.metadata.max.bytes; counts UTF-16 units, as Kafka does */
+    int64_t offsets_retention_ms;        /* offsets.retention.minutes */
+    int64_t retention_check_interval_ms; /* offsets.retention.check.interval.ms */
+    int64_t commit_timeout_ms;           /* offsets.commit.timeout.ms */
+    uint32_t batch_bytes_max;            /* max.message.bytes of __consumer_offsets */
+};
+
+/* ---- events ------------------------------------------------------------------------------------ */
+
+/* A client's request, decoded. `message` is the struct of its API's request:
+ *
+ *   JoinGroup, SyncGroup       copied: may go when the step returns
+ *   Heartbeat, LeaveGroup, OffsetCommit, OffsetDelete
+ *                              stays valid until the answer: what is echoed points into it. Topics of OffsetCommit
+ *                              have both name and id, and exist
+ *   OffsetFetch                the same; in the form of version 8 and later with one group, topics by name
+ *   DescribeGroups, DeleteGroups  the same; with groups of this partition only, each once
+ *   ListGroups                 the same
+ */
+struct group_request {
+    uint64_t token;  /* the owner's; comes back in the answer */
+    int16_t api_key; /* enum api_key */
+    int16_t version;
+    struct bytes client_id;   /* null is as empty */
+    struct bytes client_host; /* "/127.0.0.1", as Java prints an address */
+    const void *message;
+};
+
+struct group_topic_deleted {
+    struct bytes name;
+    struct uuid id;
+};
+
+enum group_event_type {
+    GROUP_ON_LOADED,      /* every record was replayed: serve */
+    GROUP_ON_LOAD_FAILED, /* the log cannot be read */
+    GROUP_ON_UNLOAD,      /* this node leads the partition no longer, or stops */
+    GROUP_ON_REQUEST,
+    GROUP_ON_APPENDED,       /* an append is as safe as it was asked to be, or has failed */
+    GROUP_ON_TIMER,          /* effects.deadline_ms has come; early or late does no harm */
+    GROUP_ON_TOPICS_DELETED, /* their committed offsets go too */
+};
+
+struct group_event {
+    enum group_event_type type;
+    int64_t now_ms;  /* monotonic: sessions, timeouts */
+    int64_t wall_ms; /* Unix time: what is written, retention; never compared with now_ms */
+    uint8_t random[16];
+    union {
+        struct group_request request;
+        struct {
+            uint64_t write_id;
+            enum kafka_error error;
+        } appended;
+        struct {
+            const struct group_topic_deleted *items; /* borrowed for the call */
+            uint32_t count;
+        } topics_deleted;
+    };
+};
+
+/* ---- effects ------------------------------------------------------------------------------------- */
+
+struct group_record {
+    struct bytes key;
+    struct bytes value; /* null: a tombstone */
+};
+
+/* One batch to append to the partition. GROUP_ON_APPENDED must follow, once, in the order of writes. Where one cannot be
+ * appended, those after it must not be either: they fail with it, and nothing more is to be said of them. */
+struct group_append {
+    uint64_t write_id;
+    const struct group_record *records;
+    uint32_t record_count;
+};
+
+struct group_answer {
+    uint64_t token;
+    int16_t api_key;
+    void *
+        message; /* the struct of the API's response, fit for the request's version; the owner may change it */
+};
+
+/* What is in them is valid until group_effects_clear. */
+struct group_effects {
+    VEC(struct group_append) appends; /* first these, in order */
+    VEC(struct group_answer) answers;
+    int64_t
+        deadline_ms; /* when to come back with GROUP_ON_TIMER; INT64_MAX: never. Replaces the last one */
+    struct arena arena;
+    VEC(struct arena) spent; /* of writes that are done */
+};
+void group_effects_init(struct group_effects *effects);
+void group_effects_clear(struct group_effects *effects); /* before the next step */
+void group_effects_deinit(struct group_effects *effects);
+
+/* ---- the coordinator ------------------------------------------------------------------------------- */
+
+/* LOADING, empty. hash_seed keys its tables. */
+struct group_coordinator *group_coordinator_new(const struct group_settings *settings,
+                                                uint64_t hash_seed);
+/* Whatever still waits is forgotten without an answer. NULL is fine. */
+void group_coordinator_free(struct group_coordinator *coordinator);
+void group_coordinator_set_settings(struct group_coordinator *coordinator,
+                                    const struct group_settings *settings);
+
+/* While LOADING: a record of the partition, in order of offsets. producer_id: of a transactional batch, else -1. Types that this
+ * build does not know are passed over. -ERR_MALFORMED, -ERR_OVERRUN, -ERR_VERSION, -ERR_LIMIT: a record of a known type that
+ * cannot be read; the note names it, nothing changed. */
+MUST_CHECK int group_coordinator_replay(struct group_coordinator *coordinator, int64_t producer_id,
+                                        struct bytes key, struct bytes value,
+                                        struct err_note *note);
+/* While LOADING: a transaction marker. */
+void group_coordinator_end_transaction(struct group_coordinator *coordinator, int64_t producer_id,
+                                       bool is_commit);
+
+/* One event. `effects` is empty on entry. */
+void group_coordinator_step(struct group_coordinator *coordinator, const struct group_event *event,
+                            struct group_effects *effects);
+
+/* The answer that refuses a request with an error, in the arena: for partitions without a coordinator here. As Kafka's brokers
+ * shape it: a Heartbeat while COORDINATOR_LOAD_IN_PROGRESS is well. */
+void *group_refusal(const struct group_request *request, enum kafka_error error,
+                    struct arena *arena);
+
+/* What an append's error means to clients of a coordinator. */
+enum kafka_error group_error_of_append(enum kafka_error error);
+
+/* The partition of __consumer_offsets that a group belongs to. */
+int32_t group_partition_for(struct bytes group_id, int32_t partition_count);
+
+struct group_stats {
+    uint64_t group_count;
+    uint64_t empty_count; /* of the classic ones, by state */
+    uint64_t preparing_count;
+    uint64_t completing_count;
+    uint64_t stable_count;
+    uint64_t member_count;
+    uint64_t offset_count;
+    uint64_t memory_bytes; /* of groups and offsets, near enough */
+    /* since birth */
+    uint64_t commit_count; /* offsets, not requests */
+    uint64_t expired_count;
+    uint64_t deleted_count;
+    uint64_t rebalance_count; /* that ended in a generation with members */
+};
+void group_coordinator_stats(const struct group_coordinator *coordinator, struct group_stats *out);
+
+/* Everything that a reload of the log would bring back, one line each in order of ids, for tests. */
+void group_coordinator_print(const struct group_coordinator *coordinator, struct buf *out);

@@ -1,0 +1,131 @@
+/* OffsetCommit: by members of a generation, and by those who manage their partitions alone (KIP-62, 211, 345, 848). */
+#include "coord/coord_int.h"
+
+#include "wire/messages/offset_commit_request.h"
+#include "wire/messages/offset_commit_response.h"
+
+/* From here on a group that is not there is told apart from a wrong generation. */
+#define VERSION_GROUP_NOT_FOUND 9
+
+static enum kafka_error check_unknown(const struct group_coordinator *c,
+                                      const struct offset_commit_request *request)
+{
+    if (request->generation_id_or_member_epoch < 0)
+        return KAFKA_NONE; /* a simple group comes into being */
+    return c->event->request.version >= VERSION_GROUP_NOT_FOUND ? KAFKA_GROUP_ID_NOT_FOUND
+                                                                : KAFKA_ILLEGAL_GENERATION;
+}
+
+/* Members of other protocols cannot live here; an empty group may be written to by administrators. */
+static enum kafka_error check_foreign(const struct group_coordinator *c, const struct group *group,
+                                      const struct offset_commit_request *request)
+{
+    if (request->generation_id_or_member_epoch < 0 && group_is_empty(group))
+        return KAFKA_NONE;
+    if (foreign_has_member(group, request->member_id) &&
+        c->event->request.version < VERSION_GROUP_NOT_FOUND)
+        return KAFKA_UNSUPPORTED_VERSION;
+    return KAFKA_UNKNOWN_MEMBER_ID;
+}
+
+static enum kafka_error check(const struct group_coordinator *c, const struct group *group,
+                              const struct offset_commit_request *request)
+{
+    if (group == NULL)
+        return check_unknown(c, request);
+    if (group->kind != GROUP_CLASSIC)
+        return check_foreign(c, group, request);
+    const int32_t generation = request->generation_id_or_member_epoch;
+    if (generation < 0 && group->state == GROUP_EMPTY)
+        return KAFKA_NONE;
+    if (generation < 0 && request->member_id.size == 0 && bytes_is_null(request->group_instance_id))
+        return KAFKA_UNKNOWN_MEMBER_ID; /* somebody outside, while the group has members */
+    const enum kafka_error error =
+        coord__check_member(group, request->member_id, request->group_instance_id);
+    if (error != KAFKA_NONE)
+        return error;
+    if (generation != group->generation)
+        return KAFKA_ILLEGAL_GENERATION;
+    return group->state == GROUP_COMPLETING ? KAFKA_REBALANCE_IN_PROGRESS : KAFKA_NONE;
+}
+
+static bool is_metadata_too_long(const struct group_coordinator *c, struct bytes metadata)
+{
+    return metadata.size > (size_t)c->settings.metadata_length_max &&
+           java_string_length(metadata) > (size_t)c->settings.metadata_length_max;
+}
+
+static void record_partition(struct group_coordinator *c,
+                             const struct offset_commit_request *request,
+                             const struct offset_commit_request_topic *topic,
+                             const struct offset_commit_request_partition *partition)
+{
+    const int64_t now_ms = c->event->wall_ms;
+    const struct offset_value value = {
+        .offset = partition->committed_offset,
+        .committed_ms = now_ms,
+        /* Versions 2 to 4 may say how long it is to be kept. */
+        .expire_ms = request->retention_time_ms == -1 ? -1 : now_ms + request->retention_time_ms,
+        .metadata = bytes_is_null(partition->committed_metadata) ? BYTES_LITERAL("")
+                                                                 : partition->committed_metadata,
+        .topic_id = topic->topic_id,
+        .leader_epoch = partition->committed_leader_epoch,
+    };
+    coord__record_offset(c, request->group_id, topic->name, partition->partition_index, &value);
+    c->stats.commit_count++;
+}
+
+static void record_all(struct group_coordinator *c, const struct offset_commit_request *request)
+{
+    for (int32_t i = 0; i < request->topics_count; i++) {
+        const struct offset_commit_request_topic *topic = &request->topics[i];
+        for (int32_t j = 0; j < topic->partitions_count; j++) {
+            if (!is_metadata_too_long(c, topic->partitions[j].committed_metadata))
+                record_partition(c, request, topic, &topic->partitions[j]);
+        }
+    }
+}
+
+static struct offset_commit_response *tell(struct group_coordinator *c,
+                                           const struct offset_commit_request *request)
+{
+    struct arena *arena = coord__arena(c);
+    struct offset_commit_response *out = group_refusal(&c->event->request, KAFKA_NONE, arena);
+    for (int32_t i = 0; i < request->topics_count; i++) {
+        const struct offset_commit_request_topic *topic = &request->topics[i];
+        for (int32_t j = 0; j < topic->partitions_count; j++) {
+            if (is_metadata_too_long(c, topic->partitions[j].committed_metadata))
+                out->topics[i].partitions[j].error_code = KAFKA_OFFSET_METADATA_TOO_LARGE;
+        }
+    }
+    return out;
+}
+
+/* A commit is a sign of life, but where the generation is not settled. */
+static void renew_session(struct group_coordinator *c, const struct group *group,
+                          struct bytes member_id)
+{
+    if (group == NULL || group->kind != GROUP_CLASSIC ||
+        (group->state != GROUP_STABLE && group->state != GROUP_PREPARING))
+        return;
+    struct member *member = membership_get(group->membership, member_id);
+    if (member != NULL)
+        coord__renew_session(c, member, member->session_timeout_ms);
+}
+
+void coord__offset_commit(struct group_coordinator *c)
+{
+    const struct offset_commit_request *request = c->event->request.message;
+    const struct group *group = coord__find(c, request->group_id);
+    enum kafka_error error = check(c, group, request);
+    if (error == KAFKA_NONE) {
+        renew_session(c, group, request->member_id);
+        record_all(c, request);
+        struct write *write;
+        error = coord__append(c, APPEND_AS_ONE | APPEND_REPLAY, &write);
+    }
+    if (error != KAFKA_NONE)
+        coord__refuse(c, error);
+    else
+        coord__answer(c, tell(c, request));
+}

@@ -1,0 +1,55 @@
+/* Offsets committed in transactions that have not ended: they count when the transaction commits (KIP-98, KIP-447).
+ *
+ * When a transaction commits, the newest record wins where plain commits and pending ones meet; so a plain commit marks
+ * older pending ones as overtaken, and no record offsets need be kept.
+ * Threads: one.
+ */
+#pragma once
+
+#include "base/vec.h"
+#include "coord/group.h"
+
+struct pending_offset {
+    struct group *group; /* whose pending_offset_count it is in: groups with such are not freed */
+    uint64_t order;      /* of its record among all */
+    bool is_overtaken;
+    struct offset_saved offset; /* the name, the partition, and the offset itself: was_there */
+};
+
+struct pending_transaction {
+    int64_t producer_id;
+    VEC(struct pending_offset) offsets;
+};
+
+struct pending_offsets {
+    struct map_i64 by_producer; /* struct pending_transaction */
+    uint64_t next_order;
+};
+
+void pending_offsets_init(struct pending_offsets *pending, uint64_t hash_seed);
+void pending_offsets_deinit(struct pending_offsets *pending, struct names *names);
+
+void pending_offsets_put(struct pending_offsets *pending, struct names *names, int64_t producer_id,
+                         struct group *group, struct name *topic, int32_t partition,
+                         const struct offset_value *value);
+/* A plain commit to the same place. */
+void pending_offsets_overtake(struct pending_offsets *pending, const struct group *group,
+                              const struct name *topic, int32_t partition);
+/* A tombstone there: nothing is pending any more. */
+void pending_offsets_remove(struct pending_offsets *pending, struct names *names,
+                            struct group *group, const struct name *topic, int32_t partition);
+bool pending_offsets_has(const struct pending_offsets *pending, const struct group *group,
+                         const struct name *topic, int32_t partition);
+/* Takes effect on the groups' offsets, or not. */
+void pending_offsets_end(struct pending_offsets *pending, struct names *names, int64_t producer_id,
+                         bool is_commit);
+
+/* Each place of a group once for each transaction, in no order that matters: the next after `walk`; false at the end. */
+struct pending_walk {
+    struct map_i64_walk transactions;
+    const struct pending_transaction *transaction;
+    size_t index;
+    const struct pending_offset *offset; /* the current one */
+};
+bool pending_offsets_next(const struct pending_offsets *pending, const struct group *group,
+                          struct pending_walk *walk);

@@ -1,0 +1,109 @@
+/* The state that the log holds, as text: what a reload must bring back. */
+#include "base/mem.h"
+#include "coord/coord_int.h"
+
+#include <stdlib.h>
+
+static void print_text(struct buf *out, const char *word, struct bytes text)
+{
+    buf_printf(out, " %s ", word);
+    buf_put_json_string(out, text);
+}
+
+static void print_members(struct buf *out, const struct membership *membership)
+{
+    for (struct map_walk w = { 0 }; map_next(&membership->members, &w);) {
+        const struct member *member = w.value;
+        buf_put_text(out, "  member");
+        print_text(out, "", member->id);
+        print_text(out, "instance", member->instance_id);
+        print_text(out, "client", member->client_id);
+        print_text(out, "host", member->client_host);
+        buf_printf(out, " session %d rebalance %d", member->session_timeout_ms,
+                   member->rebalance_timeout_ms);
+        print_text(out, "metadata", member_metadata(member, membership->protocol));
+        print_text(out, "assignment",
+                   member->assignment.size == 0 ? BYTES_LITERAL("") : member->assignment);
+        buf_put_text(out, "\n");
+    }
+}
+
+static void print_topic(struct buf *out, const struct offset_topic *topic)
+{
+    for (uint32_t i = 0; i < topic->count; i++) {
+        const struct offset_value value = committed_value(topic, &topic->items[i]);
+        char id[UUID_TEXT_SIZE];
+        uuid_to_text(value.topic_id, id);
+        buf_put_text(out, "  offset");
+        print_text(out, "", name_text(topic->name));
+        buf_printf(out, " %d = %" PRId64 " epoch %d at %" PRId64 " expire %" PRId64 " id %s",
+                   topic->items[i].partition, value.offset, value.leader_epoch, value.committed_ms,
+                   value.expire_ms, id);
+        print_text(out, "metadata", value.metadata);
+        buf_put_text(out, "\n");
+    }
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct offset_topic *const *x = a;
+    const struct offset_topic *const *y = b;
+    return bytes_compare(name_text((*x)->name), name_text((*y)->name));
+}
+
+static void print_offsets(struct buf *out, const struct offsets *offsets)
+{
+    const size_t count = offsets->topic_count;
+    const struct offset_topic **sorted =
+        MEM_NEW_ARRAY(const struct offset_topic *, MAX(count, (size_t)1));
+    for (size_t i = 0; i < count; i++)
+        sorted[i] = &offsets->topics[i];
+    qsort(sorted, count, sizeof(*sorted), by_name);
+    for (size_t i = 0; i < count; i++)
+        print_topic(out, sorted[i]);
+    mem_free(sorted);
+}
+
+/* A generation that is being formed is not in the log. */
+static void print_group(struct buf *out, const struct group *group)
+{
+    const struct membership *membership = group->membership;
+    buf_put_text(out, group_kind_name(group->kind));
+    print_text(out, "group", group_id(group));
+    if (group->kind != GROUP_CLASSIC) {
+        buf_printf(out, " records %u members %u\n", map_count(&group->foreign->keys),
+                   group->foreign->member_count);
+    } else {
+        buf_printf(out, " %s generation %d", group_state_name(group), group->generation);
+        print_text(out, "type", name_text(group->protocol_type));
+        if (group->state != GROUP_EMPTY) {
+            print_text(out, "protocol", membership->protocol);
+            print_text(out, "leader",
+                       membership->leader == NULL ? BYTES_NULL : membership->leader->id);
+        }
+        buf_put_text(out, "\n");
+        if (group->state != GROUP_EMPTY)
+            print_members(out, membership);
+    }
+    print_offsets(out, &group->offsets);
+}
+
+static int by_id(const void *a, const void *b)
+{
+    const struct group *const *x = a;
+    const struct group *const *y = b;
+    return bytes_compare(group_id(*x), group_id(*y));
+}
+
+void group_coordinator_print(const struct group_coordinator *c, struct buf *out)
+{
+    const size_t count = map_count(&c->groups);
+    const struct group **sorted = MEM_NEW_ARRAY(const struct group *, MAX(count, (size_t)1));
+    size_t at = 0;
+    LIST_FOR_EACH(&c->group_list, link)
+    sorted[at++] = LIST_ENTRY(link, struct group, link);
+    qsort(sorted, count, sizeof(*sorted), by_id);
+    for (size_t i = 0; i < count; i++)
+        print_group(out, sorted[i]);
+    mem_free(sorted);
+}

@@ -1,0 +1,536 @@
+/* See coord_rig.h. */
+#include "coord_rig_parts.h"
+
+#include "wire/api.h"
+#include "wire/messages/join_group_response.h"
+#include "wire/record_frame.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#define WALL_MS_AT_START INT64_C(1700000000000)
+
+/* ---- words ---------------------------------------------------------------------------------------------- */
+
+const char *command_option(const struct command *command, const char *name, const char *otherwise)
+{
+    const size_t size = strlen(name);
+    for (int i = 1; i < command->count; i++) {
+        if (strncmp(command->words[i], name, size) == 0 && command->words[i][size] == '=')
+            return command->words[i] + size + 1;
+    }
+    return otherwise;
+}
+
+int64_t number(const char *text)
+{
+    int64_t value;
+    return bytes_to_i64(bytes_from_text(text), &value) == 0 ? value : 0;
+}
+
+int64_t command_number(const struct command *command, const char *name, int64_t otherwise)
+{
+    const char *text = command_option(command, name, NULL);
+    return text == NULL ? otherwise : number(text);
+}
+
+bool command_has(const struct command *command, const char *word)
+{
+    for (int i = 1; i < command->count; i++) {
+        if (strcmp(command->words[i], word) == 0)
+            return true;
+    }
+    return false;
+}
+
+char **split(struct arena *arena, const char *text, char separator, int32_t *out_count)
+{
+    *out_count = 0;
+    char **items = ARENA_NEW_ARRAY(arena, char *, text == NULL ? 1 : strlen(text) + 1);
+    if (text == NULL || *text == '\0')
+        return items;
+    char *at = arena_printf(arena, "%s", text);
+    for (char *end; (end = strchr(at, separator)) != NULL; at = end + 1) {
+        *end = '\0';
+        items[(*out_count)++] = at;
+    }
+    items[(*out_count)++] = at;
+    return items;
+}
+
+static void parse(struct arena *arena, struct bytes line, struct command *out)
+{
+    *out = (struct command){ .label = arena_printf(arena, "%s", "") };
+    int32_t count;
+    char **words = split(arena, arena_printf(arena, "%.*s", BYTES_PRINTF(line)), ' ', &count);
+    for (int32_t i = 0; i < count && out->count < RIG_WORDS_MAX; i++) {
+        const size_t size = strlen(words[i]);
+        if (size == 0)
+            continue;
+        if (i == 0 && words[i][size - 1] == ':') {
+            words[i][size - 1] = '\0';
+            out->label = words[i];
+        } else {
+            out->words[out->count++] = words[i];
+        }
+    }
+}
+
+struct bytes rig_member_id(struct rig *rig, const char *word)
+{
+    if (strcmp(word, "-") == 0)
+        return BYTES_LITERAL("");
+    const char *known = map_get(&rig->members, bytes_from_text(word));
+    return bytes_from_text(known != NULL ? known : word);
+}
+
+struct uuid rig_topic_id(const char *topic)
+{
+    struct uuid id = { { 0 } };
+    memcpy(id.bytes, topic, MIN(strlen(topic), sizeof(id.bytes)));
+    return id;
+}
+
+/* ---- what is printed ------------------------------------------------------------------------------------- */
+
+/* Member ids as their labels, error codes as their names. */
+static void put_readable(struct rig *rig, struct bytes text)
+{
+    static const char error_word[] = "\"errorCode\":";
+    static const char throttle[] = "\"throttleTimeMs\":0,";
+    for (size_t at = 0; at < text.size;) {
+        const struct bytes rest = bytes_slice(text, at, SIZE_MAX);
+        bool is_member = false;
+        for (struct map_walk w = { 0 }; map_next(&rig->members, &w) && !is_member;) {
+            if (!bytes_starts_with(rest, bytes_from_text(w.value)))
+                continue;
+            buf_printf(rig->out, "$%.*s", BYTES_PRINTF(w.key));
+            at += strlen(w.value);
+            is_member = true;
+        }
+        if (is_member)
+            continue;
+        if (bytes_starts_with(rest, bytes_from_text(throttle))) {
+            at += strlen(throttle);
+        } else if (bytes_starts_with(rest, bytes_from_text(error_word))) {
+            at += strlen(error_word);
+            int code = 0;
+            const bool is_negative = text.data[at] == '-';
+            for (at += is_negative; isdigit(text.data[at]); at++)
+                code = code * 10 + (text.data[at] - '0');
+            buf_printf(rig->out, "%s%s", error_word,
+                       kafka_error_name((int16_t)(is_negative ? -code : code)));
+        } else {
+            buf_put_u8(rig->out, text.data[at++]);
+        }
+    }
+}
+
+static void asked_free(struct rig_asked *asked)
+{
+    mem_free(asked->label);
+    arena_deinit(&asked->arena);
+    mem_free(asked);
+}
+
+/* From now on the label stands for the id that the join brought. */
+static void learn_member(struct rig *rig, const struct group_answer *answer)
+{
+    const struct rig_asked *asked = map_i64_get(&rig->labels, (int64_t)answer->token);
+    if (answer->api_key != API_JOIN_GROUP || *asked->label == '\0')
+        return;
+    const struct join_group_response *told = answer->message;
+    if (told->member_id.size > 0)
+        mem_free(
+            map_put(&rig->members, bytes_from_text(asked->label), bytes_to_text(told->member_id)));
+}
+
+static void print_answer(struct rig *rig, const struct group_answer *answer)
+{
+    struct rig_asked *asked = map_i64_remove(&rig->labels, (int64_t)answer->token);
+    ASSERT(asked != NULL); /* each is answered once */
+    const struct api *api = api_get(answer->api_key);
+    struct err_note note = { "" };
+    const int64_t size = wire_size(api->response, asked->version, answer->message, &note);
+    struct buf json;
+    buf_init(&json, 1 << 24);
+    if (size >= 0)
+        wire_print(api->response, asked->version, answer->message, &json);
+    else
+        buf_printf(&json, "cannot be encoded: %s", note.text);
+    buf_printf(rig->out, "  %s< ", asked->label);
+    put_readable(rig, buf_view(&json));
+    buf_put_text(rig->out, "\n");
+    buf_deinit(&json);
+    asked_free(asked);
+}
+
+static void print_record(struct rig *rig, uint64_t write_id, const struct group_record *record)
+{
+    struct framed_record key;
+    struct framed_record value;
+    struct buf json;
+    buf_init(&json, 1 << 24);
+    if (coordinator_key_decode(WIRE_KIND_GROUP_KEY, record->key, &rig->arena, &key, NULL) < 0) {
+        buf_put_text(&json, "a key that cannot be read");
+    } else {
+        wire_print(key.message, key.version, key.value, &json);
+        buf_put_text(&json, " = ");
+        if (bytes_is_null(record->value)) {
+            buf_put_text(&json, "nothing");
+        } else if (coordinator_value_decode(&key, record->value, &rig->arena, &value, NULL) == 0) {
+            buf_printf(&json, "v%d ", value.version);
+            wire_print(value.message, value.version, value.value, &json);
+        } else {
+            buf_put_text(&json, "a value that cannot be read");
+        }
+    }
+    buf_printf(rig->out, "  write %" PRIu64 " ", write_id);
+    put_readable(rig, buf_view(&json));
+    buf_put_text(rig->out, "\n");
+    buf_deinit(&json);
+}
+
+/* ---- the log ----------------------------------------------------------------------------------------------- */
+
+static struct bytes keep(struct bytes b)
+{
+    return bytes_is_null(b) ? b : bytes_from(mem_dup(b.data, b.size), b.size);
+}
+
+static void record_deinit(struct rig_record *record)
+{
+    mem_free((void *)(uintptr_t)record->key.data);
+    mem_free((void *)(uintptr_t)record->value.data);
+}
+
+static void take_append(struct rig *rig, const struct group_append *append)
+{
+    struct rig_write *write = VEC_PUSH(&rig->writes);
+    write->id = append->write_id;
+    for (uint32_t i = 0; i < append->record_count; i++) {
+        const struct rig_record record = { .producer_id = -1,
+                                           .key = keep(append->records[i].key),
+                                           .value = keep(append->records[i].value) };
+        VEC_ADD(&write->records, record);
+        print_record(rig, append->write_id, &append->records[i]);
+    }
+}
+
+static void step(struct rig *rig, struct group_event event);
+
+/* The oldest write: its records are in the log, or it and all after it are not. */
+static void end_write(struct rig *rig, enum kafka_error error)
+{
+    struct rig_write write = rig->writes.items[0];
+    VEC_REMOVE_AT(&rig->writes, 0);
+    for (size_t i = 0; i < write.records.count; i++) {
+        if (error == KAFKA_NONE)
+            VEC_ADD(&rig->log, write.records.items[i]);
+        else
+            record_deinit(&write.records.items[i]);
+    }
+    VEC_DEINIT(&write.records);
+    if (error != KAFKA_NONE) {
+        for (size_t i = 0; i < rig->writes.count; i++) {
+            for (size_t j = 0; j < rig->writes.items[i].records.count; j++)
+                record_deinit(&rig->writes.items[i].records.items[j]);
+            VEC_DEINIT(&rig->writes.items[i].records);
+        }
+        rig->writes.count = 0;
+    }
+    step(rig, (struct group_event){ .type = GROUP_ON_APPENDED,
+                                    .appended = { .write_id = write.id, .error = error } });
+}
+
+/* ---- steps --------------------------------------------------------------------------------------------------- */
+
+static void step(struct rig *rig, struct group_event event)
+{
+    event.now_ms = rig->now_ms;
+    event.wall_ms = WALL_MS_AT_START + rig->now_ms;
+    event.random[15] = rig->next_random++;
+    group_coordinator_step(rig->coordinator, &event, &rig->effects);
+    for (size_t i = 0; i < rig->effects.appends.count; i++)
+        take_append(rig, &rig->effects.appends.items[i]);
+    for (size_t i = 0; i < rig->effects.answers.count; i++)
+        learn_member(rig, &rig->effects.answers.items[i]);
+    for (size_t i = 0; i < rig->effects.answers.count; i++)
+        print_answer(rig, &rig->effects.answers.items[i]);
+    group_effects_clear(&rig->effects);
+    while (!rig->holds_writes && rig->writes.count > 0)
+        end_write(rig, KAFKA_NONE);
+}
+
+static int ask(struct rig *rig, const struct command *command, struct err_note *note)
+{
+    struct group_event event = { .type = GROUP_ON_REQUEST };
+    struct group_request *request = &event.request;
+    request->message = rig_request(rig, command, &request->api_key, &request->version);
+    if (request->message == NULL)
+        return err_note(note, -ERR_INVALID_ARGUMENT, "no word \"%s\"", command->words[0]);
+    struct rig_asked *asked = MEM_NEW(struct rig_asked);
+    asked->label = mem_strdup(command->label);
+    asked->version = request->version;
+    request->token = rig->next_token++;
+    request->client_id = bytes_from_text(command_option(command, "client", "c"));
+    asked->arena = rig->arena; /* the words, too */
+    arena_init(&rig->arena, SIZE_MAX);
+    request->client_host = BYTES_LITERAL("/127.0.0.1");
+    (void)map_i64_put(&rig->labels, (int64_t)request->token, asked); /* tokens are new */
+    step(rig, event);
+    return 0;
+}
+
+/* Time passes from one deadline to the next. */
+static void wait(struct rig *rig, int64_t ms)
+{
+    const int64_t end_ms = rig->now_ms + ms;
+    while (rig->effects.deadline_ms <= end_ms) {
+        rig->now_ms = MAX(rig->now_ms, rig->effects.deadline_ms);
+        const size_t before = rig->out->size;
+        step(rig, (struct group_event){ .type = GROUP_ON_TIMER });
+        if (rig->out->size > before)
+            buf_printf(rig->out, "  (at %" PRId64 " ms)\n", rig->now_ms);
+    }
+    rig->now_ms = end_ms;
+}
+
+/* ---- loading --------------------------------------------------------------------------------------------------- */
+
+static int feed(struct rig *rig, const struct rig_record *record, struct err_note *note)
+{
+    if (!bytes_is_null(record->key))
+        return group_coordinator_replay(rig->coordinator, record->producer_id, record->key,
+                                        record->value, note);
+    group_coordinator_end_transaction(rig->coordinator, record->producer_id, record->is_commit);
+    return 0;
+}
+
+static void forget_writes(struct rig *rig)
+{
+    while (rig->writes.count > 0) {
+        struct rig_write *write = &rig->writes.items[rig->writes.count - 1];
+        for (size_t i = 0; i < write->records.count; i++)
+            record_deinit(&write->records.items[i]);
+        VEC_DEINIT(&write->records);
+        rig->writes.count--;
+    }
+}
+
+static void forget_asked(struct rig *rig)
+{
+    for (struct map_i64_walk w = { 0 }; map_i64_next(&rig->labels, &w);)
+        asked_free(w.value);
+    map_i64_clear(&rig->labels);
+}
+
+/* A new coordinator, fed with the log as it is. */
+static int load(struct rig *rig, struct err_note *note)
+{
+    forget_writes(rig);
+    forget_asked(rig);
+    group_coordinator_free(rig->coordinator);
+    rig->coordinator = group_coordinator_new(&rig->settings, 1);
+    rig->effects.deadline_ms = INT64_MAX;
+    for (size_t i = 0; i < rig->log.count; i++) {
+        const int r = feed(rig, &rig->log.items[i], note);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* A record of another protocol by its first strings: "record 3 G", "record 5 G m". Value: any byte, or none. */
+static int put_record(struct rig *rig, const struct command *command, struct err_note *note)
+{
+    struct buf key;
+    struct buf value;
+    buf_init(&key, 1000);
+    buf_init(&value, 1000);
+    buf_put_i16(&key, (int16_t)number(command->words[1]));
+    for (int i = 2; i < command->count; i++) {
+        const char *word = command->words[i];
+        if (strchr(word, '=') != NULL)
+            continue;
+        if (word[0] == '#') { /* a number */
+            buf_put_i32(&key, (int32_t)number(word + 1));
+        } else {
+            buf_put_i16(&key, (int16_t)strlen(word));
+            buf_put_text(&key, word);
+        }
+    }
+    const char *offset = command_option(command, "offset", NULL);
+    if (offset != NULL) { /* OffsetCommitValue 3 */
+        buf_put_i16(&value, 3);
+        buf_put_i64(&value, number(offset));
+        buf_put_i32(&value, -1);
+        buf_put_i16(&value, 0);
+        buf_put_i64(&value, WALL_MS_AT_START + rig->now_ms);
+    } else {
+        buf_put_text(&value, command_option(command, "value", ""));
+    }
+    const struct rig_record record = {
+        .producer_id = command_number(command, "producer", -1),
+        .key = keep(buf_view(&key)),
+        .value = value.size == 0 ? BYTES_NULL : keep(buf_view(&value)),
+    };
+    buf_deinit(&key);
+    buf_deinit(&value);
+    VEC_ADD(&rig->log, record);
+    return feed(rig, &record, note);
+}
+
+static int put_marker(struct rig *rig, const struct command *command, struct err_note *note)
+{
+    const struct rig_record marker = { .producer_id = number(command->words[1]),
+                                       .is_commit = command_has(command, "commit") };
+    VEC_ADD(&rig->log, marker);
+    return feed(rig, &marker, note);
+}
+
+/* ---- everything else that can happen ------------------------------------------------------------------------------ */
+
+static void delete_topics(struct rig *rig, const struct command *command)
+{
+    int32_t count;
+    char **names = split(&rig->arena, command->words[1], ',', &count);
+    struct group_topic_deleted *topics =
+        ARENA_NEW_ARRAY(&rig->arena, struct group_topic_deleted, (size_t)count);
+    for (int32_t i = 0; i < count; i++) {
+        topics[i].name = bytes_from_text(names[i]);
+        topics[i].id = rig_topic_id(command_option(command, "as", names[i]));
+    }
+    step(rig,
+         (struct group_event){ .type = GROUP_ON_TOPICS_DELETED,
+                               .topics_deleted = { .items = topics, .count = (uint32_t)count } });
+}
+
+static void set(struct rig *rig, const struct command *command)
+{
+    struct group_settings *s = &rig->settings;
+    s->initial_rebalance_delay_ms =
+        (int32_t)command_number(command, "delay", s->initial_rebalance_delay_ms);
+    s->member_count_max = (int32_t)command_number(command, "members", s->member_count_max);
+    s->metadata_length_max = (int32_t)command_number(command, "metadata", s->metadata_length_max);
+    s->offsets_retention_ms = command_number(command, "retention", s->offsets_retention_ms);
+    s->retention_check_interval_ms =
+        command_number(command, "check", s->retention_check_interval_ms);
+    s->commit_timeout_ms = command_number(command, "commit", s->commit_timeout_ms);
+    s->batch_bytes_max = (uint32_t)command_number(command, "batch", s->batch_bytes_max);
+    group_coordinator_set_settings(rig->coordinator, s);
+}
+
+static enum kafka_error error_by_name(const char *name)
+{
+    for (int16_t code = -1; code < 200; code++) {
+        if (strcmp(kafka_error_name(code), name) == 0)
+            return (enum kafka_error)code;
+    }
+    return KAFKA_UNKNOWN_SERVER_ERROR;
+}
+
+static void print_state(struct rig *rig)
+{
+    struct buf text;
+    buf_init(&text, 1 << 24);
+    group_coordinator_print(rig->coordinator, &text);
+    for (size_t at = 0; at < text.size;) {
+        const uint8_t *end = memchr(text.data + at, '\n', text.size - at);
+        const size_t size = (size_t)(end - (text.data + at)) + 1;
+        buf_put_text(rig->out, "  ");
+        put_readable(rig, bytes_from(text.data + at, size));
+        at += size;
+    }
+    buf_deinit(&text);
+}
+
+static int run(struct rig *rig, const struct command *command, struct err_note *note)
+{
+    const char *word = command->words[0];
+    if (strcmp(word, "wait") == 0)
+        wait(rig, number(command->words[1]));
+    else if (strcmp(word, "set") == 0)
+        set(rig, command);
+    else if (strcmp(word, "hold") == 0)
+        rig->holds_writes = true;
+    else if (strcmp(word, "done") == 0 || strcmp(word, "fail") == 0) {
+        if (rig->writes.count == 0)
+            return err_note(note, -ERR_INVALID_ARGUMENT, "nothing is being written");
+        end_write(rig, command->count > 1 ? error_by_name(command->words[1]) : KAFKA_NONE);
+    } else if (strcmp(word, "release") == 0) {
+        rig->holds_writes = false;
+        while (rig->writes.count > 0)
+            end_write(rig, KAFKA_NONE);
+    } else if (strcmp(word, "load") == 0)
+        return load(rig, note);
+    else if (strcmp(word, "loaded") == 0)
+        step(rig, (struct group_event){ .type = GROUP_ON_LOADED });
+    else if (strcmp(word, "load-failed") == 0)
+        step(rig, (struct group_event){ .type = GROUP_ON_LOAD_FAILED });
+    else if (strcmp(word, "unload") == 0)
+        step(rig, (struct group_event){ .type = GROUP_ON_UNLOAD });
+    else if (strcmp(word, "record") == 0)
+        return put_record(rig, command, note);
+    else if (strcmp(word, "marker") == 0)
+        return put_marker(rig, command, note);
+    else if (strcmp(word, "topics-deleted") == 0)
+        delete_topics(rig, command);
+    else if (strcmp(word, "state") == 0)
+        print_state(rig);
+    else
+        return ask(rig, command, note);
+    return 0;
+}
+
+/* ---- birth and death --------------------------------------------------------------------------------------------------- */
+
+struct rig *rig_new(void)
+{
+    struct rig *rig = MEM_NEW(struct rig);
+    rig->settings = (struct group_settings){ .session_timeout_ms_min = 6000,
+                                             .session_timeout_ms_max = 1800000,
+                                             .initial_rebalance_delay_ms = 3000,
+                                             .member_count_max = INT32_MAX,
+                                             .metadata_length_max = 4096,
+                                             .offsets_retention_ms = INT64_C(604800000),
+                                             .retention_check_interval_ms = 600000,
+                                             .commit_timeout_ms = 5000,
+                                             .batch_bytes_max = 1048588 };
+    rig->next_token = 1;
+    map_init(&rig->members, 1);
+    map_i64_init(&rig->labels, 1);
+    arena_init(&rig->arena, SIZE_MAX);
+    group_effects_init(&rig->effects);
+    rig->coordinator = group_coordinator_new(&rig->settings, 1);
+    return rig;
+}
+
+void rig_free(struct rig *rig)
+{
+    forget_writes(rig);
+    VEC_DEINIT(&rig->writes);
+    forget_asked(rig);
+    map_i64_deinit(&rig->labels);
+    for (size_t i = 0; i < rig->log.count; i++)
+        record_deinit(&rig->log.items[i]);
+    VEC_DEINIT(&rig->log);
+    for (struct map_walk w = { 0 }; map_next(&rig->members, &w);)
+        mem_free(w.value);
+    map_deinit(&rig->members);
+    group_effects_deinit(&rig->effects);
+    group_coordinator_free(rig->coordinator);
+    arena_deinit(&rig->arena);
+    mem_free(rig);
+}
+
+int rig_run(struct rig *rig, struct bytes line, struct buf *out, struct err_note *note)
+{
+    struct command command;
+    arena_reset(&rig->arena);
+    parse(&rig->arena, line, &command);
+    if (command.count == 0)
+        return err_note(note, -ERR_INVALID_ARGUMENT, "no word");
+    rig->out = out;
+    return run(rig, &command, note);
+}
