@@ -1,0 +1,694 @@
+/* A member of a classic group: coordinator, join, sync, heartbeats, committed offsets (Kafka protocol guide; KIP-394, KIP-345).
+ *
+ *   lost → finding → unjoined → joining → (leading →) syncing → member
+ * What a broker says against it leads back to unjoined (a new generation) or lost (another coordinator).
+ */
+#include "client/consumer_int.h"
+
+#include "base/be.h"
+#include "wire/kafka_error.h"
+#include "wire/messages/consumer_protocol_assignment.h"
+#include "wire/messages/consumer_protocol_subscription.h"
+#include "wire/messages/find_coordinator_request.h"
+#include "wire/messages/find_coordinator_response.h"
+#include "wire/messages/heartbeat_request.h"
+#include "wire/messages/heartbeat_response.h"
+#include "wire/messages/join_group_request.h"
+#include "wire/messages/join_group_response.h"
+#include "wire/messages/leave_group_request.h"
+#include "wire/messages/offset_commit_request.h"
+#include "wire/messages/offset_commit_response.h"
+#include "wire/messages/offset_fetch_request.h"
+#include "wire/messages/offset_fetch_response.h"
+#include "wire/messages/sync_group_request.h"
+#include "wire/messages/sync_group_response.h"
+
+#include <string.h>
+
+#define FIND_COORDINATOR_VERSION_ONE_KEY 3
+#define OFFSET_FETCH_VERSION_ONE_GROUP   7
+#define OFFSET_COMMIT_VERSION_NAMES      9
+#define PROTOCOL_TYPE                    "consumer"
+#define JOIN_MARGIN_MS                   5000
+#define LEAVE_WAIT_MS                    2000
+
+/* ---- shared ---------------------------------------------------------------------------------- */
+
+static struct bytes instance_id(const struct consumer *c)
+{
+    return bytes_from_text(config_text(c->config, SETTING_CONSUMER_GROUP_INSTANCE_ID));
+}
+
+static void set_member(struct consumer *c, struct bytes id)
+{
+    mem_free(c->member_id);
+    c->member_id = bytes_is_null(id) ? mem_strdup("") : bytes_to_text(id);
+}
+
+static void revoke(struct consumer *c)
+{
+    if (c->positions.count > 0 && c->owner.on_revoked != NULL)
+        c->owner.on_revoked(c->owner.context);
+    consumer__drop_positions(c);
+}
+
+static void lose_coordinator(struct consumer *c)
+{
+    c->coordinator = -1;
+    c->group_not_before_ns = consumer__retry_at(c);
+    if (c->group != GROUP_NONE)
+        c->group = c->group == GROUP_MEMBER ? GROUP_MEMBER : GROUP_LOST;
+}
+
+static void rejoin(struct consumer *c)
+{
+    revoke(c);
+    c->group = c->coordinator < 0 ? GROUP_LOST : GROUP_UNJOINED;
+    consumer__tick_soon(c);
+}
+
+/* What the coordinator answered to join, sync, heartbeat or commit. */
+static void on_group_error(struct consumer *c, int16_t error)
+{
+    switch (error) {
+    case KAFKA_COORDINATOR_NOT_AVAILABLE:
+    case KAFKA_NOT_COORDINATOR:
+        lose_coordinator(c);
+        break;
+    case KAFKA_UNKNOWN_MEMBER_ID:
+        set_member(c, BYTES_NULL);
+        rejoin(c);
+        break;
+    case KAFKA_ILLEGAL_GENERATION:
+    case KAFKA_REBALANCE_IN_PROGRESS:
+        rejoin(c);
+        break;
+    default:
+        if (kafka_error_is_retriable(error))
+            rejoin(c);
+        else
+            consumer__fail(c, -ERR_PROTOCOL, "Group %s: %s", c->group_id,
+                           kafka_error_sentence(error));
+        break;
+    }
+    c->group_not_before_ns = MAX(c->group_not_before_ns, consumer__retry_at(c));
+}
+
+static void send(struct consumer *c, struct client_call *call, enum api_key key,
+                 const void *request, void (*done)(struct client_call *))
+{
+    call->key = key;
+    call->request = request;
+    call->done = done;
+    call->context = c;
+    channel_send(cluster_broker(c->cluster, c->coordinator), call);
+}
+
+/* ---- coordinator ----------------------------------------------------------------------------- */
+
+static void on_found(struct client_call *call)
+{
+    struct consumer *c = call->context;
+    const struct find_coordinator_response *response = call->response;
+    arena_deinit(&c->group_arena);
+    c->coordinator = -1;
+    if (call->result < 0)
+        cluster_pass_over(c->cluster);
+    else if (response->error_code == KAFKA_NONE &&
+             cluster_broker(c->cluster, response->node_id) != NULL)
+        c->coordinator = response->node_id;
+    else if (response->error_code == KAFKA_NONE)
+        cluster_refresh(c->cluster);
+    else if (!kafka_error_is_retriable(response->error_code))
+        consumer__fail(c, -ERR_PROTOCOL, "Group %s: %s", c->group_id,
+                       kafka_error_sentence(response->error_code));
+    if (c->group == GROUP_FINDING)
+        c->group = c->coordinator < 0 ? GROUP_LOST : GROUP_UNJOINED;
+    if (c->coordinator < 0)
+        c->group_not_before_ns = consumer__retry_at(c);
+    consumer__tick_soon(c);
+}
+
+static void find_coordinator(struct consumer *c)
+{
+    if (c->group_call.is_open_ || cluster_generation(c->cluster) == 0)
+        return;
+    arena_deinit(&c->group_arena);
+    arena_init(&c->group_arena, SIZE_MAX);
+    struct find_coordinator_request *request =
+        ARENA_NEW(&c->group_arena, struct find_coordinator_request);
+    find_coordinator_request_init(request);
+    request->key = bytes_from_text(c->group_id);
+    c->group_call.key = API_FIND_COORDINATOR;
+    c->group_call.request = request;
+    c->group_call.version_max = FIND_COORDINATOR_VERSION_ONE_KEY;
+    c->group_call.timeout_ms = 0;
+    c->group_call.done = on_found;
+    c->group_call.context = c;
+    if (c->group == GROUP_LOST)
+        c->group = GROUP_FINDING;
+    channel_send(cluster_any(c->cluster), &c->group_call);
+}
+
+/* ---- sync ------------------------------------------------------------------------------------ */
+
+static void take_assignment(struct consumer *c, struct bytes bytes)
+{
+    struct arena arena;
+    arena_init(&arena, SIZE_MAX);
+    struct consumer_protocol_assignment assignment;
+    struct reader r = reader_from(bytes);
+    int16_t known = read_i16(&r);
+    if (known > consumer_protocol_assignment_message.version_max)
+        known = consumer_protocol_assignment_message.version_max;
+    struct err_note note = { 0 };
+    consumer_protocol_assignment_init(&assignment);
+    const int e = bytes.size == 0
+                      ? 0
+                      : consumer_protocol_assignment_decode(known, &r, &arena, &assignment, &note);
+    if (e < 0)
+        consumer__fail(c, e, "Group %s: the assignment cannot be read: %s", c->group_id, note.text);
+    for (int32_t i = 0; e == 0 && i < assignment.assigned_partitions_count; i++) {
+        const struct consumer_protocol_assignment_topic_partition *t =
+            &assignment.assigned_partitions[i];
+        for (int32_t k = 0; k < t->partitions_count; k++)
+            consumer__add_position(c, t->topic, t->partitions[k], CONSUMER_OFFSET_GROUP);
+    }
+    arena_deinit(&arena);
+}
+
+static void on_synced(struct client_call *call)
+{
+    struct consumer *c = call->context;
+    const struct sync_group_response *response = call->response;
+    arena_deinit(&c->group_arena);
+    if (call->result < 0) {
+        lose_coordinator(c);
+        c->group = GROUP_LOST;
+    } else if (response->error_code != KAFKA_NONE) {
+        c->group = GROUP_UNJOINED;
+        on_group_error(c, response->error_code);
+    } else {
+        c->group = GROUP_MEMBER;
+        take_assignment(c, response->assignment);
+        if (c->owner.on_assigned != NULL)
+            c->owner.on_assigned(c->owner.context, c->positions.count);
+        c->heartbeat_ns = io_monotonic_ns(c->io);
+        c->commit_ns = c->heartbeat_ns;
+    }
+    consumer__tick_soon(c);
+}
+
+static void send_sync(struct consumer *c, struct sync_group_request *request)
+{
+    request->group_id = bytes_from_text(c->group_id);
+    request->generation_id = c->generation;
+    request->member_id = bytes_from_text(c->member_id);
+    request->group_instance_id = instance_id(c);
+    request->protocol_type = BYTES_LITERAL(PROTOCOL_TYPE);
+    request->protocol_name = bytes_from_text(c->protocol);
+    c->group = GROUP_SYNCING;
+    c->group_call.version_max = 0;
+    c->group_call.timeout_ms =
+        (int32_t)(config_i64(c->config, SETTING_CONSUMER_MAX_POLL_INTERVAL_MS) + JOIN_MARGIN_MS);
+    send(c, &c->group_call, API_SYNC_GROUP, request, on_synced);
+}
+
+/* ---- leading --------------------------------------------------------------------------------- */
+
+static int32_t partition_count(void *context, struct bytes topic)
+{
+    const struct consumer *c = context;
+    const struct cluster_topic *t = cluster_topic(c->cluster, topic);
+    return t == NULL || t->error != KAFKA_NONE ? 0 : t->partition_count;
+}
+
+static struct bytes encode_assignment(struct arena *arena, const struct assignor_member *member)
+{
+    struct consumer_protocol_assignment a = consumer_protocol_assignment_default;
+    a.user_data = BYTES_NULL;
+    a.assigned_partitions =
+        consumer_protocol_assignment_topic_partition_array(arena, member->share_count);
+    a.assigned_partitions_count = (int32_t)member->share_count;
+    for (size_t i = 0; i < member->share_count; i++) {
+        a.assigned_partitions[i].topic = member->shares[i].topic;
+        a.assigned_partitions[i].partitions = member->shares[i].partitions;
+        a.assigned_partitions[i].partitions_count = member->shares[i].count;
+    }
+    struct buf buf;
+    buf_init(&buf, SIZE_MAX);
+    struct writer w = writer_to(&buf);
+    write_i16(&w, 0);
+    const int r = consumer_protocol_assignment_encode(0, &a, &w, NULL);
+    ASSERT(r == 0);
+    const struct bytes out = bytes_from(arena_dup(arena, buf.data, buf.size), buf.size);
+    buf_deinit(&buf);
+    return out;
+}
+
+/* A member whose subscription cannot be read gets nothing, and the others their share. */
+static void decode_member(struct arena *arena, const struct join_group_response_member *from,
+                          struct assignor_member *out)
+{
+    *out =
+        (struct assignor_member){ .id = from->member_id, .instance_id = from->group_instance_id };
+    struct reader r = reader_from(from->metadata);
+    int16_t version = read_i16(&r);
+    if (version > consumer_protocol_subscription_message.version_max)
+        version = consumer_protocol_subscription_message.version_max;
+    struct consumer_protocol_subscription s;
+    consumer_protocol_subscription_init(&s);
+    if (version < 0 || consumer_protocol_subscription_decode(version, &r, arena, &s, NULL) < 0)
+        return;
+    out->topics = s.topics;
+    out->topic_count = (size_t)s.topics_count;
+}
+
+/* The answer to join stays in group_call until sync is sent: everything here is made in the arena first. */
+static void lead(struct consumer *c)
+{
+    const struct join_group_response *response = c->group_call.response;
+    const size_t count = (size_t)response->members_count;
+    struct arena *arena = &c->group_arena;
+    struct assignor_member *members = ARENA_NEW_ARRAY(arena, struct assignor_member, count);
+    bool lacks = false;
+    for (size_t i = 0; i < count; i++) {
+        decode_member(arena, &response->members[i], &members[i]);
+        members[i].id = bytes_from(arena_dup(arena, members[i].id.data, members[i].id.size),
+                                   members[i].id.size);
+        for (size_t k = 0; k < members[i].topic_count; k++) {
+            if (cluster_topic(c->cluster, members[i].topics[k]) == NULL) {
+                cluster_want(c->cluster, members[i].topics[k]);
+                lacks = true;
+            }
+        }
+    }
+    if (lacks && c->group != GROUP_LEADING) {
+        c->group = GROUP_LEADING; /* once; what is not known then is not there */
+        cluster_refresh(c->cluster);
+        return;
+    }
+    enum assignor assignor = ASSIGNOR_RANGE;
+    (void)assignor_from_text(bytes_from_text(c->protocol), &assignor); /* it is one of ours */
+    const struct assignor_topics topics = { .partition_count = partition_count, .context = c };
+    assignor_assign(assignor, &topics, members, count, arena);
+    struct sync_group_request *request = ARENA_NEW(arena, struct sync_group_request);
+    sync_group_request_init(request);
+    request->assignments = sync_group_request_assignment_array(arena, count);
+    request->assignments_count = (int32_t)count;
+    for (size_t i = 0; i < count; i++) {
+        request->assignments[i].member_id = members[i].id;
+        request->assignments[i].assignment = encode_assignment(arena, &members[i]);
+    }
+    send_sync(c, request);
+}
+
+/* ---- join ------------------------------------------------------------------------------------ */
+
+static void on_joined(struct client_call *call)
+{
+    struct consumer *c = call->context;
+    const struct join_group_response *response = call->response;
+    arena_deinit(&c->group_arena);
+    arena_init(&c->group_arena, SIZE_MAX);
+    if (call->result < 0) {
+        lose_coordinator(c);
+        c->group = GROUP_LOST;
+        consumer__tick_soon(c);
+        return;
+    }
+    if (response->error_code ==
+        KAFKA_MEMBER_ID_REQUIRED) { /* KIP-394: at once again, with the id */
+        set_member(c, response->member_id);
+        c->group = GROUP_UNJOINED;
+        consumer__tick_soon(c);
+        return;
+    }
+    if (response->error_code != KAFKA_NONE) {
+        c->group = GROUP_UNJOINED;
+        on_group_error(c, response->error_code);
+        consumer__tick_soon(c);
+        return;
+    }
+    set_member(c, response->member_id);
+    c->generation = response->generation_id;
+    mem_free(c->protocol);
+    c->protocol = bytes_is_null(response->protocol_name) ? mem_strdup("")
+                                                         : bytes_to_text(response->protocol_name);
+    if (bytes_equal(response->leader, response->member_id)) {
+        lead(c);
+        return;
+    }
+    struct sync_group_request *request = ARENA_NEW(&c->group_arena, struct sync_group_request);
+    sync_group_request_init(request);
+    send_sync(c, request);
+}
+
+static struct bytes encode_subscription(struct consumer *c)
+{
+    struct consumer_protocol_subscription s = consumer_protocol_subscription_default;
+    struct bytes *topics = ARENA_NEW_ARRAY(&c->group_arena, struct bytes, c->topics.count);
+    for (size_t i = 0; i < c->topics.count; i++)
+        topics[i] = bytes_from_text(c->topics.items[i]);
+    s.topics = topics;
+    s.topics_count = (int32_t)c->topics.count;
+    s.user_data = BYTES_NULL;
+    struct buf buf;
+    buf_init(&buf, SIZE_MAX);
+    struct writer w = writer_to(&buf);
+    write_i16(&w, 1);
+    const int r = consumer_protocol_subscription_encode(1, &s, &w, NULL);
+    ASSERT(r == 0);
+    const struct bytes out = bytes_from(arena_dup(&c->group_arena, buf.data, buf.size), buf.size);
+    buf_deinit(&buf);
+    return out;
+}
+
+static int64_t count_partitions(struct consumer *c)
+{
+    int64_t count = 0;
+    for (size_t i = 0; i < c->topics.count; i++)
+        count += 1 + partition_count(c, bytes_from_text(c->topics.items[i]));
+    return count;
+}
+
+static void put_protocols(struct consumer *c, struct join_group_request *request)
+{
+    const struct config_list wanted =
+        config_list(c->config, SETTING_CONSUMER_PARTITION_ASSIGNMENT_STRATEGY);
+    request->protocols = join_group_request_protocol_array(&c->group_arena, wanted.count + 1);
+    for (size_t i = 0; i < wanted.count; i++) {
+        enum assignor assignor;
+        if (!assignor_from_text(bytes_from_text(wanted.items[i]), &assignor))
+            continue;
+        struct join_group_request_protocol *p = &request->protocols[request->protocols_count++];
+        p->name = bytes_from_text(assignor_name(assignor));
+        p->metadata = encode_subscription(c);
+    }
+    if (request->protocols_count == 0)
+        consumer__fail(c, -ERR_UNSUPPORTED,
+                       "partition.assignment.strategy names no strategy of this client: range and "
+                       "roundrobin are");
+}
+
+static void join(struct consumer *c)
+{
+    arena_deinit(&c->group_arena);
+    arena_init(&c->group_arena, SIZE_MAX);
+    struct join_group_request *request = ARENA_NEW(&c->group_arena, struct join_group_request);
+    join_group_request_init(request);
+    request->group_id = bytes_from_text(c->group_id);
+    request->session_timeout_ms =
+        (int32_t)config_i64(c->config, SETTING_CONSUMER_SESSION_TIMEOUT_MS);
+    request->rebalance_timeout_ms =
+        (int32_t)config_i64(c->config, SETTING_CONSUMER_MAX_POLL_INTERVAL_MS);
+    const size_t id_size = strlen(c->member_id);
+    request->member_id = bytes_from(arena_dup(&c->group_arena, c->member_id, id_size), id_size);
+    request->group_instance_id = instance_id(c);
+    request->protocol_type = BYTES_LITERAL(PROTOCOL_TYPE);
+    request->reason = BYTES_NULL;
+    put_protocols(c, request);
+    if (c->error < 0)
+        return;
+    c->partitions_seen = count_partitions(c);
+    c->group = GROUP_JOINING;
+    c->group_call.version_max = 0;
+    c->group_call.timeout_ms = request->rebalance_timeout_ms > INT32_MAX - JOIN_MARGIN_MS
+                                   ? INT32_MAX
+                                   : request->rebalance_timeout_ms + JOIN_MARGIN_MS;
+    send(c, &c->group_call, API_JOIN_GROUP, request, on_joined);
+}
+
+void consumer__group_changed(struct consumer *c)
+{
+    if (c->group == GROUP_MEMBER && count_partitions(c) != c->partitions_seen) {
+        if (config_bool(c->config, SETTING_CONSUMER_ENABLE_AUTO_COMMIT))
+            consumer__commit(c);
+        rejoin(c);
+    } else if (c->group == GROUP_LEADING) {
+        lead(c);
+    }
+}
+
+/* ---- heartbeats ------------------------------------------------------------------------------ */
+
+static void on_heartbeat(struct client_call *call)
+{
+    struct consumer *c = call->context;
+    const struct heartbeat_response *response = call->response;
+    arena_deinit(&c->heartbeat_arena);
+    if (c->is_closing || c->group != GROUP_MEMBER)
+        return;
+    if (call->result < 0) {
+        lose_coordinator(c);
+    } else if (response->error_code == KAFKA_REBALANCE_IN_PROGRESS) {
+        if (config_bool(c->config, SETTING_CONSUMER_ENABLE_AUTO_COMMIT))
+            consumer__commit(c);
+        rejoin(c);
+        c->group_not_before_ns = 0;
+    } else if (response->error_code != KAFKA_NONE) {
+        on_group_error(c, response->error_code);
+    }
+}
+
+static void heartbeat(struct consumer *c, int64_t now_ns)
+{
+    const int64_t interval_ns =
+        config_i64(c->config, SETTING_CONSUMER_HEARTBEAT_INTERVAL_MS) * NS_PER_MS;
+    if (c->heartbeat_call.is_open_ || now_ns - c->heartbeat_ns < interval_ns)
+        return;
+    c->heartbeat_ns = now_ns;
+    arena_deinit(&c->heartbeat_arena);
+    arena_init(&c->heartbeat_arena, SIZE_MAX);
+    struct heartbeat_request *request = ARENA_NEW(&c->heartbeat_arena, struct heartbeat_request);
+    heartbeat_request_init(request);
+    request->group_id = bytes_from_text(c->group_id);
+    request->generation_id = c->generation;
+    const size_t id_size = strlen(c->member_id);
+    request->member_id = bytes_from(arena_dup(&c->heartbeat_arena, c->member_id, id_size), id_size);
+    request->group_instance_id = instance_id(c);
+    send(c, &c->heartbeat_call, API_HEARTBEAT, request, on_heartbeat);
+}
+
+/* ---- committed offsets ----------------------------------------------------------------------- */
+
+static void on_committed(struct client_call *call)
+{
+    struct consumer *c = call->context;
+    const struct offset_commit_response *response = call->response;
+    arena_deinit(&c->commit_arena);
+    if (call->result < 0 && !c->is_closing)
+        lose_coordinator(c);
+    for (int32_t i = 0; call->result == 0 && i < response->topics_count; i++) {
+        for (int32_t k = 0; k < response->topics[i].partitions_count; k++) {
+            const int16_t error = response->topics[i].partitions[k].error_code;
+            if (error == KAFKA_COORDINATOR_NOT_AVAILABLE || error == KAFKA_NOT_COORDINATOR)
+                lose_coordinator(c);
+        }
+    }
+    consumer__tick_soon(c);
+}
+
+void consumer__commit(struct consumer *c)
+{
+    c->wants_commit = false;
+    if (c->group_id == NULL)
+        return;
+    if (c->commit_call.is_open_ || c->coordinator < 0) {
+        c->wants_commit = true;
+        return;
+    }
+    arena_deinit(&c->commit_arena);
+    arena_init(&c->commit_arena, SIZE_MAX);
+    struct arena *arena = &c->commit_arena;
+    struct offset_commit_request *request = ARENA_NEW(arena, struct offset_commit_request);
+    offset_commit_request_init(request);
+    request->group_id = bytes_from_text(c->group_id);
+    if (c->group == GROUP_MEMBER) {
+        request->generation_id_or_member_epoch = c->generation;
+        const size_t id_size = strlen(c->member_id);
+        request->member_id = bytes_from(arena_dup(arena, c->member_id, id_size), id_size);
+        request->group_instance_id = instance_id(c);
+    }
+    request->topics = offset_commit_request_topic_array(arena, c->positions.count);
+    for (size_t i = 0; i < c->positions.count; i++) {
+        struct position *p = c->positions.items[i];
+        if (p->offset < 0 || p->offset == p->committed)
+            continue;
+        p->committed = p->offset;
+        struct offset_commit_request_topic *topic = &request->topics[request->topics_count++];
+        topic->name = bytes_from(arena_dup(arena, p->topic, strlen(p->topic)), strlen(p->topic));
+        topic->partitions = offset_commit_request_partition_array(arena, 1);
+        topic->partitions_count = 1;
+        topic->partitions[0].partition_index = p->partition;
+        topic->partitions[0].committed_offset = p->offset;
+        topic->partitions[0].committed_metadata = BYTES_LITERAL("");
+    }
+    if (request->topics_count == 0)
+        return;
+    c->commit_call.version_max = OFFSET_COMMIT_VERSION_NAMES;
+    send(c, &c->commit_call, API_OFFSET_COMMIT, request, on_committed);
+}
+
+static void on_looked_up(struct client_call *call)
+{
+    struct consumer *c = call->context;
+    const struct offset_fetch_response *response = call->response;
+    arena_deinit(&c->lookup_arena);
+    const int64_t later = consumer__retry_at(c);
+    if (call->result < 0 || response->error_code != KAFKA_NONE) {
+        if (!c->is_closing)
+            lose_coordinator(c);
+        return;
+    }
+    for (int32_t i = 0; i < response->topics_count; i++) {
+        for (int32_t k = 0; k < response->topics[i].partitions_count; k++) {
+            const struct offset_fetch_response_partition *data = &response->topics[i].partitions[k];
+            struct position *p =
+                consumer__position(c, response->topics[i].name, data->partition_index);
+            if (p == NULL || p->offset != CONSUMER_OFFSET_GROUP)
+                continue;
+            if (data->error_code != KAFKA_NONE) {
+                p->not_before_ns = later;
+            } else if (data->committed_offset >= 0) {
+                p->offset = p->committed = data->committed_offset;
+            } else if (c->reset == 0) {
+                consumer__fail(c, -ERR_NOT_FOUND,
+                               "Undefined offset with no reset policy for partition %s-%" PRId32,
+                               p->topic, p->partition);
+            } else {
+                p->offset = c->reset;
+            }
+        }
+    }
+    consumer__tick_soon(c);
+}
+
+void consumer__lookup(struct consumer *c, int64_t now_ns)
+{
+    size_t wanting = 0;
+    for (size_t i = 0; i < c->positions.count; i++) {
+        struct position *p = c->positions.items[i];
+        if (p->offset == CONSUMER_OFFSET_GROUP && c->group_id == NULL)
+            p->offset = c->reset;
+        wanting += p->offset == CONSUMER_OFFSET_GROUP && now_ns >= p->not_before_ns;
+    }
+    if (wanting == 0 || c->lookup_call.is_open_)
+        return;
+    if (c->coordinator < 0) {
+        if (now_ns >= c->group_not_before_ns)
+            find_coordinator(c);
+        return;
+    }
+    arena_deinit(&c->lookup_arena);
+    arena_init(&c->lookup_arena, SIZE_MAX);
+    struct arena *arena = &c->lookup_arena;
+    struct offset_fetch_request *request = ARENA_NEW(arena, struct offset_fetch_request);
+    offset_fetch_request_init(request);
+    request->group_id = bytes_from_text(c->group_id);
+    request->topics = offset_fetch_request_topic_array(arena, wanting);
+    for (size_t i = 0; i < c->positions.count; i++) {
+        const struct position *p = c->positions.items[i];
+        if (p->offset != CONSUMER_OFFSET_GROUP || now_ns < p->not_before_ns)
+            continue;
+        struct offset_fetch_request_topic *topic = &request->topics[request->topics_count++];
+        topic->name = bytes_from(arena_dup(arena, p->topic, strlen(p->topic)), strlen(p->topic));
+        topic->partition_indexes = ARENA_NEW(arena, int32_t);
+        topic->partition_indexes[0] = p->partition;
+        topic->partition_indexes_count = 1;
+    }
+    c->lookup_call.version_max = OFFSET_FETCH_VERSION_ONE_GROUP;
+    send(c, &c->lookup_call, API_OFFSET_FETCH, request, on_looked_up);
+}
+
+/* ---- steps ----------------------------------------------------------------------------------- */
+
+static void auto_commit(struct consumer *c, int64_t now_ns)
+{
+    const int64_t interval_ns =
+        config_i64(c->config, SETTING_CONSUMER_AUTO_COMMIT_INTERVAL_MS) * NS_PER_MS;
+    const bool is_due = config_bool(c->config, SETTING_CONSUMER_ENABLE_AUTO_COMMIT) &&
+                        now_ns - c->commit_ns >= interval_ns;
+    if (!is_due && !c->wants_commit)
+        return;
+    c->commit_ns = now_ns;
+    consumer__commit(c);
+}
+
+void consumer__group_tick(struct consumer *c, int64_t now_ns)
+{
+    if (c->group_id == NULL) {
+        consumer__fail(c, -ERR_INVALID_SETTING,
+                       "To use the group management or offset commit APIs, you must provide a "
+                       "valid group.id in the consumer configuration.");
+        return;
+    }
+    if (c->group == GROUP_MEMBER && c->coordinator >= 0) {
+        heartbeat(c, now_ns);
+        auto_commit(c, now_ns);
+    }
+    if (now_ns < c->group_not_before_ns || c->group_call.is_open_)
+        return;
+    if (c->coordinator < 0 && (c->group == GROUP_LOST || c->group == GROUP_MEMBER))
+        find_coordinator(c);
+    else if (c->group == GROUP_UNJOINED && cluster_generation(c->cluster) > 0)
+        join(c);
+}
+
+static void on_left(struct client_call *call)
+{
+    (void)call; /* whether it was heard changes nothing */
+}
+
+static bool is_quiet(void *context)
+{
+    const struct consumer *c = context;
+    return !c->commit_call.is_open_;
+}
+
+static bool has_left(void *context)
+{
+    const struct consumer *c = context;
+    return !c->heartbeat_call.is_open_;
+}
+
+/* Commits, then says good-bye (not a static member: it comes back), both within a short time. */
+void consumer__leave(struct consumer *c)
+{
+    if (c->group_id == NULL || c->coordinator < 0)
+        return;
+    struct client_loop loop = c->loop;
+    loop.is_interrupted = NULL;
+    const int64_t deadline_ns = io_monotonic_ns(c->io) + LEAVE_WAIT_MS * NS_PER_MS;
+    if (config_bool(c->config, SETTING_CONSUMER_ENABLE_AUTO_COMMIT)) {
+        IGNORE_RESULT(client_loop_wait(&loop, is_quiet, c, deadline_ns)); /* then without it */
+        if (!c->commit_call.is_open_)
+            consumer__commit(c);
+        IGNORE_RESULT(client_loop_wait(&loop, is_quiet, c, deadline_ns));
+    }
+    if (c->group != GROUP_MEMBER || !bytes_is_null(instance_id(c)))
+        return;
+    c->group = GROUP_NONE;
+    IGNORE_RESULT(client_loop_wait(&loop, has_left, c, deadline_ns)); /* a heartbeat under way */
+    if (c->heartbeat_call.is_open_ || c->coordinator < 0)
+        return;
+    struct leave_group_request request = leave_group_request_default;
+    request.group_id = bytes_from_text(c->group_id);
+    request.member_id = bytes_from_text(c->member_id);
+    c->heartbeat_call.version_max = 2; /* the last that names one member */
+    send(c, &c->heartbeat_call, API_LEAVE_GROUP, &request, on_left);
+    IGNORE_RESULT(client_loop_wait(&loop, has_left, c, deadline_ns));
+    client_call_cancel(&c->heartbeat_call);
+}
+
+void consumer__group_deinit(struct consumer *c)
+{
+    struct client_call *const calls[] = { &c->group_call, &c->commit_call, &c->heartbeat_call,
+                                          &c->lookup_call };
+    for (size_t i = 0; i < ARRAY_LEN(calls); i++)
+        client_call_deinit(calls[i]);
+    arena_deinit(&c->group_arena);
+    arena_deinit(&c->commit_arena);
+    arena_deinit(&c->heartbeat_arena);
+    arena_deinit(&c->lookup_arena);
+}
