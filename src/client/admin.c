@@ -176,6 +176,20 @@ void admin_forget_coordinator(struct admin *admin, struct bytes group)
     (void)map_remove(&admin->coordinators, group);
 }
 
+bool admin_coordinator_id(const struct admin *admin, struct bytes group, int32_t *out)
+{
+    const uintptr_t known = (uintptr_t)map_get(&admin->coordinators, group);
+    if (known != 0)
+        *out = (int32_t)(known - 1);
+    return known != 0;
+}
+
+struct channel *admin_coordinator(struct admin *admin, struct bytes group)
+{
+    int32_t id;
+    return admin_coordinator_id(admin, group, &id) ? cluster_broker(admin->cluster, id) : NULL;
+}
+
 struct cluster *admin_cluster(struct admin *admin)
 {
     return admin->cluster;

@@ -45,6 +45,10 @@ MUST_CHECK int admin_call(struct admin *admin, struct admin_target target, struc
 /* The answer said that this broker does not coordinate the group any more. */
 void admin_forget_coordinator(struct admin *admin, struct bytes group);
 
+/* Who coordinates a group, as far as a call found out; NULL and false otherwise. */
+struct channel *admin_coordinator(struct admin *admin, struct bytes group);
+bool admin_coordinator_id(const struct admin *admin, struct bytes group, int32_t *out);
+
 /* Knows brokers, and of the topics named (or all, where `all`), who leads. 0 or as admin_call. */
 MUST_CHECK int admin_refresh(struct admin *admin, const struct bytes *topics, size_t count,
                              bool all, struct err_note *note);
