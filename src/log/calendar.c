@@ -37,13 +37,9 @@ void calendar_java_text(int64_t now_ms, char out[CALENDAR_TEXT_SIZE])
     static const char *const weekdays[] = { "Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed" };
     static const char *const months[] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                           "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
-    int64_t seconds = now_ms / MS_PER_SECOND;
-    int64_t days = seconds / SECONDS_PER_DAY;
+    int64_t seconds = now_ms / MS_PER_SECOND - (now_ms % MS_PER_SECOND < 0);
+    const int64_t days = seconds / SECONDS_PER_DAY - (seconds % SECONDS_PER_DAY < 0);
     seconds -= days * SECONDS_PER_DAY;
-    if (seconds < 0 || (seconds == 0 && now_ms % MS_PER_SECOND < 0)) {
-        seconds += SECONDS_PER_DAY;
-        days--;
-    }
     const struct date date = date_from_days(days);
     snprintf(out, CALENDAR_TEXT_SIZE, "%s %s %02d %02d:%02d:%02d UTC %" PRId64,
              weekdays[((days % 7) + 7) % 7], months[date.month], date.day, (int)(seconds / 3600),

@@ -110,14 +110,17 @@ static int read_entries(struct index *index, struct index_place place, uint32_t 
 
 /* Whether an entry can be the last one of a segment: zeros are what was preallocated and never
  * written. */
-static bool is_plausible(enum index_kind kind, struct index_entry entry, uint32_t segment_bytes)
+static bool is_plausible(enum index_kind kind, struct index_entry entry, struct index_limits limits)
 {
-    if (kind == INDEX_OFFSET)
-        return entry.key > 0 && entry.value > 0 && entry.value < segment_bytes;
-    return entry.key >= 0 && entry.value <= INT32_MAX && (entry.key > 0 || entry.value > 0);
+    if (kind == INDEX_OFFSET) {
+        return entry.key > 0 && entry.key <= limits.relative_offset && entry.value > 0 &&
+               entry.value < limits.segment_bytes;
+    }
+    return entry.key >= 0 && (int64_t)entry.value <= limits.relative_offset &&
+           (entry.key > 0 || entry.value > 0);
 }
 
-int index_load(struct index *index, struct index_place place, uint32_t segment_bytes)
+int index_load(struct index *index, struct index_place place, struct index_limits limits)
 {
     if (index->is_ready)
         return 0;
@@ -140,8 +143,7 @@ int index_load(struct index *index, struct index_place place, uint32_t segment_b
     const int64_t n = io_file_read(file, size - entry_bytes, last, entry_bytes);
     if (n < 0)
         return (int)n;
-    if (n != entry_bytes ||
-        !is_plausible(index->kind, index_decode(index->kind, last), segment_bytes))
+    if (n != entry_bytes || !is_plausible(index->kind, index_decode(index->kind, last), limits))
         return 1;
     index->disk_count = (uint32_t)(size / entry_bytes);
     return 0;

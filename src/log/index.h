@@ -57,10 +57,17 @@ struct index_place {
     int64_t base_offset;
 };
 
+/* What entries of a segment may say at most. */
+struct index_limits {
+    uint32_t segment_bytes;  /* positions lie below */
+    int64_t relative_offset; /* offset - base */
+};
+
 /* Finds out how many entries the file holds (an absent one: none). What does not fit (a size that
- * is no multiple, zeros at the end, a last entry outside the segment) makes it count as empty: 1 is
- * answered then, else 0. segment_bytes: of the .log file. */
-MUST_CHECK int index_load(struct index *index, struct index_place place, uint32_t segment_bytes);
+ * is no multiple, zeros at the end, a last entry outside of the limits) makes it count as empty: 1
+ * is answered then, else 0. */
+MUST_CHECK int index_load(struct index *index, struct index_place place,
+                          struct index_limits limits);
 
 /* Adds one, in order. Room is made by index_flush when INDEX_PENDING_MAX are pending. */
 void index_add(struct index *index, struct index_entry entry);

@@ -131,6 +131,9 @@ char *log__snapshot_path(const struct log *log, int64_t offset);
 /* Removes a segment's files at once and for good (not its place in the list), and frees it. */
 MUST_CHECK int log__segment_remove(struct log *log, struct segment *segment);
 
+/* Tells each segment whether it is the active one. After every change of the list. */
+void log__mark_sealed(struct log *log);
+
 /* A new, empty active segment at base_offset; its file is made. */
 MUST_CHECK int log__segment_add(struct log *log, int64_t base_offset, int64_t now_ms,
                                 struct err_note *note);

@@ -23,8 +23,19 @@ int log__segment_add(struct log *log, int64_t base_offset, int64_t now_ms, struc
     segment->offsets.is_ready = segment->times.is_ready = segment->is_meter_ready = true;
     segment->is_new = true;
     VEC_ADD(&log->segments, segment);
+    log__mark_sealed(log);
     log__tail_clear(log);
     return 0;
+}
+
+void log__mark_sealed(struct log *log)
+{
+    for (size_t i = 0; i < log->segments.count; i++) {
+        struct segment *segment = log->segments.items[i];
+        segment->is_sealed = i + 1 < log->segments.count;
+        segment->offset_limit =
+            segment->is_sealed ? log->segments.items[i + 1]->meter.base_offset - 1 : INT64_MAX;
+    }
 }
 
 int log__segment_remove(struct log *log, struct segment *segment)

@@ -304,6 +304,7 @@ static void set_offsets(struct log *log, const struct log_params *params, int64_
         .flushed_end =
             params->had_clean_shutdown ? end_offset : MIN(params->recovery_point, end_offset),
     };
+    log__active(log)->offset_limit = end_offset - 1;
     epochs_truncate_from_end(&log->epochs, end_offset);
     epochs_truncate_from_start(&log->epochs, log->offsets.start);
 }
@@ -344,6 +345,7 @@ static int open_files(struct log *log, const struct log_params *params, struct i
         r = clear_leftovers(log, inventory, note);
     if (r == 0)
         r = collect_segments(log, inventory, params->now_ms, note);
+    log__mark_sealed(log);
     struct recovery recovery = { .recovery_point = params->recovery_point,
                                  .cuts_holes = params->is_recovery_point_known &&
                                                !params->config->cleanup_compact,

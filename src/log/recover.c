@@ -160,6 +160,7 @@ static int remove_segments_after(struct log *log, uint32_t index, struct err_not
                  base_offset, log->place.directory);
         log__mend_note(log, &mended);
     }
+    log__mark_sealed(log);
     return 0;
 }
 
@@ -214,7 +215,7 @@ static int find_end(struct log *log, struct segment *segment, int64_t *out_end_o
     if (segment->meter.size_bytes == 0)
         return 1;
     const struct index_place at = segment_index_place(segment, &log->place);
-    int r = index_load(&segment->offsets, at, segment->meter.size_bytes);
+    int r = index_load(&segment->offsets, at, segment_index_limits(segment));
     if (r != 0)
         return r < 0 ? r : 0;
     struct index_entry last = { 0 };
@@ -248,9 +249,7 @@ static int mend_sealed_indexes(struct log *log, uint32_t end, struct err_note *n
         if (segment->meter.size_bytes == 0 ||
             (segment->offsets.has_file && segment->times.has_file))
             continue;
-        int r = segment_rebuild(segment, &log->place, log->config.index_interval_bytes, NULL);
-        if (r >= 0)
-            r = segment_seal(segment, &log->place);
+        const int r = segment_rebuild(segment, &log->place, log->config.index_interval_bytes, NULL);
         if (r < 0) {
             return err_note(note, r, "rebuild the indexes of segment %020" PRId64 " of %s: %s",
                             segment->meter.base_offset, log->place.directory, err_sentence(r));

@@ -143,8 +143,7 @@ static void remove_oldest(struct log *log, uint32_t count)
     for (uint32_t i = 0; i < count; i++) {
         struct segment *segment = log->segments.items[0];
         const int64_t base_offset = segment->meter.base_offset;
-        /* The .log leaves first: after a crash in between, what is left of the others is an orphan.
-         * */
+        /* The .log leaves first: what a crash leaves of the others is an orphan. */
         departure_add(departure, LOG_NAME_LOG, base_offset);
         departure_add(departure, LOG_NAME_OFFSET_INDEX, base_offset);
         departure_add(departure, LOG_NAME_TIME_INDEX, base_offset);

@@ -99,7 +99,8 @@ struct log_append_result sample_plan(struct log *log, enum log_origin origin, st
                                        .records = batch->data,
                                        .size_bytes = (uint32_t)batch->size,
                                        .origin = origin,
-                                       .leader_epoch = 0,
+                                       .leader_epoch =
+                                           origin == LOG_ORIGIN_REPLICATION ? INT32_MAX : 0,
                                        .now_ms = SAMPLE_NOW_MS,
                                        .transaction_verified = true,
                                        .transaction_version = 0 };

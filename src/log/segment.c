@@ -7,6 +7,8 @@
 
 #include <errno.h>
 
+#define LARGE_BYTES (1u << 20) /* to go through so much for want of an index takes its time */
+
 struct segment *segment_new(int64_t base_offset, int64_t now_ms, int64_t roll_jitter_ms)
 {
     ASSERT(base_offset >= 0);
@@ -18,6 +20,7 @@ struct segment *segment_new(int64_t base_offset, int64_t now_ms, int64_t roll_ji
                                              .first_timestamp = -1,
                                              .created_ms = now_ms,
                                              .roll_jitter_ms = roll_jitter_ms };
+    segment->offset_limit = INT64_MAX;
     index_init(&segment->offsets, INDEX_OFFSET);
     index_init(&segment->times, INDEX_TIME);
     return segment;
@@ -130,6 +133,21 @@ int segment_builder_finish(struct segment_builder *builder, struct segment *segm
     return 0;
 }
 
+/* Index files made anew for a segment that no recovery will look at again. */
+static int seal_for_good(struct segment *segment, const struct log_place *place)
+{
+    struct index *const indexes[] = { &segment->offsets, &segment->times };
+    int r = segment_seal(segment, place);
+    for (size_t i = 0; i < ARRAY_LEN(indexes) && r == 0; i++) {
+        struct io_file *file;
+        r = index_file(indexes[i], segment_index_place(segment, place), false, &file);
+        if (r == 0)
+            r = io_file_sync(file);
+    }
+    /* On a full disk what is in memory serves; the next open builds it again. */
+    return r == -ENOSPC || r == -EDQUOT ? 0 : r;
+}
+
 int segment_rebuild(struct segment *segment, const struct log_place *place,
                     uint32_t index_interval_bytes, struct log_wait *out_wait)
 {
@@ -158,6 +176,8 @@ int segment_rebuild(struct segment *segment, const struct log_place *place,
     }
     if (r == 0)
         r = segment_builder_finish(&builder, segment, place);
+    if (r == 0 && segment->is_sealed)
+        r = seal_for_good(segment, place);
     if (r == 0)
         r = is_damaged ? 1 : 0;
     batch_scan_deinit(&scan);
@@ -169,15 +189,28 @@ int segment_rebuild(struct segment *segment, const struct log_place *place,
 /* ---- loading
  * --------------------------------------------------------------------------------------- */
 
+/* A sealed segment's time index has an entry at least, and many batches have one in the other. A
+ * power failure soon after a clean shutdown may take the entries back. */
+static bool are_entries_missing(const struct segment *segment, uint32_t index_interval_bytes)
+{
+    const uint32_t size = segment->meter.size_bytes;
+    return (size > 0 && index_count(&segment->times) == 0) ||
+           (size > LARGE_BYTES && size / 16 > index_interval_bytes &&
+            index_count(&segment->offsets) == 0);
+}
+
 int segment_load_indexes(struct segment *segment, const struct log_place *place,
                          uint32_t index_interval_bytes, struct log_wait *out_wait)
 {
     if (segment->offsets.is_ready && segment->times.is_ready)
         return 0;
     const struct index_place at = segment_index_place(segment, place);
-    int r = index_load(&segment->offsets, at, segment->meter.size_bytes);
+    const struct index_limits limits = segment_index_limits(segment);
+    int r = index_load(&segment->offsets, at, limits);
     if (r == 0)
-        r = index_load(&segment->times, at, segment->meter.size_bytes);
+        r = index_load(&segment->times, at, limits);
+    if (r == 0 && are_entries_missing(segment, index_interval_bytes))
+        r = 1;
     if (r > 0) {
         segment->offsets.is_ready = segment->times.is_ready = false;
         r = segment_rebuild(segment, place, index_interval_bytes, out_wait);
@@ -272,7 +305,8 @@ static int walk_to(struct segment *segment, const struct log_place *place, uint3
         *out = (struct segment_found){ .position = batch.position,
                                        .size_bytes = batch.size_bytes,
                                        .base_offset = batch.base_offset,
-                                       .last_offset = batch.last_offset };
+                                       .last_offset = batch.last_offset,
+                                       .max_timestamp = batch.max_timestamp };
     } else if (r == -ERR_WOULD_BLOCK) {
         r = wait_for_scan(&scan, out_wait);
     }

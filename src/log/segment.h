@@ -56,8 +56,10 @@ struct segment_entries segment_meter_last(struct segment_meter *meter);
 struct segment {
     struct segment_meter meter; /* of what is written */
     bool is_meter_ready;        /* the timestamps in it are known: segment_load_times */
-    bool is_dirty;              /* the file was written since the last sync */
-    bool is_new;                /* its name may not be on stable storage */
+    int64_t offset_limit;       /* no offset in it is larger, as of the time it was opened */
+    bool is_sealed; /* nothing is appended any more: its indexes end with a last entry */
+    bool is_dirty;  /* the file was written since the last sync */
+    bool is_new;    /* its name may not be on stable storage */
     bool has_txn_index;
     struct log_file file;
     struct index offsets;
@@ -73,6 +75,15 @@ static inline struct index_place segment_index_place(const struct segment *segme
                                                      const struct log_place *place)
 {
     return (struct index_place){ .log = place, .base_offset = segment->meter.base_offset };
+}
+
+static inline struct index_limits segment_index_limits(const struct segment *segment)
+{
+    return (struct index_limits){
+        .segment_bytes = segment->meter.size_bytes,
+        .relative_offset =
+            MIN(segment->offset_limit - segment->meter.base_offset, (int64_t)INT32_MAX),
+    };
 }
 
 /* The .log file; borrowed until the next call on the cache. `create` makes it when absent. */
@@ -96,6 +107,7 @@ struct segment_found {
     uint32_t size_bytes;
     int64_t base_offset;
     int64_t last_offset;
+    int64_t max_timestamp;
 };
 MUST_CHECK int segment_find(struct segment *segment, const struct log_place *place, int64_t offset,
                             uint32_t from_position, struct segment_found *out,

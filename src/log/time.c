@@ -79,8 +79,7 @@ static int find_in_scanned(const struct time_search *search, struct batch_scan *
     const bool is_whole = batch->view.record_count == batch->view.last_offset_delta + INT64_C(1);
     if ((batch->view.attributes & BATCH_LOG_APPEND_TIME) != 0 && is_whole &&
         batch->base_offset >= search->start_offset) {
-        /* All records have the batch's time: it is the first one, and nothing need be decompressed.
-         * */
+        /* All records have the time of the batch: the first is it, without decompression. */
         *out = (struct log_time_offset){ .offset = batch->base_offset,
                                          .timestamp = batch->max_timestamp,
                                          .leader_epoch = batch->leader_epoch };
@@ -126,20 +125,16 @@ static int scan_from(struct log *log, struct segment *segment, uint32_t position
     return r;
 }
 
-/* 1 and the record, or 0 when the segment has none. */
-static int find_in_segment(struct log *log, struct segment *segment,
-                           const struct time_search *search, struct log_time_offset *out,
-                           struct log_wait *out_wait)
+/* Where to begin: behind the last entry of the time index that is below the time sought, since up
+ * to its offset nothing is later than it says. 1, or 0 when the segment ends below. */
+static int find_begin(struct log *log, struct segment *segment, const struct time_search *search,
+                      struct segment_found *out, struct log_wait *out_wait)
 {
-    const struct index_place at = segment_index_place(segment, &log->place);
-    struct index_entry entry = { 0 };
+    const int64_t start = MAX(search->start_offset, segment->meter.base_offset);
+    struct index_entry entry;
     struct index_wait wait;
-    /* Entries say: up to this offset nothing is later than this. So what is sought lies behind the
-     * last entry that is below it. */
-    int r = index_find(&segment->times, at, search->timestamp - 1, &entry, &wait);
-    int64_t from = search->start_offset;
-    if (r > 0)
-        from = MAX(from, segment->meter.base_offset + (int64_t)entry.value);
+    int r = index_find(&segment->times, segment_index_place(segment, &log->place),
+                       search->timestamp - 1, &entry, &wait);
     if (r == -ERR_WOULD_BLOCK) {
         *out_wait = (struct log_wait){ .file = io_file_ref(wait.file),
                                        .position = wait.position,
@@ -148,12 +143,26 @@ static int find_in_segment(struct log *log, struct segment *segment,
     }
     if (r < 0 && r != -ERR_CORRUPT)
         return r;
-    struct segment_found found;
-    r = segment_find(segment, &log->place, MAX(from, segment->meter.base_offset), 0, &found,
-                     out_wait);
+    const int64_t indexed = segment->meter.base_offset + (int64_t)entry.value;
+    if (r > 0 && indexed > start) {
+        r = segment_find(segment, &log->place, indexed, 0, out, out_wait);
+        /* An entry names a batch by an offset in it and by its largest time; else it is damaged. */
+        if (r < 0 || (r > 0 && out->max_timestamp == entry.key))
+            return r;
+    }
+    return segment_find(segment, &log->place, start, 0, out, out_wait);
+}
+
+/* 1 and the record, or 0 when the segment has none. */
+static int find_in_segment(struct log *log, struct segment *segment,
+                           const struct time_search *search, struct log_time_offset *out,
+                           struct log_wait *out_wait)
+{
+    struct segment_found begin;
+    const int r = find_begin(log, segment, search, &begin, out_wait);
     if (r <= 0)
         return r;
-    return scan_from(log, segment, (uint32_t)found.position, search, out, out_wait);
+    return scan_from(log, segment, (uint32_t)begin.position, search, out, out_wait);
 }
 
 /* ---- the whole

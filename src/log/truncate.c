@@ -18,6 +18,7 @@ static int remove_segments_from(struct log *log, uint32_t first)
         if (r < 0)
             return r;
     }
+    log__mark_sealed(log);
     return 0;
 }
 

@@ -1,0 +1,332 @@
+/* Logs attached to a shard: open files, jobs, delayed removal. On the kernel's files, with a real
+ * loop. */
+#include "log/sample_test.h"
+
+#include "base/mem.h"
+#include "log/log_int.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+struct shard {
+    struct epoll_workers *workers;
+    struct io *io;
+    struct log_files *files;
+    struct log_config config;
+    const char *directory;
+    uint32_t flushed_count;
+    uint32_t failed_count;
+    uint32_t detached_count;
+};
+
+static void shard_begin(struct shard *shard, const struct test_context *context, uint32_t open_max)
+{
+    *shard = (struct shard){ .config = sample_config(), .directory = context->directory };
+    shard->workers = epoll_workers_new(2);
+    EXPECT_OK(epoll_io_new(shard->workers, &shard->io, NULL));
+    shard->files = log_files_new(shard->io, open_max);
+}
+
+static void shard_end(struct shard *shard)
+{
+    while (!log_files_is_idle(shard->files))
+        EXPECT_OK(epoll_io_turn(shard->io, 100));
+    log_files_free(shard->files);
+    epoll_io_free(shard->io);
+    epoll_workers_free(shard->workers);
+}
+
+static void on_flushed(void *context, struct log *log)
+{
+    struct shard *shard = context;
+    shard->flushed_count++;
+    EXPECT(log_offsets(log)->flushed_end <= log_offsets(log)->end);
+}
+
+static void on_failed(void *context, struct log *log, int error, const struct err_note *note)
+{
+    struct shard *shard = context;
+    shard->failed_count++;
+    EXPECT_EQ(log_failure(log), error);
+    EXPECT(note->text[0] != '\0');
+}
+
+static struct log *attach_partition(struct shard *shard, int32_t partition)
+{
+    const struct log_params params = { .fs = posix_fs(),
+                                       .log_dir = shard->directory,
+                                       .topic = "t",
+                                       .partition = partition,
+                                       .config = &shard->config,
+                                       .create = true,
+                                       .now_ms = SAMPLE_NOW_MS };
+    struct log *log;
+    EXPECT_OK(log_open(&params, &log, NULL));
+    log_attach(
+        log, shard->files,
+        &(struct log_owner){ .on_flushed = on_flushed, .on_failed = on_failed, .context = shard });
+    return log;
+}
+
+static void on_detached(void *context, struct log *log)
+{
+    struct shard *shard = context;
+    (void)log;
+    shard->detached_count++;
+}
+
+static void detach(struct shard *shard, struct log *log)
+{
+    const uint32_t before = shard->detached_count;
+    log_detach(log, on_detached, shard);
+    while (shard->detached_count == before)
+        EXPECT_OK(epoll_io_turn(shard->io, 100));
+}
+
+static bool has_file(struct shard *shard, const char *name)
+{
+    AUTO(mem_freep) char *path = mem_printf("%s/t-0/%s", shard->directory, name);
+    struct io_stat st;
+    return io_fs_stat(posix_fs(), path, &st) == 0;
+}
+
+/* Many partitions share few descriptors, and notice nothing. */
+TEST(log_files, keep_to_their_bound_with_many_logs)
+{
+    struct shard shard;
+    shard_begin(&shard, context, LOG_FILES_OPEN_MIN);
+    struct log *logs[50];
+    for (int32_t i = 0; i < 50; i++)
+        logs[i] = attach_partition(&shard, i);
+    for (int round = 0; round < 6; round++) {
+        for (int32_t i = 0; i < 50; i++) {
+            sample_append(logs[i], &(struct sample_batch){ .value_bytes = 300 });
+            EXPECT(log_files_open_count(shard.files) <= LOG_FILES_OPEN_MIN);
+        }
+    }
+    for (int32_t i = 0; i < 50; i++) {
+        sample_expect_readable(logs[i]);
+        EXPECT(log_files_open_count(shard.files) <= LOG_FILES_OPEN_MIN);
+        detach(&shard, logs[i]);
+        EXPECT_OK(log_close(logs[i], false, NULL, NULL));
+    }
+    EXPECT_EQ(log_files_open_count(shard.files), 0);
+    shard_end(&shard);
+}
+
+/* A piece outlives whatever becomes of the segment it points into. */
+TEST(log_files, let_a_piece_be_read_after_its_segment_was_removed)
+{
+    struct shard shard;
+    shard_begin(&shard, context, 100);
+    shard.config.retention_bytes = 1;
+    shard.config.file_delete_delay_ms = 0;
+    struct log *log = attach_partition(&shard, 0);
+    while (log_segment_count(log) < 4)
+        sample_append(log, &(struct sample_batch){ .value_bytes = 900 });
+    const struct log_read request = { .offset = 0, .end_offset = INT64_MAX, .bytes_max = 10000 };
+    struct log_piece piece;
+    struct log_wait wait;
+    EXPECT_OK(log_read(log, &request, &piece, &wait, NULL));
+    EXPECT(log_retain(log, SAMPLE_NOW_MS, log_offsets(log)->end, NULL) >= 3);
+    EXPECT_EQ(log_offsets(log)->start, log_segment_base(log, 0));
+    while (has_file(&shard, "00000000000000000000.log") ||
+           has_file(&shard, "00000000000000000000.log.deleted"))
+        EXPECT_OK(epoll_io_turn(shard.io, 100));
+    AUTO(mem_freep) uint8_t *bytes = mem_alloc(piece.size_bytes);
+    EXPECT_EQ(io_file_read(piece.file, piece.position, bytes, piece.size_bytes), piece.size_bytes);
+    struct batch_view view;
+    EXPECT(batch_parse(bytes_from(bytes, piece.size_bytes), &view) > 0);
+    EXPECT_EQ(view.base_offset, 0);
+    io_file_unref(piece.file);
+    detach(&shard, log);
+    EXPECT_OK(log_close(log, false, NULL, NULL));
+    shard_end(&shard);
+}
+
+/* Removed files keep their `.deleted` name for the delay; at the end of the shard they wait for the
+ * next open. */
+TEST(log_files, keep_deleted_files_for_the_delay)
+{
+    struct shard shard;
+    shard_begin(&shard, context, 100);
+    shard.config.retention_bytes = 1;
+    shard.config.file_delete_delay_ms = 3600000;
+    struct log *log = attach_partition(&shard, 0);
+    while (log_segment_count(log) < 3)
+        sample_append(log, &(struct sample_batch){ .value_bytes = 900 });
+    EXPECT(log_retain(log, SAMPLE_NOW_MS, log_offsets(log)->end, NULL) >= 2);
+    detach(&shard, log); /* waits for the renames */
+    EXPECT(!has_file(&shard, "00000000000000000000.log"));
+    EXPECT(has_file(&shard, "00000000000000000000.log.deleted"));
+    EXPECT_OK(log_close(log, false, NULL, NULL));
+    log = attach_partition(&shard, 0);
+    EXPECT(!has_file(&shard, "00000000000000000000.log.deleted"));
+    detach(&shard, log);
+    log_abandon(log);
+    shard_end(&shard);
+}
+
+/* One sync serves all who asked while another was under way. */
+TEST(log_flush, joins_requests_and_moves_the_flushed_end)
+{
+    struct shard shard;
+    shard_begin(&shard, context, 100);
+    struct log *log = attach_partition(&shard, 0);
+    for (int i = 0; i < 10; i++) {
+        sample_append(log, &(struct sample_batch){ 0 });
+        log_flush(log);
+    }
+    EXPECT(log_is_flushing(log));
+    while (log_is_flushing(log))
+        EXPECT_OK(epoll_io_turn(shard.io, 100));
+    EXPECT_EQ(log_offsets(log)->flushed_end, 10);
+    EXPECT_EQ(shard.flushed_count, 2);
+    detach(&shard, log);
+    log_abandon(log);
+    shard_end(&shard);
+}
+
+TEST(log_flush, follows_flush_messages_and_flush_ms)
+{
+    struct shard shard;
+    shard_begin(&shard, context, 100);
+    shard.config.flush_messages = 3;
+    struct log *log = attach_partition(&shard, 0);
+    sample_append(log, &(struct sample_batch){ .count = 2 });
+    EXPECT(!log_is_flushing(log));
+    sample_append(log, &(struct sample_batch){ .count = 1 });
+    EXPECT(log_is_flushing(log));
+    while (log_is_flushing(log))
+        EXPECT_OK(epoll_io_turn(shard.io, 100));
+    EXPECT_EQ(log_offsets(log)->flushed_end, 3);
+
+    struct log_config config = shard.config;
+    config.flush_messages = INT64_MAX;
+    config.flush_ms = 1000;
+    log_set_config(log, &config);
+    sample_append(log, &(struct sample_batch){ 0 });
+    const int64_t now_ms = io_now_ms(shard.io);
+    log_tick(log, now_ms);
+    EXPECT(!log_is_flushing(log));
+    log_tick(log, now_ms + 2000);
+    EXPECT(log_is_flushing(log));
+    detach(&shard, log); /* comes only when the flush is through */
+    EXPECT_EQ(log_offsets(log)->flushed_end, 4);
+    log_abandon(log);
+    shard_end(&shard);
+}
+
+/* A roll syncs what it closes, in the background. */
+TEST(log_flush, follows_a_roll)
+{
+    struct shard shard;
+    shard_begin(&shard, context, 100);
+    struct log *log = attach_partition(&shard, 0);
+    while (log_segment_count(log) < 2)
+        sample_append(log, &(struct sample_batch){ .value_bytes = 900 });
+    EXPECT(log_is_flushing(log));
+    while (log_is_flushing(log))
+        EXPECT_OK(epoll_io_turn(shard.io, 100));
+    EXPECT_EQ(log_offsets(log)->flushed_end, log_segment_base(log, 1));
+    char name[64];
+    snprintf(name, sizeof(name), "%020" PRId64 ".snapshot", log_segment_base(log, 1));
+    EXPECT(has_file(&shard, name));
+    EXPECT(has_file(&shard, "leader-epoch-checkpoint"));
+    detach(&shard, log);
+    log_abandon(log);
+    shard_end(&shard);
+}
+
+/* The buffers of a log at rest are given back, and what was in them is in the files. */
+TEST(log_tick, writes_index_entries_of_logs_at_rest)
+{
+    struct shard shard;
+    shard_begin(&shard, context, 100);
+    struct log *log = attach_partition(&shard, 0);
+    for (int i = 0; i < 5; i++)
+        sample_append(log, &(struct sample_batch){ .value_bytes = 300 });
+    EXPECT(log__active(log)->offsets.pending != NULL);
+    log_tick(log, SAMPLE_NOW_MS);
+    EXPECT(log__active(log)->offsets.pending != NULL);
+    log_tick(log, SAMPLE_NOW_MS + 1000);
+    EXPECT(log__active(log)->offsets.pending == NULL);
+    EXPECT(log__active(log)->times.pending == NULL);
+    EXPECT_EQ(log__active(log)->offsets.disk_count, 4);
+    sample_expect_readable(log);
+    detach(&shard, log);
+    log_abandon(log);
+    shard_end(&shard);
+}
+
+/* Retention: by size from the oldest, by time, not above the high watermark, and the active segment
+ * too. */
+TEST(log_retain, removes_what_size_time_and_start_allow)
+{
+    struct sim_disk *disk = sim_disk_new(1);
+    struct log_config config = sample_config();
+    config.retention_ms = -1;
+    struct log *log =
+        sample_open(&(struct sample_open){ .fs = sim_disk_fs(disk), .config = &config });
+    for (int i = 0; i < 5; i++) {
+        sample_append(
+            log, &(struct sample_batch){ .count = 2, .timestamp_ms = SAMPLE_NOW_MS + 1000 * i });
+        EXPECT_OK(log_roll(log, SAMPLE_NOW_MS, NULL));
+    }
+    EXPECT_EQ(log_segment_count(log), 6);
+    EXPECT_EQ(log_retain(log, SAMPLE_NOW_MS, 10, NULL), 0);
+
+    config.retention_bytes = log_size_bytes(log) - 1; /* a byte too many does not cost a segment */
+    log_set_config(log, &config);
+    EXPECT_EQ(log_retain(log, SAMPLE_NOW_MS, 10, NULL), 0);
+    config.retention_bytes = log_size_bytes(log) * 4 / 5;
+    log_set_config(log, &config);
+    EXPECT_EQ(log_retain(log, SAMPLE_NOW_MS, 1, NULL), 0); /* the high watermark is in the first */
+    EXPECT_EQ(log_retain(log, SAMPLE_NOW_MS, 10, NULL), 1);
+    EXPECT_EQ(log_offsets(log)->start, 2);
+
+    config.retention_bytes = -1;
+    config.retention_ms = 5000;
+    log_set_config(log, &config);
+    EXPECT_EQ(log_retain(log, SAMPLE_NOW_MS + 1001 + 5000, 10, NULL), 0);
+    EXPECT_EQ(log_retain(log, SAMPLE_NOW_MS + 1002 + 5000, 10, NULL), 1);
+    EXPECT_EQ(log_offsets(log)->start, 4);
+
+    config.retention_ms = -1;
+    config.cleanup_compact = true;
+    log_set_config(log, &config);
+    EXPECT_EQ(log_advance_start(log, 7, 10), 1); /* in the middle of a segment */
+    EXPECT_EQ(log_retain(log, SAMPLE_NOW_MS, 10, NULL), 1);
+    EXPECT_EQ(log_segment_base(log, 0), 6);
+    EXPECT_EQ(log_offsets(log)->start, 7);
+    EXPECT_EQ(log_retain(log, INT64_MAX, 10, NULL), 0);
+
+    config.cleanup_compact = false;
+    config.retention_ms = 0;
+    log_set_config(log, &config);
+    EXPECT_EQ(sample_append(log, &(struct sample_batch){ 0 }), 10);
+    EXPECT(log_retain(log, SAMPLE_NOW_MS + 10000, 11, NULL) >
+           0); /* the active one is rolled first */
+    EXPECT_EQ(log_segment_count(log), 1);
+    EXPECT_EQ(log_offsets(log)->start, 11);
+    EXPECT_EQ(log_offsets(log)->end, 11);
+    EXPECT_ERR(log_advance_start(log, 12, 11), ERR_OFFSET_OUT_OF_RANGE);
+    log_abandon(log);
+    sim_disk_free(disk);
+}
+
+TEST(log_delete, renames_the_directory)
+{
+    struct sim_disk *disk = sim_disk_new(1);
+    struct log *log = sample_open(&(struct sample_open){ .fs = sim_disk_fs(disk) });
+    sample_append(log, &(struct sample_batch){ 0 });
+    AUTO(mem_freep) char *path = NULL;
+    EXPECT_OK(log_delete(log, (struct uuid){ { 0xab, 0xcd } }, &path, NULL));
+    EXPECT_TEXT(path, "/d/t-0.abcd0000000000000000000000000000-delete");
+    struct io_stat st;
+    EXPECT_OK(io_fs_stat(sim_disk_fs(disk), path, &st));
+    EXPECT(st.is_directory);
+    EXPECT_ERR(io_fs_stat(sim_disk_fs(disk), "/d/t-0", &st), ENOENT);
+    sim_disk_free(disk);
+}

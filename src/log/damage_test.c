@@ -1,0 +1,328 @@
+/* Every kind of damage to every file beside the batches: the log opens, tells of it, and lacks
+ * nothing. */
+#include "log/history_test.h"
+
+#include "base/mem.h"
+#include "log/log_int.h"
+#include "log/names.h"
+#include "log/small_files.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum damage { GONE, EMPTY, CUT_BY_1, CUT_IN_HALF, ZEROS, NOISE, ZERO_TAIL, NOISE_TAIL, DAMAGES };
+
+static const char *const damage_names[DAMAGES] = { "gone",  "empty", "cut by 1",  "cut in half",
+                                                   "zeros", "noise", "zero tail", "noise tail" };
+
+static void damage_file(struct io_fs *fs, const char *path, enum damage damage)
+{
+    if (damage == GONE) {
+        EXPECT_OK(io_fs_unlink(fs, path));
+        return;
+    }
+    struct io_file *file;
+    EXPECT_OK(io_file_open(fs, path, IO_OPEN_WRITE, &file));
+    const int64_t size = io_file_size(file);
+    AUTO(mem_freep) uint8_t *bytes = mem_zalloc((size_t)size + 100);
+    struct rng rng = rng_from_seed(3);
+    if (damage == NOISE || damage == NOISE_TAIL)
+        rng_fill(&rng, bytes, (size_t)size + 100);
+    switch (damage) {
+    case EMPTY:
+        EXPECT_OK(io_file_truncate(file, 0));
+        break;
+    case CUT_BY_1:
+        EXPECT_OK(io_file_truncate(file, MAX(size - 1, INT64_C(0))));
+        break;
+    case CUT_IN_HALF:
+        EXPECT_OK(io_file_truncate(file, size / 2));
+        break;
+    case ZEROS:
+    case NOISE:
+        EXPECT_OK(io_file_write(file, 0, bytes, (size_t)size));
+        break;
+    case ZERO_TAIL:
+    case NOISE_TAIL:
+        EXPECT_OK(io_file_write(file, size, bytes, 96)); /* a multiple of both entry sizes */
+        break;
+    case GONE:
+    case DAMAGES:
+        break;
+    }
+    io_file_unref(file);
+}
+
+struct scene {
+    struct sim_disk *disk;
+    struct history history;
+    struct log_offsets offsets;
+    int32_t last_sequence;
+};
+
+/* Several segments, two epochs, a producer, an aborted transaction; closed well. */
+static void make_scene(struct scene *scene)
+{
+    *scene = (struct scene){ .disk = sim_disk_new(1) };
+    struct log *log = sample_open(&(struct sample_open){ .fs = sim_disk_fs(scene->disk) });
+    for (int32_t i = 0; i < 40; i++) {
+        const struct sample_batch sample = { .count = 3,
+                                             .value_bytes = 60,
+                                             .timestamp_ms = SAMPLE_NOW_MS + 10 * i,
+                                             .has_producer = true,
+                                             .producer_id = 4,
+                                             .sequence = 3 * i,
+                                             .base_offset = 3 * i,
+                                             .leader_epoch = i < 20 ? 0 : 5 };
+        EXPECT_EQ(
+            history_plan(&scene->history, log, LOG_ORIGIN_REPLICATION, sample_batch(&sample)).error,
+            KAFKA_NONE);
+        EXPECT_OK(history_write(&scene->history, log));
+    }
+    const struct sample_batch in_txn = { .has_producer = true,
+                                         .producer_id = 9,
+                                         .attributes = BATCH_TRANSACTIONAL,
+                                         .base_offset = 120,
+                                         .leader_epoch = 5 };
+    history_plan(&scene->history, log, LOG_ORIGIN_REPLICATION, sample_batch(&in_txn));
+    struct shared *marker = sample_marker(9, 0, false, 0);
+    batch_set_base_offset(marker->data, 121);
+    batch_set_leader_epoch(marker->data, 5);
+    history_plan(&scene->history, log, LOG_ORIGIN_REPLICATION, marker);
+    EXPECT_OK(history_write(&scene->history, log));
+    scene->last_sequence = 119;
+    EXPECT_EQ(log_epoch_latest(log), 5);
+    EXPECT(log_segment_count(log) >= 3);
+    EXPECT_OK(log_close(log, true, &scene->offsets, NULL));
+}
+
+static void end_scene(struct scene *scene)
+{
+    history_deinit(&scene->history);
+    sim_disk_free(scene->disk);
+}
+
+static void check_scene(struct scene *scene, bool is_clean, const char *where)
+{
+    const struct sample_open open = { .fs = sim_disk_fs(scene->disk),
+                                      .is_unclean = !is_clean,
+                                      .recovery_point = scene->offsets.flushed_end };
+    struct log *log = sample_open(&open);
+    history_expect(&scene->history, log, where);
+    struct log_producer producer;
+    if (!log_producer_get(log, 4, &producer) || producer.last_sequence != scene->last_sequence)
+        test_fail(__FILE__, __LINE__, "%s: the producer is lost", where);
+    if (log_epoch_latest(log) != 5 || log_epoch_of(log, 59) != 0 || log_epoch_of(log, 60) != 5)
+        test_fail(__FILE__, __LINE__, "%s: epochs are lost", where);
+    for (int i = 0; i < 12; i++) {
+        struct log_time_offset found;
+        struct log_wait wait;
+        EXPECT_OK(log_offset_for_time(log, SAMPLE_NOW_MS + 30 * i, true, &found, &wait, NULL));
+        if (found.offset != 9 * i)
+            test_fail(__FILE__, __LINE__, "%s: by time: %" PRId64 ", not %d", where, found.offset,
+                      9 * i);
+    }
+    const struct sample_batch next = { .has_producer = true,
+                                       .producer_id = 4,
+                                       .sequence = ++scene->last_sequence,
+                                       .base_offset = log_offsets(log)->end,
+                                       .leader_epoch = 5 };
+    EXPECT_EQ(history_plan(&scene->history, log, LOG_ORIGIN_REPLICATION, sample_batch(&next)).error,
+              KAFKA_NONE);
+    EXPECT_OK(history_write(&scene->history, log));
+    history_expect(&scene->history, log, where);
+    log_abandon(log);
+}
+
+/* Which damage of which file must come without loss. Snapshots are asked for after a clean shutdown
+ * only as long as one is left. */
+static void try_damage(const char *suffix, enum damage damage, bool is_clean, bool all_files)
+{
+    struct scene scene;
+    make_scene(&scene);
+    struct io_fs *fs = sim_disk_fs(scene.disk);
+    struct io_names names;
+    EXPECT_OK(io_fs_list(fs, "/d/t-0", 1000, &names));
+    uint32_t damaged = 0;
+    for (uint32_t i = names.count; i > 0; i--) {
+        const char *name = names.items[i - 1];
+        const size_t size = strlen(name);
+        if (size < strlen(suffix) || strcmp(name + size - strlen(suffix), suffix) != 0)
+            continue;
+        AUTO(mem_freep) char *path = mem_printf("/d/t-0/%s", name);
+        damage_file(fs, path, damage);
+        damaged++;
+        if (!all_files)
+            break;
+    }
+    EXPECT(damaged > 0);
+    io_names_deinit(&names);
+    char where[120];
+    snprintf(where, sizeof(where), "%s of %s%s, %s", damage_names[damage],
+             all_files ? "all " : "the last ", suffix, is_clean ? "clean" : "unclean");
+    check_scene(&scene, is_clean, where);
+    check_scene(&scene, false,
+                where); /* what was mended stays so; the append above is lost to nobody */
+    end_scene(&scene);
+}
+
+TEST(log_damage, of_indexes_costs_nothing)
+{
+    for (int damage = 0; damage < DAMAGES; damage++) {
+        for (int i = 0; i < 4; i++) {
+            try_damage(".index", (enum damage)damage, i % 2 == 0, i < 2);
+            try_damage(".timeindex", (enum damage)damage, i % 2 == 0, i < 2);
+        }
+    }
+}
+
+TEST(log_damage, of_producer_snapshots_costs_nothing)
+{
+    for (int damage = GONE; damage < DAMAGES; damage++) {
+        try_damage(".snapshot", (enum damage)damage, true, false);
+        try_damage(".snapshot", (enum damage)damage, false, false);
+        try_damage(".snapshot", (enum damage)damage, false, true);
+        /* Without any, a clean shutdown means that there never was one, as in Kafka. */
+        if (damage != GONE)
+            try_damage(".snapshot", (enum damage)damage, true, true);
+    }
+}
+
+TEST(log_damage, of_the_epoch_checkpoint_costs_nothing)
+{
+    for (int damage = 0; damage < DAMAGES; damage++) {
+        /* An absent or empty file is what a log from before epochs has: only a scan finds them. */
+        if (damage == GONE || damage == EMPTY)
+            continue;
+        try_damage("leader-epoch-checkpoint", (enum damage)damage, true, true);
+        try_damage("leader-epoch-checkpoint", (enum damage)damage, false, true);
+    }
+}
+
+TEST(log_damage, of_partition_metadata_and_aborted_transactions_costs_nothing)
+{
+    for (int damage = 0; damage < DAMAGES; damage++) {
+        try_damage("partition.metadata", (enum damage)damage, true, true);
+        try_damage("partition.metadata", (enum damage)damage, false, true);
+        try_damage(".txnindex", (enum damage)damage, false, true);
+    }
+}
+
+/* The directory of another topic of the same name, made after this one was deleted. */
+TEST(log_open, refuses_the_directory_of_another_topic_id)
+{
+    struct sim_disk *disk = sim_disk_new(1);
+    struct io_fs *fs = sim_disk_fs(disk);
+    log_abandon(sample_open(&(struct sample_open){ .fs = fs }));
+    EXPECT_OK(partition_metadata_write(fs, "/d/t-0", (struct uuid){ { 9 } }, NULL));
+    struct log *log;
+    struct err_note note = { "" };
+    EXPECT_ERR(sample_try_open(&(struct sample_open){ .fs = fs }, &log, &note), ERR_EXISTS);
+    EXPECT(strstr(note.text, "/d/t-0") != NULL);
+    sim_disk_free(disk);
+}
+
+static void put_name(struct io_fs *fs, const char *name, struct bytes content)
+{
+    AUTO(mem_freep) char *path = mem_printf("/d/t-0/%s", name);
+    struct io_file *file;
+    EXPECT_OK(io_file_open(fs, path, IO_OPEN_WRITE | IO_OPEN_CREATE | IO_OPEN_TRUNCATE, &file));
+    EXPECT_OK(io_file_write(file, 0, content.data, content.size));
+    io_file_unref(file);
+}
+
+static bool has_name(struct io_fs *fs, const char *name)
+{
+    AUTO(mem_freep) char *path = mem_printf("/d/t-0/%s", name);
+    struct io_stat st;
+    return io_fs_stat(fs, path, &st) == 0;
+}
+
+/* Files that deletion, compaction and a split segment leave behind when they are interrupted; the
+ * files of others stay. */
+TEST(log_open, clears_leftovers_and_leaves_strangers_alone)
+{
+    struct sim_disk *disk = sim_disk_new(1);
+    struct io_fs *fs = sim_disk_fs(disk);
+    log_abandon(sample_open(&(struct sample_open){ .fs = fs }));
+    static const char *const gone[] = {
+        "00000000000000000007.log.deleted",
+        "00000000000000000007.timeindex.deleted",
+        "00000000000000000007.snapshot.deleted",
+        "00000000000000000003.log.cleaned",
+        "00000000000000000003.index.cleaned",
+        "00000000000000000005.log.swap",
+        "00000000000000000004.index",
+        "00000000000000000004.txnindex",
+    };
+    static const char *const kept[] = { "00000000000000000123-0000000001.checkpoint.deleted",
+                                        "quorum-state", "notes.txt", "0000.log", "x.index" };
+    for (size_t i = 0; i < ARRAY_LEN(gone); i++)
+        put_name(fs, gone[i], BYTES_LITERAL("x"));
+    for (size_t i = 0; i < ARRAY_LEN(kept); i++)
+        put_name(fs, kept[i], BYTES_LITERAL("x"));
+    log_abandon(sample_open(&(struct sample_open){ .fs = fs, .is_unclean = true }));
+    for (size_t i = 0; i < ARRAY_LEN(gone); i++)
+        EXPECT(!has_name(fs, gone[i]));
+    for (size_t i = 0; i < ARRAY_LEN(kept); i++)
+        EXPECT(has_name(fs, kept[i]));
+    sim_disk_free(disk);
+}
+
+/* A compaction had its result ready as .swap files, and was stopped before, or while, it replaced
+ * the originals. */
+TEST(log_open, completes_an_interrupted_swap)
+{
+    for (int removed = 0; removed <= 2; removed++) {
+        struct sim_disk *disk = sim_disk_new(1);
+        struct io_fs *fs = sim_disk_fs(disk);
+        struct log *log = sample_open(&(struct sample_open){ .fs = fs });
+        for (int i = 0; i < 3; i++) {
+            sample_append(log, &(struct sample_batch){ .count = 2 });
+            EXPECT_OK(log_roll(log, SAMPLE_NOW_MS, NULL));
+        }
+        sample_append(log, &(struct sample_batch){ 0 });
+        const struct bytes all = sample_read_all(log, 0);
+        EXPECT_OK(log_close(log, true, NULL, NULL));
+        struct batch_view second;
+        struct batch_view first;
+        EXPECT(batch_parse(all, &first) > 0);
+        EXPECT(batch_parse(bytes_slice(all, first.bytes.size, all.size), &second) > 0);
+        /* Segments 0 and 2 become one that has only offsets 2 and 3. */
+        put_name(fs, "00000000000000000000.log.swap", second.bytes);
+        put_name(fs, "00000000000000000000.index.swap", bytes_from("", 0));
+        put_name(fs, "00000000000000000000.timeindex.swap", bytes_from("", 0));
+        for (int i = 0; i < removed; i++) {
+            AUTO(mem_freep) char *path = mem_printf("/d/t-0/%020d.log", 2 * i);
+            EXPECT_OK(io_fs_unlink(fs, path));
+        }
+        log = sample_open(&(struct sample_open){ .fs = fs });
+        EXPECT_EQ(log_segment_count(log), 3);
+        EXPECT_EQ(log_segment_base(log, 1), 4);
+        EXPECT_EQ(log_offsets(log)->end, 7);
+        EXPECT(!has_name(fs, "00000000000000000002.log"));
+        EXPECT(!has_name(fs, "00000000000000000000.log.swap"));
+        log_abandon(log);
+        mem_free((void *)(uintptr_t)all.data);
+        sim_disk_free(disk);
+    }
+}
+
+/* Files removed behind our back: the log begins anew where its start was checkpointed. */
+TEST(log_open, begins_at_the_checkpointed_start_when_the_files_end_below)
+{
+    struct sim_disk *disk = sim_disk_new(1);
+    struct log *log =
+        sample_open(&(struct sample_open){ .fs = sim_disk_fs(disk), .log_start_offset = 500 });
+    EXPECT_EQ(log_offsets(log)->start, 500);
+    EXPECT_EQ(log_offsets(log)->end, 500);
+    EXPECT_EQ(sample_append(log, &(struct sample_batch){ 0 }), 500);
+    EXPECT_OK(log_close(log, true, NULL, NULL));
+    log = sample_open(&(struct sample_open){ .fs = sim_disk_fs(disk), .log_start_offset = 900 });
+    EXPECT_EQ(log_offsets(log)->start, 900);
+    EXPECT_EQ(log_offsets(log)->end, 900);
+    EXPECT_EQ(log_recovery(log).note_count, 1);
+    log_abandon(log);
+    sim_disk_free(disk);
+}

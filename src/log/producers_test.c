@@ -1,0 +1,325 @@
+/* Sequence checks, duplicates, fencing, transactions, and the file form of all that. */
+#include "log/producers.h"
+
+#include "log/producer_snapshot.h"
+#include "log/sample_test.h"
+
+#include <string.h>
+
+static const struct producer_check client = { .origin = LOG_ORIGIN_CLIENT,
+                                              .transaction_verified = true };
+
+/* Data of producer 1: `count` records from `sequence` on, at `offset`. */
+static struct producer_event data(int16_t epoch, int32_t sequence, int32_t count, int64_t offset)
+{
+    return (struct producer_event){ .producer_id = 1,
+                                    .epoch = epoch,
+                                    .first_sequence = sequence,
+                                    .last_sequence = (int32_t)(((int64_t)sequence + count - 1) %
+                                                               (INT32_MAX + INT64_C(1))),
+                                    .first_offset = offset,
+                                    .last_offset = offset + count - 1,
+                                    .timestamp = offset };
+}
+
+static struct producer_event marker(int16_t epoch, bool is_commit, int32_t coordinator_epoch,
+                                    int64_t offset)
+{
+    return (struct producer_event){ .producer_id = 1,
+                                    .epoch = epoch,
+                                    .is_transactional = true,
+                                    .is_marker = true,
+                                    .has_marker = true,
+                                    .marker_type = is_commit ? CONTROL_COMMIT : CONTROL_ABORT,
+                                    .coordinator_epoch = coordinator_epoch,
+                                    .first_offset = offset,
+                                    .last_offset = offset,
+                                    .timestamp = offset };
+}
+
+static enum kafka_error try_check(const struct producers *producers, struct producer_event event,
+                                  struct producer_check check)
+{
+    struct err_note note = { "" };
+    const struct producer_verdict verdict = producers_check(producers, &event, &check, &note);
+    EXPECT(!verdict.is_duplicate);
+    EXPECT((verdict.error == KAFKA_NONE) == (note.text[0] == '\0'));
+    return verdict.error;
+}
+
+static void apply(struct producers *producers, struct producer_event event)
+{
+    EXPECT_EQ(try_check(producers, event, client), KAFKA_NONE);
+    producers_apply(producers, &event, NULL);
+}
+
+/* A client has up to five batches in flight: each of them may come again and is answered with its
+ * old offsets; an older one cannot be told from a gap. */
+TEST(producers, know_the_last_five_batches_again)
+{
+    struct producers producers;
+    producers_init(&producers, 1);
+    for (int32_t i = 0; i < 8; i++)
+        apply(&producers, data(0, 3 * i, 3, 100 + 3 * i));
+    for (int32_t i = 0; i < 8; i++) {
+        const struct producer_event again = data(0, 3 * i, 3, 500);
+        const struct producer_verdict verdict = producers_check(&producers, &again, &client, NULL);
+        EXPECT_EQ(verdict.is_duplicate, i >= 3);
+        if (i >= 3) {
+            EXPECT_EQ(verdict.first_offset, 100 + 3 * i);
+            EXPECT_EQ(verdict.last_offset, 102 + 3 * i);
+        } else {
+            EXPECT_EQ(verdict.error, KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER);
+        }
+    }
+    /* Neither a part of a batch nor the same range in another epoch is a duplicate. */
+    EXPECT_EQ(try_check(&producers, data(0, 21, 2, 500), client),
+              KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    EXPECT_EQ(try_check(&producers, data(1, 21, 3, 500), client),
+              KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    producers_deinit(&producers);
+}
+
+TEST(producers, take_only_the_next_sequence)
+{
+    struct producers producers;
+    producers_init(&producers, 1);
+    /* Nothing is known of it (any more): any sequence may begin. */
+    EXPECT_EQ(try_check(&producers, data(0, 17, 1, 0), client), KAFKA_NONE);
+    apply(&producers, data(3, 0, 5, 0));
+    EXPECT_EQ(try_check(&producers, data(3, 5, 1, 5), client), KAFKA_NONE);
+    EXPECT_EQ(try_check(&producers, data(3, 6, 1, 5), client), KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    EXPECT_EQ(try_check(&producers, data(3, 3, 1, 5), client), KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    EXPECT_EQ(try_check(&producers, data(4, 0, 1, 5), client), KAFKA_NONE);
+    EXPECT_EQ(try_check(&producers, data(4, 5, 1, 5), client), KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    EXPECT_EQ(try_check(&producers, data(2, 5, 1, 5), client), KAFKA_INVALID_PRODUCER_EPOCH);
+    /* Coordinators have epochs and no sequences. */
+    const struct producer_check coordinator = { .origin = LOG_ORIGIN_COORDINATOR,
+                                                .transaction_verified = true };
+    EXPECT_EQ(try_check(&producers, data(3, -1, 1, 5), coordinator), KAFKA_NONE);
+    EXPECT_EQ(try_check(&producers, data(2, -1, 1, 5), coordinator), KAFKA_INVALID_PRODUCER_EPOCH);
+    producers_deinit(&producers);
+}
+
+TEST(producers, go_on_at_0_after_the_largest_sequence)
+{
+    struct producers producers;
+    producers_init(&producers, 1);
+    apply(&producers, data(0, INT32_MAX - 1, 2, 0));
+    apply(&producers, data(0, 0, 3, 2));
+    const struct producer_event again = data(0, 0, 3, 9);
+    EXPECT(producers_check(&producers, &again, &client, NULL).is_duplicate);
+    producers_clear(&producers);
+    apply(&producers, data(0, INT32_MAX, 4, 0)); /* a batch that spans it: INT32_MAX, 0, 1, 2 */
+    const struct producer_event spanning = data(0, INT32_MAX, 4, 9);
+    EXPECT(producers_check(&producers, &spanning, &client, NULL).is_duplicate);
+    apply(&producers, data(0, 3, 1, 4));
+    producers_deinit(&producers);
+}
+
+static struct producer_event in_transaction(struct producer_event event)
+{
+    event.is_transactional = true;
+    return event;
+}
+
+TEST(producers, keep_transactions_and_their_markers)
+{
+    struct producers producers;
+    producers_init(&producers, 1);
+    struct producer_check unverified = client;
+    unverified.transaction_verified = false;
+    const struct producer_check coordinator = { .origin = LOG_ORIGIN_COORDINATOR };
+
+    EXPECT_EQ(try_check(&producers, in_transaction(data(0, 0, 2, 10)), unverified),
+              KAFKA_INVALID_TXN_STATE);
+    apply(&producers, in_transaction(data(0, 0, 2, 10)));
+    EXPECT_EQ(producers_first_unstable(&producers, 1000), 10);
+    /* Once it is open, the log itself knows that batches belong to it. */
+    EXPECT_EQ(try_check(&producers, in_transaction(data(0, 2, 1, 12)), unverified), KAFKA_NONE);
+    EXPECT_EQ(try_check(&producers, data(0, 2, 1, 12), client), KAFKA_INVALID_TXN_STATE);
+
+    EXPECT_EQ(try_check(&producers, marker(0, true, 7, 12), coordinator), KAFKA_NONE);
+    struct producer_ended_txn ended;
+    struct producer_event end = marker(0, true, 7, 12);
+    EXPECT(producers_apply(&producers, &end, &ended));
+    EXPECT(!ended.is_aborted);
+    EXPECT_EQ(ended.first_offset, 10);
+    EXPECT_EQ(ended.marker_offset, 12);
+    EXPECT_EQ(ended.last_stable_offset, 13);
+    /* Decided, but not stable before the marker is below the high watermark. */
+    EXPECT_EQ(producers_first_unstable(&producers, 12), 10);
+    EXPECT_EQ(producers_first_unstable(&producers, 13), -1);
+    EXPECT_EQ(try_check(&producers, marker(0, true, 6, 13), coordinator),
+              KAFKA_TRANSACTION_COORDINATOR_FENCED);
+    producers_deinit(&producers);
+}
+
+/* From transaction version 2 on a marker has a higher epoch than the batches it ends; the same one
+ * again, after the transaction has ended, is a repetition that does no harm (KIP-1228). */
+TEST(producers, fence_late_markers_of_transactions_version_2)
+{
+    struct producers producers;
+    producers_init(&producers, 1);
+    const struct producer_check version_2 = { .origin = LOG_ORIGIN_COORDINATOR,
+                                              .transaction_version = 2 };
+    apply(&producers, in_transaction(data(4, 0, 1, 0)));
+    EXPECT_EQ(try_check(&producers, marker(4, true, 0, 1), version_2),
+              KAFKA_INVALID_PRODUCER_EPOCH);
+    EXPECT_EQ(try_check(&producers, marker(3, true, 0, 1), version_2),
+              KAFKA_INVALID_PRODUCER_EPOCH);
+    EXPECT_EQ(try_check(&producers, marker(5, true, 0, 1), version_2), KAFKA_NONE);
+    struct producer_event end = marker(5, true, 0, 1);
+    EXPECT(producers_apply(&producers, &end, NULL));
+    EXPECT_EQ(try_check(&producers, marker(5, true, 0, 2), version_2), KAFKA_NONE);
+    EXPECT(!producers_apply(&producers, &end, NULL));
+    producers_deinit(&producers);
+}
+
+static void random_event(struct rng *rng, int64_t offset, struct producer_event *out)
+{
+    *out = rng_chance(rng, 300000)
+               ? marker((int16_t)rng_below(rng, 3), rng_chance(rng, 500000), 0, offset)
+               : data((int16_t)rng_below(rng, 3), (int32_t)rng_below(rng, 50), 2, offset);
+    out->is_transactional = out->is_marker || rng_chance(rng, 500000);
+    out->producer_id = (int64_t)rng_below(rng, 3);
+}
+
+static void expect_equal(const struct producers *a, const struct producers *b)
+{
+    EXPECT_EQ(producers_count(a), producers_count(b));
+    for (struct map_i64_walk walk = { 0 }; map_i64_next(&a->by_id, &walk);) {
+        const struct producer *of_a = walk.value;
+        const struct producer *of_b = producers_get(b, walk.key);
+        EXPECT(of_b != NULL);
+        EXPECT_EQ(of_a->epoch, of_b->epoch);
+        EXPECT_EQ(of_a->batch_count, of_b->batch_count);
+        for (uint32_t i = 0; i < of_a->batch_count; i++)
+            EXPECT(memcmp(&of_a->batches[i], &of_b->batches[i], sizeof(of_a->batches[i])) == 0);
+        EXPECT_EQ(of_a->coordinator_epoch, of_b->coordinator_epoch);
+        EXPECT_EQ(of_a->last_timestamp, of_b->last_timestamp);
+        EXPECT_EQ(of_a->txn_first_offset, of_b->txn_first_offset);
+    }
+    EXPECT_EQ(a->txns.count, b->txns.count);
+    for (size_t i = 0; i < a->txns.count; i++) {
+        EXPECT_EQ(a->txns.items[i].first_offset, b->txns.items[i].first_offset);
+        EXPECT_EQ(a->txns.items[i].marker_offset, b->txns.items[i].marker_offset);
+    }
+}
+
+/* A write may fail after any number of planned batches: the state is then what it would be without
+ * the rest. */
+TEST(producers, take_back_every_suffix_of_a_plan)
+{
+    for (uint64_t seed = 0; seed < 50; seed++) {
+        for (int kept = 0; kept <= 12; kept++) {
+            struct rng rng = rng_from_seed(seed);
+            struct producers undone;
+            struct producers never;
+            producers_init(&undone, 1);
+            producers_init(&never, 1);
+            for (int i = 0; i < 8 + 12; i++) {
+                struct producer_event event;
+                random_event(&rng, 10 * i, &event);
+                producers_apply(&undone, &event, NULL);
+                if (i < 8 + kept)
+                    producers_apply(&never, &event, NULL);
+                if (i == 7)
+                    producers_settle(&undone);
+            }
+            producers_undo(&undone, 10 * (8 + kept));
+            expect_equal(&undone, &never);
+            producers_deinit(&undone);
+            producers_deinit(&never);
+        }
+    }
+}
+
+TEST(producers, expire_when_idle_and_outside_of_a_transaction)
+{
+    struct producers producers;
+    producers_init(&producers, 1);
+    struct producer_event event = data(0, 0, 1, 100); /* timestamp 100 */
+    producers_apply(&producers, &event, NULL);
+    event.producer_id = 2;
+    event.timestamp = 200;
+    producers_apply(&producers, &event, NULL);
+    event.producer_id = 3;
+    event.timestamp = 100;
+    event.is_transactional = true;
+    producers_apply(&producers, &event, NULL);
+    producers_settle(&producers);
+    producers_expire(&producers, 1099, 1000);
+    EXPECT_EQ(producers_count(&producers), 3);
+    producers_expire(&producers, 1100, 1000);
+    EXPECT_EQ(producers_count(&producers), 2);
+    EXPECT(producers_get(&producers, 1) == NULL);
+    producers_deinit(&producers);
+}
+
+/* ---- snapshots ----------------------------------------------------------------------------- */
+
+static void make_snapshot(struct buf *out)
+{
+    struct producers producers;
+    producers_init(&producers, 1);
+    struct rng rng = rng_from_seed(5);
+    for (int i = 0; i < 30; i++) {
+        struct producer_event event;
+        random_event(&rng, 10 * i, &event);
+        producers_apply(&producers, &event, NULL);
+    }
+    buf_init(out, 1u << 20);
+    producer_snapshot_encode(&producers, out);
+    producers_deinit(&producers);
+}
+
+TEST(producer_snapshot, holds_the_newest_batch_of_each_producer)
+{
+    struct producers before;
+    struct producers after;
+    producers_init(&before, 1);
+    producers_init(&after, 1);
+    apply(&before, data(2, 0, 4, 10));
+    apply(&before, in_transaction(data(2, 4, 4, 14)));
+    struct buf bytes;
+    buf_init(&bytes, 1u << 20);
+    producer_snapshot_encode(&before, &bytes);
+    EXPECT_EQ(bytes.size, 10 + 46);
+    EXPECT_OK(producer_snapshot_decode(buf_view(&bytes), 20, 1000, &after));
+    const struct producer *found = producers_get(&after, 1);
+    EXPECT_EQ(found->epoch, 2);
+    EXPECT_EQ(found->batch_count, 1);
+    EXPECT_EQ(found->batches[0].last_sequence, 7);
+    EXPECT_EQ(found->batches[0].last_offset, 17);
+    EXPECT_EQ(found->batches[0].offset_delta, 3);
+    EXPECT_EQ(found->txn_first_offset, 14);
+    EXPECT_EQ(producers_first_unstable(&after, 100), 14);
+    buf_deinit(&bytes);
+    producers_deinit(&before);
+    producers_deinit(&after);
+}
+
+/* Cut anywhere, or with any bit flipped, it is refused, and nothing of it is taken. */
+TEST(producer_snapshot, is_refused_at_every_cut_and_flipped_bit)
+{
+    struct buf bytes;
+    make_snapshot(&bytes);
+    for (size_t cut = 0; cut < bytes.size; cut++) {
+        struct producers producers;
+        producers_init(&producers, 1);
+        EXPECT(producer_snapshot_decode(bytes_from(bytes.data, cut), 0, INT64_MAX, &producers) < 0);
+        EXPECT_EQ(producers_count(&producers), 0);
+        producers_deinit(&producers);
+    }
+    for (size_t bit = 0; bit < bytes.size * 8; bit++) {
+        struct producers producers;
+        producers_init(&producers, 1);
+        bytes.data[bit / 8] ^= (uint8_t)(1u << (bit % 8));
+        EXPECT(producer_snapshot_decode(buf_view(&bytes), 0, INT64_MAX, &producers) < 0);
+        EXPECT_EQ(producers_count(&producers), 0);
+        bytes.data[bit / 8] ^= (uint8_t)(1u << (bit % 8));
+        producers_deinit(&producers);
+    }
+    buf_deinit(&bytes);
+}
