@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
+#include <time.h>
 #include <unistd.h>
 
 #define WORKERS_MAX  2
@@ -42,6 +44,22 @@ static int64_t read_input(void *context, void *out, size_t size_bytes)
         if (errno != EINTR || tool->is_interrupted)
             return -errno;
     }
+}
+
+static int stop_process(void *context, int64_t pid)
+{
+    (void)context;
+    return kill((pid_t)pid, SIGTERM) == 0 ? 0 : -errno;
+}
+
+static void local_time(void *context, int64_t wall_ms, char out[32])
+{
+    (void)context;
+    const time_t seconds = (time_t)(wall_ms / MS_PER_SECOND);
+    struct tm local;
+    out[0] = '\0';
+    if (localtime_r(&seconds, &local) != NULL)
+        (void)strftime(out, 32, "%Y-%m-%d %H:%M:%S", &local);
 }
 
 static bool is_interrupted(void *context)
@@ -87,6 +105,8 @@ int tool_run(const char *name, int argc, char **argv)
             .read = read_input,
             .context = &tool,
             .is_interrupted = is_interrupted,
+            .stop_process = stop_process,
+            .local_time = local_time,
             .is_terminal = isatty(STDOUT_FILENO) == 1,
         };
         exit_code = found->run(&context, argc, argv);

@@ -5,7 +5,6 @@
 #include "client/consumer.h"
 
 #include <stdio.h>
-#include <time.h>
 
 #define TIMEOUT_MS_DEFAULT 10000
 #define MEGABYTE           (1024.0 * 1024.0)
@@ -119,13 +118,11 @@ static void on_revoked(void *context)
     run->waiting_ms = io_now_ms(run->remote.context->io);
 }
 
-static void put_time(char out[64], int64_t ms)
+static void put_time(const struct run *run, char out[64], int64_t ms)
 {
-    const time_t seconds = (time_t)(ms / MS_PER_SECOND);
-    struct tm local;
-    char text[32] = "";
-    if (localtime_r(&seconds, &local) != NULL)
-        (void)strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &local);
+    const struct cli_context *context = run->remote.context;
+    char text[32];
+    context->local_time(context->context, ms, text);
     (void)snprintf(out, 64, "%s:%03d", text, (int)(ms % MS_PER_SECOND));
 }
 
@@ -146,7 +143,7 @@ static void print_figures(const struct run *run, uint64_t bytes, uint64_t count,
 static void print_window(struct run *run, int64_t now_ms)
 {
     char time[64];
-    put_time(time, now_ms);
+    put_time(run, time, now_ms);
     cli_out(run->remote.context, "%s, 0, ", time);
     print_figures(run, run->bytes, run->count, now_ms - run->window_ms,
                   run->bytes - run->window_bytes, run->count - run->window_count,
@@ -261,8 +258,8 @@ static int measure(const struct cli_context *context, const struct cli_options *
         if (r == 0 && !is_detailed) {
             char from[64];
             char to[64];
-            put_time(from, run.start_ms);
-            put_time(to, end_ms);
+            put_time(&run, from, run.start_ms);
+            put_time(&run, to, end_ms);
             cli_out(context, "%s, %s, ", from, to);
             print_figures(&run, run.bytes, run.count, end_ms - run.start_ms, run.bytes, run.count,
                           run.joined_ms);

@@ -8,7 +8,6 @@
 #include <regex.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #define CONFIG_FILE_BYTES_MAX (1u << 20)
 
@@ -79,11 +78,8 @@ static void on_line(void *context, enum diag_level level, const char *part, cons
         return;
     (void)snprintf(remote->last_warning, sizeof(remote->last_warning), "%s", text);
     const int64_t now_ms = io_now_ms(remote->context->io);
-    const time_t seconds = (time_t)(now_ms / MS_PER_SECOND);
-    struct tm local;
-    char date[32] = "";
-    if (localtime_r(&seconds, &local) != NULL)
-        (void)strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S", &local);
+    char date[32];
+    remote->context->local_time(remote->context->context, now_ms, date);
     cli_err(remote->context, "[%s,%03d] %s %s\n", date, (int)(now_ms % MS_PER_SECOND),
             diag_level_name(level), text);
 }

@@ -9,10 +9,8 @@
 #include "base/mem.h"
 #include "config/properties.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define PROCESS_COUNT_MAX  1000000
 #define COMMAND_BYTES_MAX  65536
@@ -149,10 +147,10 @@ static bool is_wanted(struct io_fs *fs, const char *pid, const struct command *c
 
 static int stop_one(const struct cli_context *context, const char *pid)
 {
-    const pid_t process = (pid_t)strtol(pid, NULL, 10);
-    if (kill(process, SIGTERM) == 0)
+    const int r = context->stop_process(context->context, strtol(pid, NULL, 10));
+    if (r == 0)
         return 0;
-    cli_err(context, "Process %s cannot be stopped: %s\n", pid, err_sentence(-errno));
+    cli_err(context, "Process %s cannot be stopped: %s\n", pid, err_sentence(r));
     return 1;
 }
 

@@ -94,8 +94,8 @@ static void on_group_error(struct consumer *c, int16_t error)
     c->group_not_before_ns = MAX(c->group_not_before_ns, consumer__retry_at(c));
 }
 
-static void send(struct consumer *c, struct client_call *call, enum api_key key,
-                 const void *request, void (*done)(struct client_call *))
+static void send_call(struct consumer *c, struct client_call *call, enum api_key key,
+                      const void *request, void (*done)(struct client_call *))
 {
     call->key = key;
     call->request = request;
@@ -112,7 +112,9 @@ static void on_found(struct client_call *call)
     const struct find_coordinator_response *response = call->response;
     arena_deinit(&c->group_arena);
     c->coordinator = -1;
-    if (call->result < 0)
+    if (call->result == -ERR_VERSION)
+        consumer__fail(c, call->result, "Group %s: %s", c->group_id, call->note.text);
+    else if (call->result < 0)
         cluster_pass_over(c->cluster);
     else if (response->error_code == KAFKA_NONE &&
              cluster_broker(c->cluster, response->node_id) != NULL)
@@ -211,7 +213,7 @@ static void send_sync(struct consumer *c, struct sync_group_request *request)
     c->group_call.version_max = 0;
     c->group_call.timeout_ms =
         (int32_t)(config_i64(c->config, SETTING_CONSUMER_MAX_POLL_INTERVAL_MS) + JOIN_MARGIN_MS);
-    send(c, &c->group_call, API_SYNC_GROUP, request, on_synced);
+    send_call(c, &c->group_call, API_SYNC_GROUP, request, on_synced);
 }
 
 /* ---- leading --------------------------------------------------------------------------------- */
@@ -416,7 +418,7 @@ static void join(struct consumer *c)
     c->group_call.timeout_ms = request->rebalance_timeout_ms > INT32_MAX - JOIN_MARGIN_MS
                                    ? INT32_MAX
                                    : request->rebalance_timeout_ms + JOIN_MARGIN_MS;
-    send(c, &c->group_call, API_JOIN_GROUP, request, on_joined);
+    send_call(c, &c->group_call, API_JOIN_GROUP, request, on_joined);
 }
 
 void consumer__group_changed(struct consumer *c)
@@ -467,7 +469,7 @@ static void heartbeat(struct consumer *c, int64_t now_ns)
     const size_t id_size = strlen(c->member_id);
     request->member_id = bytes_from(arena_dup(&c->heartbeat_arena, c->member_id, id_size), id_size);
     request->group_instance_id = instance_id(c);
-    send(c, &c->heartbeat_call, API_HEARTBEAT, request, on_heartbeat);
+    send_call(c, &c->heartbeat_call, API_HEARTBEAT, request, on_heartbeat);
 }
 
 /* ---- committed offsets ----------------------------------------------------------------------- */
@@ -527,7 +529,7 @@ void consumer__commit(struct consumer *c)
     if (request->topics_count == 0)
         return;
     c->commit_call.version_max = OFFSET_COMMIT_VERSION_NAMES;
-    send(c, &c->commit_call, API_OFFSET_COMMIT, request, on_committed);
+    send_call(c, &c->commit_call, API_OFFSET_COMMIT, request, on_committed);
 }
 
 static void on_looked_up(struct client_call *call)
@@ -598,7 +600,7 @@ void consumer__lookup(struct consumer *c, int64_t now_ns)
         topic->partition_indexes_count = 1;
     }
     c->lookup_call.version_max = OFFSET_FETCH_VERSION_ONE_GROUP;
-    send(c, &c->lookup_call, API_OFFSET_FETCH, request, on_looked_up);
+    send_call(c, &c->lookup_call, API_OFFSET_FETCH, request, on_looked_up);
 }
 
 /* ---- steps ----------------------------------------------------------------------------------- */
@@ -676,7 +678,7 @@ void consumer__leave(struct consumer *c)
     request.group_id = bytes_from_text(c->group_id);
     request.member_id = bytes_from_text(c->member_id);
     c->heartbeat_call.version_max = 2; /* the last that names one member */
-    send(c, &c->heartbeat_call, API_LEAVE_GROUP, &request, on_left);
+    send_call(c, &c->heartbeat_call, API_LEAVE_GROUP, &request, on_left);
     IGNORE_RESULT(client_loop_wait(&loop, has_left, c, deadline_ns));
     client_call_cancel(&c->heartbeat_call);
 }
