@@ -1,0 +1,221 @@
+/* See sim_broker.h. */
+#include "sim/sim_broker.h"
+
+#include "base/arena.h"
+#include "base/mem.h"
+#include "config/config.h"
+#include "log/meta_properties.h"
+#include "metadata/bootstrap.h"
+#include "metadata/feature.h"
+#include "node/node.h"
+#include "raft/raft.h"
+#include "raft/snapshot.h"
+#include "wire/record_frame.h"
+
+#include <string.h>
+
+#define BOOTSTRAP_BYTES_MAX (64u << 10)
+#define NODE_ID             1
+#define CLUSTER_ID          "simulated-cluster-0000"
+#define OPEN_FILES_MAX      256
+
+struct sim_broker {
+    struct sim_world *world;
+    struct sim_node *machine;
+    struct config *config;
+    struct diag diag;
+    struct node *node; /* of the running incarnation */
+    bool is_ready;
+    bool is_stopped;
+    int64_t restart_delay_ns;
+    struct err_note failure;
+};
+
+/* ---- formatting ------------------------------------------------------------------------------ */
+
+static void write_file(struct io_fs *fs, const char *path, struct bytes content)
+{
+    const int r = io_fs_replace(fs, path, content);
+    ASSERT(r == 0); /* a healthy simulated disk */
+}
+
+static void write_bootstrap(struct io_fs *fs)
+{
+    struct arena arena;
+    arena_init(&arena, 1u << 20);
+    struct metadata_record *records = NULL;
+    uint32_t count = 0;
+    const int r = metadata_bootstrap_records(METADATA_LEVEL_MAX, NULL, 0, &arena, &records, &count, NULL);
+    ASSERT(r == 0);
+    struct bytes *values = ARENA_NEW_ARRAY(&arena, struct bytes, count);
+    for (uint32_t i = 0; i < count; i++) {
+        struct buf buf;
+        buf_init(&buf, BOOTSTRAP_BYTES_MAX);
+        struct writer w = writer_to(&buf);
+        const int encoded = record_frame_encode(records[i].message, records[i].version, records[i].value, &w, NULL);
+        ASSERT(encoded == 0);
+        values[i] = bytes_from(arena_dup(&arena, buf.data, buf.size), buf.size);
+        buf_deinit(&buf);
+    }
+    struct buf out;
+    buf_init(&out, BOOTSTRAP_BYTES_MAX);
+    snapshot_print_bootstrap(values, count, 0, &out);
+    write_file(fs, SIM_BROKER_DIR "/bootstrap.checkpoint", buf_view(&out));
+    buf_deinit(&out);
+    arena_deinit(&arena);
+}
+
+static void write_voters(struct io_fs *fs, struct uuid directory_id)
+{
+    struct raft_endpoint endpoint = { .name = mem_strdup("CONTROLLER"), .host = mem_strdup("10.0.0.1"), .port = 9093 };
+    const struct raft_voter voter = { .id = NODE_ID,
+                                      .directory_id = directory_id,
+                                      .endpoints = &endpoint,
+                                      .endpoint_count = 1,
+                                      .kraft_version_max = RAFT_KRAFT_VERSION_MAX };
+    struct raft_voters voters = { 0 };
+    const int r = raft_voters_add(&voters, &voter, NULL);
+    ASSERT(r == 0);
+    struct buf out;
+    buf_init(&out, BOOTSTRAP_BYTES_MAX);
+    snapshot_print_voters(&voters, 0, &out);
+    write_file(fs, SIM_BROKER_DIR "/__cluster_metadata-0/00000000000000000000-0000000000.checkpoint", buf_view(&out));
+    buf_deinit(&out);
+    raft_voters_deinit(&voters);
+    mem_free(endpoint.name);
+    mem_free(endpoint.host);
+}
+
+/* What kafka-storage format --standalone leaves. */
+static void format(struct sim_broker *broker)
+{
+    struct io_fs *fs = sim_disk_fs(sim_node_disk(broker->machine));
+    int r = io_fs_make_directories(fs, SIM_BROKER_DIR "/__cluster_metadata-0");
+    ASSERT(r == 0);
+    struct meta_properties meta = { .version = 1, .node_id = NODE_ID };
+    (void)memcpy(meta.cluster_id, CLUSTER_ID, sizeof(CLUSTER_ID));
+    rng_fill(sim_world_rng(broker->world), meta.directory_id.bytes, sizeof(meta.directory_id.bytes));
+    write_bootstrap(fs);
+    write_voters(fs, meta.directory_id);
+    r = meta_properties_write(fs, SIM_BROKER_DIR, &meta, 0, NULL);
+    ASSERT(r == 0);
+    r = io_fs_sync_directory(fs, SIM_BROKER_DIR);
+    ASSERT(r == 0);
+    r = io_fs_sync_directory(fs, "/");
+    ASSERT(r == 0);
+}
+
+/* ---- a life ---------------------------------------------------------------------------------- */
+
+static void on_ready(void *context)
+{
+    struct sim_broker *broker = context;
+    broker->is_ready = true;
+}
+
+static void on_stopped(void *context)
+{
+    struct sim_broker *broker = context;
+    broker->is_stopped = true;
+    broker->is_ready = false;
+}
+
+static void on_failed(void *context, const struct err_note *note)
+{
+    struct sim_broker *broker = context;
+    broker->failure = *note;
+    broker->is_ready = false;
+}
+
+void sim_broker_start(struct sim_broker *broker)
+{
+    broker->failure.text[0] = '\0';
+    broker->is_stopped = false;
+    const struct node_params params = {
+        .io = sim_node_io(broker->machine),
+        .config = broker->config,
+        .diag = &broker->diag,
+        .owner = { .on_ready = on_ready, .on_stopped = on_stopped, .on_failed = on_failed, .context = broker },
+        .open_files_max = OPEN_FILES_MAX,
+    };
+    struct err_note note = { 0 };
+    struct node *node = NULL;
+    const int r = node_new(&params, &node, &note);
+    if (r < 0) {
+        if (!sim_node_is_down(broker->machine))
+            on_failed(broker, &note);
+        return;
+    }
+    broker->node = node;
+    node_start(node);
+}
+
+static void restart(void *context)
+{
+    struct sim_broker *broker = context;
+    sim_node_restart(broker->machine);
+    sim_broker_start(broker);
+}
+
+static void on_crash(void *context)
+{
+    struct sim_broker *broker = context;
+    broker->node = NULL; /* dead: see sim_broker.h */
+    broker->is_ready = false;
+    sim_world_at(broker->world, sim_world_now_ns(broker->world) + broker->restart_delay_ns, restart, broker);
+}
+
+struct sim_broker *sim_broker_new(struct sim_world *world, const char *settings)
+{
+    struct sim_broker *broker = MEM_NEW(struct sim_broker);
+    broker->world = world;
+    broker->machine = sim_node_new(world, "broker1");
+    broker->restart_delay_ns = 100 * NS_PER_MS;
+    sim_node_set_on_crash(broker->machine, on_crash, broker);
+
+    char *text = mem_printf("process.roles=broker,controller\nnode.id=%d\n"
+                            "listeners=PLAINTEXT://:%d,CONTROLLER://:9093\n"
+                            "advertised.listeners=PLAINTEXT://broker1:%d,CONTROLLER://broker1:9093\n"
+                            "controller.listener.names=CONTROLLER\nlog.dirs=%s\n"
+                            "offsets.topic.replication.factor=1\noffsets.topic.num.partitions=2\n%s\n",
+                            NODE_ID, SIM_BROKER_PORT, SIM_BROKER_PORT, SIM_BROKER_DIR, settings);
+    struct config_problems problems = { 0 };
+    const int r = config_load(SETTING_KIND_BROKER, bytes_from_text(text), "server.properties", CONFIG_OVERRIDES_NONE,
+                              &broker->config, &problems);
+    ASSERT(r == 0); /* the settings of a history are ours */
+    config_problems_deinit(&problems);
+    mem_free(text);
+    format(broker);
+    return broker;
+}
+
+struct sim_node *sim_broker_node(struct sim_broker *broker)
+{
+    return broker->machine;
+}
+
+bool sim_broker_is_ready(const struct sim_broker *broker)
+{
+    return broker->is_ready;
+}
+
+const char *sim_broker_failure(const struct sim_broker *broker)
+{
+    return broker->failure.text;
+}
+
+void sim_broker_stop(struct sim_broker *broker)
+{
+    if (broker->node != NULL)
+        node_stop(broker->node);
+}
+
+bool sim_broker_is_stopped(const struct sim_broker *broker)
+{
+    return broker->is_stopped;
+}
+
+void sim_broker_set_restart_delay_ns(struct sim_broker *broker, int64_t delay_ns)
+{
+    broker->restart_delay_ns = delay_ns;
+}
