@@ -176,7 +176,9 @@ static int run(struct process *process, struct config *config)
         node_start(process->node);
         if (process->exit_code == 0)
             r = epoll_io_run(process->io);
-        node_free(process->node);
+        epoll_io_end(process->io);
+        /* The node's memory goes with the process: after a stop all that matters is on disk, and after a failure
+         * nothing more may be written. */
     }
     signals_end(&signals);
     epoll_io_free(process->io);

@@ -205,7 +205,10 @@ static void abandon_detached(void *context, struct log *log)
 
 void replicas__abandon(struct replicas *r, struct partition *p)
 {
-    (void)r;
+    /* What was planned in this turn fails or is written; either way nothing is planned any more. */
+    struct err_note note = { 0 };
+    if (log_has_planned(p->log) && log_write(p->log, &note) < 0)
+        DIAG_WARN(r->diag, "log", "%s-%d: %s", p->topic, p->index, note.text);
     log_detach(TAKE(p->log), abandon_detached, NULL);
 }
 

@@ -69,8 +69,8 @@ void partition_append(struct partition *p, const struct log_append *append,
 /* Lowest written end over the ISR; with others in it, their fetches move it (KIP-497). */
 static void advance_high_watermark(struct partition *p)
 {
-    if (!p->is_leader || !p->is_sole_in_sync)
-        return;
+    if (p->log == NULL || !p->is_leader || !p->is_sole_in_sync)
+        return; /* a write that failed may have taken the directory offline, and the log with it */
     const int64_t end = log_offsets(p->log)->end;
     if (end > p->high_watermark)
         p->high_watermark = end;

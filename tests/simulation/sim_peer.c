@@ -1,13 +1,14 @@
 /* See sim_peer.h. */
-#include "sim/sim_peer.h"
+#include "sim_peer.h"
 
 #include "base/be.h"
 #include "base/mem.h"
 #include "base/vec.h"
 
-#define FRAME_BYTES_MAX  (64u << 20)
-#define ARENA_BYTES_MAX  (256u << 20)
-#define RECEIVE_BYTES    (64u << 10)
+#define FRAME_BYTES_MAX (64u << 20)
+#define ARENA_BYTES_MAX (256u << 20)
+#define RECEIVE_BYTES   (64u << 10)
+#define PATIENCE_MS     5000 /* a machine that lost its power never answers, and never says so */
 
 struct asked {
     int16_t api_key;
@@ -23,6 +24,7 @@ struct sim_peer {
     uint16_t port;
     struct io_socket *socket;
     bool is_open;
+    struct io_timer patience; /* of the oldest request under way */
     void (*on_open)(void *context, bool is_open);
     void *open_context;
     struct buf out;
@@ -33,6 +35,12 @@ struct sim_peer {
 };
 
 static void on_ready(void *context, unsigned ready);
+static void lost(struct sim_peer *peer);
+
+static void on_patience(struct io_timer *timer)
+{
+    lost(CONTAINER_OF(timer, struct sim_peer, patience));
+}
 
 struct sim_peer *sim_peer_new(struct sim_node *machine, const char *host, uint16_t port)
 {
@@ -40,6 +48,7 @@ struct sim_peer *sim_peer_new(struct sim_node *machine, const char *host, uint16
     peer->machine = machine;
     peer->host = mem_strdup(host);
     peer->port = port;
+    peer->patience.fire = on_patience;
     buf_init(&peer->out, FRAME_BYTES_MAX);
     buf_init(&peer->in, FRAME_BYTES_MAX);
     return peer;
@@ -52,6 +61,7 @@ bool sim_peer_is_open(const struct sim_peer *peer)
 
 void sim_peer_close(struct sim_peer *peer)
 {
+    io_timer_cancel(sim_node_io(peer->machine), &peer->patience);
     io_socket_close(TAKE(peer->socket));
     peer->is_open = false;
     buf_clear(&peer->out);
@@ -72,23 +82,27 @@ static void lost(struct sim_peer *peer)
         on_open(peer->open_context, false);
 }
 
-void sim_peer_connect(struct sim_peer *peer, void (*on_open)(void *context, bool is_open), void *context)
+void sim_peer_connect(struct sim_peer *peer, void (*on_open)(void *context, bool is_open),
+                      void *context)
 {
     sim_peer_close(peer);
     peer->on_open = on_open;
     peer->open_context = context;
     const struct io_socket_owner owner = { .on_ready = on_ready, .context = peer };
-    if (io_connect(sim_node_io(peer->machine), peer->host, peer->port, &owner, &peer->socket, NULL) < 0) {
+    if (io_connect(sim_node_io(peer->machine), peer->host, peer->port, &owner, &peer->socket,
+                   NULL) < 0) {
         lost(peer);
         return;
     }
     io_socket_set_interest(peer->socket, IO_WRITABLE);
+    io_timer_arm_after(sim_node_io(peer->machine), &peer->patience, PATIENCE_MS);
 }
 
 static void send_some(struct sim_peer *peer)
 {
     while (peer->sent < peer->out.size) {
-        const struct iovec part = { .iov_base = peer->out.data + peer->sent, .iov_len = peer->out.size - peer->sent };
+        const struct iovec part = { .iov_base = peer->out.data + peer->sent,
+                                    .iov_len = peer->out.size - peer->sent };
         const int64_t n = io_socket_sendv(peer->socket, &part, 1, false);
         if (n == -EAGAIN) {
             io_socket_set_interest(peer->socket, IO_READABLE | IO_WRITABLE);
@@ -111,6 +125,9 @@ static void take_answer(struct sim_peer *peer, struct bytes body)
     ASSERT(peer->asked.count > 0);
     const struct asked asked = peer->asked.items[0];
     VEC_REMOVE_AT(&peer->asked, 0);
+    io_timer_cancel(sim_node_io(peer->machine), &peer->patience);
+    if (peer->asked.count > 0)
+        io_timer_arm_after(sim_node_io(peer->machine), &peer->patience, PATIENCE_MS);
     const struct api *api = api_get(asked.api_key);
     struct reader r = reader_from(body);
     const int32_t correlation_id = read_i32(&r);
@@ -137,7 +154,8 @@ static void take_frames(struct sim_peer *peer)
         ASSERT(size <= FRAME_BYTES_MAX);
         if (peer->in.size - at - 4 < size)
             break;
-        uint8_t *frame = mem_dup(peer->in.data + at + 4, size); /* the call-back may close and clear */
+        uint8_t *frame =
+            mem_dup(peer->in.data + at + 4, size); /* the call-back may close and clear */
         at += 4 + (size_t)size;
         const size_t before = peer->in.size;
         take_answer(peer, bytes_from(frame, size));
@@ -164,6 +182,7 @@ static void on_ready(void *context, unsigned ready)
             return;
         }
         peer->is_open = true;
+        io_timer_cancel(sim_node_io(peer->machine), &peer->patience);
         io_socket_set_interest(peer->socket, IO_READABLE);
         void (*on_open)(void *, bool) = TAKE(peer->on_open);
         if (on_open != NULL)
@@ -188,8 +207,8 @@ static void on_ready(void *context, unsigned ready)
         lost(peer);
 }
 
-int sim_peer_ask(struct sim_peer *peer, int16_t api_key, int16_t version, const void *message, sim_peer_answer *answer,
-                 void *context)
+int sim_peer_ask(struct sim_peer *peer, int16_t api_key, int16_t version, const void *message,
+                 sim_peer_answer *answer, void *context)
 {
     if (!peer->is_open)
         return -ERR_CLOSED;
@@ -212,6 +231,8 @@ int sim_peer_ask(struct sim_peer *peer, int16_t api_key, int16_t version, const 
                                            .correlation_id = peer->correlation_next++,
                                            .answer = answer,
                                            .context = context }));
+    if (!io_timer_is_armed(&peer->patience))
+        io_timer_arm_after(sim_node_io(peer->machine), &peer->patience, PATIENCE_MS);
     send_some(peer);
     return 0;
 }

@@ -14,8 +14,9 @@
 
 struct sim_broker;
 
-/* `settings`: lines added to server.properties; may be "". Formats the disk at once. */
-struct sim_broker *sim_broker_new(struct sim_world *world, const char *settings);
+/* `settings`: lines added to server.properties; may be "". is_verbose: prints the
+ * node's lines. Formats the disk at once. */
+struct sim_broker *sim_broker_new(struct sim_world *world, const char *settings, bool is_verbose);
 struct sim_node *sim_broker_node(struct sim_broker *broker);
 
 /* Starts an incarnation; it is ready some time later, or has failed. */

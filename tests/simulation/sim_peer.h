@@ -15,9 +15,10 @@ typedef void sim_peer_answer(void *context, const void *message);
 
 struct sim_peer *sim_peer_new(struct sim_node *machine, const char *host, uint16_t port);
 /* Connects (again); answers of requests under way become NULL first. `on_open` is told once it is open, or lost. */
-void sim_peer_connect(struct sim_peer *peer, void (*on_open)(void *context, bool is_open), void *context);
+void sim_peer_connect(struct sim_peer *peer, void (*on_open)(void *context, bool is_open),
+                      void *context);
 bool sim_peer_is_open(const struct sim_peer *peer);
 /* `message` is encoded before this returns. -ERR_CLOSED when there is no open connection: no answer follows. */
-MUST_CHECK int sim_peer_ask(struct sim_peer *peer, int16_t api_key, int16_t version, const void *message,
-                            sim_peer_answer *answer, void *context);
+MUST_CHECK int sim_peer_ask(struct sim_peer *peer, int16_t api_key, int16_t version,
+                            const void *message, sim_peer_answer *answer, void *context);
 void sim_peer_close(struct sim_peer *peer); /* requests under way get NULL */

@@ -1,5 +1,5 @@
 /* See sim_broker.h. */
-#include "sim/sim_broker.h"
+#include "sim_broker.h"
 
 #include "base/arena.h"
 #include "base/mem.h"
@@ -7,11 +7,13 @@
 #include "log/meta_properties.h"
 #include "metadata/bootstrap.h"
 #include "metadata/feature.h"
+#include "model.h"
 #include "node/node.h"
 #include "raft/raft.h"
 #include "raft/snapshot.h"
 #include "wire/record_frame.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define BOOTSTRAP_BYTES_MAX (64u << 10)
@@ -29,6 +31,7 @@ struct sim_broker {
     bool is_stopped;
     int64_t restart_delay_ns;
     struct err_note failure;
+    bool is_verbose;
 };
 
 /* ---- formatting ------------------------------------------------------------------------------ */
@@ -45,14 +48,16 @@ static void write_bootstrap(struct io_fs *fs)
     arena_init(&arena, 1u << 20);
     struct metadata_record *records = NULL;
     uint32_t count = 0;
-    const int r = metadata_bootstrap_records(METADATA_LEVEL_MAX, NULL, 0, &arena, &records, &count, NULL);
+    const int r =
+        metadata_bootstrap_records(METADATA_LEVEL_MAX, NULL, 0, &arena, &records, &count, NULL);
     ASSERT(r == 0);
     struct bytes *values = ARENA_NEW_ARRAY(&arena, struct bytes, count);
     for (uint32_t i = 0; i < count; i++) {
         struct buf buf;
         buf_init(&buf, BOOTSTRAP_BYTES_MAX);
         struct writer w = writer_to(&buf);
-        const int encoded = record_frame_encode(records[i].message, records[i].version, records[i].value, &w, NULL);
+        const int encoded =
+            record_frame_encode(records[i].message, records[i].version, records[i].value, &w, NULL);
         ASSERT(encoded == 0);
         values[i] = bytes_from(arena_dup(&arena, buf.data, buf.size), buf.size);
         buf_deinit(&buf);
@@ -67,7 +72,9 @@ static void write_bootstrap(struct io_fs *fs)
 
 static void write_voters(struct io_fs *fs, struct uuid directory_id)
 {
-    struct raft_endpoint endpoint = { .name = mem_strdup("CONTROLLER"), .host = mem_strdup("10.0.0.1"), .port = 9093 };
+    struct raft_endpoint endpoint = { .name = mem_strdup("CONTROLLER"),
+                                      .host = mem_strdup("10.0.0.1"),
+                                      .port = 9093 };
     const struct raft_voter voter = { .id = NODE_ID,
                                       .directory_id = directory_id,
                                       .endpoints = &endpoint,
@@ -79,7 +86,9 @@ static void write_voters(struct io_fs *fs, struct uuid directory_id)
     struct buf out;
     buf_init(&out, BOOTSTRAP_BYTES_MAX);
     snapshot_print_voters(&voters, 0, &out);
-    write_file(fs, SIM_BROKER_DIR "/__cluster_metadata-0/00000000000000000000-0000000000.checkpoint", buf_view(&out));
+    write_file(fs,
+               SIM_BROKER_DIR "/__cluster_metadata-0/00000000000000000000-0000000000.checkpoint",
+               buf_view(&out));
     buf_deinit(&out);
     raft_voters_deinit(&voters);
     mem_free(endpoint.name);
@@ -94,7 +103,11 @@ static void format(struct sim_broker *broker)
     ASSERT(r == 0);
     struct meta_properties meta = { .version = 1, .node_id = NODE_ID };
     (void)memcpy(meta.cluster_id, CLUSTER_ID, sizeof(CLUSTER_ID));
-    rng_fill(sim_world_rng(broker->world), meta.directory_id.bytes, sizeof(meta.directory_id.bytes));
+    do {
+        uint8_t random[16];
+        rng_fill(sim_world_rng(broker->world), random, sizeof(random));
+        meta.directory_id = uuid_from_random(random);
+    } while (uuid_is_reserved(meta.directory_id));
     write_bootstrap(fs);
     write_voters(fs, meta.directory_id);
     r = meta_properties_write(fs, SIM_BROKER_DIR, &meta, 0, NULL);
@@ -103,6 +116,15 @@ static void format(struct sim_broker *broker)
     ASSERT(r == 0);
     r = io_fs_sync_directory(fs, "/");
     ASSERT(r == 0);
+}
+
+static void on_line(void *context, enum diag_level level, const char *part, const char *text)
+{
+    const struct sim_broker *broker = context;
+    if (broker->is_verbose)
+        (void)printf("%12.6f %s %s (%s)\n",
+                     (double)sim_world_now_ns(broker->world) / (double)NS_PER_SECOND,
+                     diag_level_name(level), text, part);
 }
 
 /* ---- a life ---------------------------------------------------------------------------------- */
@@ -123,6 +145,8 @@ static void on_stopped(void *context)
 static void on_failed(void *context, const struct err_note *note)
 {
     struct sim_broker *broker = context;
+    if (sim_node_is_down(broker->machine))
+        return; /* the disk died under it: on_crash follows */
     broker->failure = *note;
     broker->is_ready = false;
 }
@@ -135,7 +159,10 @@ void sim_broker_start(struct sim_broker *broker)
         .io = sim_node_io(broker->machine),
         .config = broker->config,
         .diag = &broker->diag,
-        .owner = { .on_ready = on_ready, .on_stopped = on_stopped, .on_failed = on_failed, .context = broker },
+        .owner = { .on_ready = on_ready,
+                   .on_stopped = on_stopped,
+                   .on_failed = on_failed,
+                   .context = broker },
         .open_files_max = OPEN_FILES_MAX,
     };
     struct err_note note = { 0 };
@@ -162,27 +189,33 @@ static void on_crash(void *context)
     struct sim_broker *broker = context;
     broker->node = NULL; /* dead: see sim_broker.h */
     broker->is_ready = false;
-    sim_world_at(broker->world, sim_world_now_ns(broker->world) + broker->restart_delay_ns, restart, broker);
+    sim_world_at(broker->world, sim_world_now_ns(broker->world) + broker->restart_delay_ns, restart,
+                 broker);
 }
 
-struct sim_broker *sim_broker_new(struct sim_world *world, const char *settings)
+struct sim_broker *sim_broker_new(struct sim_world *world, const char *settings, bool is_verbose)
 {
     struct sim_broker *broker = MEM_NEW(struct sim_broker);
     broker->world = world;
+    broker->is_verbose = is_verbose;
+    broker->diag = (struct diag){ .line = on_line, .context = broker, .level_min = DIAG_INFO };
     broker->machine = sim_node_new(world, "broker1");
     broker->restart_delay_ns = 100 * NS_PER_MS;
     sim_node_set_on_crash(broker->machine, on_crash, broker);
 
-    char *text = mem_printf("process.roles=broker,controller\nnode.id=%d\n"
-                            "listeners=PLAINTEXT://:%d,CONTROLLER://:9093\n"
-                            "advertised.listeners=PLAINTEXT://broker1:%d,CONTROLLER://broker1:9093\n"
-                            "controller.listener.names=CONTROLLER\nlog.dirs=%s\n"
-                            "offsets.topic.replication.factor=1\noffsets.topic.num.partitions=2\n%s\n",
-                            NODE_ID, SIM_BROKER_PORT, SIM_BROKER_PORT, SIM_BROKER_DIR, settings);
+    char *text = mem_printf(
+        "process.roles=broker,controller\nnode.id=%d\n"
+        "listeners=PLAINTEXT://:%d,CONTROLLER://:9093\n"
+        "advertised.listeners=PLAINTEXT://broker1:%d,CONTROLLER://broker1:9093\n"
+        "controller.listener.names=CONTROLLER\ncontroller.quorum.bootstrap.servers=broker1:9093\n"
+        "log.dirs=%s\n"
+        "offsets.topic.replication.factor=1\noffsets.topic.num.partitions=2\n%s\n",
+        NODE_ID, SIM_BROKER_PORT, SIM_BROKER_PORT, SIM_BROKER_DIR, settings);
     struct config_problems problems = { 0 };
-    const int r = config_load(SETTING_KIND_BROKER, bytes_from_text(text), "server.properties", CONFIG_OVERRIDES_NONE,
-                              &broker->config, &problems);
-    ASSERT(r == 0); /* the settings of a history are ours */
+    const int r = config_load(SETTING_KIND_BROKER, bytes_from_text(text), "server.properties",
+                              CONFIG_OVERRIDES_NONE, &broker->config, &problems);
+    if (r < 0)
+        model_fail("the settings of a history are refused: %s", problems.list.items[0].text);
     config_problems_deinit(&problems);
     mem_free(text);
     format(broker);
