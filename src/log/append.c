@@ -272,7 +272,10 @@ void log_append_plan(struct log *log, const struct log_append *append,
                      struct log_append_result *out)
 {
     struct log_append_checked checked;
-    log__append_check(&log->config, append, &checked);
+    struct log_append with_contexts = *append;
+    if (append->contexts == NULL && log->place.files != NULL)
+        with_contexts.contexts = log_files_codecs(log->place.files);
+    log__append_check(&log->config, &with_contexts, &checked);
     log_append_plan_checked(log, append, &checked, out);
     log__append_checked_deinit(&checked);
 }

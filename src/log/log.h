@@ -162,7 +162,7 @@ struct log_append {
     bool transaction_verified;   /* KIP-890: the coordinator knows the transaction */
     int16_t transaction_version; /* of a marker's transaction (KIP-1228); -1 not known */
     struct arena *arena;         /* of the request: words for errors; may be NULL: none are made */
-    struct codec_contexts *contexts; /* of the thread, for compressed batches; may be NULL */
+    struct codec_contexts *contexts; /* of the thread; NULL: the shard's, where there is one */
 };
 
 struct log_record_error {

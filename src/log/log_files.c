@@ -2,6 +2,7 @@
 #include "log/log_files.h"
 
 #include "base/mem.h"
+#include "wire/compress.h"
 
 #include <errno.h>
 
@@ -25,6 +26,7 @@ struct log_files {
     struct list waiting; /* struct removal, by deadline */
     struct io_timer timer;
     uint32_t job_count; /* removals handed to workers */
+    struct codec_contexts *codecs;
 };
 
 static void on_timer(struct io_timer *timer);
@@ -39,6 +41,7 @@ struct log_files *log_files_new(struct io *io, uint32_t open_max)
     list_init(&files->used);
     list_init(&files->waiting);
     files->timer.fire = on_timer;
+    files->codecs = codec_contexts_new();
     return files;
 }
 
@@ -60,12 +63,18 @@ void log_files_free(struct log_files *files)
         removal_free(LIST_ENTRY(list_pop_front(&files->waiting), struct removal, link));
     io_timer_cancel(files->io, &files->timer);
     io_job_queue_free(files->io, files->lane);
+    codec_contexts_free(files->codecs);
     mem_free(files);
 }
 
 bool log_files_is_idle(const struct log_files *files)
 {
     return files->job_count == 0;
+}
+
+struct codec_contexts *log_files_codecs(const struct log_files *files)
+{
+    return files->codecs;
 }
 
 struct io *log_files_io(const struct log_files *files)

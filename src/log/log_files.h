@@ -11,6 +11,7 @@
 #include "io/io.h"
 
 struct log_files;
+struct codec_contexts;
 
 #define LOG_FILES_OPEN_MIN 16
 
@@ -35,6 +36,7 @@ void log_files_remove_later(struct log_files *files, const char *const *paths, u
  * ------------------------------------------------------------------ */
 
 struct io *log_files_io(const struct log_files *files);
+struct codec_contexts *log_files_codecs(const struct log_files *files); /* of the shard's thread */
 
 /* One file of a segment, open or not. Zeroed: closed. */
 struct log_file {

@@ -39,6 +39,10 @@ static int get_cluster_id(const struct properties *properties, const char *path,
         return err_note(note, -ERR_MALFORMED, "%s: cluster.id has %zu bytes, not 1 to %d", path,
                         size, META_CLUSTER_ID_MAX);
     }
+    for (const char *c = value; *c != '\0'; c++) {
+        if (*c < ' ' || *c > '~')
+            return malformed(note, path, "cluster.id", value);
+    }
     memcpy(out->cluster_id, value, size + 1);
     return 0;
 }

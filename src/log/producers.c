@@ -393,7 +393,10 @@ bool producers_apply(struct producers *producers, const struct producer_event *e
 void producers_load(struct producers *producers, const struct producer *entry)
 {
     struct producer *producer = mem_dup(entry, sizeof(*entry));
-    mem_free(map_i64_put(&producers->by_id, entry->id, producer));
+    struct producer *replaced = map_i64_put(&producers->by_id, entry->id, producer);
+    if (replaced != NULL && replaced->txn_first_offset >= 0)
+        txn_remove(producers, replaced->txn_first_offset);
+    mem_free(replaced);
     if (entry->txn_first_offset >= 0) {
         txn_add(producers, (struct producer_txn){ .first_offset = entry->txn_first_offset,
                                                   .marker_offset = -1,

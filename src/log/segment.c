@@ -280,7 +280,7 @@ int segment_load_times(struct segment *segment, const struct log_place *place,
 /* ---- finding
  * --------------------------------------------------------------------------------------- */
 
-/* Walks from a position to the first batch that reaches `offset`. out_first (may be NULL): the last
+/* Walks from a position to the first batch that reaches `offset`. out_first: the last
  * offset of the first batch met. */
 static int walk_to(struct segment *segment, const struct log_place *place, uint32_t position,
                    int64_t offset, struct segment_found *out, int64_t *out_first,
@@ -294,9 +294,9 @@ static int walk_to(struct segment *segment, const struct log_place *place, uint3
     struct scanned_batch batch;
     batch_scan_init(&scan, file, position, segment->meter.size_bytes, BATCH_SCAN_WINDOW_SMALL);
     scan.may_sleep = place->may_sleep;
-    *out_first = -1;
+    *out_first = INT64_MIN;
     while ((r = batch_scan_next(&scan, &batch)) > 0) {
-        if (*out_first < 0)
+        if (*out_first == INT64_MIN)
             *out_first = batch.last_offset;
         if (batch.last_offset >= offset)
             break;
