@@ -40,8 +40,8 @@ const struct cli_tool *const *cli_tools(size_t *out_count)
     return tools;
 }
 
-static void print(const struct cli_context *context, bool is_error, const char *format,
-                  va_list args)
+__attribute__((format(printf, 3, 0))) static void
+print(const struct cli_context *context, bool is_error, const char *format, va_list args)
 {
     char small[512];
     va_list again;
