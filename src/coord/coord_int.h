@@ -56,7 +56,6 @@ struct group_coordinator {
     struct list
         *expiry_at; /* the group that expiry looks at next; the list's head between rounds */
     VEC(struct record) records; /* of the operation at hand, not yet appended */
-    VEC(struct group_topic_deleted) deleted_while_loading; /* names owned */
     struct arena load_arena;
     struct group_stats stats; /* counters only */
 

@@ -47,13 +47,6 @@ static void abandon(struct group *group)
     }
 }
 
-static void forget_deleted_topics(struct group_coordinator *c)
-{
-    for (size_t i = 0; i < c->deleted_while_loading.count; i++)
-        mem_free((void *)(uintptr_t)c->deleted_while_loading.items[i].name.data);
-    VEC_DEINIT(&c->deleted_while_loading);
-}
-
 void group_coordinator_free(struct group_coordinator *c)
 {
     if (c == NULL)
@@ -71,7 +64,6 @@ void group_coordinator_free(struct group_coordinator *c)
     map_deinit(&c->groups);
     names_deinit(&c->names);
     deadlines_deinit(&c->deadlines);
-    forget_deleted_topics(c);
     VEC_DEINIT(&c->records);
     arena_deinit(&c->load_arena);
     mem_free(c);
@@ -192,9 +184,6 @@ void coord__on_loaded(struct group_coordinator *c)
     LIST_FOR_EACH(&c->group_list, link)
     load_sessions(c, LIST_ENTRY(link, struct group, link));
     coord__end_expiry_round(c);
-    coord__delete_topics(c, c->deleted_while_loading.items,
-                         (uint32_t)c->deleted_while_loading.count);
-    forget_deleted_topics(c);
 }
 
 static void unload(struct group_coordinator *c)
@@ -285,23 +274,6 @@ static void on_timer(struct group_coordinator *c)
         on_deadline(c, deadlines_take_due(&c->deadlines, c->event->now_ms));
 }
 
-static void remember_deleted_topics(struct group_coordinator *c)
-{
-    for (uint32_t i = 0; i < c->event->topics_deleted.count; i++) {
-        struct group_topic_deleted topic = c->event->topics_deleted.items[i];
-        topic.name = bytes_from(mem_dup(topic.name.data, topic.name.size), topic.name.size);
-        VEC_ADD(&c->deleted_while_loading, topic);
-    }
-}
-
-static void on_topics_deleted(struct group_coordinator *c)
-{
-    if (c->state == COORDINATOR_LOADING)
-        remember_deleted_topics(c);
-    else if (c->state == COORDINATOR_ACTIVE)
-        coord__delete_topics(c, c->event->topics_deleted.items, c->event->topics_deleted.count);
-}
-
 /* For the oldest write whose answers still wait. */
 static void arm_write_deadline(struct group_coordinator *c)
 {
@@ -344,7 +316,8 @@ void group_coordinator_step(struct group_coordinator *c, const struct group_even
         on_timer(c);
         break;
     case GROUP_ON_TOPICS_DELETED:
-        on_topics_deleted(c);
+        if (c->state == COORDINATOR_ACTIVE)
+            coord__delete_topics(c, event->topics_deleted.items, event->topics_deleted.count);
         break;
     }
     ASSERT(c->records.count == 0);

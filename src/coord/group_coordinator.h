@@ -78,7 +78,7 @@ enum group_event_type {
     GROUP_ON_REQUEST,
     GROUP_ON_APPENDED,       /* an append is as safe as it was asked to be, or has failed */
     GROUP_ON_TIMER,          /* effects.deadline_ms has come; early or late does no harm */
-    GROUP_ON_TOPICS_DELETED, /* their committed offsets go too */
+    GROUP_ON_TOPICS_DELETED, /* their committed offsets go too; while ACTIVE, else nothing happens */
 };
 
 struct group_event {

@@ -11,6 +11,7 @@
 #include "node/quorum.h"
 #include "replica/replicas.h"
 #include "server/fetch_session.h"
+#include "server/groups.h"
 #include "server/producer_ids.h"
 #include "server/server.h"
 
@@ -69,8 +70,10 @@ static void on_applied(void *context)
 {
     struct applied *applied = context;
     struct quorum *quorum = applied->node->quorum;
+    struct groups *groups = applied->node->shard.groups;
     const int64_t offset = applied->offset;
     mem_free(applied);
+    groups_apply(groups); /* partitions of __consumer_offsets may have opened */
     if (quorum != NULL)
         quorum_applied(quorum, offset);
 }
@@ -109,6 +112,7 @@ static void on_image(void *context, struct metadata_image *image)
     node->shard.image = metadata_image_ref(image);
     apply_dynamic_config(node, before);
     metadata_image_unref(before);
+    groups_apply(node->shard.groups);
     if (!node->are_replicas_loaded) {
         quorum_applied(node->quorum, image->provenance.offset); /* nobody holds a partition yet */
         return;
@@ -317,6 +321,7 @@ static void make_rooms(struct node *node, uint32_t open_files_max)
     map_init(&shard->topics_in_creation, shard->hash_seed);
     producer_ids_init(&node->producer_ids, shard, epoch_of_broker, node);
     shard->producer_ids = &node->producer_ids;
+    shard->groups = groups_new(shard);
     const struct broker_owner broker_owner = { .on_registered = on_registered,
                                                .on_running = on_running,
                                                .on_refused = on_refused,
@@ -428,14 +433,20 @@ static void on_drained(struct io_timer *timer)
     close_all(CONTAINER_OF(timer, struct node, drain));
 }
 
-static void on_gone(void *context)
+static void on_groups_closed(void *context)
 {
     struct node *node = context;
-    server_stop_accepting(node->shard.server);
     if (server_is_idle(node->shard.server))
         close_all(node);
     else
         io_timer_arm_after(node->shard.io, &node->drain, SHUTDOWN_REQUESTS_MS);
+}
+
+static void on_gone(void *context)
+{
+    struct node *node = context;
+    server_stop_accepting(node->shard.server);
+    groups_close(node->shard.groups, on_groups_closed, node); /* JoinGroup would wait for minutes */
 }
 
 void node_stop(struct node *node)
@@ -457,6 +468,7 @@ void node_free(struct node *node)
     broker_free(node->broker);
     quorum_free(node->quorum);
     replicas_free(shard->replicas);
+    groups_free(shard->groups);
     fetch_sessions_deinit(&node->sessions);
     producer_ids_deinit(&node->producer_ids);
     map_deinit(&shard->topics_in_creation);

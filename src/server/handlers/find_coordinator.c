@@ -1,0 +1,108 @@
+/* FindCoordinator: which broker serves a group (KIP-699: many at once). */
+#include "server/api_handler.h"
+#include "server/authorize.h"
+#include "server/auto_topic.h"
+#include "server/cluster_view.h"
+#include "server/groups.h"
+#include "wire/messages/find_coordinator_request.h"
+#include "wire/messages/find_coordinator_response.h"
+
+enum key_type { KEY_GROUP = 0, KEY_TRANSACTION = 1, KEY_SHARE = 2 };
+
+/* From here on a request holds many keys. */
+#define VERSION_MANY_KEYS 4
+
+static enum kafka_error find_group(struct request *request, struct bytes key,
+                                   const struct metadata_endpoint **out, int32_t *out_id)
+{
+    static const struct bytes offsets_topic = BYTES_LITERAL("__consumer_offsets");
+    if (!authorize(request, ACL_DESCRIBE, ACL_GROUP, key))
+        return KAFKA_GROUP_AUTHORIZATION_FAILED;
+    const struct metadata_topic *topic =
+        metadata_topic_by_name(request->shard->image, offsets_topic);
+    if (topic == NULL) {
+        (void)auto_topic_create(request, offsets_topic); /* they ask again until it is there */
+        return KAFKA_COORDINATOR_NOT_AVAILABLE;
+    }
+    const int32_t index = groups_partition_of(request->shard, key);
+    const struct metadata_partition *partition =
+        index < 0 ? NULL : metadata_topic_partition(topic, index);
+    if (partition == NULL || partition->leader == METADATA_LEADER_NONE)
+        return KAFKA_COORDINATOR_NOT_AVAILABLE;
+    *out = broker_endpoint(request, partition->leader);
+    *out_id = partition->leader;
+    return *out == NULL ? KAFKA_COORDINATOR_NOT_AVAILABLE : KAFKA_NONE;
+}
+
+static enum kafka_error find(struct request *request, int8_t key_type, struct bytes key,
+                             const struct metadata_endpoint **out, int32_t *out_id)
+{
+    switch (key_type) {
+    case KEY_GROUP:
+        return find_group(request, key, out, out_id);
+    case KEY_TRANSACTION:
+        /* This build coordinates no transactions yet; clients try again, and find an answer later. */
+        return authorize(request, ACL_DESCRIBE, ACL_TRANSACTIONAL_ID, key)
+                   ? KAFKA_COORDINATOR_NOT_AVAILABLE
+                   : KAFKA_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+    default:
+        return KAFKA_INVALID_REQUEST; /* as Apache Kafka without a share coordinator */
+    }
+}
+
+static void answer_one(struct request *request, const struct find_coordinator_request *asked)
+{
+    const struct metadata_endpoint *endpoint = NULL;
+    int32_t node_id = -1;
+    const enum kafka_error error = find(request, asked->key_type, asked->key, &endpoint, &node_id);
+    struct find_coordinator_response response = find_coordinator_response_default;
+    response.error_code = (int16_t)error;
+    response.node_id = error == KAFKA_NONE ? node_id : -1;
+    response.port = -1;
+    response.error_message = BYTES_LITERAL("NONE");
+    if (error == KAFKA_NONE) {
+        response.host = endpoint->host;
+        response.port = endpoint->port;
+    } else {
+        response.error_message = bytes_from_text(kafka_error_sentence((int16_t)error));
+    }
+    request_reply(request, &response);
+}
+
+static void answer_many(struct request *request, const struct find_coordinator_request *asked)
+{
+    struct find_coordinator_response response = find_coordinator_response_default;
+    response.coordinators = find_coordinator_response_coordinator_array(
+        &request->arena, (size_t)asked->coordinator_keys_count);
+    response.coordinators_count = asked->coordinator_keys_count;
+    for (int32_t i = 0; i < asked->coordinator_keys_count; i++) {
+        struct find_coordinator_response_coordinator *out = &response.coordinators[i];
+        const struct metadata_endpoint *endpoint = NULL;
+        int32_t node_id = -1;
+        const enum kafka_error error =
+            find(request, asked->key_type, asked->coordinator_keys[i], &endpoint, &node_id);
+        out->key = asked->coordinator_keys[i];
+        out->error_code = (int16_t)error;
+        out->node_id = error == KAFKA_NONE ? node_id : -1;
+        out->port = -1;
+        if (error == KAFKA_NONE) {
+            out->host = endpoint->host;
+            out->port = endpoint->port;
+        }
+    }
+    request_reply(request, &response);
+}
+
+static void handle(struct request *request)
+{
+    if (request->version < VERSION_MANY_KEYS)
+        answer_one(request, request->message);
+    else
+        answer_many(request, request->message);
+}
+
+const struct api_handler find_coordinator_handler = {
+    .api_key = API_FIND_COORDINATOR,
+    .listeners = API_ON_BROKER,
+    .handle = handle,
+};
