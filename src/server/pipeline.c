@@ -219,11 +219,9 @@ bool pipeline_on_frame(struct connection *c, struct shared *frame, struct bytes 
     struct err_note note = { 0 };
     struct reader reader = reader_from(request->body);
     request->message = arena_must_zalloc(&request->arena, 1, api->request->struct_bytes);
-    int decoded =
+    /* Bytes after the message are left alone, as Apache Kafka does: librdkafka sends some (Metadata 13). */
+    const int decoded =
         wire_decode(api->request, version, &reader, &request->arena, request->message, &note);
-    if (decoded == 0 && reader_left(&reader) > 0)
-        decoded =
-            err_note(&note, -ERR_MALFORMED, "%zu bytes follow the message", reader_left(&reader));
     if (decoded < 0) {
         request_fail(request, "%s version %d from client '%.*s' cannot be decoded: %s", api->name,
                      version, BYTES_PRINTF(header.client_id), note.text);
