@@ -80,7 +80,7 @@ int producer_snapshot_decode(struct bytes content, int64_t now_ms, int64_t expir
     for (int32_t i = 0; i < count; i++) {
         const struct producer producer =
             decode_entry(content.data + ENTRIES_AT + (size_t)i * ENTRY_BYTES);
-        if (producer.txn_first_offset >= 0 || now_ms - producer.last_timestamp < expiration_ms)
+        if (!producer_is_expired(&producer, now_ms, expiration_ms))
             producers_load(producers, &producer);
     }
     return 0;

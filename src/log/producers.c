@@ -434,12 +434,19 @@ void producers_undo(struct producers *producers, int64_t end_offset)
     producers_settle(producers);
 }
 
+bool producer_is_expired(const struct producer *producer, int64_t now_ms, int64_t expiration_ms)
+{
+    ASSERT(now_ms >= 0 && expiration_ms >= 0);
+    /* A timestamp may be any number, so that `now_ms - last_timestamp` might overflow. */
+    return producer->txn_first_offset < 0 && producer->last_timestamp <= now_ms - expiration_ms;
+}
+
 void producers_expire(struct producers *producers, int64_t now_ms, int64_t expiration_ms)
 {
     ASSERT(producers->undo.count == 0);
     for (struct map_i64_walk walk = { 0 }; map_i64_next(&producers->by_id, &walk);) {
         const struct producer *producer = walk.value;
-        if (producer->txn_first_offset < 0 && now_ms - producer->last_timestamp >= expiration_ms)
+        if (producer_is_expired(producer, now_ms, expiration_ms))
             mem_free(map_i64_remove(&producers->by_id, walk.key));
     }
 }

@@ -112,7 +112,10 @@ void producers_settle(struct producers *producers);
 /* Takes back what was applied for offsets >= end_offset. */
 void producers_undo(struct producers *producers, int64_t end_offset);
 
-/* Drops those without an open transaction who were last heard of expiration_ms before now. */
+/* Without an open transaction, and last heard of expiration_ms before now or earlier. Neither number is
+ * negative; the producer's timestamps may be any. */
+bool producer_is_expired(const struct producer *producer, int64_t now_ms, int64_t expiration_ms);
+/* Drops those who are. */
 void producers_expire(struct producers *producers, int64_t now_ms, int64_t expiration_ms);
 
 /* First offset of the earliest transaction that is open or whose marker is at or above the high
