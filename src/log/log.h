@@ -86,7 +86,8 @@ struct log_recovery log_recovery(const struct log *log);
 /* The owner hears of the log's own jobs here, on the shard's loop. Members may be NULL. */
 struct log_owner {
     void (*on_flushed)(void *context, struct log *log); /* the flushed end has moved */
-    /* The log has failed (see above); `error` as io gave it. Called once. */
+    /* The log has failed (see above); `error` as io gave it. Called once, in the midst of whatever the log is doing: it
+     * may be marked, but not detached, within. */
     void (*on_failed)(void *context, struct log *log, int error, const struct err_note *note);
     void *context;
 };
@@ -213,6 +214,9 @@ bool log_has_planned(const struct log *log);
  * and epochs too), every append planned since has failed, and the code tells why: -ENOSPC, -EDQUOT:
  * try again later; others: the log has failed. */
 MUST_CHECK int log_write(struct log *log, struct err_note *note);
+
+/* Every append planned since the last write has failed: the log is as it was before them. */
+void log_forget_planned(struct log *log);
 
 /* ---- read ---------------------------------------------------------------------------------- */
 

@@ -205,6 +205,14 @@ static int write_planned(struct log *log, struct err_note *note)
     return 0;
 }
 
+void log_forget_planned(struct log *log)
+{
+    if (!log_has_planned(log))
+        return;
+    take_back(log);
+    end_plan(log);
+}
+
 int log_write(struct log *log, struct err_note *note)
 {
     if (!log_has_planned(log))

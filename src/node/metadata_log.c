@@ -121,12 +121,29 @@ int metadata_log_open(struct metadata_log *m, const struct metadata_log_params *
         return r;
     }
     log_attach(log, params->files, owner);
+    m->is_attached = true;
     return 0;
+}
+
+void metadata_log_detach(struct metadata_log *m, void (*then)(void *context, struct log *log),
+                         void *context)
+{
+    m->is_attached = false;
+    log_detach(TAKE(m->log), then, context);
+}
+
+static void on_detached(void *context, struct log *log)
+{
+    (void)context;
+    log_abandon(log);
 }
 
 void metadata_log_abandon(struct metadata_log *m)
 {
-    log_abandon(m->log);
+    if (m->is_attached)
+        log_detach(m->log, on_detached, NULL);
+    else
+        log_abandon(m->log);
     mem_free(m->directory);
     VEC_DEINIT(&m->snapshots);
     *m = (struct metadata_log){ 0 };

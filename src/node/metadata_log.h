@@ -21,6 +21,7 @@ struct metadata_log {
     const struct diag *diag;
     char *directory; /* …/__cluster_metadata-0; owned */
     struct log *log;
+    bool is_attached;
     VEC(struct snapshot_stat) snapshots; /* whole ones, ascending */
 };
 
@@ -63,5 +64,8 @@ void metadata_log_write_snapshot(struct metadata_log *m, struct metadata_image *
 /* Removes old snapshots and the log below the oldest that stays, as the settings say (KIP-630). */
 void metadata_log_clean(struct metadata_log *m, const struct snapshot_settings *settings);
 
-void metadata_log_abandon(
-    struct metadata_log *m); /* frees; the log is not closed well. Zeroed is fine */
+/* As log_detach; the log is the receiver's then. */
+void metadata_log_detach(struct metadata_log *m, void (*then)(void *context, struct log *log),
+                         void *context);
+/* Frees; a log that is still here is not closed well, and has no jobs. Zeroed is fine. */
+void metadata_log_abandon(struct metadata_log *m);

@@ -464,7 +464,13 @@ void node_free(struct node *node)
     struct shard *shard = &node->shard;
     cancel_timers(node);
     io_on_turn_end(shard->io, NULL, NULL);
-    server_free(shard->server); /* first: requests point to everything else */
+    /* Requests point to everything else, and what they wait for to them: all are answered, to nobody, first. */
+    server_close(shard->server);
+    replicas_abandon(shard->replicas);
+    if (shard->groups != NULL)
+        groups_close(shard->groups, NULL, NULL);
+    quorum_resign(node->quorum);
+    server_free(shard->server);
     broker_free(node->broker);
     quorum_free(node->quorum);
     replicas_free(shard->replicas);

@@ -5,7 +5,8 @@
  *
  *   node_new ──► node_start ──► (loop) on_ready ──► node_stop ──► (loop) on_stopped ──► node_free
  *
- * node_free without on_stopped is a crash: nothing more is written. Threads: the shard's.
+ * node_free without on_stopped is a crash: nothing more is written; none of the node's jobs may be under way then (a
+ * simulated machine brings them to their end when it goes down, and a process just ends). Threads: the shard's.
  */
 #pragma once
 

@@ -749,7 +749,7 @@ static void finish_close(struct quorum *q)
         return;
     struct close_job *c = MEM_NEW(struct close_job);
     *c = (struct close_job){ .job = { .run = close_run, .done = close_done }, .quorum = q };
-    log_detach(TAKE(q->log.log), on_detached, c);
+    metadata_log_detach(&q->log, on_detached, c);
 }
 
 static void cancel_timers(struct quorum *q)
@@ -759,12 +759,19 @@ static void cancel_timers(struct quorum *q)
     io_timer_cancel(q->io, &q->clean_timer);
 }
 
-void quorum_close(struct quorum *q, void (*done)(void *context), void *context)
+void quorum_resign(struct quorum *q)
 {
+    if (q == NULL)
+        return;
+    q->is_stopped = true;
     controller_deactivate(q->controller);
     fail_asks(q, KAFKA_NOT_CONTROLLER);
     cancel_timers(q);
-    q->is_stopped = true;
+}
+
+void quorum_close(struct quorum *q, void (*done)(void *context), void *context)
+{
+    quorum_resign(q);
     q->on_closed = done;
     q->on_closed_context = context;
     finish_close(q);
@@ -775,7 +782,7 @@ void quorum_free(struct quorum *q)
     if (q == NULL)
         return;
     cancel_timers(q);
-    fail_asks(q, KAFKA_NOT_CONTROLLER);
+    ASSERT(q->jobs == 0 && list_is_empty(&q->asks));
     io_job_queue_free(q->io, q->persist_queue);
     metadata_log_abandon(&q->log);
     raft_free(q->raft);

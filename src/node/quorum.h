@@ -58,6 +58,9 @@ quorum_image(const struct quorum *quorum); /* borrowed: the newest committed one
 struct controller_link *quorum_controller(struct quorum *quorum);
 struct quorum_view *quorum_view(struct quorum *quorum);
 
-/* Resigns, answers what waits with NOT_CONTROLLER, flushes and closes the log; then `done`. */
+/* Answers what waits, and whoever asks from now on, with NOT_CONTROLLER. NULL is fine. */
+void quorum_resign(struct quorum *quorum);
+/* Resigns, flushes and closes the log; then `done`. */
 void quorum_close(struct quorum *quorum, void (*done)(void *context), void *context);
-void quorum_free(struct quorum *quorum); /* closed, or not (a crash); NULL is fine */
+/* Closed, or resigned (a crash), with no job under way. NULL is fine. */
+void quorum_free(struct quorum *quorum);

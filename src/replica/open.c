@@ -205,34 +205,65 @@ static void abandon_detached(void *context, struct log *log)
 
 void replicas__abandon(struct replicas *r, struct partition *p)
 {
-    /* What was planned in this turn fails or is written; either way nothing is planned any more. */
-    struct err_note note = { 0 };
-    if (log_has_planned(p->log) && log_write(p->log, &note) < 0)
-        DIAG_WARN(r->diag, "log", "%s-%d: %s", p->topic, p->index, note.text);
+    (void)r;
+    list_remove(&p->dirty_link);
+    log_forget_planned(p->log);
     log_detach(TAKE(p->log), abandon_detached, NULL);
 }
 
 void replicas__directory_failed(struct replicas *r, uint32_t log_dir_index, int error,
                                 const struct err_note *note)
 {
-    if (!log_dirs_at(r->dirs, log_dir_index)->is_online)
+    struct replicas_dir *dir = &r->dir_states[log_dir_index];
+    if (!log_dirs_at(r->dirs, log_dir_index)->is_online || dir->has_failed)
         return;
+    dir->has_failed = true;
+    dir->error = error;
+    if (note != NULL)
+        dir->note = *note;
+    r->has_dir_failures = true;
+}
+
+static bool is_in(const struct partition *p, uint32_t log_dir_index)
+{
+    return p->log != NULL && p->log_dir_index == log_dir_index;
+}
+
+static void take_offline(struct replicas *r, uint32_t log_dir_index)
+{
     const char *path = log_dirs_at(r->dirs, log_dir_index)->path;
-    DIAG_ERROR(r->diag, "log", "log directory %s goes offline: %s: %s", path, err_sentence(error),
-               note == NULL ? "" : note->text);
+    const struct replicas_dir *dir = &r->dir_states[log_dir_index];
+    DIAG_ERROR(r->diag, "log", "log directory %s goes offline: %s: %s", path,
+               err_sentence(dir->error), dir->note.text);
     const uint32_t left = log_dirs_fail(r->dirs, log_dir_index);
+    /* First all of them: who is told of one may turn to another. */
     LIST_FOR_EACH(&r->partitions, link)
     {
         struct partition *p = LIST_ENTRY(link, struct partition, link);
-        if (p->log == NULL || p->log_dir_index != log_dir_index)
+        if (is_in(p, log_dir_index))
+            p->state = PARTITION_OFFLINE;
+    }
+    LIST_FOR_EACH(&r->partitions, link)
+    {
+        struct partition *p = LIST_ENTRY(link, struct partition, link);
+        if (!is_in(p, log_dir_index))
             continue;
-        p->state = PARTITION_OFFLINE;
-        list_remove(&p->dirty_link);
         partition__fail_waits(p, KAFKA_KAFKA_STORAGE_ERROR);
         replicas__abandon(r, p);
     }
     if (r->owner.on_directory_failed != NULL)
         r->owner.on_directory_failed(r->owner.context, path, left);
+}
+
+void replicas__act_on_failures(struct replicas *r)
+{
+    if (!r->has_dir_failures)
+        return;
+    r->has_dir_failures = false;
+    for (uint32_t dir = 0; dir < log_dirs_count(r->dirs); dir++) {
+        if (r->dir_states[dir].has_failed && log_dirs_at(r->dirs, dir)->is_online)
+            take_offline(r, dir);
+    }
 }
 
 /* ---- closing all of them --------------------------------------------------------------------- */
@@ -266,7 +297,7 @@ static void finish_run(struct io_job *job)
     struct io_fs *fs = io_get_fs(r->io);
     for (uint32_t dir = 0; dir < log_dirs_count(r->dirs); dir++) {
         const struct log_dir *d = log_dirs_at(r->dirs, dir);
-        if (!d->is_online || r->is_unclean[dir])
+        if (!d->is_online || r->dir_states[dir].is_unclean)
             continue;
         int result = 0;
         for (int kind = 0; kind < 3 && result == 0; kind++) {
@@ -322,7 +353,7 @@ static void close_done(struct io_job *job)
     if (c->result < 0) {
         DIAG_ERROR(r->diag, "log", "%s-%d did not close well; the next start will check it: %s",
                    c->topic, c->index, c->note.text);
-        r->is_unclean[c->log_dir_index] = true;
+        r->dir_states[c->log_dir_index].is_unclean = true;
     } else {
         struct offset_checkpoint *kinds = &r->at_close[c->log_dir_index * 3];
         offset_checkpoint_add(&kinds[LOG_CHECKPOINT_RECOVERY_POINT], c->topic, c->index,

@@ -32,7 +32,7 @@ struct replicas *replicas_new(const struct replicas_params *params)
     list_init(&r->partitions);
     list_init(&r->dirty);
     map_init(&r->by_id, r->hash_seed);
-    r->is_unclean = MEM_NEW_ARRAY(bool, log_dirs_count(r->dirs));
+    r->dir_states = MEM_NEW_ARRAY(struct replicas_dir, log_dirs_count(r->dirs));
     return r;
 }
 
@@ -262,6 +262,7 @@ void replicas_load(struct replicas *r, struct metadata_image *image, void (*done
 
 bool replicas_write(struct replicas *r)
 {
+    replicas__act_on_failures(r);
     if (list_is_empty(&r->dirty))
         return false;
     struct list written;
@@ -280,6 +281,7 @@ bool replicas_write(struct replicas *r)
         struct partition *p = LIST_ENTRY(list_pop_front(&written), struct partition, dirty_link);
         partition__after_write(p);
     }
+    replicas__act_on_failures(r);
     return true;
 }
 
@@ -357,20 +359,41 @@ void replicas_checkpoint(struct replicas *r)
     }
 }
 
+void replicas_abandon(struct replicas *r)
+{
+    if (r == NULL)
+        return;
+    r->is_closing = true;
+    LIST_FOR_EACH(&r->partitions, link)
+    LIST_ENTRY(link, struct partition, link)->state = PARTITION_OFFLINE;
+    LIST_FOR_EACH(&r->partitions, link)
+    {
+        struct partition *p = LIST_ENTRY(link, struct partition, link);
+        partition__fail_waits(p, KAFKA_NOT_LEADER_OR_FOLLOWER);
+        if (p->log != NULL)
+            replicas__abandon(r, p);
+    }
+    while (r->waits.count > 0) {
+        const struct replicas_wait wait = r->waits.items[0];
+        VEC_REMOVE_AT(&r->waits, 0);
+        wait.done(wait.context);
+    }
+}
+
 void replicas_free(struct replicas *r)
 {
     if (r == NULL)
         return;
+    ASSERT(r->opening_count == 0 && r->closing_count == 0);
     while (!list_is_empty(&r->partitions)) {
         struct partition *p = LIST_ENTRY(r->partitions.next, struct partition, link);
-        if (p->log != NULL)
-            replicas__abandon(r, p);
+        ASSERT(p->log == NULL);
         replicas__remove(r, p);
     }
     map_deinit(&r->by_id);
     metadata_image_unref(r->image);
     config_unref(r->config);
     VEC_DEINIT(&r->waits);
-    mem_free(r->is_unclean);
+    mem_free(r->dir_states);
     mem_free(r);
 }

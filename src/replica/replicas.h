@@ -33,7 +33,10 @@ struct replicas_params {
 };
 
 struct replicas *replicas_new(const struct replicas_params *params);
-/* After replicas_close has finished, or without it (a crash): closes files, writes nothing. NULL is fine. */
+/* A crash: whoever waits is told NOT_LEADER_OR_FOLLOWER, files are closed, nothing more is written. No job may be under
+ * way. NULL is fine. */
+void replicas_abandon(struct replicas *replicas);
+/* After replicas_close has finished, or replicas_abandon. NULL is fine. */
 void replicas_free(struct replicas *replicas);
 
 /* At start, once: opens every log that the directories hold and the image knows, by parallel jobs; then as

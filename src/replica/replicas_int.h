@@ -13,6 +13,14 @@ struct replicas_wait {
     void *context;
 };
 
+/* What this room knows of a log directory. */
+struct replicas_dir {
+    bool is_unclean; /* a log did not close well */
+    bool has_failed; /* heard of, and not yet acted upon: that is done at the turn's end */
+    int error;
+    struct err_note note;
+};
+
 struct replicas {
     struct io *io;
     const struct diag *diag;
@@ -37,7 +45,8 @@ struct replicas {
     void (*on_closed)(void *context);
     void *on_closed_context;
     struct offset_checkpoint *at_close; /* per directory and kind, gathered while logs close */
-    bool *is_unclean;                   /* per directory: a log did not close well */
+    struct replicas_dir *dir_states;    /* one for each directory */
+    bool has_dir_failures;
 };
 
 /* partition.c */
@@ -54,9 +63,12 @@ void replicas__delete(struct replicas *r, struct partition *p);
 void replicas__attach(struct replicas *r, struct partition *p, struct log *log,
                       uint32_t log_dir_index);
 void replicas__opened(struct replicas *r); /* opening_count or is_loading has changed */
+/* Lets go of a log; what was planned has failed. */
 void replicas__abandon(struct replicas *r, struct partition *p);
+/* To be called in the midst of anything: the directory goes offline at the turn's end. */
 void replicas__directory_failed(struct replicas *r, uint32_t log_dir_index, int error,
                                 const struct err_note *note);
+void replicas__act_on_failures(struct replicas *r);
 
 /* replicas.c */
 struct partition *replicas__add(struct replicas *r, const struct metadata_topic *topic,

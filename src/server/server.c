@@ -43,7 +43,7 @@ bool server_is_idle(const struct server *server)
     return map_i64_count(&server->requests) == 0 && list_is_empty(&server->sending);
 }
 
-void server_free(struct server *server)
+void server_close(struct server *server)
 {
     if (server == NULL)
         return;
@@ -52,6 +52,13 @@ void server_free(struct server *server)
         connection_close(LIST_ENTRY(server->connections.next, struct connection, link));
     while (!list_is_empty(&server->listeners))
         listener_free(LIST_ENTRY(server->listeners.next, struct server_listener, link));
+}
+
+void server_free(struct server *server)
+{
+    if (server == NULL)
+        return;
+    server_close(server);
     pipeline_deinit(server);
     map_deinit(&server->connections_by_host);
     map_i64_deinit(&server->requests);

@@ -50,7 +50,10 @@ struct server_counters {
 
 MUST_CHECK int server_new(struct shard *shard, const struct server_limits *limits,
                           struct server **out);
-void server_free(struct server *server); /* closes everything at once; NULL is fine */
+/* Closes listeners and connections at once. Requests stay until their handlers answer. NULL is fine. */
+void server_close(struct server *server);
+/* As server_close; every request has been answered. NULL is fine. */
+void server_free(struct server *server);
 
 MUST_CHECK int server_listen(struct server *server, const struct listener_params *params,
                              struct err_note *note);

@@ -3,7 +3,8 @@
  *     ready -> a worker that is idle takes it -> starts a little later -> file call, yields, goes on -> ... -> ends
  *
  * A lane stands in the line of its node with one job at most. When the incarnation ends, jobs that have begun run
- * to their end at once, against a dead disk; the others are forgotten.
+ * to their end at once, against a dead disk. What is then not done is kept while the owner is told, who may ask for
+ * it (sim_node_end_jobs); else it is forgotten.
  */
 #include "base/mem.h"
 #include "sim/world_int.h"
@@ -69,18 +70,25 @@ static void job_done(struct io_message *message)
     job->done(job);
 }
 
+/* A job of the lane has run: the next one gets in line. */
+static void lane_advance(struct sim_node *node, struct io_job_queue *queue)
+{
+    if (queue == NULL)
+        return;
+    queue->is_active = queue->first != NULL;
+    if (queue->is_active)
+        make_ready(node, take_first(&queue->first));
+}
+
 static void end_job(struct sim_worker *worker)
 {
     struct sim_node *node = worker->node;
     struct io_job *job = TAKE(worker->job);
-    struct io_job_queue *queue = job->queue_;
     VEC_ADD(&node->world->idle_coroutines, TAKE(worker->coroutine));
-    if (node->is_down)
-        return; /* nobody is told */
-    if (queue != NULL) {
-        queue->is_active = queue->first != NULL;
-        if (queue->is_active)
-            make_ready(node, take_first(&queue->first));
+    lane_advance(node, job->queue_);
+    if (node->is_down) {
+        append(&node->first_ended, &node->last_ended, job);
+        return;
     }
     sim__trace(node->world, SIM_TRACE_JOB_DONE, node->id, worker - node->workers);
     sim__loop_mail(sim__loop_of(job->io_), &job->message_);
@@ -147,15 +155,45 @@ void sim__jobs_end(struct sim_node *node)
 {
     const bool was_down = node->is_down;
     node->is_down = true;
-    node->first_job = NULL;
     for (int i = 0; i < SIM_WORKERS_MAX; i++) {
         struct sim_worker *worker = &node->workers[i];
         sim__unschedule(node->world, &worker->event);
         if (worker->coroutine != NULL)
             run(worker);
-        worker->job = NULL;
+        else if (worker->job != NULL)
+            make_ready(node, TAKE(worker->job));
     }
     node->is_down = was_down;
+}
+
+bool sim__job_keep_end(struct sim_node *node, struct io_message *message)
+{
+    if (message->deliver != job_done)
+        return false;
+    append(&node->first_ended, &node->last_ended, CONTAINER_OF(message, struct io_job, message_));
+    return true;
+}
+
+void sim__jobs_forget(struct sim_node *node)
+{
+    node->keeps_jobs = false;
+    node->first_job = node->first_ended = NULL;
+}
+
+void sim_node_end_jobs(struct sim_node *node)
+{
+    ASSERT(node->keeps_jobs);
+    while (node->first_ended != NULL || node->first_job != NULL) {
+        struct io_job *job;
+        if (node->first_ended != NULL) {
+            job = take_first(&node->first_ended);
+        } else {
+            job = take_first(&node->first_job);
+            job->run(job);
+            lane_advance(node, job->queue_);
+        }
+        job->done(job);
+    }
 }
 
 /* ---- the loop's calls ------------------------------------------------------------------------ */
@@ -166,7 +204,7 @@ void sim__job_submit(struct io *io, struct io_job_queue *queue, struct io_job *j
     job->message_ = (struct io_message){ .deliver = job_done };
     job->io_ = io;
     job->queue_ = queue;
-    if (loop->is_dead)
+    if (loop->is_dead && !loop->node->keeps_jobs)
         return;
     if (queue != NULL && queue->is_active) {
         append(&queue->first, &queue->last, job);
@@ -175,7 +213,8 @@ void sim__job_submit(struct io *io, struct io_job_queue *queue, struct io_job *j
     if (queue != NULL)
         queue->is_active = true;
     make_ready(loop->node, job);
-    assign(loop->node);
+    if (!loop->is_dead)
+        assign(loop->node);
 }
 
 struct io_job_queue *sim__job_queue_new(struct io *io)

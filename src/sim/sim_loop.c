@@ -132,7 +132,7 @@ void sim__loop_drop_mail(struct sim_loop *loop)
 {
     for (struct list *link; (link = list_pop_front(&loop->mail)) != NULL;) {
         struct mail *mail = LIST_ENTRY(link, struct mail, link);
-        if (mail->message->drop != NULL)
+        if (!sim__job_keep_end(loop->node, mail->message) && mail->message->drop != NULL)
             mail->message->drop(mail->message);
         mem_free(mail);
     }

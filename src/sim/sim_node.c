@@ -144,17 +144,19 @@ void sim__node_go_down(struct sim_node *node, enum sim_crash kind)
         sim__net_end(loop, kind);
     }
     node->needs_settling = true;
+    node->keeps_jobs = true;
     world->has_crashed = true;
 }
 
 void sim__node_settle(struct sim_node *node)
 {
     node->needs_settling = false;
-    sim__jobs_end(node);
     for (size_t i = 0; i < node->loops.count; i++)
-        sim__loop_drop_mail(node->loops.items[i]);
+        sim__loop_drop_mail(node->loops.items[i]); /* first: these jobs ended earlier */
+    sim__jobs_end(node);
     if (node->on_crash != NULL)
         node->on_crash(node->on_crash_context);
+    sim__jobs_forget(node);
 }
 
 void sim_node_crash(struct sim_node *node, enum sim_crash kind)
@@ -195,6 +197,7 @@ void sim_node_restart(struct sim_node *node)
         sim_disk_restart(node->disk);
     }
     loops_free(node);
+    sim__jobs_forget(node);
     node->is_down = false;
     node->is_powered = true;
 }

@@ -21,9 +21,9 @@
  * the middle of whatever the node does. From that point on its file calls fail with -EIO, its sends with -EPIPE, and
  * no callback comes. The code that is running returns to the world as usual; jobs that have begun run to their end
  * against the dead disk; messages are dropped. Then `on_crash` (sim_node_set_on_crash) is called: the owner frees
- * the node's value by the ordinary destructor, which may still cancel, close and free what it holds. After
- * sim_node_restart the node has new loops on the same disk. At the end of a test a value with jobs under way is
- * freed in the same manner: crash the node first.
+ * the node's value by the ordinary destructor, which may still cancel, close and free what it holds. Where the value's
+ * jobs own memory, sim_node_end_jobs brings them to their `done` first. After sim_node_restart the node has new loops
+ * on the same disk. At the end of a test a value with jobs under way is freed in the same manner: crash the node first.
  *
  * Threads: one. Nodes and their disks are owned by the world.
  */
@@ -88,6 +88,9 @@ bool sim_node_is_down(const struct sim_node *node); /* crashed and not restarted
 uint32_t sim_node_crash_count(const struct sim_node *node);
 /* Called by the world between events after each crash. One a node; NULL: none. */
 void sim_node_set_on_crash(struct sim_node *node, void (*on_crash)(void *context), void *context);
+/* Within on_crash: every job of the ended incarnation that is not done is run, against the dead disk, and done; and so
+ * are the jobs that these submit. */
+void sim_node_end_jobs(struct sim_node *node);
 /* A new incarnation, after a crash or after an orderly end: the node's old value is gone. Also outside of the
  * node's own callbacks only. */
 void sim_node_restart(struct sim_node *node);

@@ -427,6 +427,55 @@ TEST(sim_world, ends_jobs_when_the_node_goes_down)
     EXPECT(interrupted > SEED_COUNT / 4);
 }
 
+static void on_downfall_with_jobs(void *context)
+{
+    struct downfall *d = context;
+    sim_node_end_jobs(d->node);
+    d->told++;
+}
+
+/* An errand that sends the next one when it is done, twice. */
+static void errand_done_and_next(struct io_job *job)
+{
+    struct errand *errand = CONTAINER_OF(job, struct errand, job);
+    errand_done(job);
+    errand->number += 3;
+    if (errand->number < 9)
+        io_submit(job->io_, job->queue_, job);
+}
+
+/* The owner asks for it: then every job is done, also one that had not begun, and those that follow from it. */
+TEST(sim_world, brings_jobs_of_a_node_that_went_down_to_their_ends)
+{
+    for (uint64_t seed = 0; seed < SEED_COUNT; seed++) {
+        struct sim_world *world = sim_world_new(seed);
+        struct sim_node *node = sim_node_new(world, "node");
+        struct io *io = sim_node_io(node);
+        struct downfall d = { .node = node };
+        sim_node_set_on_crash(node, on_downfall_with_jobs, &d);
+        struct io_job_queue *lane = io_job_queue_new(io);
+        struct errand errands[6];
+        for (int i = 0; i < 6; i++) {
+            errands[i] =
+                (struct errand){ .job = { .run = errand_run, .done = errand_done_and_next },
+                                 .fs = io_get_fs(io),
+                                 .ledger = &d.ledger,
+                                 .lane = i % 2 - 1,
+                                 .number = i / 2 };
+            io_submit(io, i % 2 == 0 ? NULL : lane, &errands[i].job);
+        }
+        sim_world_run_for(world, rng_between(sim_world_rng(world), 0, 60000));
+        sim_node_crash(node, SIM_POWER_LOST);
+        EXPECT_EQ(d.told, 1);
+        EXPECT_EQ(d.ledger.done, 18);
+        EXPECT_EQ(d.ledger.done_next[0], 9);
+        io_submit(io, NULL, &errands[0].job); /* in vain */
+        sim_world_run_for(world, second_ns);
+        EXPECT_EQ(d.ledger.done, 18);
+        sim_world_free(world);
+    }
+}
+
 /* ---- a small node, and its history ----------------------------------------------------------- */
 
 /* It appends numbered records of 8 bytes to a file: writes in its turn, and syncs by a job. What was synced is told

@@ -110,6 +110,9 @@ struct sim_node {
     struct sim_worker workers[SIM_WORKERS_MAX];
     struct io_job *first_job; /* ready for a worker, linked by message_.next_ */
     struct io_job *last_job;
+    struct io_job *first_ended; /* have run, and are not done: the incarnation has ended */
+    struct io_job *last_ended;
+    bool keeps_jobs; /* of an incarnation that has ended, until its owner has been told */
     uint16_t next_port;
 };
 
@@ -168,5 +171,8 @@ void sim__lanes_free(struct sim_loop *loop);
 void sim__worker_init(struct sim_worker *worker, struct sim_node *node);
 /* Time passes for the job that runs: others may run meanwhile. */
 void sim__worker_wait(struct sim_worker *worker, int64_t duration_ns);
-/* Runs what has begun to its end, and forgets the rest. */
+/* Runs what has begun to its end; the rest is ready. */
 void sim__jobs_end(struct sim_node *node);
+/* Is the message, which is dropped, the end of a job? Then it is kept for sim_node_end_jobs. */
+bool sim__job_keep_end(struct sim_node *node, struct io_message *message);
+void sim__jobs_forget(struct sim_node *node);

@@ -187,7 +187,8 @@ static void restart(void *context)
 static void on_crash(void *context)
 {
     struct sim_broker *broker = context;
-    broker->node = NULL; /* dead: see sim_broker.h */
+    sim_node_end_jobs(broker->machine);
+    node_free(TAKE(broker->node));
     broker->is_ready = false;
     sim_world_at(broker->world, sim_world_now_ns(broker->world) + broker->restart_delay_ns, restart,
                  broker);

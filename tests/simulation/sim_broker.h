@@ -1,7 +1,6 @@
 /* A whole Ottla node in a simulated world: formatted, started, crashed and started again.
  *
- * After a crash the old node value is left where it is, as kill -9 leaves it: nothing of it runs any more, and its memory goes
- * with the process of this history (histories run in processes of their own).
+ * After a crash the old node value is freed: it has seen its disk and network die, and has no effect on anything.
  * Threads: one.
  */
 #pragma once
