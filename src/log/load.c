@@ -265,16 +265,16 @@ static bool open_next(struct dir_load *dl, struct open_job *open)
     return true;
 }
 
-/* ---- choose
- * ----------------------------------------------------------------------------------------- */
+/* ---- choose ------------------------------------------------------------------------------------ */
 
 static void announce(const struct dir_load *dl)
 {
     const struct diag *diag = dl->load->params.diag;
     const char *path = dl->dir->path;
-    DIAG_INFO(diag, "log", "%s: %s %zu logs%s", path,
-              dl->dir->shown.had_clean_shutdown ? "opening" : "recovering", dl->found.count,
-              dl->dir->shown.had_clean_shutdown ? "" : ", since it was not shut down cleanly");
+    if (dl->found.count > 0)
+        DIAG_INFO(diag, "log", "%s: %s %zu logs%s", path,
+                  dl->dir->shown.had_clean_shutdown ? "opening" : "recovering", dl->found.count,
+                  dl->dir->shown.had_clean_shutdown ? "" : ", since it was not shut down cleanly");
     for (size_t i = 0; i < dl->strange.count; i++)
         DIAG_WARN(diag, "log", "%s/%s is not the directory of a partition: it is left alone", path,
                   dl->strange.items[i]);

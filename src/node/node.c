@@ -146,7 +146,11 @@ static int listen_on(struct node *node, const struct listener *listener, struct 
         .host = listener->bind.host,
         .port = (uint16_t)listener->bind.port,
     };
-    return server_listen(node->shard.server, &params, note);
+    const int r = server_listen(node->shard.server, &params, note);
+    if (r == 0)
+        DIAG_INFO(node->shard.diag, "server", "listening on %s://%s:%u", params.name, params.host,
+                  node_port(node, params.name));
+    return r;
 }
 
 static int listen_all(struct node *node, bool are_controllers, struct err_note *note)
