@@ -1,0 +1,149 @@
+"""The things under measurement, as processes: Apache Kafka, Ottla, and the bare loops; and the loads on them.
+
+A System is made for a directory and ports of its own and can be started, stopped, killed and started again. What a
+process has spent is read from the kernel's clock of its CPU time, what it holds from /proc.
+"""
+import json
+import pathlib
+import shutil
+import subprocess
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PROGRAMS = ROOT / "build" / "tests" / "bench"
+LOAD_SECONDS_MAX = 180
+START_SECONDS_MAX = 120
+
+
+class BenchError(Exception):
+    """A measurement that cannot be trusted: a load failed, a process went away."""
+
+
+def command(*words, seconds=LOAD_SECONDS_MAX):
+    """Runs a program to its end and gives what it printed."""
+    words = [str(word) for word in words]
+    try:
+        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=seconds,
+                              stdin=subprocess.DEVNULL, check=False)
+    except subprocess.TimeoutExpired:
+        raise BenchError(f"{words[0]} took more than {seconds} s") from None
+    if done.returncode != 0:
+        raise BenchError(f"{' '.join(words[:3])}: {done.stderr.strip() or done.returncode}")
+    return done.stdout
+
+
+class Process:
+    """A running process, by its id."""
+
+    def __init__(self, pid):
+        self.pid = pid
+
+    def cpu_seconds(self):
+        """All that its threads, also those that have ended, have spent so far."""
+        clock = (~self.pid << 3) | 2  # clock_getcpuclockid(3): the kernel's number for "CPU time of that process"
+        try:
+            return time.clock_gettime_ns(clock) / 1e9
+        except OSError:
+            raise BenchError(f"process {self.pid} has gone") from None
+
+    def _status_bytes(self, name):
+        for line in pathlib.Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith(name + ":"):
+                return int(line.split()[1]) * 1024
+        raise BenchError(f"process {self.pid} has gone")
+
+    def resident_bytes(self):
+        return self._status_bytes("VmRSS")
+
+    def peak_resident_bytes(self):
+        return self._status_bytes("VmHWM")
+
+
+class System:
+    """A broker: `kind` is kafka or ottla."""
+
+    SCRIPTS = {"kafka": ROOT / "tests" / "oracle" / "kafka", "ottla": ROOT / "tests" / "interop" / "ottla"}
+    NAMES = {"kafka": "Apache Kafka 4.3.1", "ottla": "Ottla"}
+
+    def __init__(self, kind, directory, port):
+        self.kind = kind
+        self.name = self.NAMES[kind]
+        self.directory = pathlib.Path(directory)
+        self.port = port
+        self.address = f"127.0.0.1:{port}"
+        self.process = None
+
+    def start(self, *settings):
+        """Formats the directory on first use, and waits until it answers."""
+        command(self.SCRIPTS[self.kind], "start", self.directory, self.port, *settings, seconds=START_SECONDS_MAX)
+        self.process = Process(int((self.directory / "pid").read_text()))
+
+    def stop(self):
+        self._end("stop")
+
+    def kill(self):
+        self._end("kill")
+
+    def _end(self, how):
+        if self.process is not None:
+            command(self.SCRIPTS[self.kind], how, self.directory, seconds=START_SECONDS_MAX)
+            self.process = None
+
+    def remove(self):
+        """Ends it, if need be, and removes its directory."""
+        self.kill()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def create_topic(self, topic, partitions=1):
+        load(self.address, "create", topic=topic, partitions=partitions)
+
+
+class Bare:
+    """bench_bare, for one `with`."""
+
+    def __init__(self, directory, port, *mode):
+        self.file = pathlib.Path(directory) / "bare"
+        self.address = f"127.0.0.1:{port}"
+        self.words = [str(word) for word in (PROGRAMS / "bench_bare", port, self.file, *mode)]
+        self.child = None
+        self.process = None
+
+    def __enter__(self):
+        # pylint: disable=consider-using-with
+        self.child = subprocess.Popen(self.words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        self.process = Process(self.child.pid)
+        for _ in range(200):
+            if self.child.poll() is not None:
+                raise BenchError("bench_bare ended at once")
+            if subprocess.run([PROGRAMS / "bench_load", "hello", "--broker", self.address], check=False,
+                              stderr=subprocess.DEVNULL).returncode == 0:
+                return self
+            time.sleep(0.02)
+        raise BenchError("bench_bare does not listen")
+
+    def __exit__(self, *_):
+        self.child.stdin.close()
+        self.child.wait(timeout=10)
+        self.file.unlink(missing_ok=True)
+
+
+def load(address, what, **options):
+    """Runs bench_load; its options are named as on its command line, with _ for -."""
+    words = [PROGRAMS / "bench_load", what, "--broker", address]
+    for name, value in options.items():
+        words += ["--" + name.replace("_", "-"), value]
+    out = command(*words)
+    return json.loads(out) if out.strip() else {}
+
+
+def rdkafka(address, topic, records, record_bytes, *settings):
+    """Produces by librdkafka; every record was acknowledged when this returns."""
+    return json.loads(command(PROGRAMS / "bench_rdkafka", topic, records, record_bytes,
+                              f"bootstrap.servers={address}", *settings))
+
+
+def cpu_of(process, work):
+    """(CPU seconds that the process spent while work() ran, what work() gave)."""
+    before = process.cpu_seconds()
+    result = work()
+    return process.cpu_seconds() - before, result

@@ -1,0 +1,48 @@
+/* See latency.h. */
+#include "latency.h"
+
+#include "base/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+void latency_init(struct latency *latency, size_t count_max)
+{
+    *latency = (struct latency){ .count_max = count_max };
+    latency->items_ns = MEM_NEW_ARRAY(int64_t, count_max);
+}
+
+void latency_deinit(struct latency *latency)
+{
+    mem_free(latency->items_ns);
+    latency->items_ns = NULL;
+}
+
+void latency_add(struct latency *latency, int64_t duration_ns)
+{
+    ASSERT(latency->count < latency->count_max);
+    latency->items_ns[latency->count++] = duration_ns;
+}
+
+static int compare(const void *a, const void *b)
+{
+    const int64_t x = *(const int64_t *)a;
+    const int64_t y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static double quantile_us(const struct latency *latency, double q)
+{
+    if (latency->count == 0)
+        return 0;
+    const size_t at = (size_t)(q * (double)(latency->count - 1));
+    return (double)latency->items_ns[at] / 1000;
+}
+
+void latency_print(struct latency *latency)
+{
+    qsort(latency->items_ns, latency->count, sizeof(latency->items_ns[0]), compare);
+    printf(",\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,\"max_us\":%.1f",
+           quantile_us(latency, 0.5), quantile_us(latency, 0.99), quantile_us(latency, 0.999),
+           quantile_us(latency, 1));
+}

@@ -1,0 +1,7 @@
+/* The loads, each one subcommand of bench_load. Each prints one JSON object about what it did, all of it checked. */
+#pragma once
+
+#include "options.h"
+
+void load_produce(const struct load_options *options);
+void load_consume(const struct load_options *options);

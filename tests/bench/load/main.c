@@ -1,0 +1,33 @@
+/* The load generator of `./dev bench`: usage: bench_load hello|create|ends|produce|consume [--name value]…
+ *
+ *   hello    asks for an answer, and takes any
+ *   create   makes the topic and waits for its leaders
+ *   ends     the sum of its partitions' end offsets
+ *   produce  produce.c
+ *   consume  consume.c
+ */
+#include "load.h"
+#include "peer.h"
+
+#include <stdio.h>
+#include <string.h>
+
+int main(int argc, char **argv)
+{
+    const char *what = argc > 1 ? argv[1] : "";
+    struct load_options options;
+    load_options_read(argc - 2, argv + 2, &options);
+    if (strcmp(what, "create") == 0)
+        load_create_topic(&options);
+    else if (strcmp(what, "ends") == 0)
+        printf("{\"records\":%" PRId64 "}\n", load_end_offsets(&options, NULL));
+    else if (strcmp(what, "hello") == 0)
+        load_hello(&options);
+    else if (strcmp(what, "produce") == 0)
+        load_produce(&options);
+    else if (strcmp(what, "consume") == 0)
+        load_consume(&options);
+    else
+        load_fail("no load '%s'", what);
+    return 0;
+}

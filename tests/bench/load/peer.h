@@ -1,0 +1,23 @@
+/* The few questions a load asks before and after: one request, its answer, one after the other. */
+#pragma once
+
+#include "base/buf.h"
+#include "options.h"
+
+/* A connected socket; ends the process when there is none. */
+int load_connect(const struct load_options *options);
+
+/* Creates the topic (there already: an error), and waits until each of its partitions answers. */
+void load_create_topic(const struct load_options *options);
+
+/* Sum of the offsets at which the topic's partitions end, and, unless NULL, each of them. */
+int64_t load_end_offsets(const struct load_options *options, int64_t *out_ends);
+
+/* Appends a request's size, header and message to `out`. */
+void load_put_request(struct buf *out, int16_t api_key, int16_t version, int32_t correlation_id,
+                      const void *message);
+
+#define LOAD_CLIENT_ID "bench"
+
+/* Whether somebody answers there: ApiVersions, whose answer is not looked at. */
+void load_hello(const struct load_options *options);

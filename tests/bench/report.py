@@ -1,0 +1,109 @@
+"""The table: medians, ratios, verdicts; as text for a terminal and as docs/benchmarks.md."""
+import collections
+import datetime
+import os
+import pathlib
+import platform
+import statistics
+import subprocess
+import tempfile
+import time
+
+Medians = collections.namedtuple("Medians", "kafka ottla floor")
+COLUMNS = ("work", "figure", "Kafka", "Ottla", "bare", "Ottla/Kafka", "Ottla/bare", "wanted", "")
+
+
+def medians(results, row, figure):
+    """results: {(row name, side): [{key: number}, …]}, side being kafka, ottla or floor."""
+    def median(side):
+        values = [one[figure.key] for one in results.get((row.name, side), []) if figure.key in one]
+        return statistics.median(values) if values else None
+    return Medians(median("kafka"), median("ottla"), median("floor"))
+
+
+def _number(value, decimals):
+    return "–" if value is None else f"{value:,.{decimals}f}"
+
+
+def _ratio(a, b):
+    return "–" if a is None or not b else f"{a / b:.2f}"
+
+
+def _verdict(reached):
+    return {True: "met", False: "missed", None: "–"}[reached]
+
+
+def lines(rows, results):
+    """The cells of the table, one list a line."""
+    for row in rows:
+        for figure in row.figures:
+            m = medians(results, row, figure)
+            yield [row.title, figure.words] + [_number(value, figure.decimals) for value in m[:3]] + [
+                _ratio(m.ottla, m.kafka), _ratio(m.ottla, m.floor), figure.goal.text, _verdict(figure.goal.reached(m))]
+
+
+def as_text(rows, results):
+    table = [list(COLUMNS)] + list(lines(rows, results))
+    widths = [max(len(line[i]) for line in table) for i in range(len(COLUMNS))]
+    out = []
+    for line in table:
+        cells = [cell.ljust(width) if i < 2 or i > 6 else cell.rjust(width)
+                 for i, (cell, width) in enumerate(zip(line, widths))]
+        out.append("  ".join(cells).rstrip())
+    return "\n".join(out)
+
+
+def _markdown_table(rows, results):
+    out = ["| " + " | ".join(COLUMNS) + " |", "|---|---|---:|---:|---:|---:|---:|---|---|"]
+    out += ["| " + " | ".join(line) + " |" for line in lines(rows, results)]
+    return "\n".join(out)
+
+
+def _spread(rows, results):
+    """Every repetition, so that a reader sees how much a median hides."""
+    out = ["| work | figure | side | repetitions |", "|---|---|---|---|"]
+    for row in rows:
+        for figure in row.figures:
+            for side in ("kafka", "ottla", "floor"):
+                values = [one[figure.key] for one in results.get((row.name, side), []) if figure.key in one]
+                if values:
+                    out.append(f"| {row.name} | {figure.words} | {side} | "
+                               + ", ".join(_number(value, figure.decimals) for value in values) + " |")
+    return "\n".join(out)
+
+
+def sync_ms(directory, times=25):
+    """The median of a small write and fdatasync in this directory."""
+    took = []
+    with tempfile.TemporaryFile(dir=directory) as file:
+        for _ in range(times):
+            file.write(b"x" * 512)
+            file.flush()
+            begin = time.perf_counter()
+            os.fdatasync(file.fileno())
+            took.append((time.perf_counter() - begin) * 1e3)
+    return statistics.median(took)
+
+
+def machine(directory):
+    """Words about where this ran."""
+    info = pathlib.Path("/proc/cpuinfo").read_text()
+    model = next((line.split(":")[1].strip() for line in info.splitlines() if line.startswith("model name")), "?")
+    memory_kb = int(pathlib.Path("/proc/meminfo").read_text().split()[1])
+    java = subprocess.run(["java", "-version"], stderr=subprocess.PIPE, text=True, check=False).stderr.splitlines()
+    return [f"{os.cpu_count()} CPUs ({model}), {memory_kb / 1e6:.0f} GB of memory, Linux {platform.release()}",
+            f"fdatasync of a small write: {sync_ms(directory):.2f} ms; "
+            f"load average at the start: {os.getloadavg()[0]:.2f}",
+            f"{java[0] if java else 'no java'}; heap of Apache Kafka 1 GB, default settings"]
+
+
+def as_markdown(rows, results, about, notes, words):
+    date = datetime.date.today().isoformat()
+    return "\n".join([
+        "# Benchmarks", "",
+        "Written by `" + words + "` on " + date + ": Ottla and Apache Kafka 4.3.1 in turn on one machine, the same loads on both, beside bare loops of",
+        "system calls. Medians; CPU seconds are those of the broker's process. How each is measured: `tests/bench/README.md`.",
+        "", *[f"- {line}" for line in about], "",
+        _markdown_table(rows, results), "",
+        *([*[f"- {note}" for note in notes], ""] if notes else []),
+        "## Each repetition", "", _spread(rows, results), ""])
