@@ -121,7 +121,10 @@ class Env {
                 .flatMap(([topic, partitions]) => partitions.map(p => `${topic}-${p}`)))
         })
         consumer.on(consumer.events.REBALANCING, () => { consumer.own = new Set() })
-        consumer.on(consumer.events.CRASH, event => { consumer.crash = event.payload.error })
+        consumer.on(consumer.events.CRASH, event => {
+            consumer.crash = event.payload.error
+            consumer.isGivenUp = !event.payload.restart // or kafkajs starts it again by itself
+        })
         await this.keep(consumer)
         await consumer.subscribe({ topics: [].concat(topics), fromBeginning: true })
         await consumer.run({
