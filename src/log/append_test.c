@@ -38,7 +38,7 @@ static void scene_open(struct scene *scene)
 
 static void scene_begin(struct scene *scene)
 {
-    *scene = (struct scene){ .config = sample_config() };
+    *scene = (struct scene){ .config = sample_log_config() };
     scene_open(scene);
 }
 
@@ -184,7 +184,7 @@ TEST(log_append, refuses_batches_larger_than_the_limits)
     EXPECT_EQ(plan(&scene, LOG_ORIGIN_REPLICATION, one()).error, KAFKA_NONE);
     EXPECT_OK(log_write(scene.log, NULL));
 
-    scene.config = sample_config();
+    scene.config = sample_log_config();
     expect_refused(
         &scene, LOG_ORIGIN_CLIENT,
         sample_batch(&(struct sample_batch){ .value_bytes = scene.config.message_bytes_max }),
@@ -212,7 +212,7 @@ TEST(log_append, names_each_record_that_is_refused)
         EXPECT(result.record_errors[i].message.size > 0);
     }
 
-    scene.config = sample_config();
+    scene.config = sample_log_config();
     scene.config.timestamp_after_max_ms = 1; /* the third record is 2 ms ahead */
     scene_open(&scene);
     result = plan(&scene, LOG_ORIGIN_CLIENT, one());

@@ -22,7 +22,7 @@ struct shard {
 
 static void shard_begin(struct shard *shard, const struct test_context *context, uint32_t open_max)
 {
-    *shard = (struct shard){ .config = sample_config(), .directory = context->directory };
+    *shard = (struct shard){ .config = sample_log_config(), .directory = context->directory };
     shard->workers = epoll_workers_new(2);
     EXPECT_OK(epoll_io_new(shard->workers, &shard->io, NULL));
     shard->files = log_files_new(shard->io, open_max);
@@ -265,7 +265,7 @@ TEST(log_tick, writes_index_entries_of_logs_at_rest)
 TEST(log_retain, removes_what_size_time_and_start_allow)
 {
     struct sim_disk *disk = sim_disk_new(1);
-    struct log_config config = sample_config();
+    struct log_config config = sample_log_config();
     config.retention_ms = -1;
     struct log *log =
         sample_open(&(struct sample_open){ .fs = sim_disk_fs(disk), .config = &config });

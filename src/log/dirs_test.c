@@ -267,7 +267,7 @@ static bool want(void *context, const char *topic, int32_t partition, struct uui
     struct scene *scene = context;
     (void)partition;
     EXPECT(strcmp(topic, "stray") == 0 || !uuid_is_zero(topic_id));
-    *out_config = sample_config();
+    *out_config = sample_log_config();
     scene->strays += strcmp(topic, "stray") == 0;
     return strcmp(topic, "stray") != 0;
 }
@@ -313,7 +313,7 @@ static void load(struct scene *scene)
 
 static void make_log(const char *log_dir, const char *topic, int32_t partition, int count)
 {
-    const struct log_config config = sample_config();
+    const struct log_config config = sample_log_config();
     const struct log_params params = { .fs = posix_fs(),
                                        .log_dir = log_dir,
                                        .topic = topic,

@@ -124,7 +124,7 @@ TEST(log, bounds_reads_by_bytes_and_offsets)
 TEST(log, answers_would_block_until_cold_data_is_warm)
 {
     struct sim_disk *disk = new_disk();
-    struct log_config config = sample_config();
+    struct log_config config = sample_log_config();
     config.segment_bytes = 1u << 20;
     struct log *log =
         sample_open(&(struct sample_open){ .fs = sim_disk_fs(disk), .config = &config });
@@ -202,7 +202,7 @@ TEST(log, reads_over_gaps)
 TEST(log, rolls_by_size_age_index_and_offset)
 {
     struct sim_disk *disk = new_disk();
-    struct log_config config = sample_config();
+    struct log_config config = sample_log_config();
     struct sample_open open = { .fs = sim_disk_fs(disk), .config = &config };
 
     struct log *log = sample_open(&open);

@@ -190,7 +190,7 @@ static void run_model(uint64_t seed)
 {
     struct model_run run = { .disk = sim_disk_new(seed),
                              .rng = rng_from_seed(seed),
-                             .config = sample_config(),
+                             .config = sample_log_config(),
                              .clock_ms = SAMPLE_NOW_MS };
     snprintf(run.where, sizeof(run.where), "seed %" PRIu64, seed);
     run.config.retention_ms = -1;

@@ -52,7 +52,7 @@ struct shared *sample_marker(int64_t producer_id, int16_t epoch, bool is_commit,
     return shared;
 }
 
-struct log_config sample_config(void)
+struct log_config sample_log_config(void)
 {
     struct log_config config = LOG_CONFIG_DEFAULT;
     config.segment_bytes = 4096;
@@ -64,7 +64,7 @@ struct log_config sample_config(void)
 
 int sample_try_open(const struct sample_open *open, struct log **out, struct err_note *note)
 {
-    const struct log_config config = sample_config();
+    const struct log_config config = sample_log_config();
     const struct log_params params = {
         .fs = open->fs,
         .log_dir = open->log_dir == NULL ? "/d" : open->log_dir,

@@ -30,12 +30,12 @@ struct shared *sample_batch(const struct sample_batch *sample);
 struct shared *sample_marker(int64_t producer_id, int16_t epoch, bool is_commit,
                              int32_t coordinator_epoch);
 
-struct log_config sample_config(void); /* small segments, index entries often */
+struct log_config sample_log_config(void); /* small segments, index entries often */
 
 struct sample_open {
     struct io_fs *fs;
     const char *log_dir;             /* NULL: "/d" */
-    const struct log_config *config; /* NULL: sample_config */
+    const struct log_config *config; /* NULL: sample_log_config */
     bool is_unclean;
     int64_t recovery_point;
     int64_t log_start_offset;
