@@ -25,28 +25,36 @@ static void open_run(struct io_job *job)
     open->result = log_open(&open->params, &open->log, &open->note);
 }
 
+static void open_failed(const struct open_job *open, struct partition *p)
+{
+    struct replicas *r = open->replicas;
+    p->state = PARTITION_OFFLINE;
+    p->lacks_space = is_out_of_space(open->result);
+    log_dirs_unplace(r->dirs, open->log_dir_index);
+    DIAG_ERROR(r->diag, "log", "%s-%d cannot be opened%s: %s", open->topic, open->index,
+               p->lacks_space ? " until there is space" : "", open->note.text);
+    if (!p->lacks_space)
+        replicas__directory_failed(r, open->log_dir_index, open->result, &open->note);
+}
+
 static void open_done(struct io_job *job)
 {
     struct open_job *open = CONTAINER_OF(job, struct open_job, job);
     struct replicas *r = open->replicas;
     struct partition *p = replicas_get(r, open->topic_id, open->index);
+    ASSERT(p != NULL && p->state == PARTITION_OPENING); /* deleted meanwhile: it is left to us */
 
     r->opening_count--;
     if (open->result < 0) {
-        if (p != NULL)
-            p->state = PARTITION_OFFLINE;
-        DIAG_ERROR(r->diag, "log", "%s-%d cannot be opened: %s", open->topic, open->index,
-                   open->note.text);
-        if (open->result != -ENOSPC && open->result != -EDQUOT)
-            replicas__directory_failed(r, open->log_dir_index, open->result, &open->note);
-    } else if (p == NULL) {
-        log_abandon(
-            open->log); /* the topic went while its log was opened; the directory is removed as stray */
+        open_failed(open, p);
+    } else if (!log_dirs_at(r->dirs, open->log_dir_index)->is_online) {
+        p->state = PARTITION_OFFLINE; /* the directory failed meanwhile */
+        log_abandon(open->log);
     } else {
         replicas__attach(r, p, open->log, open->log_dir_index);
-        if (p->is_deleted)
-            replicas__delete(r, p);
     }
+    if (p->is_deleted)
+        replicas__delete(r, p);
     mem_free(open->topic);
     mem_free(open);
     replicas__opened(r);
@@ -87,6 +95,19 @@ void replicas__open(struct replicas *r, struct partition *p)
     log_dirs_place(r->dirs, (uint32_t)dir);
     r->opening_count++;
     io_submit(r->io, NULL, &open->job);
+}
+
+void replicas__open_again(struct replicas *r)
+{
+    LIST_FOR_EACH(&r->partitions, link)
+    {
+        struct partition *p = LIST_ENTRY(link, struct partition, link);
+        if (!p->lacks_space)
+            continue;
+        p->lacks_space = false;
+        p->state = PARTITION_OPENING;
+        replicas__open(r, p);
+    }
 }
 
 static void on_log_failed(void *context, struct log *log, int error, const struct err_note *note)
@@ -146,7 +167,8 @@ static void delete_done(struct io_job *job)
     struct replicas *r = d->replicas;
     if (d->result < 0) {
         DIAG_ERROR(r->diag, "log", "a deleted log cannot be removed: %s", d->note.text);
-        replicas__directory_failed(r, d->log_dir_index, d->result, &d->note);
+        if (!is_out_of_space(d->result)) /* else the next start finds a stray directory */
+            replicas__directory_failed(r, d->log_dir_index, d->result, &d->note);
     } else {
         log_dirs_remove_later(r->dirs, d->path, d->delay_ms);
     }
@@ -282,7 +304,8 @@ struct close_job {
     struct err_note note;
 };
 
-/* The last job: checkpoints and the marker, for each directory whose logs all closed well. */
+/* The last job: checkpoints and the marker, for each directory whose logs all closed well. Where they were not loaded yet,
+ * nothing is known of them, and what the last life left stands. */
 struct finish_job {
     struct io_job job;
     struct replicas *replicas;
@@ -297,7 +320,7 @@ static void finish_run(struct io_job *job)
     struct io_fs *fs = io_get_fs(r->io);
     for (uint32_t dir = 0; dir < log_dirs_count(r->dirs); dir++) {
         const struct log_dir *d = log_dirs_at(r->dirs, dir);
-        if (!d->is_online || r->dir_states[dir].is_unclean)
+        if (!d->is_online || r->dir_states[dir].is_unclean || !r->is_loaded)
             continue;
         int result = 0;
         for (int kind = 0; kind < 3 && result == 0; kind++) {

@@ -38,6 +38,13 @@ static void add_wait(struct partition *p, struct append_wait *wait, int64_t offs
     list_push_front(after, &wait->link);
 }
 
+/* Something is to be written, or told, at the turn's end. */
+static void mark_dirty(struct partition *p)
+{
+    if (!list_is_linked(&p->dirty_link))
+        list_push_back(&p->replicas->dirty, &p->dirty_link);
+}
+
 void partition_append(struct partition *p, const struct log_append *append,
                       struct append_wait *wait, struct log_append_result *out)
 {
@@ -62,34 +69,32 @@ void partition_append(struct partition *p, const struct log_append *append,
     if (wait != NULL)
         add_wait(p, wait, out->last_offset + 1);
     /* A duplicate plans nothing, but its wait is answered at the turn's end like any other. */
-    if (!list_is_linked(&p->dirty_link))
-        list_push_back(&p->replicas->dirty, &p->dirty_link);
+    mark_dirty(p);
 }
 
 /* Lowest written end over the ISR; with others in it, their fetches move it (KIP-497). */
 static void advance_high_watermark(struct partition *p)
 {
     if (p->log == NULL || !p->is_leader || !p->is_sole_in_sync)
-        return; /* a write that failed may have taken the directory offline, and the log with it */
+        return;
     const int64_t end = log_offsets(p->log)->end;
     if (end > p->high_watermark)
         p->high_watermark = end;
 }
 
-static void finish_waits(struct partition *p, enum kafka_error error_of_the_rest)
+/* Answers who has what was asked for. The rest wait on, but for those who need an offset above `kept_end`: to them `error`. */
+static void finish_waits(struct partition *p, int64_t kept_end, enum kafka_error error)
 {
     const int64_t written_end = p->log == NULL ? -1 : log_offsets(p->log)->end;
     LIST_FOR_EACH(&p->append_waits, link)
     {
         struct append_wait *wait = LIST_ENTRY(link, struct append_wait, link);
         const int64_t safe_end = wait->is_all ? p->high_watermark : written_end;
-        enum kafka_error error = error_of_the_rest;
-        if (wait->offset_required <= safe_end)
-            error = KAFKA_NONE;
-        else if (error == KAFKA_NONE)
+        const bool is_safe = wait->offset_required <= safe_end;
+        if (!is_safe && wait->offset_required <= kept_end)
             continue;
         list_remove(link);
-        wait->done(wait, error);
+        wait->done(wait, is_safe ? KAFKA_NONE : error);
     }
 }
 
@@ -102,14 +107,16 @@ void partition__write(struct partition *p, struct err_note *note)
 
 void partition__after_write(struct partition *p)
 {
-    finish_waits(p, p->write_error < 0 ? KAFKA_KAFKA_STORAGE_ERROR : KAFKA_NONE);
+    /* What was written before stays written, whatever happened to the rest. */
+    const int64_t written_end = p->log == NULL ? -1 : log_offsets(p->log)->end;
+    finish_waits(p, p->write_error < 0 ? written_end : INT64_MAX, KAFKA_KAFKA_STORAGE_ERROR);
     p->write_error = 0;
     partition__wake(p);
 }
 
 void partition__fail_waits(struct partition *p, enum kafka_error error)
 {
-    finish_waits(p, error);
+    finish_waits(p, -1, error);
     partition__wake(p);
 }
 
@@ -183,7 +190,10 @@ void partition__lead(struct partition *p, const struct metadata_partition *told)
         return;
     if (p->is_leader && is_new_epoch)
         log_epoch_assign(p->log, p->leader_epoch);
+    const int64_t before = p->high_watermark;
     advance_high_watermark(p);
+    if (p->high_watermark > before)
+        mark_dirty(p); /* an ISR that shrank lets go of who waited for the others */
     if (!p->is_leader)
         partition__fail_waits(p, KAFKA_NOT_LEADER_OR_FOLLOWER);
 }

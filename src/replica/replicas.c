@@ -217,6 +217,7 @@ static void on_loaded_log(void *context, uint32_t dir_index, struct log *log, in
     }
     struct partition *p = replicas__add(r, topic, told);
     partition__lead(p, told);
+    log_dirs_place(r->dirs, dir_index);
     replicas__attach(r, p, log, dir_index);
 }
 
@@ -224,6 +225,7 @@ static void on_loaded_all(void *context)
 {
     struct replicas *r = context;
     r->is_loading = false;
+    r->is_loaded = true;
     /* What the image gives us and no directory holds is new. */
     struct metadata_walk topics;
     const struct metadata_topic *topic;
@@ -260,6 +262,40 @@ void replicas_load(struct replicas *r, struct metadata_image *image, void (*done
 
 /* ---- the turn's end -------------------------------------------------------------------------- */
 
+/* A full directory is told of once, not with every append that it refuses. */
+static void tell_write(struct replicas *r, const struct partition *p, const struct err_note *note)
+{
+    struct replicas_dir *dir = &r->dir_states[p->log_dir_index];
+    if (p->write_error == 0) {
+        dir->was_written = true;
+        return;
+    }
+    if (!is_out_of_space(p->write_error)) {
+        DIAG_ERROR(r->diag, "log", "appends to %s-%d failed: %s: %s", p->topic, p->index,
+                   err_sentence(p->write_error), note->text);
+        return;
+    }
+    dir->was_refused = true;
+    if (!dir->is_full)
+        DIAG_ERROR(r->diag, "log",
+                   "log directory %s is full: appends are refused until there is space (%s-%d: %s)",
+                   log_dirs_at(r->dirs, p->log_dir_index)->path, p->topic, p->index, note->text);
+    dir->is_full = true;
+}
+
+static void tell_space(struct replicas *r)
+{
+    for (uint32_t i = 0; i < log_dirs_count(r->dirs); i++) {
+        struct replicas_dir *dir = &r->dir_states[i];
+        if (dir->is_full && dir->was_written && !dir->was_refused) {
+            dir->is_full = false;
+            DIAG_INFO(r->diag, "log", "log directory %s has space again: appends succeed",
+                      log_dirs_at(r->dirs, i)->path);
+        }
+        dir->was_written = dir->was_refused = false;
+    }
+}
+
 bool replicas_write(struct replicas *r)
 {
     replicas__act_on_failures(r);
@@ -272,9 +308,7 @@ bool replicas_write(struct replicas *r)
         list_push_back(&written, &p->dirty_link);
         struct err_note note = { 0 };
         partition__write(p, &note);
-        if (p->write_error < 0)
-            DIAG_ERROR(r->diag, "log", "appends to %s-%d failed: %s: %s", p->topic, p->index,
-                       err_sentence(p->write_error), note.text);
+        tell_write(r, p, &note);
     }
     /* Only now the answers: a fetch that is woken finds everything that this turn wrote. */
     while (!list_is_empty(&written)) {
@@ -289,6 +323,10 @@ bool replicas_write(struct replicas *r)
 
 void replicas_tick(struct replicas *r, int64_t now_ms)
 {
+    if (r->is_closing)
+        return;
+    tell_space(r);
+    replicas__open_again(r);
     LIST_FOR_EACH(&r->partitions, link)
     {
         struct partition *p = LIST_ENTRY(link, struct partition, link);
@@ -332,7 +370,7 @@ static void gather(const struct log *log, int64_t high_watermark, struct offset_
 static void on_checkpointed(void *context, uint32_t log_dir_index, int error)
 {
     struct replicas *r = context;
-    if (error < 0 && error != -ENOSPC && error != -EDQUOT) {
+    if (error < 0 && !is_out_of_space(error)) {
         struct err_note note;
         (void)err_note(&note, error, "checkpoint files cannot be written");
         replicas__directory_failed(r, log_dir_index, error, &note);

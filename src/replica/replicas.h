@@ -64,7 +64,8 @@ struct partition *replicas_next(const struct replicas *replicas,
                                 const struct partition *after); /* NULL: the first */
 uint32_t replicas_count(const struct replicas *replicas);
 
-/* Called by node's timers: log_tick of every log (each second or so), and retention. */
+/* Called by node's timers: log_tick of every log (each second or so), logs that could not be opened for want of space
+ * tried again; and retention. */
 void replicas_tick(struct replicas *replicas, int64_t now_ms);
 void replicas_retain(struct replicas *replicas, int64_t now_ms);
 /* High watermarks, recovery points and log starts as the checkpoint files want them; written by a job. */

@@ -15,8 +15,11 @@ struct replicas_wait {
 
 /* What this room knows of a log directory. */
 struct replicas_dir {
-    bool is_unclean; /* a log did not close well */
-    bool has_failed; /* heard of, and not yet acted upon: that is done at the turn's end */
+    bool is_unclean;  /* a log did not close well */
+    bool is_full;     /* appends failed for want of space, and the operator was told */
+    bool was_written; /* since the last tick */
+    bool was_refused; /* for want of space, since the last tick */
+    bool has_failed;  /* heard of, and not yet acted upon: that is done at the turn's end */
     int error;
     struct err_note note;
 };
@@ -39,6 +42,7 @@ struct replicas {
     uint32_t opening_count; /* logs that jobs are opening */
     uint32_t closing_count; /* logs that jobs are closing or deleting */
     bool is_loading;        /* log_dirs_load is at work */
+    bool is_loaded;         /* it has ended: what the directories hold is known */
     bool is_closing;
     int64_t broker_epoch;            /* for the clean-shutdown marker */
     VEC(struct replicas_wait) waits; /* for opening_count to reach 0 */
@@ -48,6 +52,12 @@ struct replicas {
     struct replicas_dir *dir_states;    /* one for each directory */
     bool has_dir_failures;
 };
+
+/* A full disk fails what is at hand and nothing else. */
+static inline bool is_out_of_space(int error)
+{
+    return error == -ENOSPC || error == -EDQUOT;
+}
 
 /* partition.c */
 void partition__write(struct partition *p, struct err_note *note);
@@ -59,6 +69,7 @@ void partition__online(struct partition *p, struct log *log, uint32_t log_dir_in
 
 /* open.c: logs that come and go */
 void replicas__open(struct replicas *r, struct partition *p);
+void replicas__open_again(struct replicas *r); /* what lacked space */
 void replicas__delete(struct replicas *r, struct partition *p);
 void replicas__attach(struct replicas *r, struct partition *p, struct log *log,
                       uint32_t log_dir_index);
