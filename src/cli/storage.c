@@ -1,6 +1,7 @@
 /* kafka-storage: formats the log directories of a node, and tells about them.
  *
- * A formatted directory holds meta.properties and bootstrap.checkpoint; the metadata directory of a controller whose
+ * A formatted directory holds meta.properties and bootstrap.checkpoint, and an empty recovery-point-offset-checkpoint
+ * (Apache Kafka leaves that to the first start); the metadata directory of a controller whose
  * voters are dynamic (KIP-853) also __cluster_metadata-0/00000000000000000000-0000000000.checkpoint. meta.properties
  * is written last, so that a directory which was formatted half counts as not formatted.
  */
@@ -9,6 +10,7 @@
 
 #include "config/config.h"
 #include "config/listeners.h"
+#include "log/log_dirs.h"
 #include "log/meta_properties.h"
 #include "metadata/bootstrap.h"
 #include "raft/snapshot.h"
@@ -548,6 +550,16 @@ static int write_voters(struct format *f, const char *directory, struct err_note
     return r;
 }
 
+static bool is_empty(struct io_fs *fs, const char *directory)
+{
+    struct io_names names;
+    if (io_fs_list(fs, directory, 1, &names) < 0) /* more than one: -ERR_LIMIT */
+        return false;
+    const bool is_empty = names.count == 0;
+    io_names_deinit(&names);
+    return is_empty;
+}
+
 static int format_directory(struct format *f, const char *directory, struct err_note *note)
 {
     const bool is_metadata = strcmp(directory, f->directories.metadata) == 0;
@@ -559,7 +571,10 @@ static int format_directory(struct format *f, const char *directory, struct err_
     int r = io_fs_make_directories(fs, directory);
     if (r < 0)
         return err_note(note, r, "%s cannot be made: %s", directory, err_sentence(r));
-    r = write_bootstrap(f, directory, note);
+    if (is_empty(fs, directory))
+        r = log_dir_begin(fs, directory, note);
+    if (r == 0)
+        r = write_bootstrap(f, directory, note);
     if (r == 0 && has_voters)
         r = write_voters(f, directory, note);
     if (r < 0)

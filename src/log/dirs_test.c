@@ -261,12 +261,14 @@ TEST(log_dirs, write_checkpoints_and_read_them_at_the_next_open)
 
 /* ---- loading ------------------------------------------------------------------------------- */
 
-static bool want(void *context, const char *topic, int32_t partition, struct uuid topic_id,
+static const struct uuid topic_id = { { 7 } };
+
+static bool want(void *context, const char *topic, int32_t partition, struct uuid *out_topic_id,
                  struct log_config *out_config)
 {
     struct scene *scene = context;
     (void)partition;
-    EXPECT(strcmp(topic, "stray") == 0 || !uuid_is_zero(topic_id));
+    *out_topic_id = topic_id;
     *out_config = sample_log_config();
     scene->strays += strcmp(topic, "stray") == 0;
     return strcmp(topic, "stray") != 0;
@@ -285,6 +287,7 @@ static void on_log(void *context, uint32_t dir_index, struct log *log, int error
     scene->log_count++;
     scene->end_offset_sum += log_offsets(log)->end;
     scene->scanned += log_recovery(log).segments_scanned;
+    EXPECT(uuid_equal(log_topic_id(log), topic_id));
     EXPECT_OK(log_close(log, true, NULL, NULL));
 }
 
@@ -311,14 +314,15 @@ static void load(struct scene *scene)
         EXPECT_OK(epoll_io_turn(scene->io, 100));
 }
 
-static void make_log(const char *log_dir, const char *topic, int32_t partition, int count)
+static void make_log_of(struct uuid id, const char *log_dir, const char *topic, int32_t partition,
+                        int count)
 {
     const struct log_config config = sample_log_config();
     const struct log_params params = { .fs = posix_fs(),
                                        .log_dir = log_dir,
                                        .topic = topic,
                                        .partition = partition,
-                                       .topic_id = { { 7 } },
+                                       .topic_id = id,
                                        .config = &config,
                                        .create = true,
                                        .had_clean_shutdown = true,
@@ -328,6 +332,11 @@ static void make_log(const char *log_dir, const char *topic, int32_t partition, 
     for (int i = 0; i < count; i++)
         sample_append(log, &(struct sample_batch){ 0 });
     EXPECT_OK(log_close(log, false, NULL, NULL));
+}
+
+static void make_log(const char *log_dir, const char *topic, int32_t partition, int count)
+{
+    make_log_of(topic_id, log_dir, topic, partition, count);
 }
 
 static uint32_t count_names(const char *path, const char *part)
@@ -398,6 +407,45 @@ TEST(log_load, tells_of_a_log_that_cannot_be_opened)
     load(&scene);
     EXPECT_EQ(scene.log_count, 1);
     EXPECT_EQ(scene.error_count, 1);
+    scene_end(&scene);
+}
+
+/* Deleted and created anew under one name, with a crash that took back the rename of the old directory. */
+TEST(log_load, sets_aside_what_belongs_to_another_topic_of_that_name)
+{
+    struct scene scene;
+    scene_begin(&scene, context);
+    format(scene.paths[0], "one", 3, 1);
+    make_log(scene.paths[0], "orders", 0, 2);
+    make_log_of((struct uuid){ { 8 } }, scene.paths[0], "orders", 1, 2);
+    expect_open(&scene);
+    load(&scene);
+    EXPECT_EQ(scene.log_count, 1);
+    EXPECT_EQ(scene.error_count, 0);
+    EXPECT_EQ(count_names(scene.paths[0], "orders-1."), 1);
+    EXPECT_EQ(count_names(scene.paths[0], "-stray"), 1);
+    scene_end(&scene);
+}
+
+/* Apache Kafka would set a directory without an id aside: it gets one. */
+TEST(log_load, gives_the_topic_id_to_a_log_that_lost_it)
+{
+    struct scene scene;
+    scene_begin(&scene, context);
+    format(scene.paths[0], "one", 3, 1);
+    make_log(scene.paths[0], "orders", 0, 2);
+    make_log(scene.paths[0], "orders", 1, 2);
+    AUTO(mem_freep) char *path = mem_printf("%s/orders-0/partition.metadata", scene.paths[0]);
+    EXPECT_OK(io_fs_unlink(posix_fs(), path));
+    AUTO(mem_freep) char *torn = mem_printf("%s/orders-1/partition.metadata", scene.paths[0]);
+    EXPECT_OK(io_fs_replace(posix_fs(), torn, BYTES_LITERAL("version: 0\ntop")));
+    expect_open(&scene);
+    load(&scene); /* on_log looks at the id */
+    EXPECT_EQ(scene.log_count, 2);
+    struct uuid found;
+    AUTO(mem_freep) char *directory = mem_printf("%s/orders-0", scene.paths[0]);
+    EXPECT_OK(partition_metadata_read(posix_fs(), directory, &found, NULL));
+    EXPECT(uuid_equal(found, topic_id));
     scene_end(&scene);
 }
 

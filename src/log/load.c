@@ -1,6 +1,6 @@
 /* Finding and opening the logs of all directories at start. See log_dirs.h.
  *
- *   look     a job per directory lists it and reads each partition's topic id
+ *   look     a job per directory lists it
  *   choose   on the loop: the owner says which are wanted, with what settings
  *   open     jobs per directory, each for a few logs, until all are open
  */
@@ -9,7 +9,6 @@
 #include "base/be.h"
 #include "base/mem.h"
 #include "log/names.h"
-#include "log/small_files.h"
 
 #include <errno.h>
 #include <string.h>
@@ -23,8 +22,8 @@
 struct found {
     char topic[LOG_TOPIC_NAME_MAX + 1];
     int32_t partition;
-    struct uuid topic_id;
-    bool is_wanted; /* else it is renamed -stray */
+    struct uuid topic_id; /* as the owner knows it */
+    bool is_wanted;       /* else it is renamed -stray */
     struct log_config config;
     struct uuid unique; /* for the name of one that is not wanted */
     struct log *log;    /* opened; its receiver's when told */
@@ -66,18 +65,13 @@ struct load {
 /* ---- look
  * ------------------------------------------------------------------------------------------- */
 
-static void look_at_partition(struct dir_load *dl, const char *name,
-                              const struct log_directory_name *parsed)
+static void look_at_partition(struct dir_load *dl, const struct log_directory_name *parsed)
 {
     if (strcmp(parsed->topic, METADATA_TOPIC) == 0)
         return;
     struct found *found = VEC_PUSH(&dl->found);
     memcpy(found->topic, parsed->topic, sizeof(found->topic));
     found->partition = parsed->partition;
-    AUTO(mem_freep) char *path = mem_printf("%s/%s", dl->dir->path, name);
-    /* A damaged file is met again, and told of, when the log is opened. */
-    if (partition_metadata_read(dl->load->fs, path, &found->topic_id, NULL) < 0)
-        found->topic_id = UUID_ZERO;
 }
 
 static void look_at(struct dir_load *dl, const char *name)
@@ -85,7 +79,7 @@ static void look_at(struct dir_load *dl, const char *name)
     struct log_directory_name parsed;
     log_directory_name_parse(name, &parsed);
     if (parsed.kind == LOG_DIRECTORY_LIVE) {
-        look_at_partition(dl, name, &parsed);
+        look_at_partition(dl, &parsed);
         return;
     }
     if (parsed.kind == LOG_DIRECTORY_DELETE) {
@@ -97,16 +91,6 @@ static void look_at(struct dir_load *dl, const char *name)
     if (strcmp(name, "remote-log-index-cache") != 0 && io_fs_stat(dl->load->fs, path, &st) == 0 &&
         st.is_directory)
         VEC_ADD(&dl->strange, mem_strdup(name));
-}
-
-/* A directory that begins empty says so, for recovery to know from then on what was flushed. */
-static void begin_recovery_points(struct dir_load *dl)
-{
-    const struct offset_checkpoint none = { 0 };
-    AUTO(mem_freep)
-    char *path =
-        mem_printf("%s/%s", dl->dir->path, log_checkpoint_file_name(LOG_CHECKPOINT_RECOVERY_POINT));
-    dl->error = offset_checkpoint_write(dl->load->fs, path, &none, &dl->note);
 }
 
 static void look_run(struct io_job *job)
@@ -123,7 +107,7 @@ static void look_run(struct io_job *job)
         look_at(dl, names.items[i]);
     io_names_deinit(&names);
     if (dl->found.count == 0 && !dl->dir->has_recovery_points)
-        begin_recovery_points(dl);
+        dl->error = log_dir_begin(dl->load->fs, dl->dir->path, &dl->note);
 }
 
 /* ---- the end
@@ -205,6 +189,10 @@ static void open_one(struct dir_load *dl, struct found *found, uint64_t seed)
         .seed = seed,
     };
     found->error = log_open(&params, &found->log, &found->note);
+    if (found->error == -ERR_EXISTS) { /* of a topic with this name that was deleted */
+        found->is_wanted = false;
+        mark_stray(dl, found);
+    }
 }
 
 static void open_run(struct io_job *job)
@@ -300,7 +288,7 @@ static void look_done(struct io_job *job)
     for (size_t i = 0; i < dl->found.count; i++) {
         struct found *found = &dl->found.items[i];
         found->is_wanted = params->want(params->context, found->topic, found->partition,
-                                        found->topic_id, &found->config);
+                                        &found->topic_id, &found->config);
         rng_fill(&params->dirs->rng, found->unique.bytes, sizeof(found->unique.bytes));
     }
     for (uint32_t i = 0; i < MAX(params->jobs_per_dir, 1u); i++) {

@@ -447,6 +447,14 @@ void log_dirs_checkpoint(struct log_dirs *dirs, uint32_t index, enum log_checkpo
     dir->next_checkpoint[kind] = write;
 }
 
+int log_dir_begin(struct io_fs *fs, const char *path, struct err_note *note)
+{
+    const struct offset_checkpoint none = { 0 };
+    AUTO(mem_freep)
+    char *file = mem_printf("%s/%s", path, log_checkpoint_file_name(LOG_CHECKPOINT_RECOVERY_POINT));
+    return offset_checkpoint_write(fs, file, &none, note);
+}
+
 int log_dir_mark_clean(struct io_fs *fs, const char *path, int64_t broker_epoch,
                        struct err_note *note)
 {

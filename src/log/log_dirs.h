@@ -88,10 +88,11 @@ struct log_load {
     struct log_dirs *dirs;
     uint32_t jobs_per_dir; /* num.recovery.threads.per.data.dir; at least 1 */
     int64_t now_ms;
-    /* On the loop, before any job starts, for each partition directory found: fills the config.
-     * Answer false to leave the directory alone (it is renamed `-stray`, as Kafka does with what
-     * the metadata does not know; topic_id may be zero). */
-    bool (*want)(void *context, const char *topic, int32_t partition, struct uuid topic_id,
+    /* On the loop, before any log is opened, for each partition directory found: fills the topic's
+     * id and the config. What is not wanted, or turns out to be another topic's, is renamed
+     * `-stray`, as Kafka does with what the metadata does not know. A directory without an id (a
+     * crash took its partition.metadata) gets the one given here. */
+    bool (*want)(void *context, const char *topic, int32_t partition, struct uuid *out_topic_id,
                  struct log_config *out_config);
     /* On the loop, as jobs end: a detached log that is the receiver's, or NULL with error and note
      * (the directory is bad: log_dirs_fail). */
@@ -130,6 +131,10 @@ void log_dirs_checkpoint(struct log_dirs *dirs, uint32_t index, enum log_checkpo
  * when absent. */
 int64_t log_dirs_checkpointed(const struct log_dirs *dirs, uint32_t index,
                               enum log_checkpoint_kind kind, const char *topic, int32_t partition);
+
+/* A directory that begins empty says so, by a checkpoint without entries, for recovery to know from
+ * then on what was flushed. The formatter does it, and log_dirs_load where it did not. */
+MUST_CHECK int log_dir_begin(struct io_fs *fs, const char *path, struct err_note *note);
 
 /* Every log in the directory was closed well and the checkpoints are written: leaves the marker. In
  * a job or at the end. */

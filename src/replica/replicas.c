@@ -179,18 +179,19 @@ void replicas_apply(struct replicas *r, struct metadata_image *image, void (*don
 
 /* ---- loading at start ------------------------------------------------------------------------ */
 
-static bool want_log(void *context, const char *topic_name, int32_t index, struct uuid topic_id,
-                     struct log_config *out_config)
+static bool want_log(void *context, const char *topic_name, int32_t index,
+                     struct uuid *out_topic_id, struct log_config *out_config)
 {
     struct replicas *r = context;
     const struct metadata_topic *topic =
         metadata_topic_by_name(r->image, bytes_from_text(topic_name));
-    if (topic == NULL || (!uuid_is_zero(topic_id) && !uuid_equal(topic->id, topic_id)))
+    if (topic == NULL)
         return false;
     const struct metadata_partition *told = metadata_topic_partition(topic, index);
     if (told == NULL || !metadata_partition_has_replica(told, r->node_id))
         return false;
     struct config *config = log_settings_topic(r->config, r->image, topic->name);
+    *out_topic_id = topic->id;
     *out_config = log_settings(r->config, config);
     config_unref(config);
     return true;
