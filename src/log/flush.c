@@ -6,7 +6,8 @@
  * written to any more; those of the active one are rebuilt after a crash.
  *
  * At the close only the batches are synced. The small files are complete then, and should a power
- * failure take them back, each shows it: by its CRC, its form, or by not being there.
+ * failure take them back, each shows it: by its CRC, its form, or by not being there. A log that is
+ * read through at each opening (the metadata log) never syncs them: a few milliseconds at a start.
  */
 #include "log/log_int.h"
 #include "log/small_files.h"
@@ -29,6 +30,7 @@ struct log_flush {
     bool has_new_names; /* in the log's directory */
     char *new_in;       /* owned: the directory that holds the log's, when that is new; else NULL */
     bool is_close;      /* see log__flush_to_close */
+    bool syncs_small_files;
     bool is_device_bad; /* a sync failed: what was written may be gone, whatever the code says */
     int result;
     struct err_note note;
@@ -60,7 +62,7 @@ static int write_file(const struct log_flush *flush, const char *path, struct by
     int r = io_file_open(flush->fs, path, IO_OPEN_WRITE | IO_OPEN_CREATE | IO_OPEN_TRUNCATE, &file);
     if (r == 0)
         r = io_file_write(file, 0, content.data, content.size);
-    return r == 0 && !flush->is_close ? io_file_sync(file) : r;
+    return r == 0 && flush->syncs_small_files ? io_file_sync(file) : r;
 }
 
 static int write_snapshot(const struct log_flush *flush, const struct planned_snapshot *snapshot)
@@ -210,13 +212,13 @@ static int collect(struct log_flush *flush)
     for (size_t i = 0; i < log->snapshots.count; i++)
         VEC_ADD(&flush->snapshots, log->snapshots.items[i]);
     log->snapshots.count = 0;
-    flush->has_new_names |= flush->snapshots.count > 0 && !flush->is_close;
+    flush->has_new_names |= flush->snapshots.count > 0 && flush->syncs_small_files;
     if (log->is_directory_new) {
         log->is_directory_new = false;
         flush->new_in = mem_strdup(log->log_dir);
     }
     if (log->epochs.is_dirty) {
-        flush->has_new_names |= !flush->is_close;
+        flush->has_new_names |= flush->syncs_small_files;
         flush->has_epochs = true;
         buf_init(&flush->epochs, EPOCHS_FILE_BYTES_MAX);
         epochs_encode(&log->epochs, &flush->epochs);
@@ -281,6 +283,7 @@ static struct log_flush *flush_new(struct log *log, int64_t offset)
     flush->fs = log->place.fs;
     flush->directory = mem_strdup(log->place.directory);
     flush->offset = offset;
+    flush->syncs_small_files = !log->is_always_recovered;
     return flush;
 }
 
@@ -337,6 +340,7 @@ int log__flush_to_close(struct log *log, bool sync, struct err_note *note)
     ASSERT(log->place.files == NULL && log->flush == NULL);
     struct log_flush *flush = flush_new(log, log->offsets.end);
     flush->is_close = true;
+    flush->syncs_small_files = false;
     int r = collect(flush);
     if (!sync) {
         let_go_of_files(flush);

@@ -51,7 +51,10 @@ struct log_params {
     const struct log_config *config;
     bool create;             /* make the directory if it is absent */
     bool had_clean_shutdown; /* of the log directory: nothing needs a scan */
-    int64_t recovery_point;  /* from the checkpoint; 0 if it has none */
+    /* No opening ever trusts a clean shutdown or a recovery point: all batches are read each time.
+     * What they tell is not synced elsewhere then. */
+    bool is_always_recovered;
+    int64_t recovery_point; /* from the checkpoint; 0 if it has none */
     /* The checkpoint file could be read, so that what lies above was surely not flushed. Then a
      * hole between two segments there is what a crash left, and the log is cut at it, unless it is
      * a compacted one. */

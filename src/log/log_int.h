@@ -57,6 +57,7 @@ struct log {
     int32_t partition;
     struct uuid topic_id;
     bool is_directory_new;     /* made by this open, and not synced since */
+    bool is_always_recovered;  /* as told at open */
     bool is_metadata_unsynced; /* partition.metadata was written since the last flush */
     struct log_config config;
     VEC(struct segment *) segments; /* ascending; at least one; the last is active */

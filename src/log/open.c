@@ -234,6 +234,7 @@ static struct log *make_log(const struct log_params *params)
     log->topic = mem_strdup(params->topic);
     log->partition = params->partition;
     log->topic_id = params->topic_id;
+    log->is_always_recovered = params->is_always_recovered;
     log->config = *params->config;
     log->rng = rng_from_seed(params->seed);
     log->flushed_ms = log->expired_ms = params->now_ms;
@@ -376,6 +377,8 @@ int log_open(const struct log_params *params, struct log **out, struct err_note 
                         params->topic);
     }
     ASSERT(params->partition >= 0 && params->log_start_offset >= 0 && params->recovery_point >= 0);
+    ASSERT(!params->is_always_recovered ||
+           (!params->had_clean_shutdown && params->recovery_point == 0));
     struct log *log = make_log(params);
     struct inventory inventory = { 0 };
     const int r = open_files(log, params, &inventory, note);

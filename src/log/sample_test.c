@@ -73,6 +73,7 @@ int sample_try_open(const struct sample_open *open, struct log **out, struct err
         .config = open->config == NULL ? &config : open->config,
         .create = true,
         .had_clean_shutdown = !open->is_unclean,
+        .is_always_recovered = open->is_always_recovered,
         .recovery_point = open->recovery_point,
         .is_recovery_point_known = true,
         .log_start_offset = open->log_start_offset,

@@ -37,6 +37,7 @@ struct sample_open {
     const char *log_dir;             /* NULL: "/d" */
     const struct log_config *config; /* NULL: sample_log_config */
     bool is_unclean;
+    bool is_always_recovered; /* with is_unclean */
     int64_t recovery_point;
     int64_t log_start_offset;
     int64_t now_ms; /* 0: SAMPLE_NOW_MS */

@@ -97,6 +97,7 @@ int metadata_log_open(struct metadata_log *m, const struct metadata_log_params *
         .config = &config,
         .create = true,
         .had_clean_shutdown = false,
+        .is_always_recovered = true,
         .now_ms = io_now_ms(params->io),
         .seed = params->seed,
     };

@@ -55,6 +55,7 @@ static void on_turn_end(void *context)
         if (!has_written && !has_resumed)
             break;
     }
+    quorum_flush(node->quorum);
     server_send(shard->server);
 }
 

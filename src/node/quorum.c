@@ -39,6 +39,7 @@ struct quorum {
     VEC(struct raft_event)
     events; /* to be stepped: completions met while effects are carried out */
     bool is_stepping;
+    bool is_flush_wanted;  /* at the turn's end */
     bool is_failed_append; /* later appends of the same step are dropped */
     bool is_stopped;
     bool is_settling;
@@ -198,7 +199,7 @@ static void carry_out(struct quorum *q, const struct raft_effect *effect)
         append(q, effect);
         return;
     case RAFT_DO_FLUSH:
-        log_flush(q->log.log);
+        q->is_flush_wanted = true;
         return;
     case RAFT_DO_TRUNCATE:
         truncate_log(q, effect->offset);
@@ -299,6 +300,14 @@ static void on_raft_timer(struct io_timer *timer)
 {
     feed(CONTAINER_OF(timer, struct quorum, raft_timer),
          (struct raft_event){ .type = RAFT_ON_TIMER });
+}
+
+void quorum_flush(struct quorum *q)
+{
+    if (!q->is_flush_wanted || q->log.log == NULL)
+        return;
+    q->is_flush_wanted = false;
+    log_flush(q->log.log);
 }
 
 /* ---- decisions ------------------------------------------------------------------------------- */
@@ -708,6 +717,7 @@ int quorum_open(const struct quorum_params *params, struct quorum **out, struct 
 void quorum_start(struct quorum *q)
 {
     settle(q);
+    quorum_flush(q);
 }
 
 /* ---- closing --------------------------------------------------------------------------------- */

@@ -58,6 +58,9 @@ quorum_image(const struct quorum *quorum); /* borrowed: the newest committed one
 struct controller_link *quorum_controller(struct quorum *quorum);
 struct quorum_view *quorum_view(struct quorum *quorum);
 
+/* At a turn's end: what the turn appended to the metadata log goes to stable storage by one sync. */
+void quorum_flush(struct quorum *quorum);
+
 /* Answers what waits, and whoever asks from now on, with NOT_CONTROLLER. NULL is fine. */
 void quorum_resign(struct quorum *quorum);
 /* Resigns, flushes and closes the log; then `done`. */
