@@ -48,15 +48,18 @@ static void on_turn_end(void *context)
 {
     struct node *node = context;
     struct shard *shard = &node->shard;
-    /* Answers of one round may start requests of the next: they came in already, so this ends. */
+    /* Answers of one round, or their leaving, may start requests of the next: they came in already, so this ends. */
     for (int round = 0; round < TURN_ROUNDS_MAX; round++) {
         const bool has_written = replicas_write(shard->replicas);
         const bool has_resumed = server_resume(shard->server);
-        if (!has_written && !has_resumed)
-            break;
+        if (has_written || has_resumed)
+            continue;
+        quorum_flush(node->quorum);
+        if (!server_send(shard->server))
+            return;
     }
     quorum_flush(node->quorum);
-    server_send(shard->server);
+    (void)server_send(shard->server); /* the rest has a turn of its own */
 }
 
 /* ---- following the image --------------------------------------------------------------------- */

@@ -31,7 +31,10 @@ static void on_directory_failed(void *context, const char *path, uint32_t left)
 static void on_turn_end(void *context)
 {
     struct replica_rig *rig = context;
-    (void)replicas_write(rig->replicas);
+    if (rig->turn_end != NULL)
+        rig->turn_end(rig->context);
+    else
+        (void)replicas_write(rig->replicas);
 }
 
 /* ---- lives ----------------------------------------------------------------------------------- */
@@ -129,7 +132,11 @@ static void on_crash(void *context)
     struct replica_rig *rig = context;
     io_on_turn_end(rig->io, NULL, NULL);
     sim_node_end_jobs(rig->machine);
+    if (rig->ending != NULL)
+        rig->ending(rig->context);
     replicas_abandon(rig->replicas);
+    if (rig->ended != NULL)
+        rig->ended(rig->context);
     sim_node_end_jobs(rig->machine);
     let_go(rig);
 }

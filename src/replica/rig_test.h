@@ -28,6 +28,13 @@ struct replica_rig {
     struct replicas *replicas;
     uint32_t dir_count; /* "/a", "/b" */
 
+    /* What a rig above this one does at the turn's end, and in a crash before and after the replicas have told everyone
+     * who waits; may be NULL. */
+    void (*turn_end)(void *context);
+    void (*ending)(void *context);
+    void (*ended)(void *context);
+    void *context;
+
     struct diag diag;
     uint32_t line_counts[DIAG_ERROR + 1];
     char last_line[DIAG_TEXT_SIZE];

@@ -30,11 +30,44 @@ static void set_host_count(struct server *server, const char *host, uintptr_t co
         map_put(&server->connections_by_host, key, (void *)count);
 }
 
-void listener_forget_host(struct server *server, const char *host)
+/* Clients' listeners alone: the controller's must be reached whatever they do. */
+static void pause_listeners(struct server *server, bool is_paused)
+{
+    server->is_paused = is_paused;
+    LIST_FOR_EACH(&server->listeners, link)
+    {
+        struct server_listener *listener = LIST_ENTRY(link, struct server_listener, link);
+        if (listener->kind == API_ON_BROKER && listener->io_listener != NULL)
+            io_listener_pause(listener->io_listener, is_paused);
+    }
+}
+
+/* As Apache Kafka: whoever comes above max.connections waits until another has gone. */
+static void pause_if_full(struct server *server)
+{
+    if (server->is_paused || server->connection_count < server->limits.connection_count_max)
+        return;
+    DIAG_WARN(server->shard->diag, "server",
+              "%u connections are open, max.connections=%u: new ones wait",
+              server->connection_count, server->limits.connection_count_max);
+    pause_listeners(server, true);
+}
+
+void listener_on_closed(struct server *server, const char *host)
 {
     const uintptr_t count = host_count(server, host);
     ASSERT(count > 0);
     set_host_count(server, host, count - 1);
+    if (server->is_paused && server->connection_count < server->limits.connection_count_max)
+        pause_listeners(server, false);
+}
+
+void listener_on_limits(struct server *server)
+{
+    if (server->is_paused && server->connection_count < server->limits.connection_count_max)
+        pause_listeners(server, false);
+    else
+        pause_if_full(server);
 }
 
 static void on_accept(void *context, struct io_socket *socket, const struct io_address *peer)
@@ -44,13 +77,6 @@ static void on_accept(void *context, struct io_socket *socket, const struct io_a
     const uintptr_t from_host = host_count(server, peer->host);
 
     server->counters.connections_accepted++;
-    if (server->connection_count >= server->limits.connection_count_max) {
-        DIAG_WARN(server->shard->diag, "server",
-                  "connection from %s:%u refused: %u are open, max.connections=%u", peer->host,
-                  peer->port, server->connection_count, server->limits.connection_count_max);
-        io_socket_close(socket);
-        return;
-    }
     if (from_host >= server->limits.connection_count_max_per_ip) {
         DIAG_WARN(
             server->shard->diag, "server",
@@ -61,6 +87,7 @@ static void on_accept(void *context, struct io_socket *socket, const struct io_a
     }
     set_host_count(server, peer->host, from_host + 1);
     connection_open(listener, socket, peer);
+    pause_if_full(server);
 }
 
 int server_listen(struct server *server, const struct listener_params *params,
@@ -81,6 +108,8 @@ int server_listen(struct server *server, const struct listener_params *params,
         return err_note_prefix(note, r, "listener %s", params->name);
     }
     list_push_back(&server->listeners, &listener->link);
+    pause_listeners(server, server->is_paused);
+    pause_if_full(server);
     return 0;
 }
 

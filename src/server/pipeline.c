@@ -30,7 +30,8 @@ bool pipeline_may_start(const struct connection *c, struct bytes body)
 {
     if (c->request_count == 0)
         return true;
-    if (c->request_count >= CONNECTION_REQUESTS_MAX || body.size < 2)
+    if (c->request_count >= CONNECTION_REQUESTS_MAX ||
+        body.size < 2) /* too short: judged in its turn */
         return false;
     const struct api_handler *next = api_handler_get(be_load_i16(body.data), c->listener->kind);
     if (next == NULL || !next->may_pipeline)
@@ -338,6 +339,7 @@ void request_fail(struct request *request, const char *format, ...)
     va_end(args);
 
     struct connection *c = request->connection;
+    request->is_last = true;
     request_end(request);
     if (c != NULL)
         connection_refuse(c, "%s", cause);

@@ -66,6 +66,7 @@ struct request {
     uint32_t region_count; /* file regions in the answer, set by the handler */
     struct list out;       /* of struct out_part */
     int64_t started_ns;
+    bool is_last; /* what follows on its connection is not answered any more */
 
     /* For the handler. */
     void *wait;                               /* its own record of what it waits for */

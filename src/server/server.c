@@ -10,19 +10,26 @@ static void on_deadlines(struct io_timer *timer)
     connection_check_deadlines(CONTAINER_OF(timer, struct server, deadlines));
 }
 
+/* The turn that this makes is all that is wanted. */
+static void on_again(struct io_timer *timer)
+{
+    (void)timer;
+}
+
 int server_new(struct shard *shard, const struct server_limits *limits, struct server **out)
 {
     struct server *server = MEM_NEW(struct server);
     server->shard = shard;
     server->limits = *limits;
-    server->is_accepting = true;
     server->deadlines.fire = on_deadlines;
+    server->again.fire = on_again;
     list_init(&server->listeners);
     list_init(&server->connections);
     list_init(&server->resume);
     list_init(&server->sending);
     list_init(&server->frames);
     list_init(&server->starved);
+    list_init(&server->ending);
     list_init(&server->free_requests);
     map_init(&server->connections_by_host, shard->hash_seed);
     map_i64_init(&server->requests, shard->hash_seed);
@@ -33,7 +40,6 @@ int server_new(struct shard *shard, const struct server_limits *limits, struct s
 
 void server_stop_accepting(struct server *server)
 {
-    server->is_accepting = false;
     LIST_FOR_EACH(&server->listeners, link)
     listener_stop(LIST_ENTRY(link, struct server_listener, link));
 }
@@ -48,6 +54,7 @@ void server_close(struct server *server)
     if (server == NULL)
         return;
     io_timer_cancel(server->shard->io, &server->deadlines);
+    io_timer_cancel(server->shard->io, &server->again);
     while (!list_is_empty(&server->connections))
         connection_close(LIST_ENTRY(server->connections.next, struct connection, link));
     while (!list_is_empty(&server->listeners))
@@ -70,6 +77,7 @@ void server_free(struct server *server)
 void server_set_limits(struct server *server, const struct server_limits *limits)
 {
     server->limits = *limits;
+    listener_on_limits(server);
 }
 
 bool server_resume(struct server *server)
@@ -81,13 +89,17 @@ bool server_resume(struct server *server)
     return has_started;
 }
 
-void server_send(struct server *server)
+bool server_send(struct server *server)
 {
     /* A connection that cannot take more leaves the list and comes back when it is writable. */
     struct list *link;
     while ((link = list_pop_front(&server->sending)) != NULL)
         connection_send(LIST_ENTRY(link, struct connection, send_link));
     connection_unstarve(server);
+    if (list_is_empty(&server->resume))
+        return false;
+    io_timer_arm_after(server->shard->io, &server->again, 0);
+    return true;
 }
 
 const struct server_counters *server_counters(const struct server *server)

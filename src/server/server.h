@@ -7,7 +7,10 @@
  *   - requests of one connection take effect in order, and their answers leave in order; only Produce
  *     starts while earlier Produces wait; at most CONNECTION_REQUESTS_MAX are in flight;
  *   - an idle or waiting connection owns no buffer;
- *   - memory for received bytes is bounded (memory_bytes_max): beyond it sockets are not read;
+ *   - memory for received bytes is bounded (memory_bytes_max): beyond it sockets are not read, and a frame that
+ *     stalls meanwhile is given up. A frame takes memory as its bytes arrive, not as they are announced;
+ *   - a connection that does not read its answers (CONNECTION_OUT_BYTES_MAX) gets no further request started;
+ *   - above max.connections new ones wait in the backlog, as with Apache Kafka;
  *   - whatever bytes come, the answer is Kafka's or the connection closes with one line naming peer and cause.
  */
 #pragma once
@@ -15,7 +18,8 @@
 #include "server/request.h"
 #include "server/shared_pool.h"
 
-#define CONNECTION_REQUESTS_MAX 128
+#define CONNECTION_REQUESTS_MAX  128
+#define CONNECTION_OUT_BYTES_MAX (1u << 20)
 
 struct listener_params {
     const char *name;       /* "PLAINTEXT" */
@@ -45,7 +49,7 @@ struct server_counters {
     uint64_t sent_bytes;
     uint64_t connections_accepted;
     uint64_t connections_closed;
-    uint64_t requests_refused; /* frames that were no request */
+    uint64_t requests_refused; /* connections that were closed for what came on them */
 };
 
 MUST_CHECK int server_new(struct shard *shard, const struct server_limits *limits,
@@ -70,9 +74,10 @@ void server_set_limits(struct server *server, const struct server_limits *limits
 
 /* The two halves of a turn's end, called by node around the writing of logs:
  * server_resume starts requests that waited for an answer before them (true: something started);
- * server_send sends what the turn produced. */
+ * server_send sends what the turn produced. True: that made room for requests which server_resume may start now; what
+ * is not started in this turn makes another one follow. */
 bool server_resume(struct server *server);
-void server_send(struct server *server);
+bool server_send(struct server *server);
 
 const struct server_counters *server_counters(const struct server *server);
 uint32_t server_connection_count(const struct server *server);

@@ -1,7 +1,10 @@
 /* Inside the server room: server, listener and connection, and who calls whom.
  *
  *   listener.c    accepts, counts, makes connections
- *   connection.c  bytes in, frames out of them, bytes out; deadlines
+ *   connection.c  opened and closed; deadlines
+ *   receive.c     bytes in, frames out of them; memory for them
+ *   foreign.c     what is said to who speaks something else
+ *   send.c        answers in order, bytes out
  *   pipeline.c    frame → request → handler, and back to an encoded answer
  *   server.c      the value that holds them
  */
@@ -21,7 +24,9 @@ struct server_listener {
 
 enum connection_state {
     CONNECTION_OPEN,
-    CONNECTION_CLOSING, /* sends what is answered, reads no more, then closes */
+    CONNECTION_CLOSING, /* sends what is answered, reads no more */
+    CONNECTION_LINGERING, /* all is sent; reads and forgets until the peer has seen the end: to close a socket with
+                             unread bytes is a reset, which may overtake the last answer */
 };
 
 /* Received and not yet framed bytes: data[start … end) of a counted buffer. */
@@ -35,10 +40,11 @@ struct connection {
     uint32_t magic;
     enum connection_state state;
     struct list link;        /* in server->connections, least recently active first */
-    struct list resume_link; /* in server->resume: a predecessor has been answered */
+    struct list resume_link; /* in server->resume: what blocked it may be over */
     struct list send_link;   /* in server->sending: has output to try */
     struct list frame_link;  /* in server->frames: an incomplete frame, oldest first */
     struct list starve_link; /* in server->starved: not read until memory is free */
+    struct list ending_link; /* in server->ending: nothing is to be answered any more */
     struct server *server;
     struct server_listener *listener;
     struct io_socket *socket;
@@ -47,12 +53,16 @@ struct connection {
     size_t frame_bytes_last; /* size of the latest frame: where to receive the next one */
     struct list requests;    /* in flight, oldest first */
     uint32_t request_count;
-    struct list out; /* struct out_part, answers in order */
+    struct list out;  /* struct out_part, answers in order */
+    size_t out_bytes; /* of memory in them */
     unsigned interest;
     bool is_first_request_done;
-    bool is_blocked; /* the next frame waits for an answer before it */
+    bool is_blocked; /* the next frame waits for an answer before it, or for answers to be read */
+    bool has_sent;   /* a peer that was never answered needs no long farewell */
     int64_t active_ns;
-    int64_t frame_started_ns;
+    int64_t frame_started_ns; /* of an incomplete one; the time it waited for us does not count */
+    int64_t frame_heard_ns;   /* when its latest bytes came */
+    int64_t ending_ns;
 };
 
 #define CONNECTION_MAGIC 0x4f434f4eu
@@ -67,6 +77,7 @@ struct server {
     struct list sending;
     struct list frames;
     struct list starved;
+    struct list ending;
     uint32_t connection_count;
     struct map connections_by_host; /* host text → count as pointer-sized integer */
     struct map_i64 requests;        /* by id, those in flight */
@@ -74,9 +85,11 @@ struct server {
     struct list free_requests;
     uint32_t free_request_count;
     struct shared_pool pool;
+    size_t out_bytes;              /* of all connections */
     struct receive_window landing; /* where connections without a window receive */
     struct io_timer deadlines;
-    bool is_accepting;
+    struct io_timer again; /* makes a turn follow */
+    bool is_paused;        /* as many connections as may be */
     bool memory_warned;
 };
 
@@ -84,7 +97,9 @@ struct server {
 void listener_stop(
     struct server_listener *listener); /* accepts no more; connections keep pointing to it */
 void listener_free(struct server_listener *listener); /* after its connections */
-void listener_forget_host(struct server *server, const char *host);
+void listener_on_limits(struct server *server);       /* they have changed */
+void listener_on_closed(struct server *server,
+                        const char *host); /* a connection of that host went */
 
 /* connection.c */
 void connection_open(struct server_listener *listener, struct io_socket *socket,
@@ -92,18 +107,39 @@ void connection_open(struct server_listener *listener, struct io_socket *socket,
 void connection_close(struct connection *connection);
 /* Finishes sending, then closes; with a line for the operator. */
 void connection_refuse(struct connection *connection, const char *format, ...) PRINTF_LIKE(2, 3);
+void connection_check_deadlines(struct server *server);
+void connection__update_interest(struct connection *c); /* its state has changed */
+/* Requests in flight outlive what their connection was to them: appends happen, answers are dropped. */
+void connection__drop_requests(struct connection *c);
+
+/* receive.c */
+#define CONNECTION_PREFIX_BYTES 4
+void connection__readable(struct connection *c);
+bool connection_resume(struct connection *connection);
+void connection_unstarve(struct server *server);
+void connection__window_release(struct connection *c);
+bool connection__memory_is_short(const struct server *server);
+void connection__check_frame(struct connection *c, int64_t now_ns);
+
+/* foreign.c */
+/* Judges the size prefix of a frame. False: the connection was refused. */
+bool connection__check_prefix(struct connection *c, const uint8_t *prefix);
+
+/* send.c */
 void connection_answers_ready(
     struct connection *connection); /* the head of its row may be answered */
-bool connection_resume(struct connection *connection);
 void connection_send(struct connection *connection);
-void connection_check_deadlines(struct server *server);
-void connection_unstarve(struct server *server);
+void connection__send_soon(struct connection *c);
+void connection__out_add(struct connection *c, struct out_part *part);
+void connection__out_clear(struct connection *c);
+/* As much unread as one connection, or all together, may have: no further request of it starts. */
+bool connection__is_out_full(const struct connection *c);
 
 /* pipeline.c */
 /* Handles one frame (without its size prefix). frame is borrowed. Returns false when the connection must
  * not go on (it is closed or closing). */
 bool pipeline_on_frame(struct connection *connection, struct shared *frame, struct bytes body);
-/* Whether a frame of this API may start now, given what is in flight. */
+/* Whether this whole frame may start now, given what is in flight. */
 bool pipeline_may_start(const struct connection *connection, struct bytes body);
 void pipeline_free_request(struct request *request);
 void out_part_free(struct out_part *part);

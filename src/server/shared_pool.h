@@ -6,9 +6,9 @@
 
 #include "base/shared.h"
 
-#define SHARED_POOL_SIZE_MIN (64u << 10)
+#define SHARED_POOL_SIZE_MIN (4u << 10)
 #define SHARED_POOL_SIZE_MAX (4u << 20)
-#define SHARED_POOL_CLASSES  7 /* 64 KiB … 4 MiB */
+#define SHARED_POOL_CLASSES  11 /* 4 KiB … 4 MiB */
 
 struct shared_pool {
     struct shared *free[SHARED_POOL_CLASSES]; /* linked through their first bytes */

@@ -104,6 +104,15 @@ static void on_timeout(struct io_timer *timer)
     finish(produce);
 }
 
+/* What was planned is written all the same; nobody is there to hear of it. */
+static void on_gone(struct request *request)
+{
+    struct produce *produce = request->wait;
+    for (int32_t i = 0; i < produce->part_count; i++)
+        list_remove(&produce->parts[i].wait.link);
+    finish(produce);
+}
+
 static void fill_answer(struct request *request, const struct log_append_result *result,
                         struct produce_response_partition_produce_response *answer)
 {
@@ -223,6 +232,8 @@ static void handle(struct request *request)
             produce_one(produce, topic, error, &data->partition_data[i], part);
         }
     }
+    request->wait = produce;
+    request->on_gone = on_gone;
     if (produce->waiting_count == 0)
         finish(produce);
     else if (asked->acks == -1)

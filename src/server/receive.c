@@ -1,0 +1,258 @@
+/* Bytes in, frames out of them.
+ *
+ * A connection without unfinished bytes owns no buffer: its bytes land in the server's landing buffer, are framed there in
+ * place, and records of a Produce go from there to their file. An incomplete frame moves to a window of the connection's
+ * own, which grows with what has really arrived: an announcement costs nobody anything. A connection that has sent large
+ * frames before gets a window of that size before it is read, so that their bytes are never moved.
+ */
+#include "server/server_int.h"
+
+#include "base/be.h"
+
+#include <string.h>
+
+#define LANDING_BYTES    (256u << 10)
+#define LANDING_LEFT_MIN (32u << 10) /* a fresh landing buffer is taken below this */
+#define STALL_MS_MAX     2000        /* of an incomplete frame while memory is short */
+
+void connection__window_release(struct connection *c)
+{
+    shared_unref(c->window.shared);
+    c->window = (struct receive_window){ 0 };
+    list_remove(&c->frame_link);
+}
+
+/* ---- memory for received bytes --------------------------------------------------------------- */
+
+/* The landing buffer counts when somebody's bytes are in it. */
+bool connection__memory_is_short(const struct server *server)
+{
+    const struct shared *landing = server->landing.shared;
+    const size_t idle = landing != NULL && landing->reference_count == 1 ? landing->size : 0;
+    return server->pool.lent_bytes - idle > server->limits.memory_bytes_max;
+}
+
+/* The incomplete frame that goes on even when memory is short, so that one oversized request at a time always finishes:
+ * the oldest that waits for its peer and not for us. */
+static const struct connection *favourite(const struct server *server)
+{
+    LIST_FOR_EACH(&server->frames, link)
+    {
+        const struct connection *c = LIST_ENTRY(link, struct connection, frame_link);
+        if (!c->is_blocked)
+            return c;
+    }
+    return NULL;
+}
+
+static bool must_starve(const struct connection *c)
+{
+    return connection__memory_is_short(c->server) && favourite(c->server) != c;
+}
+
+/* What came before does not count: it waited for us. */
+static void begin_time(struct connection *c)
+{
+    c->frame_started_ns = c->frame_heard_ns = io_monotonic_ns(c->server->shard->io);
+}
+
+static void starve(struct connection *c)
+{
+    struct server *server = c->server;
+    if (!server->memory_warned) {
+        server->memory_warned = true;
+        DIAG_WARN(server->shard->diag, "server",
+                  "%zu bytes of requests wait in memory (limit %zu): reading pauses",
+                  server->pool.lent_bytes, server->limits.memory_bytes_max);
+    }
+    if (!list_is_linked(&c->starve_link))
+        list_push_back(&server->starved, &c->starve_link);
+    connection__update_interest(c);
+}
+
+void connection_unstarve(struct server *server)
+{
+    if (list_is_empty(&server->starved))
+        return;
+    const bool is_short = connection__memory_is_short(server);
+    const struct connection *chosen = favourite(server);
+    LIST_FOR_EACH(&server->starved, link)
+    {
+        struct connection *c = LIST_ENTRY(link, struct connection, starve_link);
+        if (is_short && c != chosen)
+            continue;
+        list_remove(link);
+        begin_time(c);
+        connection__update_interest(c);
+    }
+}
+
+/* ---- windows --------------------------------------------------------------------------------- */
+
+/* Large windows for those who have used such before, as long as half of the memory is free. */
+static bool has_earned(const struct connection *c, size_t size_bytes)
+{
+    const struct server *server = c->server;
+    return size_bytes <= c->frame_bytes_last && size_bytes <= SHARED_POOL_SIZE_MAX &&
+           server->pool.lent_bytes + size_bytes <= server->limits.memory_bytes_max / 2;
+}
+
+/* Moves unfinished bytes to a window of the connection's own, with room for more than has come, or for the whole frame
+ * where that is earned. */
+static void keep_rest(struct connection *c, struct receive_window *from)
+{
+    const size_t have = from->end - from->start;
+    struct server *server = c->server;
+    size_t want = CONNECTION_PREFIX_BYTES;
+    if (have >= CONNECTION_PREFIX_BYTES)
+        want += be_load_u32(from->shared->data + from->start);
+    if (!has_earned(c, want))
+        want = MIN(want, MAX((size_t)SHARED_POOL_SIZE_MIN, 2 * have));
+    want = MAX(want, have);
+
+    if (!list_is_linked(&c->frame_link)) {
+        begin_time(c);
+        list_push_back(&server->frames, &c->frame_link);
+    }
+    const bool is_own = from == &c->window;
+    if (is_own && from->start == 0 && from->shared->size >= want)
+        return;
+    struct shared *shared = shared_pool_take(&server->pool, want);
+    memcpy(shared->data, from->shared->data + from->start, have);
+    if (is_own)
+        shared_unref(from->shared);
+    c->window = (struct receive_window){ .shared = shared, .start = 0, .end = have };
+}
+
+/* The window to receive into: the connection's own when it has unfinished bytes or large frames. */
+static struct receive_window *choose_window(struct connection *c)
+{
+    struct server *server = c->server;
+    if (c->window.shared != NULL)
+        return &c->window;
+    if (c->frame_bytes_last > LANDING_BYTES / 2 && has_earned(c, c->frame_bytes_last)) {
+        c->window.shared = shared_pool_take(&server->pool, c->frame_bytes_last);
+        return &c->window;
+    }
+    struct receive_window *landing = &server->landing;
+    if (landing->shared != NULL && landing->shared->reference_count == 1)
+        landing->end = 0;
+    if (landing->shared != NULL && landing->shared->size - landing->end < LANDING_LEFT_MIN) {
+        shared_unref(landing->shared);
+        landing->shared = NULL;
+    }
+    if (landing->shared == NULL) {
+        landing->shared = shared_pool_take(&server->pool, LANDING_BYTES);
+        landing->end = 0;
+    }
+    landing->start = landing->end;
+    return landing;
+}
+
+/* ---- frames ---------------------------------------------------------------------------------- */
+
+/* Handles the complete frames of `window`. What is left begins at window->start. False: the connection is
+ * closing. */
+static bool take_frames(struct connection *c, struct receive_window *window)
+{
+    while (c->state == CONNECTION_OPEN && window->end - window->start >= CONNECTION_PREFIX_BYTES) {
+        const uint8_t *at = window->shared->data + window->start;
+        if (!connection__check_prefix(c, at))
+            return false;
+        const size_t size = be_load_u32(at);
+        const size_t have = window->end - window->start - CONNECTION_PREFIX_BYTES;
+        const struct bytes body = bytes_from(at + CONNECTION_PREFIX_BYTES, MIN(size, have));
+        c->is_blocked =
+            connection__is_out_full(c) || (have >= size && !pipeline_may_start(c, body));
+        if (have < size || c->is_blocked)
+            return true;
+        c->frame_bytes_last = size + CONNECTION_PREFIX_BYTES;
+        window->start += size + CONNECTION_PREFIX_BYTES;
+        list_remove(&c->frame_link); /* the next one begins its own time */
+        c->server->counters.requests++;
+        if (!pipeline_on_frame(c, window->shared, body))
+            return false;
+    }
+    return c->state == CONNECTION_OPEN;
+}
+
+/* Frames what is in the window, and keeps or lets go of the rest. */
+static void process_window(struct connection *c, struct receive_window *window)
+{
+    if (!take_frames(c, window)) {
+        if (window != &c->window)
+            window->start = window->end;
+        return; /* closing: connection_refuse released the own window */
+    }
+    if (window->start == window->end) {
+        if (window == &c->window)
+            connection__window_release(c);
+    } else {
+        keep_rest(c, window);
+    }
+    connection__update_interest(c);
+}
+
+void connection__readable(struct connection *c)
+{
+    struct server *server = c->server;
+    if (must_starve(c)) {
+        starve(c);
+        return;
+    }
+    struct receive_window *window = choose_window(c);
+    const int64_t n = io_socket_recv(c->socket, window->shared->data + window->end,
+                                     window->shared->size - window->end);
+    if (n == -EAGAIN) {
+        if (window == &c->window && window->start == window->end)
+            connection__window_release(c);
+        return;
+    }
+    if (n <= 0) {
+        connection_close(c); /* as Kafka: the end of the stream ends what was asked, too */
+        return;
+    }
+    server->counters.received_bytes += (uint64_t)n;
+    window->end += (size_t)n;
+    c->frame_heard_ns = c->active_ns;
+    process_window(c, window);
+}
+
+bool connection_resume(struct connection *c)
+{
+    if (c->state != CONNECTION_OPEN || c->window.shared == NULL)
+        return false;
+    const uint64_t before = c->server->counters.requests;
+    struct server *server = c->server;
+    c->is_blocked = false;
+    begin_time(c);
+    process_window(c, &c->window);
+    return server->counters.requests != before;
+}
+
+/* ---- deadlines ------------------------------------------------------------------------------- */
+
+void connection__check_frame(struct connection *c, int64_t now_ns)
+{
+    const struct server *server = c->server;
+    if (connection__is_out_full(c) && connection__memory_is_short(server) &&
+        now_ns - c->active_ns >= STALL_MS_MAX * NS_PER_MS) {
+        connection_refuse(c, "%zu bytes of answers are not read while memory for requests is short",
+                          c->out_bytes);
+        return;
+    }
+    if (c->is_blocked || list_is_linked(&c->starve_link))
+        return; /* it waits for us, not we for it */
+    const int64_t age_ms = (now_ns - c->frame_started_ns) / NS_PER_MS;
+    const int64_t silent_ms = (now_ns - c->frame_heard_ns) / NS_PER_MS;
+    const size_t came = c->window.end - c->window.start;
+    if (age_ms >= server->limits.frame_ms_max)
+        connection_refuse(
+            c, "a request began %" PRId64 " ms ago and is still incomplete (%zu bytes came)",
+            age_ms, came);
+    else if (silent_ms >= STALL_MS_MAX && connection__memory_is_short(server))
+        connection_refuse(c,
+                          "an incomplete request (%zu bytes came) stands still while memory for "
+                          "requests is short",
+                          came);
+}

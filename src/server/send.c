@@ -1,0 +1,169 @@
+/* Answers in the order of their requests, bytes out. */
+#include "server/server_int.h"
+
+#define SEND_PARTS_MAX 64
+#define SEND_BYTES_A_TURN                                                                          \
+    (4u << 20) /* of a connection with much to send, so that the others get theirs */
+
+/* ---- what is to be sent ---------------------------------------------------------------------- */
+
+void connection__out_add(struct connection *c, struct out_part *part)
+{
+    const size_t bytes = part->memory == NULL ? 0 : part->left_bytes;
+    c->out_bytes += bytes;
+    c->server->out_bytes += bytes;
+    list_push_back(&c->out, &part->link);
+}
+
+/* So much of the first part is sent, or given up. */
+static void out_drop(struct connection *c, struct out_part *part, size_t bytes)
+{
+    if (part->memory != NULL) {
+        c->out_bytes -= bytes;
+        c->server->out_bytes -= bytes;
+    }
+    part->position += (int64_t)bytes;
+    part->left_bytes -= bytes;
+    if (part->left_bytes > 0)
+        return;
+    list_remove(&part->link);
+    out_part_free(part);
+}
+
+void connection__out_clear(struct connection *c)
+{
+    while (!list_is_empty(&c->out)) {
+        struct out_part *part = LIST_ENTRY(c->out.next, struct out_part, link);
+        out_drop(c, part, part->left_bytes);
+    }
+}
+
+/* Whoever has nothing waiting may always go on. */
+bool connection__is_out_full(const struct connection *c)
+{
+    return c->out_bytes > CONNECTION_OUT_BYTES_MAX ||
+           (c->out_bytes > 0 && c->server->out_bytes > c->server->limits.memory_bytes_max);
+}
+
+void connection__send_soon(struct connection *c)
+{
+    if (!list_is_linked(&c->send_link))
+        list_push_back(&c->server->sending, &c->send_link);
+}
+
+static void resume_soon(struct connection *c)
+{
+    if (c->is_blocked && !list_is_linked(&c->resume_link))
+        list_push_back(&c->server->resume, &c->resume_link);
+}
+
+void connection_answers_ready(struct connection *c)
+{
+    bool moved = false;
+    while (!list_is_empty(&c->requests)) {
+        struct request *request = LIST_ENTRY(c->requests.next, struct request, link);
+        if (request->state != REQUEST_ANSWERED)
+            break;
+        while (!list_is_empty(&request->out))
+            connection__out_add(c,
+                                LIST_ENTRY(list_pop_front(&request->out), struct out_part, link));
+        const bool is_last = request->is_last;
+        list_remove(&request->link);
+        c->request_count--;
+        pipeline_free_request(request);
+        moved = true;
+        if (is_last)
+            connection__drop_requests(
+                c); /* their answers would be taken for that of the one that failed */
+    }
+    if (!moved)
+        return;
+    connection__send_soon(c);
+    resume_soon(c);
+}
+
+/* ---- sending --------------------------------------------------------------------------------- */
+
+/* The next run of memory parts in one call, or one file region. A count, or as the socket says. */
+static int64_t send_some(struct connection *c)
+{
+    struct out_part *first = LIST_ENTRY(c->out.next, struct out_part, link);
+    if (first->file != NULL) {
+        const int64_t n =
+            io_socket_send_file(c->socket, first->file, first->position, first->left_bytes);
+        return n == 0 ? -EIO : n; /* cut short by truncation: the length is announced already */
+    }
+    struct iovec parts[SEND_PARTS_MAX];
+    int count = 0;
+    bool more_follows = false;
+    for (struct list *link = c->out.next; link != &c->out; link = link->next) {
+        const struct out_part *part = LIST_ENTRY(link, struct out_part, link);
+        if (part->file != NULL || count == SEND_PARTS_MAX) {
+            more_follows = true;
+            break;
+        }
+        parts[count++] = (struct iovec){ .iov_base = part->memory + part->position,
+                                         .iov_len = part->left_bytes };
+    }
+    return io_socket_sendv(c->socket, parts, count, more_follows);
+}
+
+static void drop_sent(struct connection *c, size_t sent_bytes)
+{
+    while (sent_bytes > 0) {
+        struct out_part *part = LIST_ENTRY(c->out.next, struct out_part, link);
+        const size_t n = MIN(sent_bytes, part->left_bytes);
+        out_drop(c, part, n);
+        sent_bytes -= n;
+    }
+}
+
+/* Says that nothing follows, and waits for the peer to say the same. A peer that was sent nothing misses nothing. */
+static void finish_sending(struct connection *c)
+{
+    if (!c->has_sent) {
+        connection_close(c);
+        return;
+    }
+    c->state = CONNECTION_LINGERING;
+    io_socket_finish(c->socket);
+    connection__update_interest(c);
+}
+
+/* From when on an end may not take long: the peer alone can hold it up. */
+static void begin_ending(struct connection *c)
+{
+    if (c->state == CONNECTION_OPEN || !list_is_empty(&c->requests) ||
+        list_is_linked(&c->ending_link))
+        return;
+    c->ending_ns = io_monotonic_ns(c->server->shard->io);
+    list_push_back(&c->server->ending, &c->ending_link);
+}
+
+/* One turn's share of a connection with much to send, so that the others get theirs. */
+#define SEND_BYTES_A_TURN (4u << 20)
+
+void connection_send(struct connection *c)
+{
+    size_t sent_bytes = 0;
+    while (!list_is_empty(&c->out) && sent_bytes < SEND_BYTES_A_TURN) {
+        const int64_t n = send_some(c);
+        if (n == -EAGAIN)
+            break;
+        if (n < 0) {
+            connection_close(c);
+            return;
+        }
+        drop_sent(c, (size_t)n);
+        sent_bytes += (size_t)n;
+    }
+    c->server->counters.sent_bytes += sent_bytes;
+    c->has_sent |= sent_bytes > 0;
+    if (!connection__is_out_full(c))
+        resume_soon(c);
+    begin_ending(c);
+    if (c->state == CONNECTION_CLOSING && list_is_empty(&c->out) && list_is_empty(&c->requests))
+        finish_sending(c);
+    else
+        connection__update_interest(c);
+}
