@@ -258,7 +258,7 @@ int controller_broker_heartbeat(struct controller *c, const struct controller_ca
         touch(c, request->broker_id, call->now_ms);
         beat(c, &draft, request, broker, response);
     }
-    draft_finish(&draft, true, &broker_heartbeat_response_message, response, out);
+    draft_finish(&draft, false, &broker_heartbeat_response_message, response, out);
     return 0;
 }
 
@@ -289,7 +289,7 @@ int controller_unregister_broker(struct controller *c, const struct controller_c
         record->broker_epoch = broker->epoch;
         draft_add(&draft, &unregister_broker_record_message, 0, record);
     }
-    draft_finish(&draft, true, &unregister_broker_response_message, response, out);
+    draft_finish(&draft, false, &unregister_broker_response_message, response, out);
     return 0;
 }
 

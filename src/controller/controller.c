@@ -246,5 +246,5 @@ void controller_on_timer(struct controller *c, const struct controller_call *cal
     if (draft.count == 0 && c->settings.max_idle_interval_ms > 0 &&
         call->now_ms >= c->written_ms + c->settings.max_idle_interval_ms)
         draft_add(&draft, &no_op_record_message, 0, &no_op_record_default);
-    draft_finish(&draft, true, NULL, NULL, out);
+    draft_finish(&draft, false, NULL, NULL, out);
 }
