@@ -332,6 +332,32 @@ void sim__content_read(const struct sim_content *content, int64_t position, void
     }
 }
 
+int64_t sim__content_stable_size(const struct sim_content *content)
+{
+    return MIN(content->size_low, content->stable_size);
+}
+
+static void page_read_stable(const struct sim_page *page, uint8_t *out, int64_t size_bytes)
+{
+    for (int i = 0; i * SIM_SECTOR_BYTES < size_bytes; i++) {
+        const uint8_t *from = page->differs & (1U << i) ? page->stable : page->cache;
+        const int64_t n = MIN(SIM_SECTOR_BYTES, size_bytes - i * SIM_SECTOR_BYTES);
+        if (from != NULL)
+            memcpy(out + sector_at(i), from + sector_at(i), (size_t)n);
+    }
+}
+
+void sim__content_read_stable(const struct sim_content *content, void *out)
+{
+    const int64_t size = sim__content_stable_size(content);
+    memset(out, 0, (size_t)size);
+    for (int64_t at = 0; at < size; at += SIM_PAGE_BYTES) {
+        const struct sim_page *page = page_get(content, at / SIM_PAGE_BYTES);
+        if (page != NULL)
+            page_read_stable(page, (uint8_t *)out + at, MIN(SIM_PAGE_BYTES, size - at));
+    }
+}
+
 /* ---- what is in memory ----------------------------------------------------------------------- */
 
 bool sim__content_is_cold(const struct sim_content *content, int64_t position, int64_t size_bytes)

@@ -44,6 +44,9 @@ void sim__content_sync_failed(struct sim_content *content, struct rng *rng);
 /* The range must lie within the size. */
 void sim__content_read(const struct sim_content *content, int64_t position, void *out,
                        int64_t size_bytes);
+/* What a power loss would leave at least: as many bytes, and each as it is here or newer. */
+int64_t sim__content_stable_size(const struct sim_content *content);
+void sim__content_read_stable(const struct sim_content *content, void *out);
 bool sim__content_is_cold(const struct sim_content *content, int64_t position, int64_t size_bytes);
 /* Makes it resident; each page that was not has a bit flipped with that chance. */
 void sim__content_warm(struct sim_content *content, int64_t position, int64_t size_bytes,

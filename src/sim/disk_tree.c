@@ -136,6 +136,14 @@ int sim__tree_find(const struct sim_tree *tree, const char *path, const struct s
     return 0;
 }
 
+struct sim_inode *sim__tree_find_stable(const struct sim_tree *tree, const char *path)
+{
+    struct sim_inode *inode = tree->root;
+    for (struct bytes part; inode != NULL && next_part(&path, &part);)
+        inode = map_get(&inode->stable_names, part);
+    return inode;
+}
+
 /* ---- pending changes ------------------------------------------------------------------------- */
 
 static void change_free(struct sim_tree *tree, struct change *change)

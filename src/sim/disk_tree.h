@@ -51,6 +51,9 @@ struct sim_place {
 MUST_CHECK int sim__tree_find(const struct sim_tree *tree, const char *path,
                               const struct sim_inode *avoid, struct sim_place *out);
 
+/* By the stable names; NULL: there surely is none. No "." and "..". */
+struct sim_inode *sim__tree_find_stable(const struct sim_tree *tree, const char *path);
+
 /* A file or directory of that name, which must be free; the answer is borrowed from the tree. */
 struct sim_inode *sim__tree_create(struct sim_tree *tree, const struct sim_place *place,
                                    bool is_directory, int64_t now_ms);

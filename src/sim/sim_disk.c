@@ -5,6 +5,7 @@
 #include "sim/disk_int.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #define CAPACITY_BYTES_DEFAULT (INT64_C(1) << 40)
@@ -64,8 +65,11 @@ void sim_disk_crash(struct sim_disk *disk, enum sim_crash kind)
     sim_disk_restart(disk);
     disk->crash_at_change = 0;
     disk->crash_count++;
-    if (kind == SIM_POWER_LOST)
-        sim__tree_power_loss(&disk->tree, &disk->rng);
+    if (kind != SIM_POWER_LOST)
+        return;
+    if (disk->hooks.on_losing != NULL)
+        disk->hooks.on_losing(disk->hooks.context);
+    sim__tree_power_loss(&disk->tree, &disk->rng);
 }
 
 void sim__disk_crash_planned(struct sim_disk *disk)
@@ -190,6 +194,55 @@ void sim_disk_set_bit_rot(struct sim_disk *disk, uint32_t in_a_million)
 void sim_disk_cool(struct sim_disk *disk, uint32_t in_a_million)
 {
     sim__tree_cool(&disk->tree, &disk->rng, in_a_million);
+}
+
+/* ---- looking on from outside ----------------------------------------------------------------- */
+
+static const struct sim_inode *look_for(const struct sim_disk *disk, enum sim_view view,
+                                        const char *path)
+{
+    struct sim_place place;
+    if (view == SIM_STABLE)
+        return sim__tree_find_stable(&disk->tree, path);
+    return sim__tree_find(&disk->tree, path, NULL, &place) < 0 ? NULL : place.inode;
+}
+
+int sim_disk_look(const struct sim_disk *disk, enum sim_view view, const char *path, uint8_t **out,
+                  size_t *out_size)
+{
+    const struct sim_inode *inode = look_for(disk, view, path);
+    if (inode == NULL)
+        return -ENOENT;
+    if (inode->is_directory)
+        return -EISDIR;
+    const struct sim_content *content = &inode->content;
+    const int64_t size = view == SIM_STABLE ? sim__content_stable_size(content) : content->size;
+    *out_size = (size_t)size;
+    *out = mem_alloc(*out_size);
+    if (view == SIM_STABLE)
+        sim__content_read_stable(content, *out);
+    else
+        sim__content_read(content, 0, *out, size);
+    return 0;
+}
+
+int sim_disk_look_in(const struct sim_disk *disk, enum sim_view view, const char *path,
+                     struct io_names *out)
+{
+    const struct sim_inode *inode = look_for(disk, view, path);
+    if (inode == NULL)
+        return -ENOENT;
+    if (!inode->is_directory)
+        return -ENOTDIR;
+    struct io_names_builder builder = { .count_max = UINT32_MAX };
+    const struct map *names = view == SIM_STABLE ? &inode->stable_names : &inode->names;
+    int r = 0;
+    for (struct map_walk w = { 0 }; r == 0 && map_next(names, &w);) {
+        char name[SIM_NAME_BYTES_MAX + 1];
+        (void)snprintf(name, sizeof(name), "%.*s", BYTES_PRINTF(w.key));
+        r = io_names_add(&builder, name);
+    }
+    return io_names_finish(&builder, r, out);
 }
 
 /* ---- the world around it --------------------------------------------------------------------- */

@@ -102,6 +102,18 @@ void sim_disk_set_bit_rot(struct sim_disk *disk, uint32_t in_a_million);
 /* Pages that are stable leave memory with this chance each: io_file_read_cached then answers -EAGAIN. */
 void sim_disk_cool(struct sim_disk *disk, uint32_t in_a_million);
 
+/* ---- looking on from outside ----------------------------------------------------------------- */
+
+enum sim_view {
+    SIM_VOLATILE, /* what calls see */
+    SIM_STABLE, /* what a power loss would leave at least; a byte may also be newer, and there may be more */
+};
+/* Takes no time and is no call. The whole of a file (heap), or the names in a directory; -ENOENT, -EISDIR, -ENOTDIR. */
+MUST_CHECK int sim_disk_look(const struct sim_disk *disk, enum sim_view view, const char *path,
+                             uint8_t **out, size_t *out_size);
+MUST_CHECK int sim_disk_look_in(const struct sim_disk *disk, enum sim_view view, const char *path,
+                                struct io_names *out);
+
 /* ---- for the world around it ----------------------------------------------------------------- */
 
 /* All optional. Without now_ms, time stands still at the start of 2024. */
@@ -111,6 +123,8 @@ struct sim_disk_hooks {
     /* Before each call has any effect: time may pass, other code may run, the disk may crash. size_bytes: of reads
      * and writes. Answers 0, or the error that the call fails with. */
     int (*on_call)(void *context, enum sim_call call, const char *path, uint64_t size_bytes);
+    /* Right before a power loss takes what is not stable. */
+    void (*on_losing)(void *context);
     /* Right after a crash that sim_disk_crash_at planned. */
     void (*on_crash)(void *context, enum sim_crash kind);
 };

@@ -575,6 +575,76 @@ TEST(sim_disk, fails_the_calls_it_is_told_to)
 }
 
 /* After a failed fsync the kernel holds the pages for clean: a later one succeeds and writes nothing. */
+/* A log that is appended to, synced and cut at times. What was stable right before the power went is there. */
+struct onlooker {
+    struct sim_disk *disk;
+    uint8_t *bytes; /* owned */
+    size_t size;
+    int looks;
+};
+
+static void look_on(void *context)
+{
+    struct onlooker *o = context;
+    mem_free(o->bytes);
+    EXPECT_OK(sim_disk_look(o->disk, SIM_STABLE, "/log", &o->bytes, &o->size));
+    o->looks++;
+}
+
+static void append_and_sync(struct sim_disk *disk, struct rng *rng)
+{
+    struct io_file *file = file_open(disk, "log");
+    int64_t size = io_file_size(file);
+    EXPECT(size >= 0);
+    for (int i = 0; i < 20; i++) {
+        uint8_t bytes[3000];
+        const size_t n = 1 + (size_t)rng_below(rng, sizeof(bytes));
+        for (size_t k = 0; k < n; k++)
+            bytes[k] = (uint8_t)(1 + (size + (int64_t)k) * 31 % 251); /* 0: never written */
+        EXPECT_OK(io_file_write(file, size, bytes, n));
+        if (rng_below(rng, 4) == 0)
+            EXPECT_OK(io_file_truncate(file, size));
+        else
+            size += (int64_t)n;
+        if (rng_below(rng, 4) == 0)
+            EXPECT_OK(io_file_sync(file));
+    }
+    io_file_unref(file);
+}
+
+TEST(sim_disk, shows_what_a_power_loss_would_leave_at_least)
+{
+    size_t looked = 0;
+    for (uint64_t seed = 0; seed < SEED_COUNT; seed++) {
+        struct sim_disk *disk = sim_disk_new(seed);
+        struct rng rng = rng_from_seed(seed);
+        struct onlooker o = { .disk = disk };
+        const struct sim_disk_hooks hooks = { .context = &o, .on_losing = look_on };
+        sim_disk_set_hooks(disk, &hooks);
+        put_synced(disk, "log", 1, 1);
+        for (int i = 0; i < 3; i++) {
+            append_and_sync(disk, &rng);
+            sim_disk_crash(disk, SIM_POWER_LOST);
+            EXPECT_EQ(o.looks, i + 1);
+            uint8_t *left = NULL;
+            size_t size = 0;
+            EXPECT_OK(sim_disk_look(disk, SIM_VOLATILE, "log", &left, &size));
+            EXPECT(size >= o.size);
+            for (size_t at = 0; at < o.size; at++)
+                EXPECT(o.bytes[at] == 0 || left[at] == o.bytes[at]);
+            looked += o.size;
+            mem_free(left);
+        }
+        struct io_names names;
+        EXPECT_OK(sim_disk_look_in(disk, SIM_STABLE, "/", &names));
+        EXPECT_EQ(names.count, 1);
+        io_names_deinit(&names);
+        mem_free(o.bytes);
+        sim_disk_free(disk);
+    }
+    EXPECT(looked > SEED_COUNT * 10000);
+}
+
 TEST(sim_disk, forgets_what_a_failed_sync_did_not_write)
 {
     int lost = 0;

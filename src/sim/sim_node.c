@@ -55,6 +55,13 @@ static int64_t disk_now_ms(void *context)
     return sim__node_now_ms(context);
 }
 
+static void power_is_lost(void *context)
+{
+    const struct sim_node *node = context;
+    if (node->on_losing != NULL)
+        node->on_losing(node->on_losing_context);
+}
+
 static void on_planned_crash(void *context, enum sim_crash kind)
 {
     sim__node_go_down(context, kind);
@@ -73,9 +80,11 @@ struct sim_node *sim_node_new(struct sim_world *world, const char *name)
                    (int)(node->id % 250));
     node->rng = rng_from_seed(rng_u64(&world->rng));
     node->disk = sim_disk_new(rng_u64(&world->rng));
-    const struct sim_disk_hooks hooks = {
-        .context = node, .now_ms = disk_now_ms, .on_call = on_call, .on_crash = on_planned_crash
-    };
+    const struct sim_disk_hooks hooks = { .context = node,
+                                          .now_ms = disk_now_ms,
+                                          .on_call = on_call,
+                                          .on_losing = power_is_lost,
+                                          .on_crash = on_planned_crash };
     sim_disk_set_hooks(node->disk, &hooks);
     node->is_powered = true;
     node->pace = sim_pace_default();
@@ -183,6 +192,12 @@ void sim_node_set_on_crash(struct sim_node *node, void (*on_crash)(void *context
 {
     node->on_crash = on_crash;
     node->on_crash_context = context;
+}
+
+void sim_node_set_on_losing(struct sim_node *node, void (*on_losing)(void *context), void *context)
+{
+    node->on_losing = on_losing;
+    node->on_losing_context = context;
 }
 
 void sim_node_restart(struct sim_node *node)

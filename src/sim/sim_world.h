@@ -88,6 +88,8 @@ bool sim_node_is_down(const struct sim_node *node); /* crashed and not restarted
 uint32_t sim_node_crash_count(const struct sim_node *node);
 /* Called by the world between events after each crash. One a node; NULL: none. */
 void sim_node_set_on_crash(struct sim_node *node, void (*on_crash)(void *context), void *context);
+/* Called right before a power loss takes what is not stable: to look at the disk (sim_disk_look), and nothing else. */
+void sim_node_set_on_losing(struct sim_node *node, void (*on_losing)(void *context), void *context);
 /* Within on_crash: every job of the ended incarnation that is not done is run, against the dead disk, and done; and so
  * are the jobs that these submit. */
 void sim_node_end_jobs(struct sim_node *node);

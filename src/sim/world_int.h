@@ -102,6 +102,8 @@ struct sim_node {
     uint32_t crash_count;
     void (*on_crash)(void *context);
     void *on_crash_context;
+    void (*on_losing)(void *context);
+    void *on_losing_context;
     int64_t clock_offset_ms;
     uint32_t descriptor_max; /* 0: no limit */
     uint32_t socket_count;   /* accepted, connecting, connected, listening */
