@@ -44,6 +44,9 @@ int checkpoint_text_begin(struct checkpoint_text *text, const char *path, struct
 {
     *text = (struct checkpoint_text){ .path = path, .rest = content };
     struct bytes line;
+    /* A number that a crash cut short would be another number. */
+    if (content.size > 0 && content.data[content.size - 1] != '\n')
+        return err_note(note, -ERR_MALFORMED, "%s ends in the middle of a line", path);
     if (!next_line(text, &line))
         return 0;
     int64_t found;

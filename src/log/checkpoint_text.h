@@ -14,8 +14,8 @@ struct checkpoint_text {
     int64_t seen;
 };
 
-/* Reads version and count; an empty file counts 0 lines. -ERR_VERSION, -ERR_MALFORMED; the note
- * names path, line and text. */
+/* Reads version and count; an empty file counts 0 lines. -ERR_VERSION, -ERR_MALFORMED, also for a last line without its
+ * end; the note names path, line and text. */
 MUST_CHECK int checkpoint_text_begin(struct checkpoint_text *text, const char *path,
                                      struct bytes content, int64_t version, struct err_note *note);
 

@@ -207,11 +207,17 @@ static int recover_from(struct recovery *recovery, struct log *log, uint32_t fir
     return r;
 }
 
-/* The end of a segment that was closed well, by its index: 1 with the next offset; 0 when the files
- * are not as a close leaves them. */
-static int find_end(struct log *log, struct segment *segment, int64_t *out_end_offset)
+/* Where a segment ends, and in which epoch (-1: it has no batch, or one of an old format). */
+struct segment_end {
+    int64_t offset;
+    int32_t epoch;
+};
+
+/* The end of a segment that was closed well, by its index: 1; 0 when the files are not as a close
+ * leaves them. */
+static int find_end(struct log *log, struct segment *segment, struct segment_end *out)
 {
-    *out_end_offset = segment->meter.base_offset;
+    *out = (struct segment_end){ .offset = segment->meter.base_offset, .epoch = -1 };
     if (segment->meter.size_bytes == 0)
         return 1;
     const struct index_place at = segment_index_place(segment, &log->place);
@@ -232,9 +238,9 @@ static int find_end(struct log *log, struct segment *segment, int64_t *out_end_o
     batch_scan_init(&scan, file, last.value, segment->meter.size_bytes, BATCH_SCAN_WINDOW_SMALL);
     scan.may_sleep = true;
     while ((r = batch_scan_next(&scan, &batch)) > 0) {
-        if (batch.base_offset < *out_end_offset && batch.magic == BATCH_MAGIC)
+        if (batch.base_offset < out->offset && batch.magic == BATCH_MAGIC)
             break;
-        *out_end_offset = batch.last_offset + 1;
+        *out = (struct segment_end){ .offset = batch.last_offset + 1, .epoch = batch.leader_epoch };
     }
     batch_scan_deinit(&scan);
     return r == 0 ? 1 : r > 0 || batch_scan_is_damage(r) ? 0 : r;
@@ -265,6 +271,21 @@ static int mend_sealed_indexes(struct log *log, uint32_t end, struct err_note *n
     return 0;
 }
 
+/* Whether the epoch file knows of the batches before segment `end`, which recovery does not look at. It is not synced when a
+ * log is closed: after a power loss an older one may be there, to which the newest of these batches is then strange. */
+static int check_epochs(struct recovery *recovery, struct log *log, uint32_t end)
+{
+    while (end > 0 && log->segments.items[end - 1]->meter.size_bytes == 0)
+        end--;
+    if (end == 0 || recovery->are_epochs_lost)
+        return 0;
+    struct segment_end last;
+    const int r = find_end(log, log->segments.items[end - 1], &last);
+    recovery->are_epochs_lost =
+        r == 0 || (last.epoch >= 0 && epochs_of(&log->epochs, last.offset - 1) != last.epoch);
+    return r < 0 ? r : 0;
+}
+
 static int learn_all_epochs(struct log *log, uint32_t end, struct err_note *note)
 {
     for (uint32_t i = 0; i < end; i++) {
@@ -293,8 +314,10 @@ static int learn_all_epochs(struct log *log, uint32_t end, struct err_note *note
 static int choose_first(struct recovery *recovery, struct log *log, uint32_t *out_first)
 {
     const uint32_t active = (uint32_t)log->segments.count - 1;
+    struct segment_end end;
     if (recovery->is_clean) {
-        const int r = find_end(log, log__active(log), &recovery->end_offset);
+        const int r = find_end(log, log__active(log), &end);
+        recovery->end_offset = end.offset;
         *out_first = r > 0 ? active + 1 : active;
         recovery->is_clean = r > 0;
         return r < 0 ? r : 0;
@@ -304,9 +327,8 @@ static int choose_first(struct recovery *recovery, struct log *log, uint32_t *ou
         return 0;
     /* A write that failed on a full disk, and was cut off again, may have come back at the end of
      * the segment before. */
-    int64_t end_offset;
-    const int r = find_end(log, log->segments.items[*out_first - 1], &end_offset);
-    if (r == 0 || end_offset > log->segments.items[*out_first]->meter.base_offset)
+    const int r = find_end(log, log->segments.items[*out_first - 1], &end);
+    if (r == 0 || end.offset > log->segments.items[*out_first]->meter.base_offset)
         (*out_first)--;
     return r < 0 ? r : 0;
 }
@@ -321,6 +343,12 @@ int recovery_run(struct recovery *recovery, struct log *log, int64_t log_start_o
                         err_sentence(r));
     }
     r = mend_sealed_indexes(log, first, note);
+    if (r == 0) {
+        r = check_epochs(recovery, log, first);
+        if (r < 0)
+            err_note(note, r, "look at the epochs of %s: %s", log->place.directory,
+                     err_sentence(r));
+    }
     if (r == 0 && recovery->are_epochs_lost)
         r = learn_all_epochs(log, first, note);
     if (r == 0 && first < log->segments.count) {
