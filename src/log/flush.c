@@ -16,6 +16,8 @@
 
 #include <errno.h>
 
+#define RETRY_MS 500
+
 struct log_flush {
     struct io_job job;
     struct log *log;
@@ -232,8 +234,7 @@ static int collect(struct log_flush *flush)
     return 0;
 }
 
-/* After a flush that came to nothing: what it had taken along is to be taken again. */
-static void mark_dirty(struct log *log)
+void log__mark_unflushed(struct log *log)
 {
     for (uint32_t i = log__segment_index(log, log->offsets.flushed_end); i < log->segments.count;
          i++) {
@@ -246,6 +247,22 @@ static void mark_dirty(struct log *log)
 }
 
 static void start_flush(struct log *log, int64_t offset);
+
+static void on_retry(struct io_timer *timer)
+{
+    struct log *log = CONTAINER_OF(timer, struct log, flush_retry);
+    log__flush_to(log, log->flush_retry_offset);
+}
+
+/* Whoever waits for the flushed end need not ask again: it is tried until there is room, or the log has failed. */
+static void retry_later(struct log *log, int64_t offset)
+{
+    if (log->failure != 0 || log->place.files == NULL || log->on_detached != NULL)
+        return;
+    log->flush_retry.fire = on_retry;
+    log->flush_retry_offset = MAX(log->flush_retry_offset, offset);
+    io_timer_arm_after(log_files_io(log->place.files), &log->flush_retry, RETRY_MS);
+}
 
 static void flush_done(struct io_job *job)
 {
@@ -261,11 +278,12 @@ static void flush_done(struct io_job *job)
                 log->owner.on_flushed(log->owner.context, log);
         }
     } else {
-        mark_dirty(log);
+        log__mark_unflushed(log);
         if (flush->is_device_bad)
             log__break(log, flush->result, &flush->note);
         else
             IGNORE_RESULT(log__fail(log, flush->result, &flush->note));
+        retry_later(log, flush->offset);
     }
     const bool again = log->is_flush_wanted && log->failure == 0 && log->on_detached == NULL;
     const int64_t wanted = log->flush_wanted_offset;
@@ -294,9 +312,10 @@ static void start_flush(struct log *log, int64_t offset)
     const int r = collect(flush);
     if (r < 0) {
         struct err_note note = flush->note;
-        mark_dirty(log);
+        log__mark_unflushed(log);
         flush_free(flush);
         IGNORE_RESULT(log__fail(log, r, &note));
+        retry_later(log, offset);
         return;
     }
     log->flush = flush;

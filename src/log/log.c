@@ -339,6 +339,7 @@ void log_detach(struct log *log, void (*then)(void *context, struct log *log), v
     ASSERT(log->place.files != NULL && log->on_detached == NULL);
     ASSERT(!log_has_planned(log));
     log->is_flush_wanted = false;
+    io_timer_cancel(log_files_io(log->place.files), &log->flush_retry);
     log->on_detached = then;
     log->on_detached_context = context;
     if (log->job_count == 0)

@@ -320,8 +320,9 @@ MUST_CHECK int log_roll(struct log *log, int64_t now_ms, struct err_note *note);
 
 /* ---- flush and housekeeping ---------------------------------------------------------------- */
 
-/* Asks for everything written so far to be put on stable storage, by a job; on_flushed follows.
- * Requests while one is under way are served together by the next. */
+/* Asks for everything written so far to be put on stable storage, by a job; on_flushed follows, unless the log fails:
+ * where the disk is full it is tried again until there is room. Requests while one is under way are served together by
+ * the next. */
 void log_flush(struct log *log);
 bool log_is_flushing(const struct log *log);
 

@@ -74,6 +74,8 @@ struct log {
     uint32_t job_count;      /* all jobs of this log under way */
     bool is_flush_wanted;    /* again, when the present one is through */
     int64_t flush_wanted_offset;
+    struct io_timer flush_retry; /* after one that found the disk full */
+    int64_t flush_retry_offset;
     int64_t flushed_ms;          /* when the last one was, or the log was opened */
     int64_t expired_ms;          /* when producers were last looked through */
     uint32_t tick_segment_bytes; /* active size at the last tick */
@@ -107,6 +109,10 @@ void log__mend_note(struct log *log, const struct err_note *note);
  * first. */
 void log__run_job(struct log *log, struct io_job *job);
 void log__job_done(struct log *log);
+
+/* What lies from the flushed end on is to be taken along by the next flush, whatever was written of it by whom: after a flush
+ * that came to nothing, and after a crash, when it may be in the page cache alone. */
+void log__mark_unflushed(struct log *log);
 
 /* Asks for a flush up to `offset`: segments that begin below it. */
 void log__flush_to(struct log *log, int64_t offset);

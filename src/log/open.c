@@ -363,6 +363,8 @@ static int open_files(struct log *log, const struct log_params *params, struct i
     if (r < 0)
         return r;
     set_offsets(log, params, recovery.end_offset);
+    if (!params->had_clean_shutdown)
+        log__mark_unflushed(log);
     remove_stray_snapshots(log, recovery.end_offset);
     return recovery.has_producers
                ? 0
