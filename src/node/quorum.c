@@ -41,6 +41,7 @@ struct quorum {
     bool is_stepping;
     bool is_flush_wanted;  /* at the turn's end */
     bool is_failed_append; /* later appends of the same step are dropped */
+    uint64_t failed_appends;
     bool is_stopped;
     bool is_settling;
     int32_t activate_epoch; /* RAFT_DO_LEAD has come and is not done yet; -1 */
@@ -146,6 +147,7 @@ static void append(struct quorum *q, const struct raft_effect *effect)
     if (written == 0)
         return;
     q->is_failed_append = true;
+    q->failed_appends++;
     DIAG_ERROR(q->diag, "metadata", "an append to the metadata log failed: %s: %s",
                result.error == KAFKA_NONE ? err_sentence(written)
                                           : kafka_error_name((int16_t)result.error),
@@ -356,12 +358,17 @@ static struct bytes *encode_records(struct arena *arena, const struct metadata_r
 static int append_values(struct quorum *q, const struct bytes *values, uint32_t count,
                          struct err_note *note)
 {
-    return step(q,
-                (struct raft_event){ .type = RAFT_ON_APPEND,
-                                     .append = { .epoch = controller_epoch(q->controller),
-                                                 .values = values,
-                                                 .value_count = count } },
-                note);
+    const uint64_t failed_before = q->failed_appends;
+    const int r = step(q,
+                       (struct raft_event){ .type = RAFT_ON_APPEND,
+                                            .append = { .epoch = controller_epoch(q->controller),
+                                                        .values = values,
+                                                        .value_count = count } },
+                       note);
+    /* Raft has taken it back by now, and resigned: nobody will hear that it is committed. */
+    if (r == 0 && q->failed_appends != failed_before)
+        return err_note(note, -ERR_NOT_LEADER, "the metadata log could not be written");
+    return r;
 }
 
 /* Appends what the controller decided and keeps the ask until it is committed. */
