@@ -118,6 +118,8 @@ enum log_checkpoint_kind {
     LOG_CHECKPOINT_LOG_START,
     LOG_CHECKPOINT_HIGH_WATERMARK,
 };
+#define LOG_CHECKPOINT_KINDS 3
+
 const char *log_checkpoint_file_name(enum log_checkpoint_kind kind);
 
 /* Replaces a checkpoint file of one directory by a job. `entries` is taken (and left empty). `done`

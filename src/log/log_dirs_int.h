@@ -5,8 +5,6 @@
 #include "base/rng.h"
 #include "log/log_dirs.h"
 
-#define LOG_CHECKPOINT_KINDS 3
-
 struct checkpoint_job;
 
 struct one_dir {

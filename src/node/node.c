@@ -20,6 +20,7 @@
 #define TICK_MS              1000
 #define SHUTDOWN_PATIENCE_MS 5000
 #define SHUTDOWN_REQUESTS_MS 1000
+#define SHUTDOWN_REST_MS     10
 #define TURN_ROUNDS_MAX      64
 
 enum node_state { NODE_NEW, NODE_STARTING, NODE_RUNNING, NODE_LEAVING, NODE_CLOSING, NODE_STOPPED };
@@ -40,6 +41,7 @@ struct node {
     struct io_timer retention;
     struct io_timer checkpoint;
     struct io_timer drain; /* at shutdown: requests in flight get this long */
+    struct io_timer rest;  /* and jobs that nobody waits for come to their ends */
 };
 
 /* ---- the turn's end -------------------------------------------------------------------------- */
@@ -247,6 +249,7 @@ static void on_checkpoint(struct io_timer *timer)
 
 static void on_gone(void *context);
 static void on_drained(struct io_timer *timer);
+static void on_rest(struct io_timer *timer);
 
 static int open_dirs(struct node *node, struct err_note *note)
 {
@@ -349,6 +352,7 @@ int node_new(const struct node_params *params, struct node **out, struct err_not
     node->retention.fire = on_retention;
     node->checkpoint.fire = on_checkpoint;
     node->drain.fire = on_drained;
+    node->rest.fire = on_rest;
     shard->io = params->io;
     shard->diag = params->diag;
     shard->config = config_ref(params->config);
@@ -412,13 +416,31 @@ static void cancel_timers(struct node *node)
     io_timer_cancel(io, &node->retention);
     io_timer_cancel(io, &node->checkpoint);
     io_timer_cancel(io, &node->drain);
+    io_timer_cancel(io, &node->rest);
+}
+
+/* Removals of files and reads for requests whose peers have left: they end by themselves. */
+static bool is_at_rest(const struct node *node)
+{
+    return log_dirs_is_idle(node->shard.log_dirs) && log_files_is_idle(node->log_files) &&
+           server_is_idle(node->shard.server);
+}
+
+static void on_rest(struct io_timer *timer)
+{
+    struct node *node = CONTAINER_OF(timer, struct node, rest);
+    if (!is_at_rest(node)) {
+        io_timer_arm_after(node->shard.io, timer, SHUTDOWN_REST_MS);
+        return;
+    }
+    node->state = NODE_STOPPED;
+    node->owner.on_stopped(node->owner.context);
 }
 
 static void on_quorum_closed(void *context)
 {
     struct node *node = context;
-    node->state = NODE_STOPPED;
-    node->owner.on_stopped(node->owner.context);
+    on_rest(&node->rest);
 }
 
 static void on_replicas_closed(void *context)
@@ -433,6 +455,7 @@ static void close_all(struct node *node)
         return;
     node->state = NODE_CLOSING;
     cancel_timers(node);
+    server_close(node->shard.server); /* whoever asks now would hear of logs that are closed */
     replicas_close(node->shard.replicas, broker_epoch(node->broker), on_replicas_closed, node);
 }
 

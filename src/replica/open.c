@@ -304,8 +304,8 @@ struct close_job {
     struct err_note note;
 };
 
-/* The last job: checkpoints and the marker, for each directory whose logs all closed well. Where they were not loaded yet,
- * nothing is known of them, and what the last life left stands. */
+/* The last job: the marker, for each directory whose logs all closed well and whose checkpoints say so. Where they were not
+ * loaded yet, nothing is known of them, and what the last life left stands. */
 struct finish_job {
     struct io_job job;
     struct replicas *replicas;
@@ -317,23 +317,12 @@ static void finish_run(struct io_job *job)
 {
     struct finish_job *f = CONTAINER_OF(job, struct finish_job, job);
     struct replicas *r = f->replicas; /* nobody else touches it any more */
-    struct io_fs *fs = io_get_fs(r->io);
     for (uint32_t dir = 0; dir < log_dirs_count(r->dirs); dir++) {
         const struct log_dir *d = log_dirs_at(r->dirs, dir);
         if (!d->is_online || r->dir_states[dir].is_unclean || !r->is_loaded)
             continue;
-        int result = 0;
-        for (int kind = 0; kind < 3 && result == 0; kind++) {
-            char *path = mem_printf("%s/%s", d->path,
-                                    log_checkpoint_file_name((enum log_checkpoint_kind)kind));
-            result =
-                offset_checkpoint_write(fs, path, &r->at_close[dir * 3 + (uint32_t)kind], &f->note);
-            mem_free(path);
-        }
-        if (result == 0)
-            result = log_dir_mark_clean(fs, d->path, r->broker_epoch, &f->note);
-        if (result < 0)
-            f->result = result;
+        const int result = log_dir_mark_clean(io_get_fs(r->io), d->path, r->broker_epoch, &f->note);
+        f->result = result < 0 ? result : f->result;
     }
 }
 
@@ -346,19 +335,48 @@ static void finish_done(struct io_job *job)
                    "the clean shutdown cannot be recorded; the next start will check the logs: %s",
                    f->note.text);
     mem_free(f);
-    for (uint32_t i = 0; i < 3 * log_dirs_count(r->dirs); i++)
+    for (uint32_t i = 0; i < LOG_CHECKPOINT_KINDS * log_dirs_count(r->dirs); i++)
         offset_checkpoint_deinit(&r->at_close[i]);
     mem_free(TAKE(r->at_close));
     r->on_closed(r->on_closed_context);
 }
 
+static void finish(struct replicas *r)
+{
+    struct finish_job *f = MEM_NEW(struct finish_job);
+    *f = (struct finish_job){ .job = { .run = finish_run, .done = finish_done }, .replicas = r };
+    io_submit(r->io, NULL, &f->job);
+}
+
+static void on_last_checkpoint(void *context, uint32_t log_dir_index, int error)
+{
+    struct replicas *r = context;
+    if (error < 0) {
+        DIAG_ERROR(r->diag, "log", "the checkpoints of %s cannot be written: %s",
+                   log_dirs_at(r->dirs, log_dir_index)->path, err_sentence(error));
+        r->dir_states[log_dir_index].is_unclean = true;
+    }
+    if (--r->finishing_count == 0)
+        finish(r);
+}
+
+/* Every log is closed. The last checkpoints stand in line behind any that are being written. */
 static void replicas__closed(struct replicas *r)
 {
     if (!r->is_closing || r->closing_count > 0 || r->at_close == NULL)
         return;
-    struct finish_job *f = MEM_NEW(struct finish_job);
-    *f = (struct finish_job){ .job = { .run = finish_run, .done = finish_done }, .replicas = r };
-    io_submit(r->io, NULL, &f->job);
+    r->finishing_count++; /* held until all are on their way */
+    for (uint32_t dir = 0; dir < log_dirs_count(r->dirs); dir++) {
+        if (!log_dirs_at(r->dirs, dir)->is_online || r->dir_states[dir].is_unclean || !r->is_loaded)
+            continue;
+        r->finishing_count += LOG_CHECKPOINT_KINDS;
+        for (int kind = 0; kind < LOG_CHECKPOINT_KINDS; kind++)
+            log_dirs_checkpoint(r->dirs, dir, (enum log_checkpoint_kind)kind,
+                                &r->at_close[dir * LOG_CHECKPOINT_KINDS + (uint32_t)kind],
+                                on_last_checkpoint, r);
+    }
+    if (--r->finishing_count == 0)
+        finish(r);
 }
 
 static void close_run(struct io_job *job)
@@ -378,7 +396,7 @@ static void close_done(struct io_job *job)
                    c->topic, c->index, c->note.text);
         r->dir_states[c->log_dir_index].is_unclean = true;
     } else {
-        struct offset_checkpoint *kinds = &r->at_close[c->log_dir_index * 3];
+        struct offset_checkpoint *kinds = &r->at_close[c->log_dir_index * LOG_CHECKPOINT_KINDS];
         offset_checkpoint_add(&kinds[LOG_CHECKPOINT_RECOVERY_POINT], c->topic, c->index,
                               c->offsets.flushed_end);
         offset_checkpoint_add(&kinds[LOG_CHECKPOINT_HIGH_WATERMARK], c->topic, c->index,
@@ -403,7 +421,8 @@ static void close_detached(void *context, struct log *log)
 static void begin_close(void *context)
 {
     struct replicas *r = context;
-    r->at_close = MEM_NEW_ARRAY(struct offset_checkpoint, 3 * log_dirs_count(r->dirs));
+    r->at_close =
+        MEM_NEW_ARRAY(struct offset_checkpoint, LOG_CHECKPOINT_KINDS * log_dirs_count(r->dirs));
     r->closing_count++; /* held until every log is on its way */
     LIST_FOR_EACH(&r->partitions, link)
     {

@@ -39,10 +39,11 @@ struct replicas {
     struct map by_id;       /* topic id and index → struct partition */
     uint32_t count;
     struct list dirty;
-    uint32_t opening_count; /* logs that jobs are opening */
-    uint32_t closing_count; /* logs that jobs are closing or deleting */
-    bool is_loading;        /* log_dirs_load is at work */
-    bool is_loaded;         /* it has ended: what the directories hold is known */
+    uint32_t opening_count;   /* logs that jobs are opening */
+    uint32_t closing_count;   /* logs that jobs are closing or deleting */
+    uint32_t finishing_count; /* the last checkpoints that are being written */
+    bool is_loading;          /* log_dirs_load is at work */
+    bool is_loaded;           /* it has ended: what the directories hold is known */
     bool is_closing;
     int64_t broker_epoch;            /* for the clean-shutdown marker */
     VEC(struct replicas_wait) waits; /* for opening_count to reach 0 */
