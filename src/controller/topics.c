@@ -419,11 +419,13 @@ static enum kafka_error enlarge(struct draft *draft,
     if (asked->assignments_count <= 0)
         error = placement_plan(draft, (uint32_t)(asked->count - old), factor, &placement, note);
     for (int32_t i = 0; i < asked->count - old && error == KAFKA_NONE; i++) {
-        const int32_t *replicas = placement.replicas + (size_t)i * factor;
+        const int32_t *replicas;
         if (asked->assignments_count > 0) {
             replicas = asked->assignments[i].broker_ids;
             error =
                 check_row(draft, replicas, asked->assignments[i].broker_ids_count, factor, note);
+        } else {
+            replicas = placement.replicas + (size_t)i * factor;
         }
         if (error == KAFKA_NONE &&
             !placement_add_partition(draft, topic->id, old + i, replicas, factor)) {
