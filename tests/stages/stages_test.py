@@ -33,6 +33,8 @@ def check(what, rows, code, *texts, wanted=()):
 GOOD = "a 1 - echo '2 passed, 0 failed'\n"
 check("a stage that passes", GOOD, 0, "a            2 passed, 0 failed", "\n2 passed, 0 failed\n")
 check("sums are added", GOOD + "b 1 - echo '3 passed, 0 failed'\n", 0, "\n5 passed, 0 failed\n")
+check("the times of all stages come before the sum", GOOD + "b 1 - echo '3 passed, 0 failed'\n", 0,
+      " %  b\n", " %  a\n", " minutes in all\n5 passed, 0 failed\n")
 check("the last sum of a stage counts", "a 1 - printf '9 passed, 9 failed\\n2 passed, 0 failed\\n'\n", 0, "\n2 passed, 0 failed\n")
 check("a failed test fails the run", GOOD + "b 1 - sh -c 'echo broken here; echo 1 passed, 2 failed; exit 1'\n", 1,
       "b            1 passed, 2 failed", "    broken here", "\n3 passed, 2 failed\n")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Stage: every unit test program of one build directory (Meson's suite `unit`), which it builds first.
+"""Stage: the test programs of one build directory that belong to one of the suites (Meson's), which it builds first.
 
-usage: unit.py BUILD [PART-OF-A-PROGRAM'S-NAME]
+usage: programs.py BUILD SUITE[,SUITE...] [PART-OF-A-PROGRAM'S-NAME]      suites: unit scenario corpus
 
 Shows what failing programs print, then the sum of all `N passed, N failed`.
 """
@@ -32,12 +32,14 @@ def run(test):
 
 
 def main():
-    build = sys.argv[1]
-    part = sys.argv[2] if len(sys.argv) > 2 else ""
+    if len(sys.argv) not in (3, 4):
+        sys.exit(__doc__)
+    build, suites = sys.argv[1], {f"ottla:{s}" for s in sys.argv[2].split(",")}
+    part = sys.argv[3] if len(sys.argv) > 3 else ""
     if subprocess.run(["tools/build", build]).returncode != 0:
         return 1
     listed = subprocess.run(["meson", "introspect", "--tests", build], capture_output=True, text=True, check=True)
-    tests = [t | {"build": build} for t in json.loads(listed.stdout) if "ottla:unit" in t["suite"] and part in t["name"]]
+    tests = [t | {"build": build} for t in json.loads(listed.stdout) if suites & set(t["suite"]) and part in t["name"]]
     total_passed = total_failed = 0
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         for name, passed, failed, output in pool.map(run, tests):

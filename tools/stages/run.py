@@ -3,8 +3,8 @@
 
 usage: run.py TABLE LOG-DIRECTORY [STAGE...]
 
-Prints one line a stage, the end of the log of those that failed, and last the sum `N passed, N failed`. A stage fails
-that is not there, says no sum, runs no test, exits badly, or needs more than its minutes.
+Prints one line a stage and the end of the log of those that failed; then where the time went, longest first, and last the
+sum `N passed, N failed`. A stage fails that is not there, says no sum, runs no test, exits badly, or needs more than its minutes.
 """
 import os
 import pathlib
@@ -79,6 +79,14 @@ def run_stage(stage, logs):
     return passed, failed + (1 if wrong else 0), wrong
 
 
+def print_times(times):
+    """Where the time went, longest first: what to make quicker is what is on top."""
+    whole = sum(times.values())
+    for name, seconds in sorted(times.items(), key=lambda t: -t[1]):
+        print(f"{seconds:8.1f} s  {100 * seconds / whole:3.0f} %  {name}")
+    print(f"{whole:8.1f} s  {whole / 60:.1f} minutes in all")
+
+
 def main():
     table, logs, wanted = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3:]
     stages = read_table(table)
@@ -87,10 +95,12 @@ def main():
         sys.exit(f"no stage {', '.join(unknown)}; there are: {' '.join(names)}")
     logs.mkdir(parents=True, exist_ok=True)
     total_passed = total_failed = 0
+    times = {}
     for stage in [s for s in stages if not wanted or s[0] in wanted]:
         begin = time.monotonic()
         passed, failed, wrong = run_stage(stage, logs)
-        print(f"{stage[0]:12} {passed} passed, {failed} failed  ({time.monotonic() - begin:.1f} s)"
+        times[stage[0]] = time.monotonic() - begin
+        print(f"{stage[0]:12} {passed} passed, {failed} failed  ({times[stage[0]]:.1f} s)"
               + (f"  {wrong}" if wrong else ""), flush=True)
         if failed:
             path = logs / f"{stage[0]}.log"
@@ -99,6 +109,8 @@ def main():
             print(f"    (all of it: {path})", flush=True)
         total_passed += passed
         total_failed += failed
+    if times:
+        print_times(times)
     print(f"{total_passed} passed, {total_failed} failed")
     return 1 if total_failed or not total_passed else 0
 

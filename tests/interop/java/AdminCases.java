@@ -66,7 +66,7 @@ final class AdminCases {
     }
 
     private static void listOffsets(Env env) throws Exception {
-        String topic = env.topic(1);
+        String topic = env.topicForAges(1);
         TopicPartition tp = tp(topic, 0);
         Suite.same(-1L, list(env, tp, OffsetSpec.maxTimestamp()).offset(), "offset of the latest time, while empty");
         long[] times = { 1000, 3000, 2000, 2500 };

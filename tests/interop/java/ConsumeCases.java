@@ -71,7 +71,7 @@ final class ConsumeCases {
     }
 
     private static void offsetsForTimes(Env env) throws Exception {
-        String topic = env.topic(2);
+        String topic = env.topicForAges(2);
         var producer = env.producer("linger.ms", 20);
         for (int i = 0; i < 100; i++)
             producer.send(new ProducerRecord<>(topic, 0, 1_000_000L + i * 10, "k", "v" + i));

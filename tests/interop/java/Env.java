@@ -71,6 +71,11 @@ final class Env implements AutoCloseable {
         return topic;
     }
 
+    /** For records of long ago: the broker must not find them too old while they are read. */
+    String topicForAges(int partitions) throws Exception {
+        return topic(partitions, Map.of("retention.ms", "-1"));
+    }
+
     /**
      * Waits until each partition has a leader that answers. Kafka may describe a topic a moment before it accepts
      * records; a producer whose first batch is refused then, and whose second is not, never recovers the order.

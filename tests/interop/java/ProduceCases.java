@@ -23,10 +23,10 @@ final class ProduceCases {
 
     static void add(Suite suite) {
         for (String codec : CODECS) {
-            suite.add("produce_codec_" + codec, env -> roundTrip(env, codec, env.topic(1)));
+            suite.add("produce_codec_" + codec, env -> roundTrip(env, codec, env.topicForAges(1)));
             suite.add("produce_recompressed_to_" + (codec.equals("none") ? "uncompressed" : codec), env -> roundTrip(env,
                 codec.equals("lz4") ? "zstd" : "lz4",
-                env.topic(1, Map.of("compression.type", codec.equals("none") ? "uncompressed" : codec))));
+                env.topic(1, Map.of("retention.ms", "-1", "compression.type", codec.equals("none") ? "uncompressed" : codec))));
             suite.add("produce_900_kb_" + codec, env -> large(env, codec));
         }
         suite.add("produce_acks_0", env -> acks(env, "0"));
@@ -134,7 +134,7 @@ final class ProduceCases {
     }
 
     private static void createTime(Env env) throws Exception {
-        String topic = env.topic(1);
+        String topic = env.topicForAges(1);
         long[] times = { 1, 1_000_000_000_000L, 5, System.currentTimeMillis(), 0 };
         var producer = env.producer("linger.ms", 50);
         Future<RecordMetadata> last = null;

@@ -49,7 +49,7 @@ func addProduceCases(s *suite) {
 }
 
 func roundTrip(e *env, codec kafka.Compression) {
-	topic := e.topic(1)
+	topic := e.topic(1, kafka.ConfigEntry{ConfigName: "retention.ms", ConfigValue: "-1"}) // its records are too old for the default
 	w := e.writer(topic)
 	w.Compression = codec
 	w.BatchSize = 100

@@ -49,7 +49,7 @@ add('admin_configs', async env => {
 
 add('admin_offsets', async env => {
     const admin = await env.admin()
-    const topic = await env.topic()
+    const topic = await env.topic(1, { 'retention.ms': -1 }) // its records are too old for the default
     const producer = await env.producer()
     for (const timestamp of ['1000', '2000', '3000'])
         await producer.send({ topic, messages: [{ value: 'v', timestamp }] })

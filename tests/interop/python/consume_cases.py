@@ -26,7 +26,7 @@ def consume_seeks(env):
 
 @case()
 def consume_offsets_for_times(env):
-    topic = env.topic(2)
+    topic = env.topic(2, retention_ms=-1)  # its records are too old for the default
     producer = env.producer(linger_ms=20)
     for i in range(100):
         send(producer, topic, f"v{i}", partition=0, timestamp=1_000_000 + i * 10)

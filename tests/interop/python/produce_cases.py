@@ -16,7 +16,7 @@ CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 
 @case(*CODECS)
 def produce_codec(env, codec):
-    topic = env.topic()
+    topic = env.topic(retention_ms=-1)  # its records are too old for the default
     producer = env.producer(compression_type=codec, linger_ms=20)
     reports = []
     for i in range(500):
