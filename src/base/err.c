@@ -82,6 +82,12 @@ static bool errno_is_retriable(int number)
     }
 }
 
+bool err_is_shortage(int code)
+{
+    return code == -ENOSPC || code == -EDQUOT || code == -EMFILE || code == -ENFILE ||
+           code == -ENOMEM;
+}
+
 bool err_is_retriable(int code)
 {
     const struct err_row *row = row_of(code);

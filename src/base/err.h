@@ -26,6 +26,9 @@ const char *err_name(int code);
 /* A sentence for people, without final full stop; static (thread-safe for errno codes too). */
 const char *err_sentence(int code);
 
+/* Of disk space, descriptors or memory: it passes, and says nothing about the health of a disk. */
+bool err_is_shortage(int code);
+
 /* Whether the same call may succeed later without anything else being changed by a person. */
 bool err_is_retriable(int code);
 

@@ -29,6 +29,11 @@ TEST(err_name, leaves_the_kernels_codes_as_they_are)
     EXPECT(err_is_retriable(-EAGAIN));
     EXPECT(!err_is_retriable(-ENOENT));
     EXPECT(!err_is_retriable(-EIO));
+    EXPECT(err_is_shortage(-EMFILE));
+    EXPECT(err_is_shortage(-ENOSPC));
+    EXPECT(!err_is_shortage(-EIO));
+    EXPECT(!err_is_shortage(-ERR_LOCKED));
+    EXPECT(!err_is_shortage(0));
 }
 
 /* Around every border, and at both ends of int: some text, never NULL. */

@@ -206,8 +206,8 @@ int epoll__listen(struct io *io, const char *host, uint16_t port, int backlog,
     const bool at_all = host == NULL || host[0] == '\0';
     const int descriptor = at_all ? open_at_all(port, backlog) : open_at_name(host, port, backlog);
     if (descriptor < 0)
-        return err_note(note, descriptor, "listen on %s, port %u", at_all ? "all addresses" : host,
-                        (unsigned)port);
+        return err_note(note, descriptor, "listen on %s, port %u: %s",
+                        at_all ? "all addresses" : host, (unsigned)port, err_sentence(descriptor));
     struct epoll_listener *listener = MEM_NEW(struct epoll_listener);
     listener->base.ops = &listener_ops;
     listener->source.on_events = on_events;

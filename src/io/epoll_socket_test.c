@@ -326,8 +326,9 @@ TEST(epoll_socket, says_where_it_could_not_listen)
     const struct io_listener_owner owner = { .on_accept = on_accept, .context = server };
     EXPECT_ERR(io_listen(server->io, "127.0.0.1", server->port, 10, &owner, &second, &note),
                EADDRINUSE);
-    char wanted[64];
-    (void)snprintf(wanted, sizeof(wanted), "listen on 127.0.0.1, port %u", server->port);
+    char wanted[96];
+    (void)snprintf(wanted, sizeof(wanted), "listen on 127.0.0.1, port %u: Address already in use",
+                   server->port);
     EXPECT_TEXT(note.text, wanted);
     EXPECT_ERR(io_listen(server->io, "192.0.2.1", 0, 10, &owner, &second, &note), EADDRNOTAVAIL);
     EXPECT(io_listen(server->io, "no-such-host.invalid", 0, 10, &owner, &second, NULL) < 0);

@@ -209,13 +209,6 @@ int64_t log__draw_jitter(struct log *log)
     return bound <= 0 ? 0 : (int64_t)rng_below(&log->rng, (uint64_t)bound);
 }
 
-/* Failures that say nothing about the disk's health, after which the same call may succeed. */
-static bool is_passing(int error)
-{
-    return error == -ENOSPC || error == -EDQUOT || error == -EMFILE || error == -ENFILE ||
-           error == -ENOMEM;
-}
-
 void log__break(struct log *log, int error, const struct err_note *note)
 {
     ASSERT(error < 0);
@@ -233,7 +226,7 @@ void log__break(struct log *log, int error, const struct err_note *note)
 
 int log__fail(struct log *log, int error, const struct err_note *note)
 {
-    if (!is_passing(error))
+    if (!err_is_shortage(error))
         log__break(log, error, note);
     return error;
 }

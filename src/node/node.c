@@ -22,6 +22,7 @@
 #define SHUTDOWN_REQUESTS_MS 1000
 #define SHUTDOWN_REST_MS     10
 #define TURN_ROUNDS_MAX      64
+#define SOCKETS_SCARCE       1000 /* a start with room for fewer says so */
 
 enum node_state { NODE_NEW, NODE_STARTING, NODE_RUNNING, NODE_LEAVING, NODE_CLOSING, NODE_STOPPED };
 
@@ -30,6 +31,7 @@ struct node {
     struct node_owner owner;
     enum node_state state;
     struct config *static_config; /* as the file says; shard.config has dynamic settings over it */
+    struct node_descriptors descriptors;
     struct log_files *log_files;
     struct fetch_sessions sessions;
     struct producer_ids producer_ids;
@@ -107,7 +109,7 @@ static void apply_dynamic_config(struct node *node, const struct metadata_image 
     config_unref(shard->config);
     shard->config = config;
     replicas_set_config(shard->replicas, config);
-    const struct server_limits limits = node_config_server_limits(config);
+    const struct server_limits limits = node_config_server_limits(config, &node->descriptors);
     server_set_limits(shard->server, &limits);
 }
 
@@ -307,11 +309,22 @@ static int64_t epoch_of_broker(void *context)
     return broker_epoch(node->broker);
 }
 
-static void make_rooms(struct node *node, uint32_t open_files_max)
+static void divide_descriptors(struct node *node, uint32_t open_files_max)
+{
+    node->descriptors =
+        node_config_descriptors(open_files_max, log_dirs_count(node->shard.log_dirs));
+    if (node->descriptors.sockets < SOCKETS_SCARCE)
+        DIAG_WARN(
+            node->shard.diag, "node",
+            "the limit of open files is %u (ulimit -n): at most %u connections and %u files of "
+            "logs are open at a time",
+            open_files_max, node->descriptors.sockets, node->descriptors.log_files);
+}
+
+static void make_rooms(struct node *node)
 {
     struct shard *shard = &node->shard;
-    node->log_files =
-        log_files_new(shard->io, MAX(open_files_max / 2, (uint32_t)LOG_FILES_OPEN_MIN));
+    node->log_files = log_files_new(shard->io, node->descriptors.log_files);
     const struct replicas_params replicas_params = {
         .io = shard->io,
         .diag = shard->diag,
@@ -369,8 +382,10 @@ int node_new(const struct node_params *params, struct node **out, struct err_not
     if (r == 0)
         r = open_dirs(node, note);
     if (r == 0) {
-        const struct server_limits limits = node_config_server_limits(shard->config);
-        make_rooms(node, params->open_files_max);
+        divide_descriptors(node, params->open_files_max);
+        make_rooms(node);
+        const struct server_limits limits =
+            node_config_server_limits(shard->config, &node->descriptors);
         r = server_new(shard, &limits, &shard->server);
     }
     if (r == 0)

@@ -9,14 +9,25 @@
 
 #define MEMORY_BYTES_MAX                                                                           \
     (256u << 20) /* received and not yet handled, where queued.max.request.bytes says nothing */
-#define FRAME_MS_MAX 30000
+#define FRAME_MS_MAX         30000
+/* Eight workers with at most four files each, listeners, the loop's own, and as many again. */
+#define DESCRIPTORS_RESERVED 96
 
 static uint32_t clamp_u32(int64_t value)
 {
     return value < 0 || value > UINT32_MAX ? UINT32_MAX : (uint32_t)value;
 }
 
-struct server_limits node_config_server_limits(const struct config *config)
+struct node_descriptors node_config_descriptors(uint32_t open_files_max, uint32_t log_dir_count)
+{
+    const uint32_t reserve = MIN(DESCRIPTORS_RESERVED + log_dir_count,
+                                 open_files_max / 4); /* a lock for each directory */
+    const uint32_t left = open_files_max - reserve;
+    return (struct node_descriptors){ .sockets = left - left / 2, .log_files = left / 2 };
+}
+
+struct server_limits node_config_server_limits(const struct config *config,
+                                               const struct node_descriptors *descriptors)
 {
     const int64_t queued_bytes = config_i64(config, SETTING_BROKER_QUEUED_MAX_REQUEST_BYTES);
     return (struct server_limits){
@@ -25,6 +36,7 @@ struct server_limits node_config_server_limits(const struct config *config)
         .idle_ms_max = config_i64(config, SETTING_BROKER_CONNECTIONS_MAX_IDLE_MS),
         .frame_ms_max = FRAME_MS_MAX,
         .connection_count_max = clamp_u32(config_i64(config, SETTING_BROKER_MAX_CONNECTIONS)),
+        .socket_count_max = descriptors->sockets,
         .connection_count_max_per_ip =
             clamp_u32(config_i64(config, SETTING_BROKER_MAX_CONNECTIONS_PER_IP)),
         /* Fixed buffers would switch off the kernel's own tuning; Kafka's default of 100 KiB is a minimum only. */

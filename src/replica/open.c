@@ -29,11 +29,11 @@ static void open_failed(const struct open_job *open, struct partition *p)
 {
     struct replicas *r = open->replicas;
     p->state = PARTITION_OFFLINE;
-    p->lacks_space = is_out_of_space(open->result);
+    p->is_tried_again = err_is_shortage(open->result);
     log_dirs_unplace(r->dirs, open->log_dir_index);
     DIAG_ERROR(r->diag, "log", "%s-%d cannot be opened%s: %s", open->topic, open->index,
-               p->lacks_space ? " until there is space" : "", open->note.text);
-    if (!p->lacks_space)
+               p->is_tried_again ? " now, and is tried again" : "", open->note.text);
+    if (!p->is_tried_again)
         replicas__directory_failed(r, open->log_dir_index, open->result, &open->note);
 }
 
@@ -102,9 +102,9 @@ void replicas__open_again(struct replicas *r)
     LIST_FOR_EACH(&r->partitions, link)
     {
         struct partition *p = LIST_ENTRY(link, struct partition, link);
-        if (!p->lacks_space)
+        if (!p->is_tried_again)
             continue;
-        p->lacks_space = false;
+        p->is_tried_again = false;
         p->state = PARTITION_OPENING;
         replicas__open(r, p);
     }
@@ -167,7 +167,7 @@ static void delete_done(struct io_job *job)
     struct replicas *r = d->replicas;
     if (d->result < 0) {
         DIAG_ERROR(r->diag, "log", "a deleted log cannot be removed: %s", d->note.text);
-        if (!is_out_of_space(d->result)) /* else the next start finds a stray directory */
+        if (!err_is_shortage(d->result)) /* else the next start finds a stray directory */
             replicas__directory_failed(r, d->log_dir_index, d->result, &d->note);
     } else {
         log_dirs_remove_later(r->dirs, d->path, d->delay_ms);

@@ -37,8 +37,8 @@ struct partition {
     enum partition_state state;
     struct log *log; /* owned; NULL unless online */
     uint32_t log_dir_index;
-    bool is_deleted;  /* the image no longer has it: goes when its log is opened */
-    bool lacks_space; /* its directory was too full to open it: tried again by replicas_tick */
+    bool is_deleted;     /* the image no longer has it: goes when its log is opened */
+    bool is_tried_again; /* space or descriptors were lacking to open it: replicas_tick does */
 
     int32_t leader_id; /* -1: none */
     int32_t leader_epoch;

@@ -395,7 +395,7 @@ TEST(partition_write, refuses_what_finds_no_space_and_goes_on_when_there_is)
     EXPECT_EQ(p->state, PARTITION_ONLINE);
     EXPECT_EQ(rig.failed_dirs, 0);
     EXPECT_EQ(rig.line_counts[DIAG_ERROR], 1);
-    EXPECT(strstr(rig.last_line, "/a is full") != NULL);
+    EXPECT(strstr(rig.last_line, "/a: No space left on device; appends are refused") != NULL);
     EXPECT_EQ(partition_readable_end(p, FETCH_LOG_END), 2);
 
     sim_disk_clear_faults(sim_node_disk(rig.machine));
@@ -406,7 +406,7 @@ TEST(partition_write, refuses_what_finds_no_space_and_goes_on_when_there_is)
     EXPECT_EQ(later.result.first_offset, 2);
     replicas_tick(rig.replicas, SAMPLE_NOW_MS);
     EXPECT_EQ(rig.line_counts[DIAG_INFO], 1);
-    EXPECT(strstr(rig.last_line, "has space again") != NULL);
+    EXPECT(strstr(rig.last_line, "/a: appends succeed again") != NULL);
     replica_rig_change(&rig, topic, 0, REPLICA_RIG_NODE, alone, 1);
     replica_rig_turn(&rig);
     EXPECT_EQ(written.error, KAFKA_NONE);

@@ -271,26 +271,27 @@ static void tell_write(struct replicas *r, const struct partition *p, const stru
         dir->was_written = true;
         return;
     }
-    if (!is_out_of_space(p->write_error)) {
+    if (!err_is_shortage(p->write_error)) {
         DIAG_ERROR(r->diag, "log", "appends to %s-%d failed: %s: %s", p->topic, p->index,
                    err_sentence(p->write_error), note->text);
         return;
     }
     dir->was_refused = true;
-    if (!dir->is_full)
+    if (!dir->is_short)
         DIAG_ERROR(r->diag, "log",
-                   "log directory %s is full: appends are refused until there is space (%s-%d: %s)",
-                   log_dirs_at(r->dirs, p->log_dir_index)->path, p->topic, p->index, note->text);
-    dir->is_full = true;
+                   "log directory %s: %s; appends are refused until there is more (%s-%d: %s)",
+                   log_dirs_at(r->dirs, p->log_dir_index)->path, err_sentence(p->write_error),
+                   p->topic, p->index, note->text);
+    dir->is_short = true;
 }
 
 static void tell_space(struct replicas *r)
 {
     for (uint32_t i = 0; i < log_dirs_count(r->dirs); i++) {
         struct replicas_dir *dir = &r->dir_states[i];
-        if (dir->is_full && dir->was_written && !dir->was_refused) {
-            dir->is_full = false;
-            DIAG_INFO(r->diag, "log", "log directory %s has space again: appends succeed",
+        if (dir->is_short && dir->was_written && !dir->was_refused) {
+            dir->is_short = false;
+            DIAG_INFO(r->diag, "log", "log directory %s: appends succeed again",
                       log_dirs_at(r->dirs, i)->path);
         }
         dir->was_written = dir->was_refused = false;
@@ -371,7 +372,7 @@ static void gather(const struct log *log, int64_t high_watermark, struct offset_
 static void on_checkpointed(void *context, uint32_t log_dir_index, int error)
 {
     struct replicas *r = context;
-    if (error < 0 && !is_out_of_space(error)) {
+    if (error < 0 && !err_is_shortage(error)) {
         struct err_note note;
         (void)err_note(&note, error, "checkpoint files cannot be written");
         replicas__directory_failed(r, log_dir_index, error, &note);

@@ -15,8 +15,8 @@ struct replicas_wait {
 
 /* What this room knows of a log directory. */
 struct replicas_dir {
-    bool is_unclean;  /* a log did not close well */
-    bool is_full;     /* appends failed for want of space, and the operator was told */
+    bool is_unclean; /* a log did not close well */
+    bool is_short; /* appends failed for want of space or descriptors, and the operator was told */
     bool was_written; /* since the last tick */
     bool was_refused; /* for want of space, since the last tick */
     bool has_failed;  /* heard of, and not yet acted upon: that is done at the turn's end */
@@ -53,12 +53,6 @@ struct replicas {
     struct replicas_dir *dir_states;    /* one for each directory */
     bool has_dir_failures;
 };
-
-/* A full disk fails what is at hand and nothing else. */
-static inline bool is_out_of_space(int error)
-{
-    return error == -ENOSPC || error == -EDQUOT;
-}
 
 /* partition.c */
 void partition__write(struct partition *p, struct err_note *note);

@@ -442,15 +442,19 @@ TEST(replicas_checkpoint, writes_what_is_committed_and_where_logs_start)
     replica_rig_start(&rig);
     EXPECT_EQ(partition_log_start(replicas_get(rig.replicas, topic, 0)), 4);
 
-    /* A full disk keeps the old files, and the directory. */
-    sim_disk_add_fault(sim_node_disk(rig.machine),
-                       &(struct sim_fault){ .calls = SIM_CREATE | SIM_WRITE,
-                                            .path_part = "checkpoint",
-                                            .error = -ENOSPC });
-    replicas_checkpoint(rig.replicas);
-    replica_rig_run_ms(&rig, 1000);
-    EXPECT_EQ(rig.failed_dirs, 0);
-    EXPECT_EQ(checkpointed(&rig, LOG_CHECKPOINT_HIGH_WATERMARK, "t", 0), 6);
+    /* A full disk, or a process without descriptors, keeps the old files, and the directory. */
+    static const int shortages[] = { -ENOSPC, -EMFILE, -ENFILE, -ENOMEM };
+    for (size_t i = 0; i < ARRAY_LEN(shortages); i++) {
+        sim_disk_add_fault(sim_node_disk(rig.machine),
+                           &(struct sim_fault){ .calls = SIM_CREATE | SIM_WRITE,
+                                                .path_part = "checkpoint",
+                                                .error = shortages[i] });
+        replicas_checkpoint(rig.replicas);
+        replica_rig_run_ms(&rig, 1000);
+        EXPECT_EQ(rig.failed_dirs, 0);
+        sim_disk_clear_faults(sim_node_disk(rig.machine));
+        EXPECT_EQ(checkpointed(&rig, LOG_CHECKPOINT_HIGH_WATERMARK, "t", 0), 6);
+    }
     replica_rig_end(&rig);
 }
 

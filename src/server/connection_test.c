@@ -529,6 +529,35 @@ TEST(listener, lets_those_wait_who_come_above_the_maximum)
     server_rig_end(&rig);
 }
 
+/* A limit of open files is divided among logs and connections: these wait as well, and are told of once, however often
+ * one goes and another comes. */
+TEST(listener, lets_those_wait_for_whom_there_is_no_descriptor)
+{
+    struct server_rig rig;
+    server_rig_begin(&rig, context->seed, "");
+    rig.limits.socket_count_max = 8;
+    server_rig_set_limits(&rig);
+    struct rig_peer peers[20];
+    struct buf request = new_buf();
+    rig_put_api_versions(&request, 1);
+    for (size_t i = 0; i < ARRAY_LEN(peers); i++) {
+        connect(&rig, &peers[i]);
+        rig_peer_send(&peers[i], buf_view(&request));
+    }
+    server_rig_run_ms(&rig, 100);
+    EXPECT_EQ(server_connection_count(rig.shard.server), 8);
+    server_rig_expect_line(&rig, "leaves room for 8: new ones wait");
+    for (size_t i = 0; i < ARRAY_LEN(peers); i++) {
+        EXPECT(server_connection_count(rig.shard.server) <= 8);
+        EXPECT_EQ(take_id(&peers[i], API_API_VERSIONS, RIG_API_VERSIONS_VERSION), 1);
+        rig_peer_close(&peers[i]);
+        server_rig_run_ms(&rig, 100);
+    }
+    EXPECT_EQ(rig.base.line_counts[DIAG_WARN], 1);
+    buf_deinit(&request);
+    server_rig_end(&rig);
+}
+
 TEST(listener, refuses_more_of_one_host_than_may_be)
 {
     struct server_rig rig;

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#define FULL_TOLD_EVERY_NS (60 * NS_PER_SECOND)
+
 const char *listener_name(const struct server_listener *listener)
 {
     return listener->name;
@@ -42,15 +44,44 @@ static void pause_listeners(struct server *server, bool is_paused)
     }
 }
 
+static uint32_t connections_max(const struct server *server)
+{
+    return MIN(server->limits.connection_count_max, server->limits.socket_count_max);
+}
+
+/* Not each time: connections that come and go at the maximum would fill the log. */
+static void tell_full(struct server *server)
+{
+    const int64_t now_ns = io_monotonic_ns(server->shard->io);
+    if (server->full_told_ns != 0 && now_ns - server->full_told_ns < FULL_TOLD_EVERY_NS)
+        return;
+    server->full_told_ns = now_ns;
+    const struct server_limits *limits = &server->limits;
+    if (limits->connection_count_max <= limits->socket_count_max)
+        DIAG_WARN(server->shard->diag, "server",
+                  "%u connections are open, max.connections=%u: new ones wait",
+                  server->connection_count, limits->connection_count_max);
+    else
+        DIAG_WARN(
+            server->shard->diag, "server",
+            "%u connections are open, and the limit of open files (ulimit -n) leaves room for "
+            "%u: new ones wait",
+            server->connection_count, limits->socket_count_max);
+}
+
 /* As Apache Kafka: whoever comes above max.connections waits until another has gone. */
 static void pause_if_full(struct server *server)
 {
-    if (server->is_paused || server->connection_count < server->limits.connection_count_max)
+    if (server->is_paused || server->connection_count < connections_max(server))
         return;
-    DIAG_WARN(server->shard->diag, "server",
-              "%u connections are open, max.connections=%u: new ones wait",
-              server->connection_count, server->limits.connection_count_max);
+    tell_full(server);
     pause_listeners(server, true);
+}
+
+static void resume_if_room(struct server *server)
+{
+    if (server->is_paused && server->connection_count < connections_max(server))
+        pause_listeners(server, false);
 }
 
 void listener_on_closed(struct server *server, const char *host)
@@ -58,16 +89,13 @@ void listener_on_closed(struct server *server, const char *host)
     const uintptr_t count = host_count(server, host);
     ASSERT(count > 0);
     set_host_count(server, host, count - 1);
-    if (server->is_paused && server->connection_count < server->limits.connection_count_max)
-        pause_listeners(server, false);
+    resume_if_room(server);
 }
 
 void listener_on_limits(struct server *server)
 {
-    if (server->is_paused && server->connection_count < server->limits.connection_count_max)
-        pause_listeners(server, false);
-    else
-        pause_if_full(server);
+    resume_if_room(server);
+    pause_if_full(server);
 }
 
 static void on_accept(void *context, struct io_socket *socket, const struct io_address *peer)

@@ -107,6 +107,7 @@ void server_rig_begin(struct server_rig *rig, uint64_t seed, const char *setting
         .idle_ms_max = 600000,
         .frame_ms_max = 30000,
         .connection_count_max = INT32_MAX,
+        .socket_count_max = INT32_MAX,
         .connection_count_max_per_ip = INT32_MAX,
         .send_buffer_bytes = -1,
         .receive_buffer_bytes = -1,

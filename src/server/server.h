@@ -34,6 +34,7 @@ struct server_limits {
     int64_t idle_ms_max;           /* connections.max.idle.ms; -1: never */
     int64_t frame_ms_max;          /* a frame that began must be complete after this long */
     uint32_t connection_count_max; /* max.connections */
+    uint32_t socket_count_max;     /* what the limit of open files leaves for connections */
     uint32_t connection_count_max_per_ip;
     int send_buffer_bytes; /* socket.send.buffer.bytes; -1: the system's */
     int receive_buffer_bytes;

@@ -90,6 +90,7 @@ struct server {
     struct io_timer deadlines;
     struct io_timer again; /* makes a turn follow */
     bool is_paused;        /* as many connections as may be */
+    int64_t full_told_ns;  /* when that was told last; 0: never */
     bool memory_warned;
 };
 

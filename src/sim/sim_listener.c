@@ -245,8 +245,8 @@ int sim__listen(struct io *io, const char *host, uint16_t port, int backlog,
     if (r == 0)
         r = choose_port(loop->node, port, &chosen);
     if (r < 0)
-        return err_note(note, r, "listen on %s, port %u", at_all ? "all addresses" : host,
-                        (unsigned)port);
+        return err_note(note, r, "listen on %s, port %u: %s", at_all ? "all addresses" : host,
+                        (unsigned)port, err_sentence(r));
     struct sim_listener *listener = MEM_NEW(struct sim_listener);
     listener->base.ops = &listener_ops;
     listener->loop = loop;

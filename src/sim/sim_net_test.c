@@ -424,7 +424,7 @@ TEST(sim_net, says_where_it_could_not_listen)
     const struct io_listener_owner owner = { .on_accept = on_accept, .context = pair };
     struct err_note note;
     EXPECT_ERR(io_listen(pair->server.io, "", PORT, 5, &owner, &second, &note), EADDRINUSE);
-    EXPECT_TEXT(note.text, "listen on all addresses, port 9092");
+    EXPECT_TEXT(note.text, "listen on all addresses, port 9092: Address already in use");
     EXPECT_ERR(io_listen(pair->server.io, "client", 1, 5, &owner, &second, &note), EADDRNOTAVAIL);
     EXPECT_OK(io_listen(pair->server.io, "server", 0, 5, &owner, &second, &note));
     struct io_address address;
