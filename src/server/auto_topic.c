@@ -9,6 +9,7 @@
 
 #define CREATE_TOPICS_VERSION 7
 #define TIMEOUT_MS            30000
+#define IN_CREATION_MAX       1000 /* at once; who asks for more asks again */
 
 /* Asked for and not yet answered. */
 struct auto_topic {
@@ -75,11 +76,12 @@ static void fill_internal(struct auto_topic *asked,
         arena_printf(&asked->arena, "%" PRId64, config_i64(config, internal->segment_bytes)));
 }
 
-enum kafka_error auto_topic_create(const struct request *request, struct bytes name)
+void auto_topic_create(const struct request *request, struct bytes name)
 {
     struct shard *shard = request->shard;
-    if (map_get(&shard->topics_in_creation, name) != NULL)
-        return KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+    if (map_get(&shard->topics_in_creation, name) != NULL ||
+        map_count(&shard->topics_in_creation) >= IN_CREATION_MAX)
+        return;
 
     struct auto_topic *asked = MEM_NEW(struct auto_topic);
     asked->shard = shard;
@@ -101,5 +103,4 @@ enum kafka_error auto_topic_create(const struct request *request, struct bytes n
     map_put(&shard->topics_in_creation, name, asked);
     shard->controller->ask(shard->controller, API_CREATE_TOPICS, CREATE_TOPICS_VERSION,
                            &asked->request, &asked->principal, on_answer, asked);
-    return KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
 }

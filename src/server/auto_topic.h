@@ -6,6 +6,5 @@
 #include "server/request.h"
 
 /* Asks the controller to create the topic with the broker's defaults (internal topics: their own settings), unless that
- * is being asked already. Answers what the client is to be told now: UNKNOWN_TOPIC_OR_PARTITION (ask again), or
- * INVALID_REPLICATION_FACTOR when there are too few live brokers. */
-enum kafka_error auto_topic_create(const struct request *request, struct bytes name);
+ * is being asked already, or too many are. Whoever wanted it is told UNKNOWN_TOPIC_OR_PARTITION, and asks again. */
+void auto_topic_create(const struct request *request, struct bytes name);

@@ -8,7 +8,8 @@
 
 enum { EPOCH_FINAL = -1, EPOCH_INITIAL = 0 };
 
-#define KEY_BYTES_MAX (16 + 4 + 256)
+#define NAME_BYTES_MAX 249 /* of a topic */
+#define KEY_BYTES_MAX  (NAME_BYTES_MAX + 4)
 
 /* ---- partitions ------------------------------------------------------------------------------ */
 
@@ -19,8 +20,8 @@ static struct bytes key_of(struct uuid topic_id, struct bytes topic, int32_t ind
     if (!uuid_is_zero(topic_id)) {
         memcpy(space, topic_id.bytes, sizeof(topic_id.bytes));
         size = sizeof(topic_id.bytes);
-    } else {
-        size = MIN(topic.size, (size_t)256);
+    } else if (topic.size > 0) {
+        size = MIN(topic.size, (size_t)NAME_BYTES_MAX); /* longer ones are in no session */
         memcpy(space, topic.data, size);
     }
     be_store_u32(space + size, (uint32_t)index);
@@ -50,7 +51,8 @@ static void partition_init(struct fetch_partition *p, struct bytes topic, struct
     partition_set(p, asked);
 }
 
-static void session_put(struct fetch_session *session, const struct fetch_request_topic *topic,
+static void session_put(struct fetch_sessions *sessions, struct fetch_session *session,
+                        const struct fetch_request_topic *topic,
                         const struct fetch_request_partition *asked)
 {
     uint8_t space[KEY_BYTES_MAX];
@@ -68,16 +70,18 @@ static void session_put(struct fetch_session *session, const struct fetch_reques
     partition_init(p, name, topic->topic_id, asked);
     map_put(&session->by_key, key, p);
     list_push_back(&session->partitions, &p->link);
+    sessions->partition_count++;
 }
 
-static void partition_free(struct fetch_partition *p)
+static void partition_free(struct fetch_sessions *sessions, struct fetch_partition *p)
 {
+    sessions->partition_count--;
     list_remove(&p->link);
     mem_free((void *)(uintptr_t)p->topic.data);
     mem_free(p);
 }
 
-static void session_forget(struct fetch_session *session,
+static void session_forget(struct fetch_sessions *sessions, struct fetch_session *session,
                            const struct fetch_request_forgotten_topic *topic)
 {
     uint8_t space[KEY_BYTES_MAX];
@@ -85,15 +89,16 @@ static void session_forget(struct fetch_session *session,
         struct fetch_partition *p = map_remove(
             &session->by_key, key_of(topic->topic_id, topic->topic, topic->partitions[i], space));
         if (p != NULL)
-            partition_free(p);
+            partition_free(sessions, p);
     }
 }
 
-static void session_put_all(struct fetch_session *session, const struct fetch_request *request)
+static void session_put_all(struct fetch_sessions *sessions, struct fetch_session *session,
+                            const struct fetch_request *request)
 {
     for (int32_t t = 0; t < request->topics_count; t++) {
         for (int32_t i = 0; i < request->topics[t].partitions_count; i++)
-            session_put(session, &request->topics[t], &request->topics[t].partitions[i]);
+            session_put(sessions, session, &request->topics[t], &request->topics[t].partitions[i]);
     }
 }
 
@@ -103,7 +108,8 @@ static void session_free(struct fetch_sessions *sessions, struct fetch_session *
 {
     map_i64_remove(&sessions->by_id, session->id);
     while (!list_is_empty(&session->partitions))
-        partition_free(LIST_ENTRY(session->partitions.next, struct fetch_partition, link));
+        partition_free(sessions,
+                       LIST_ENTRY(session->partitions.next, struct fetch_partition, link));
     map_deinit(&session->by_key);
     mem_free(session);
 }
@@ -162,7 +168,7 @@ static struct fetch_session *session_new(struct fetch_sessions *sessions, bool u
 {
     int32_t id = (int32_t)(random & INT32_MAX);
     while (id == 0 || map_i64_get(&sessions->by_id, id) != NULL)
-        id = (id + 1) & INT32_MAX;
+        id = (int32_t)(((uint32_t)id + 1) & INT32_MAX);
 
     struct fetch_session *session = MEM_NEW(struct fetch_session);
     *session = (struct fetch_session){
@@ -187,6 +193,17 @@ static uint32_t asked_count(const struct fetch_request *request)
     for (int32_t t = 0; t < request->topics_count; t++)
         count += (uint32_t)request->topics[t].partitions_count;
     return count;
+}
+
+/* Whether what it asks for may be remembered. */
+static bool may_remember(const struct fetch_sessions *sessions, const struct fetch_request *request)
+{
+    for (int32_t t = 0; t < request->topics_count; t++) {
+        if (request->topics[t].topic.size > NAME_BYTES_MAX)
+            return false;
+    }
+    return (uint64_t)sessions->partition_count + asked_count(request) <=
+           FETCH_SESSION_PARTITIONS_MAX;
 }
 
 static void use_without_session(struct fetch_context *context, const struct fetch_request *request,
@@ -223,14 +240,14 @@ static void full_fetch(struct fetch_context *context, struct fetch_sessions *ses
 
     const uint32_t count = asked_count(request);
     const bool is_follower = request->replica_id >= 0 || request->replica_state.replica_id >= 0;
-    if (request->session_epoch != EPOCH_INITIAL || count == 0 ||
+    if (request->session_epoch != EPOCH_INITIAL || count == 0 || !may_remember(sessions, request) ||
         !make_place(sessions, count, is_follower, now_ms)) {
         use_without_session(context, request, arena);
         return;
     }
     struct fetch_session *session =
         session_new(sessions, version >= 13, is_follower, now_ms, random);
-    session_put_all(session, request);
+    session_put_all(sessions, session, request);
     use_session(context, session, now_ms);
 }
 
@@ -259,9 +276,14 @@ void fetch_context_init(struct fetch_context *context, struct fetch_sessions *se
         context->error = KAFKA_FETCH_SESSION_TOPIC_ID_ERROR;
         return;
     }
+    if (!may_remember(sessions, request)) {
+        session_free(sessions, session); /* the client comes back with a whole fetch */
+        context->error = KAFKA_FETCH_SESSION_ID_NOT_FOUND;
+        return;
+    }
     for (int32_t i = 0; i < request->forgotten_topics_data_count; i++)
-        session_forget(session, &request->forgotten_topics_data[i]);
-    session_put_all(session, request);
+        session_forget(sessions, session, &request->forgotten_topics_data[i]);
+    session_put_all(sessions, session, request);
     if (list_is_empty(&session->partitions)) {
         session_free(
             sessions,

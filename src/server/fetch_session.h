@@ -5,7 +5,8 @@
  * answered with data go to its end, so that no partition starves behind a full answer. The cache has
  * a fixed number of places (max.incremental.fetch.session.cache.slots): a new session takes the place
  * of one unused for EVICT_AGE_MS, or of a smaller consumer session of that age; else the client is
- * served without a session.
+ * served without a session. So it is when all sessions together would remember more than
+ * FETCH_SESSION_PARTITIONS_MAX, or names that no topic can have.
  */
 #pragma once
 
@@ -16,7 +17,8 @@
 #include "wire/kafka_error.h"
 #include "wire/messages/fetch_request.h"
 
-#define FETCH_SESSION_EVICT_AGE_MS (120 * MS_PER_SECOND)
+#define FETCH_SESSION_EVICT_AGE_MS   (120 * MS_PER_SECOND)
+#define FETCH_SESSION_PARTITIONS_MAX 500000 /* some 200 bytes each */
 
 /* One partition a fetch asks for; in a session, also what the client was told last. */
 struct fetch_partition {
@@ -50,6 +52,7 @@ struct fetch_session {
 struct fetch_sessions {
     struct map_i64 by_id;
     uint32_t count_max;
+    uint32_t partition_count; /* of all of them */
     uint64_t hash_seed;
     uint64_t evictions;
 };

@@ -55,7 +55,7 @@ static struct request *request_new(struct connection *c, struct shared *frame)
         *request = (struct request){ .arena = arena };
     } else {
         request = MEM_NEW(struct request);
-        arena_init(&request->arena, REQUEST_ARENA_BYTES_MAX);
+        arena_init(&request->arena, REQUEST_DECODED_BYTES_MAX);
     }
     request->connection = c;
     request->shard = server->shard;
@@ -82,12 +82,14 @@ void pipeline_free_request(struct request *request)
 {
     struct server *server = request->shard->server;
     map_i64_remove(&server->requests, (int64_t)request->id);
+    server->waiting_bytes -= request->waiting_bytes;
     while (!list_is_empty(&request->out))
         out_part_free(LIST_ENTRY(list_pop_front(&request->out), struct out_part, link));
     shared_unref(request->frame);
     request->frame = NULL;
     if (server->free_request_count < FREE_REQUESTS_MAX) {
         arena_reset(&request->arena);
+        request->arena.used_bytes_max = REQUEST_DECODED_BYTES_MAX;
         list_push_front(&server->free_requests, &request->link);
         server->free_request_count++;
         return;
@@ -110,6 +112,34 @@ void pipeline_deinit(struct server *server)
 struct request *request_by_id(struct shard *shard, uint64_t id)
 {
     return map_i64_get(&shard->server->requests, (int64_t)id);
+}
+
+bool request_has_room(const struct request *request)
+{
+    return request->arena.used_bytes < REQUEST_ROOM_BYTES_MAX;
+}
+
+bool request_reserve(struct request *request, uint64_t count, size_t bytes)
+{
+    const uint64_t wanted = request->arena.used_bytes + count * bytes;
+    if (wanted <= REQUEST_ROOM_BYTES_MAX)
+        return true;
+    request_fail(request,
+                 "%s version %d asks for %" PRIu64 " parts, %" PRIu64
+                 " bytes of memory, more than %u",
+                 request->api->name, request->version, count, wanted, REQUEST_ROOM_BYTES_MAX);
+    return false;
+}
+
+bool request_may_wait(struct request *request)
+{
+    struct server *server = request->shard->server;
+    const size_t bytes = request->arena.used_bytes;
+    if (server->waiting_bytes + bytes > server->limits.memory_bytes_max)
+        return false;
+    request->waiting_bytes += bytes;
+    server->waiting_bytes += bytes;
+    return true;
 }
 
 void request_release_input(struct request *request)
@@ -221,6 +251,7 @@ bool pipeline_on_frame(struct connection *c, struct shared *frame, struct bytes 
                      version, BYTES_PRINTF(header.client_id), note.text);
         return false;
     }
+    request->arena.used_bytes_max = REQUEST_ARENA_BYTES_MAX;
     handler->handle(request);
     return true;
 }

@@ -24,8 +24,13 @@ struct api_handler;
 struct connection;
 struct server_listener;
 
-/* Bytes of one request's arena at most: decoded structure and answer, not record data. */
-#define REQUEST_ARENA_BYTES_MAX (256u << 20)
+/* What a request may take of memory, records not counted. A frame that decodes to more than the first is refused (it holds
+ * some 200,000 partitions, or more). No handler makes more than some 20 bytes of one that was decoded, but for those whose
+ * elements ask for lists of unknown length: they look at request_has_room before each. So the last is never reached, and
+ * reaching it is a bug. */
+#define REQUEST_DECODED_BYTES_MAX (16u << 20)
+#define REQUEST_ROOM_BYTES_MAX    (128u << 20)
+#define REQUEST_ARENA_BYTES_MAX   (512u << 20)
 
 enum request_state {
     REQUEST_RUNNING,
@@ -66,7 +71,8 @@ struct request {
     uint32_t region_count; /* file regions in the answer, set by the handler */
     struct list out;       /* of struct out_part */
     int64_t started_ns;
-    bool is_last; /* what follows on its connection is not answered any more */
+    bool is_last;         /* what follows on its connection is not answered any more */
+    size_t waiting_bytes; /* counted by request_may_wait */
 
     /* For the handler. */
     void *wait;                               /* its own record of what it waits for */
@@ -88,6 +94,15 @@ void request_finish_without_reply(struct request *request);
 
 /* Ends a request whose peer broke the protocol: one line naming peer and cause, and the connection closes. */
 void request_fail(struct request *request, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* Whether the answer may still grow by an element. */
+bool request_has_room(const struct request *request);
+/* The same for `count` parts of `bytes` each, known from the start: where they do not fit, the request fails (false). */
+MUST_CHECK bool request_reserve(struct request *request, uint64_t count, size_t bytes);
+
+/* Whether this request may keep what it holds while it waits, given what others hold that wait: true counts it until the
+ * answer. What must wait, waits all the same. */
+bool request_may_wait(struct request *request);
 
 /* Lets go of the frame: message and client_id may no longer point into it (message becomes NULL). */
 void request_release_input(struct request *request);

@@ -86,6 +86,7 @@ struct server {
     uint32_t free_request_count;
     struct shared_pool pool;
     size_t out_bytes;              /* of all connections */
+    size_t waiting_bytes;          /* of requests that wait */
     struct receive_window landing; /* where connections without a window receive */
     struct io_timer deadlines;
     struct io_timer again; /* makes a turn follow */

@@ -160,6 +160,10 @@ static void describe(struct request *request, const struct describe_configs_requ
 {
     out->resource_type = asked->resource_type;
     out->resource_name = asked->resource_name;
+    if (!request_has_room(request)) {
+        refuse(out, KAFKA_INVALID_REQUEST, "Too many resources in one request");
+        return;
+    }
     switch (asked->resource_type) {
     case METADATA_CONFIG_TOPIC:
         if (!authorize(request, ACL_DESCRIBE_CONFIGS, ACL_TOPIC, asked->resource_name))

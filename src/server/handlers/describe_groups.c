@@ -85,6 +85,10 @@ static void ask_group(struct describe_groups *op, struct bytes *group_id,
         out->error_code = KAFKA_GROUP_AUTHORIZATION_FAILED;
         return;
     }
+    if (!request_has_room(request)) {
+        out->error_code = KAFKA_INVALID_REQUEST; /* too many for one answer */
+        return;
+    }
     struct part *part = REQUEST_NEW(request, struct part);
     part->ask = (struct group_ask){ .request = request, .done = on_answer };
     part->op = op;

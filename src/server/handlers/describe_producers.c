@@ -33,6 +33,8 @@ static void answer_one(struct request *request, struct bytes name, int32_t index
         error = KAFKA_TOPIC_AUTHORIZATION_FAILED;
     else if (!topic_name_is_legal(name, NULL))
         error = KAFKA_INVALID_TOPIC_EXCEPTION;
+    if (error == KAFKA_NONE && !request_has_room(request))
+        error = KAFKA_INVALID_REQUEST; /* too many for one answer */
     if (error == KAFKA_NONE)
         error = partition_lookup(request->shard, topic, index, -1, &p);
     out->error_code = (int16_t)error;
@@ -45,6 +47,12 @@ static void answer_one(struct request *request, struct bytes name, int32_t index
 static void handle(struct request *request)
 {
     const struct describe_producers_request *asked = request->message;
+    uint64_t count = 0;
+    for (int32_t t = 0; t < asked->topics_count; t++)
+        count += (uint64_t)asked->topics[t].partition_indexes_count;
+    if (!request_reserve(request, count,
+                         sizeof(struct describe_producers_response_partition_response)))
+        return;
     struct describe_producers_response response = describe_producers_response_default;
     response.topics_count = asked->topics_count;
     response.topics = describe_producers_response_topic_response_array(&request->arena,

@@ -19,6 +19,21 @@
 
 #define COPY_BYTES_MAX (16u << 10) /* below this a copy costs less than a sendfile of its own */
 
+/* What is read for one answer. Where bytes have to come into memory first it stands until they have, and goes on. */
+struct reading {
+    struct fetch_partition **row; /* as it stood at the beginning: who is served moves to its end */
+    uint32_t row_count;
+    uint32_t next;                              /* of the row: to be read */
+    struct fetch_response_partition_data *data; /* `count` of them are told */
+    struct log_piece *pieces;
+    struct fetch_partition **told;
+    struct file_region *regions;
+    uint32_t count;
+    uint32_t region_count;
+    uint64_t bytes_left;
+    bool has_records;
+};
+
 struct fetch {
     struct request *request;
     struct fetch_context context;
@@ -35,12 +50,11 @@ struct fetch {
     struct log_wait warm;
     bool is_warming; /* the job is under way */
     bool is_gone;    /* the peer left meanwhile */
-    struct file_region *regions;
-    uint32_t region_count;
+    struct reading reading;
     uint32_t partition_count;
 };
 
-static void answer(struct fetch *fetch);
+static void read_on(struct fetch *fetch);
 static void consider(struct fetch *fetch, bool is_waiting);
 
 /* ---- one partition --------------------------------------------------------------------------- */
@@ -123,20 +137,12 @@ static int64_t assess_one(const struct fetch *fetch, struct fetch_partition *ask
 
 /* ---- the answer ------------------------------------------------------------------------------ */
 
-/* What is read for one answer; given back if the answer cannot be finished yet. */
-struct reading {
-    struct fetch_response *response;
-    struct fetch_response_partition_data *data;
-    struct log_piece *pieces;
-    uint32_t count;
-    uint64_t bytes_left;
-    bool has_records;
-};
-
+/* Nobody will see what was read. */
 static void reading_drop(struct reading *reading)
 {
     for (uint32_t i = 0; i < reading->count; i++)
         io_file_unref(reading->pieces[i].file);
+    reading->count = 0;
 }
 
 /* 0, or -ERR_WOULD_BLOCK with fetch->warm set. */
@@ -177,7 +183,7 @@ static int read_records(struct fetch *fetch, struct partition *p,
     if (piece->file == NULL) {
         data->records.data = piece->data;
     } else {
-        struct file_region *region = &fetch->regions[fetch->region_count++];
+        struct file_region *region = &reading->regions[reading->region_count++];
         *region = (struct file_region){ .file = piece->file, .position = piece->position };
         data->records.data = NULL;
         data->records.region = region;
@@ -187,6 +193,24 @@ static int read_records(struct fetch *fetch, struct partition *p,
     return 0;
 }
 
+/* KIP-951: where the reader finds the leader. */
+static void tell_leader(const struct fetch *fetch, const struct fetch_partition *asked,
+                        struct fetch_response_partition_data *data)
+{
+    const bool is_elsewhere = data->error_code == KAFKA_NOT_LEADER_OR_FOLLOWER ||
+                              data->error_code == KAFKA_FENCED_LEADER_EPOCH;
+    if (fetch->version < 12 || !is_elsewhere)
+        return;
+    const struct metadata_topic *topic = NULL;
+    (void)topic_lookup(fetch->request->shard, asked->topic, asked->topic_id,
+                       &topic); /* it is there: it has a leader */
+    const struct metadata_partition *told =
+        topic == NULL ? NULL : metadata_topic_partition(topic, asked->index);
+    data->current_leader.leader_id = told == NULL ? -1 : told->leader;
+    data->current_leader.leader_epoch = told == NULL ? -1 : told->leader_epoch;
+}
+
+/* As read_records. */
 static int read_one(struct fetch *fetch, struct fetch_partition *asked, struct reading *reading,
                     struct fetch_response_partition_data *data, struct log_piece *piece)
 {
@@ -206,16 +230,7 @@ static int read_one(struct fetch *fetch, struct fetch_partition *asked, struct r
         error = KAFKA_OFFSET_OUT_OF_RANGE;
     data->error_code = (int16_t)error;
     if (error != KAFKA_NONE) {
-        if (fetch->version >= 12 &&
-            (error == KAFKA_NOT_LEADER_OR_FOLLOWER || error == KAFKA_FENCED_LEADER_EPOCH)) {
-            const struct metadata_topic *topic = NULL;
-            (void)topic_lookup(fetch->request->shard, asked->topic, asked->topic_id,
-                               &topic); /* it was found above */
-            const struct metadata_partition *told =
-                topic == NULL ? NULL : metadata_topic_partition(topic, asked->index);
-            data->current_leader.leader_id = told == NULL ? -1 : told->leader;
-            data->current_leader.leader_epoch = told == NULL ? -1 : told->leader_epoch;
-        }
+        tell_leader(fetch, asked, data);
         return 0;
     }
     data->high_watermark = p->high_watermark;
@@ -232,11 +247,11 @@ static int read_one(struct fetch *fetch, struct fetch_partition *asked, struct r
 }
 
 /* Partitions of one topic that stand side by side share its entry. */
-static void group_by_topic(struct fetch *fetch, struct reading *reading,
-                           struct fetch_partition **told)
+static void group_by_topic(struct fetch *fetch, struct fetch_response *response)
 {
-    struct fetch_response *response = reading->response;
     struct arena *arena = &fetch->request->arena;
+    const struct reading *reading = &fetch->reading;
+    struct fetch_partition *const *told = reading->told;
     response->responses =
         fetch_response_fetchable_topic_response_array(arena, MAX(reading->count, 1u));
     for (uint32_t i = 0; i < reading->count; i++) {
@@ -260,13 +275,6 @@ static void warm_run(struct io_job *job)
     log_wait_run(&fetch->warm);
 }
 
-static void warm_done(struct io_job *job)
-{
-    struct fetch *fetch = CONTAINER_OF(job, struct fetch, warm_job);
-    fetch->is_warming = false;
-    answer(fetch);
-}
-
 static void answer_alone(struct fetch *fetch, enum kafka_error error)
 {
     struct fetch_response response = fetch_response_default;
@@ -275,64 +283,76 @@ static void answer_alone(struct fetch *fetch, enum kafka_error error)
     request_reply(fetch->request, &response);
 }
 
-static void answer(struct fetch *fetch)
+static void warm_done(struct io_job *job)
+{
+    struct fetch *fetch = CONTAINER_OF(job, struct fetch, warm_job);
+    fetch->is_warming = false;
+    if (fetch->is_gone)
+        answer_alone(fetch, KAFKA_NONE);
+    else
+        read_on(fetch);
+}
+
+static void send_answer(struct fetch *fetch)
 {
     struct request *request = fetch->request;
-    if (fetch->is_gone) {
-        answer_alone(fetch, KAFKA_NONE);
-        return;
-    }
     struct fetch_response response = fetch_response_default;
-    const uint32_t count = fetch->partition_count;
-    struct reading reading = {
-        .response = &response,
-        .data = fetch_response_partition_data_array(&request->arena, MAX(count, 1u)),
-        .pieces = REQUEST_NEW_ARRAY(request, struct log_piece, MAX(count, 1u)),
-        .bytes_left = fetch->max_bytes,
-    };
-    struct fetch_partition **told =
-        REQUEST_NEW_ARRAY(request, struct fetch_partition *, MAX(count, 1u));
-    fetch->regions = REQUEST_NEW_ARRAY(request, struct file_region, MAX(count, 1u));
-    fetch->region_count = 0;
-
-    /* Served partitions move to the row's end while we walk it: take the row as it stands now. */
-    struct fetch_partition **row =
-        REQUEST_NEW_ARRAY(request, struct fetch_partition *, MAX(count, 1u));
-    uint32_t row_count = 0;
-    LIST_FOR_EACH(fetch->context.partitions, link)
-    row[row_count++] = LIST_ENTRY(link, struct fetch_partition, link);
-    ASSERT(row_count <= MAX(count, 1u));
-
-    for (uint32_t i = 0; i < row_count; i++) {
-        struct fetch_response_partition_data *data = &reading.data[reading.count];
-        struct log_piece *piece = &reading.pieces[reading.count];
-        if (read_one(fetch, row[i], &reading, data, piece) == -ERR_WOULD_BLOCK) {
-            reading_drop(&reading);
-            fetch->warm_job = (struct io_job){ .run = warm_run, .done = warm_done };
-            fetch->is_warming = true;
-            io_submit(request->shard->io, NULL, &fetch->warm_job);
-            return;
-        }
-        told[reading.count] = row[i];
-        if (fetch_context_tells(&fetch->context, row[i], (enum kafka_error)data->error_code,
-                                data->high_watermark, data->log_start_offset,
-                                data->records.size > 0, data->diverging_epoch.epoch >= 0))
-            reading.count++;
-    }
-    group_by_topic(fetch, &reading, told);
+    group_by_topic(fetch, &response);
     response.session_id = fetch_context_finish(&fetch->context);
-    request->region_count = fetch->region_count;
-    struct log_piece *pieces = reading.pieces;
+    request->region_count = fetch->reading.region_count;
     VEC(struct io_file *) held = { 0 };
-    for (uint32_t i = 0; i < reading.count; i++) {
-        if (pieces[i].file != NULL)
-            VEC_ADD(&held, pieces[i].file);
+    for (uint32_t i = 0; i < fetch->reading.count; i++) {
+        if (fetch->reading.pieces[i].file != NULL)
+            VEC_ADD(&held, fetch->reading.pieces[i].file);
     }
     request_reply(request, &response);
     /* The answer took references of its own. */
     for (size_t i = 0; i < held.count; i++)
         io_file_unref(held.items[i]);
     VEC_DEINIT(&held);
+}
+
+/* Reads the rest of the row, and answers; or waits for bytes to come into memory. */
+static void read_on(struct fetch *fetch)
+{
+    struct reading *r = &fetch->reading;
+    for (; r->next < r->row_count; r->next++) {
+        struct fetch_partition *asked = r->row[r->next];
+        struct fetch_response_partition_data *data = &r->data[r->count];
+        struct log_piece *piece = &r->pieces[r->count];
+        *piece = (struct log_piece){ 0 };
+        if (read_one(fetch, asked, r, data, piece) == -ERR_WOULD_BLOCK) {
+            fetch->warm_job = (struct io_job){ .run = warm_run, .done = warm_done };
+            fetch->is_warming = true;
+            io_submit(fetch->request->shard->io, NULL, &fetch->warm_job);
+            return;
+        }
+        r->told[r->count] = asked;
+        if (fetch_context_tells(&fetch->context, asked, (enum kafka_error)data->error_code,
+                                data->high_watermark, data->log_start_offset,
+                                data->records.size > 0, data->diverging_epoch.epoch >= 0))
+            r->count++;
+    }
+    send_answer(fetch);
+}
+
+static void answer(struct fetch *fetch)
+{
+    struct request *request = fetch->request;
+    const uint32_t count = MAX(fetch->partition_count, 1u);
+    struct reading *r = &fetch->reading;
+    *r = (struct reading){
+        .row = REQUEST_NEW_ARRAY(request, struct fetch_partition *, count),
+        .data = fetch_response_partition_data_array(&request->arena, count),
+        .pieces = REQUEST_NEW_ARRAY(request, struct log_piece, count),
+        .told = REQUEST_NEW_ARRAY(request, struct fetch_partition *, count),
+        .regions = REQUEST_NEW_ARRAY(request, struct file_region, count),
+        .bytes_left = fetch->max_bytes,
+    };
+    LIST_FOR_EACH(fetch->context.partitions, link)
+    r->row[r->row_count++] = LIST_ENTRY(link, struct fetch_partition, link);
+    ASSERT(r->row_count <= count);
+    read_on(fetch);
 }
 
 /* ---- waiting --------------------------------------------------------------------------------- */
@@ -364,6 +384,7 @@ static void on_gone(struct request *request)
 {
     struct fetch *fetch = request->wait;
     fetch->is_gone = true;
+    reading_drop(&fetch->reading);
     if (fetch->is_warming)
         return; /* warm_done finishes */
     stop_waiting(fetch);
@@ -375,11 +396,18 @@ static void begin_to_wait(struct fetch *fetch)
 {
     struct request *request = fetch->request;
     if (fetch->context.session == NULL) {
+        const uint8_t *before =
+            NULL; /* partitions of a topic stand side by side, and share its name */
+        const uint8_t *copy = NULL;
         LIST_FOR_EACH(fetch->context.partitions, link)
         {
             struct fetch_partition *p = LIST_ENTRY(link, struct fetch_partition, link);
-            if (!bytes_is_null(p->topic))
-                p->topic.data = arena_dup(&request->arena, p->topic.data, p->topic.size);
+            if (bytes_is_null(p->topic))
+                continue;
+            if (p->topic.data != before)
+                copy = arena_dup(&request->arena, p->topic.data, p->topic.size);
+            before = p->topic.data;
+            p->topic.data = copy;
         }
     }
     request_release_input(request);
@@ -403,7 +431,8 @@ static void consider(struct fetch *fetch, bool is_waiting)
         else
             available_bytes += bytes;
     }
-    if (must_answer || available_bytes >= fetch->min_bytes) {
+    const bool is_enough = must_answer || available_bytes >= fetch->min_bytes;
+    if (is_enough || !(is_waiting || request_may_wait(fetch->request))) {
         if (is_waiting)
             stop_waiting(fetch);
         answer(fetch);

@@ -21,7 +21,7 @@ static enum kafka_error find_group(struct request *request, struct bytes key,
     const struct metadata_topic *topic =
         metadata_topic_by_name(request->shard->image, offsets_topic);
     if (topic == NULL) {
-        (void)auto_topic_create(request, offsets_topic); /* they ask again until it is there */
+        auto_topic_create(request, offsets_topic); /* they ask again until it is there */
         return KAFKA_COORDINATOR_NOT_AVAILABLE;
     }
     const int32_t index = groups_partition_of(request->shard, key);

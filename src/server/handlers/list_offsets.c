@@ -1,4 +1,5 @@
 /* ListOffsets: offsets by time, and the special ones (KIP-79, KIP-207, KIP-405, KIP-734, KIP-1005, KIP-1023). */
+#include "base/map.h"
 #include "server/api_handler.h"
 #include "server/authorize.h"
 #include "server/topic_lookup.h"
@@ -113,20 +114,33 @@ static int answer_time(struct list_offsets *op, struct partition *p, int64_t tim
     }
 }
 
-static bool is_named_twice(const struct list_offsets_request *asked, int32_t topic,
-                           int32_t partition)
+/* Which partitions are asked for more than once. Names may be long: each gets a number first. */
+static void find_twice(struct list_offsets *op)
 {
-    const struct bytes name = asked->topics[topic].name;
-    const int32_t index = asked->topics[topic].partitions[partition].partition_index;
+    const struct list_offsets_request *asked = op->request->message;
+    struct map numbers;
+    struct map_i64 seen;
+    map_init(&numbers, op->request->shard->hash_seed);
+    map_i64_init(&seen, op->request->shard->hash_seed);
     for (int32_t t = 0; t < asked->topics_count; t++) {
-        for (int32_t i = 0; i < asked->topics[t].partitions_count; i++) {
-            if ((t != topic || i != partition) &&
-                asked->topics[t].partitions[i].partition_index == index &&
-                bytes_equal(asked->topics[t].name, name))
-                return true;
+        const struct list_offsets_request_topic *topic = &asked->topics[t];
+        uintptr_t number = (uintptr_t)map_get(&numbers, topic->name);
+        if (number == 0) {
+            number = map_count(&numbers) + (uintptr_t)1;
+            (void)map_put(&numbers, topic->name, (void *)number);
+        }
+        for (int32_t i = 0; i < topic->partitions_count; i++) {
+            const int64_t key =
+                (int64_t)(number << 32 | (uint32_t)topic->partitions[i].partition_index);
+            struct list_offsets_response_partition_response *out =
+                &op->response->topics[t].partitions[i];
+            struct list_offsets_response_partition_response *first = map_i64_put(&seen, key, out);
+            if (first != NULL)
+                first->error_code = out->error_code = KAFKA_INVALID_REQUEST;
         }
     }
-    return false;
+    map_deinit(&numbers);
+    map_i64_deinit(&seen);
 }
 
 static int answer_one(struct list_offsets *op, const struct list_offsets_request_topic *topic_asked,
@@ -134,6 +148,7 @@ static int answer_one(struct list_offsets *op, const struct list_offsets_request
                       struct list_offsets_response_partition_response *out)
 {
     struct request *request = op->request;
+    const bool is_named_twice = out->error_code == KAFKA_INVALID_REQUEST;
     *out = list_offsets_response_partition_response_default;
     out->partition_index = asked->partition_index;
     const struct metadata_topic *topic = NULL;
@@ -143,7 +158,7 @@ static int answer_one(struct list_offsets *op, const struct list_offsets_request
         error = KAFKA_TOPIC_AUTHORIZATION_FAILED;
     else if (request->version < version_of(asked->timestamp))
         error = KAFKA_UNSUPPORTED_VERSION;
-    else if (is_named_twice(request->message, op->topic, op->partition))
+    else if (is_named_twice)
         error = KAFKA_INVALID_REQUEST;
     if (error == KAFKA_NONE)
         error = partition_lookup(request->shard, topic, asked->partition_index,
@@ -186,6 +201,7 @@ static void handle(struct request *request)
         out->partitions = list_offsets_response_partition_response_array(
             &request->arena, (size_t)out->partitions_count);
     }
+    find_twice(op);
     go_on(op);
 }
 

@@ -1,5 +1,5 @@
 /* Metadata: brokers, topics, who leads what (KIP-4, KIP-430, KIP-516, KIP-700). Creates topics on demand. */
-#include "base/vec.h"
+#include "base/map.h"
 #include "config/config.h"
 #include "server/api_handler.h"
 #include "server/authorize.h"
@@ -54,9 +54,7 @@ static void fill_topic(struct request *request, const struct metadata_topic *top
     const struct metadata_request *asked = request->message;
     out->name = topic->name;
     out->topic_id = topic->id;
-    out->is_internal = bytes_equal(topic->name, BYTES_LITERAL("__consumer_offsets")) ||
-                       bytes_equal(topic->name, BYTES_LITERAL("__transaction_state")) ||
-                       bytes_equal(topic->name, BYTES_LITERAL("__share_group_state"));
+    out->is_internal = topic_is_internal(topic->name);
     const uint32_t count = metadata_topic_partition_count(topic);
     out->partitions = metadata_response_partition_array(&request->arena, MAX(count, 1u));
     struct metadata_walk walk;
@@ -78,12 +76,36 @@ static void fill_missing(struct request *request, struct bytes name, struct uuid
         return;
     }
     out->is_internal = topic_is_internal(name);
-    if (!topic_name_is_legal(name, NULL))
-        out->error_code = KAFKA_INVALID_TOPIC_EXCEPTION;
-    else if (may_create)
-        out->error_code = (int16_t)auto_topic_create(request, name);
-    else
-        out->error_code = KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+    const bool is_legal = topic_name_is_legal(name, NULL);
+    out->error_code = is_legal ? KAFKA_UNKNOWN_TOPIC_OR_PARTITION : KAFKA_INVALID_TOPIC_EXCEPTION;
+    if (is_legal && may_create)
+        auto_topic_create(request, name);
+}
+
+/* As Apache Kafka: a topic is told once, however often it was asked for. */
+struct named {
+    struct map names;
+    struct map ids;
+};
+
+static void named_init(struct named *named, uint64_t seed)
+{
+    map_init(&named->names, seed);
+    map_init(&named->ids, seed);
+}
+
+static void named_deinit(struct named *named)
+{
+    map_deinit(&named->names);
+    map_deinit(&named->ids);
+}
+
+static bool named_first(struct named *named, const struct metadata_request_topic *wanted)
+{
+    if (uuid_is_zero(wanted->topic_id))
+        return map_put(&named->names, wanted->name, named) == NULL;
+    const struct bytes id = bytes_from(wanted->topic_id.bytes, sizeof(wanted->topic_id.bytes));
+    return map_put(&named->ids, id, named) == NULL;
 }
 
 static void fill_asked(struct request *request, struct metadata_response *response)
@@ -92,8 +114,12 @@ static void fill_asked(struct request *request, struct metadata_response *respon
     const bool may_create =
         (asked->allow_auto_topic_creation || request->version < 4) &&
         config_bool(request->shard->config, SETTING_BROKER_AUTO_CREATE_TOPICS_ENABLE);
+    struct named named;
+    named_init(&named, request->shard->hash_seed);
     for (int32_t i = 0; i < asked->topics_count; i++) {
         const struct metadata_request_topic *wanted = &asked->topics[i];
+        if (!named_first(&named, wanted))
+            continue;
         struct metadata_response_topic *out = &response->topics[response->topics_count];
         const struct metadata_topic *topic = NULL;
         (void)topic_lookup(request->shard, wanted->name, wanted->topic_id,
@@ -113,6 +139,7 @@ static void fill_asked(struct request *request, struct metadata_response *respon
         if (bytes_is_null(out->name) && request->version < 12)
             out->name = BYTES_LITERAL("");
     }
+    named_deinit(&named);
 }
 
 static void fill_all(struct request *request, struct metadata_response *response)

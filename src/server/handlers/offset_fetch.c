@@ -16,6 +16,9 @@
 #define VERSION_MANY_GROUPS 8
 #define VERSION_TOPIC_IDS   10
 
+/* Of the answer, in all its shapes, while it is made; of the question it is an index of 4. */
+#define ANSWER_BYTES_OF_PARTITION 256
+
 struct fetch;
 
 /* What is asked about one group. */
@@ -219,6 +222,10 @@ static void ask_group(struct fetch *fetch, const struct offset_fetch_request_gro
         out->error_code = KAFKA_GROUP_AUTHORIZATION_FAILED;
         return;
     }
+    if (!request_has_room(request)) {
+        out->error_code = KAFKA_INVALID_REQUEST; /* too many for one answer */
+        return;
+    }
     struct part *part = REQUEST_NEW(request, struct part);
     part->ask = (struct group_ask){ .request = request, .done = on_answer };
     part->fetch = fetch;
@@ -255,6 +262,16 @@ static struct offset_fetch_request_group *old_group(struct request *request,
     return group;
 }
 
+static uint64_t count_partitions(const struct offset_fetch_request_group *groups, int32_t count)
+{
+    uint64_t sum = 0;
+    for (int32_t i = 0; i < count; i++) {
+        for (int32_t t = 0; t < groups[i].topics_count; t++)
+            sum += (uint64_t)groups[i].topics[t].partition_indexes_count;
+    }
+    return sum;
+}
+
 static void handle(struct request *request)
 {
     const struct offset_fetch_request *asked = request->message;
@@ -262,6 +279,8 @@ static void handle(struct request *request)
     const struct offset_fetch_request_group *groups =
         is_old ? old_group(request, asked) : asked->groups;
     const int32_t count = is_old ? 1 : asked->groups_count;
+    if (!request_reserve(request, count_partitions(groups, count), ANSWER_BYTES_OF_PARTITION))
+        return;
     struct fetch *fetch = REQUEST_NEW(request, struct fetch);
     fetch->request = request;
     fetch->left = 1;
