@@ -1,5 +1,6 @@
 /* Settings of resources: incremental changes and whole replacements (KIP-133, KIP-226, KIP-339). */
 #include "controller/controller_int.h"
+#include "controller/naming.h"
 
 #include "base/vec.h"
 #include "wire/messages/alter_configs_request.h"
@@ -11,19 +12,39 @@
 enum { OPERATION_SET = 0, OPERATION_DELETE = 1, OPERATION_APPEND = 2, OPERATION_SUBTRACT = 3 };
 
 /* A resource's whole set while it is being changed; a null value is gone. */
-typedef VEC(struct controller_config_entry) entry_vec;
+struct entries {
+    VEC(struct controller_config_entry) list;
+    struct map by_name; /* name → its place in the list + 1, as a pointer */
+};
 
-static struct controller_config_entry *entry_find(entry_vec *entries, struct bytes name)
+static void entries_init(struct entries *entries, uint64_t seed)
 {
-    for (size_t i = 0; i < entries->count; i++) {
-        if (bytes_equal(entries->items[i].name, name))
-            return &entries->items[i];
-    }
-    return NULL;
+    *entries = (struct entries){ 0 };
+    map_init(&entries->by_name, seed);
 }
 
-static void load_entries(const struct metadata_image *image, enum metadata_config_type type,
-                         struct bytes resource, entry_vec *out)
+static void entries_deinit(struct entries *entries)
+{
+    VEC_DEINIT(&entries->list);
+    map_deinit(&entries->by_name);
+}
+
+static struct controller_config_entry *entries_find(struct entries *entries, struct bytes name)
+{
+    const uintptr_t place = (uintptr_t)map_get(&entries->by_name, name);
+    return place == 0 ? NULL : &entries->list.items[place - 1];
+}
+
+static struct controller_config_entry *entries_add(struct entries *entries, struct bytes name)
+{
+    struct controller_config_entry *entry = VEC_PUSH(&entries->list);
+    *entry = (struct controller_config_entry){ .name = name };
+    (void)map_put(&entries->by_name, name, (void *)(uintptr_t)entries->list.count);
+    return entry;
+}
+
+static void entries_load(struct entries *entries, const struct metadata_image *image,
+                         enum metadata_config_type type, struct bytes resource)
 {
     const struct metadata_config *stored = metadata_config_get(image, type, resource);
     if (stored == NULL)
@@ -32,8 +53,7 @@ static void load_entries(const struct metadata_image *image, enum metadata_confi
     const struct metadata_config_entry *entry;
     for (metadata_walk_config_entries(&walk, stored);
          (entry = metadata_next_config_entry(&walk)) != NULL;)
-        VEC_ADD(out,
-                ((struct controller_config_entry){ .name = entry->name, .value = entry->value }));
+        entries_add(entries, entry->name)->value = entry->value;
 }
 
 /* ---- lists ----------------------------------------------------------------------------------- */
@@ -84,10 +104,10 @@ static struct bytes list_change(struct arena *arena, struct bytes list, struct b
 
 static enum kafka_error apply(const struct controller *c, struct arena *arena,
                               enum metadata_config_type type, const struct config_change *change,
-                              entry_vec *entries, struct err_note *note)
+                              struct entries *entries, struct err_note *note)
 {
     const struct controller_config_rules *rules = &c->settings.rules;
-    struct controller_config_entry *entry = entry_find(entries, change->name);
+    struct controller_config_entry *entry = entries_find(entries, change->name);
     struct bytes value = change->value;
     if (change->operation == OPERATION_DELETE) {
         if (entry != NULL)
@@ -110,31 +130,30 @@ static enum kafka_error apply(const struct controller *c, struct arena *arena,
                                      : rules->default_value(rules->context, type, change->name);
         value = list_change(arena, old, value, change->operation == OPERATION_APPEND);
     }
-    if (entry == NULL) {
-        entry = VEC_PUSH(entries);
-        entry->name = change->name;
-    }
+    if (entry == NULL)
+        entry = entries_add(entries, change->name);
     entry->value = value;
     return KAFKA_NONE;
 }
 
 static enum kafka_error check_changes(const struct config_change *changes, uint32_t count,
-                                      struct err_note *note)
+                                      uint64_t seed, struct err_note *note)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        if (changes[i].operation < OPERATION_SET || changes[i].operation > OPERATION_SUBTRACT) {
+    enum kafka_error error = KAFKA_NONE;
+    struct map seen;
+    map_init(&seen, seed);
+    for (uint32_t i = 0; i < count && error == KAFKA_NONE; i++) {
+        error = KAFKA_INVALID_REQUEST;
+        if (changes[i].operation < OPERATION_SET || changes[i].operation > OPERATION_SUBTRACT)
             (void)err_note(note, 0, "Unknown operation type %d", changes[i].operation);
-            return KAFKA_INVALID_REQUEST;
-        }
-        for (uint32_t j = 0; j < i; j++) {
-            if (bytes_equal(changes[i].name, changes[j].name)) {
-                (void)err_note(note, 0, "Error due to duplicate config keys: %.*s",
-                               BYTES_PRINTF(changes[i].name));
-                return KAFKA_INVALID_REQUEST;
-            }
-        }
+        else if (map_put(&seen, changes[i].name, &seen) != NULL)
+            (void)err_note(note, 0, "Error due to duplicate config keys: %.*s",
+                           BYTES_PRINTF(changes[i].name));
+        else
+            error = KAFKA_NONE;
     }
-    return KAFKA_NONE;
+    map_deinit(&seen);
+    return error;
 }
 
 static enum kafka_error check_resource(const struct controller *c, enum metadata_config_type type,
@@ -179,13 +198,13 @@ static enum kafka_error check_resource(const struct controller *c, enum metadata
 }
 
 static int validate(const struct controller *c, enum metadata_config_type type,
-                    struct bytes resource, const entry_vec *entries, struct err_note *note)
+                    struct bytes resource, const struct entries *entries, struct err_note *note)
 {
     const struct controller_config_rules *rules = &c->settings.rules;
-    entry_vec set = { 0 };
-    for (size_t i = 0; i < entries->count; i++) {
-        if (!bytes_is_null(entries->items[i].value))
-            VEC_ADD(&set, entries->items[i]);
+    VEC(struct controller_config_entry) set = { 0 };
+    for (size_t i = 0; i < entries->list.count; i++) {
+        if (!bytes_is_null(entries->list.items[i].value))
+            VEC_ADD(&set, entries->list.items[i]);
     }
     const int r =
         rules->validate(rules->context, type, resource, set.items, (uint32_t)set.count, note);
@@ -195,10 +214,10 @@ static int validate(const struct controller *c, enum metadata_config_type type,
 
 /* Records for what differs between the stored set and `entries`. */
 static void add_records(struct draft *draft, enum metadata_config_type type, struct bytes resource,
-                        const entry_vec *entries)
+                        const struct entries *entries)
 {
-    for (size_t i = 0; i < entries->count; i++) {
-        const struct controller_config_entry *entry = &entries->items[i];
+    for (size_t i = 0; i < entries->list.count; i++) {
+        const struct controller_config_entry *entry = &entries->list.items[i];
         const struct bytes stored =
             metadata_config_value(draft->image, type, resource, entry->name);
         if (bytes_equal(stored, entry->value))
@@ -218,14 +237,16 @@ enum kafka_error configs_change(struct controller *c, struct draft *draft,
                                 const struct config_change *changes, uint32_t count, bool is_new,
                                 struct err_note *note)
 {
-    enum kafka_error error = check_changes(changes, count, note);
+    const uint64_t seed = rng_u64(draft->call->rng);
+    enum kafka_error error = check_changes(changes, count, seed, note);
     if (error == KAFKA_NONE)
         error = check_resource(c, type, resource, is_new, note);
     if (error != KAFKA_NONE)
         return error;
-    entry_vec entries = { 0 };
+    struct entries entries;
+    entries_init(&entries, seed);
     if (!is_new)
-        load_entries(draft->image, type, resource, &entries);
+        entries_load(&entries, draft->image, type, resource);
     for (uint32_t i = 0; i < count && error == KAFKA_NONE; i++)
         error = apply(c, draft->call->arena, type, &changes[i], &entries, note);
     if (error == KAFKA_NONE && validate(c, type, resource, &entries, note) < 0)
@@ -233,7 +254,7 @@ enum kafka_error configs_change(struct controller *c, struct draft *draft,
         error = type == METADATA_CONFIG_BROKER ? KAFKA_INVALID_REQUEST : KAFKA_INVALID_CONFIG;
     if (error == KAFKA_NONE)
         add_records(draft, type, resource, &entries);
-    VEC_DEINIT(&entries);
+    entries_deinit(&entries);
     return error;
 }
 
@@ -250,7 +271,62 @@ static bool is_allowed(const struct controller_call *call, int8_t type, struct b
            controller__is_allowed(call, CONTROLLER_ALTER, resource);
 }
 
-#define DUPLICATE_RESOURCE "Each resource must appear at most once."
+/* Resources of a request by their type; of unknown types none is told from another, and all are refused. */
+enum { RESOURCE_TYPES = 6 };
+struct resources {
+    struct naming by_type[RESOURCE_TYPES];
+};
+
+static struct naming *resources_of(struct resources *resources, int8_t type)
+{
+    static const int8_t types[] = { METADATA_CONFIG_TOPIC, METADATA_CONFIG_BROKER,
+                                    METADATA_CONFIG_BROKER_LOGGER, METADATA_CONFIG_CLIENT_METRICS,
+                                    METADATA_CONFIG_GROUP };
+    for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+        if (types[i] == type)
+            return &resources->by_type[i];
+    }
+    return &resources->by_type[ARRAY_LEN(types)];
+}
+
+static void resources_init(struct resources *resources, struct rng *rng)
+{
+    for (size_t i = 0; i < RESOURCE_TYPES; i++)
+        naming_init(&resources->by_type[i], rng_u64(rng));
+}
+
+static void resources_deinit(struct resources *resources)
+{
+    for (size_t i = 0; i < RESOURCE_TYPES; i++)
+        naming_deinit(&resources->by_type[i]);
+}
+
+static enum kafka_error check_alter(const struct controller_call *call, struct resources *resources,
+                                    int8_t type, struct bytes resource, struct err_note *note)
+{
+    if (naming_is_twice(resources_of(resources, type), resource)) {
+        (void)err_note(note, 0, "Each resource must appear at most once.");
+        return KAFKA_INVALID_REQUEST;
+    }
+    return is_allowed(call, type, resource) ? KAFKA_NONE : KAFKA_TOPIC_AUTHORIZATION_FAILED;
+}
+
+/* Some of a resource's settings, each by its operation. */
+static enum kafka_error
+change(struct controller *c, struct draft *draft,
+       const struct incremental_alter_configs_request_alter_configs_resource *resource,
+       struct err_note *note)
+{
+    struct config_change *changes =
+        ARENA_NEW_ARRAY(draft->call->arena, struct config_change, (size_t)resource->configs_count);
+    for (int32_t i = 0; i < resource->configs_count; i++)
+        changes[i] = (struct config_change){ .name = resource->configs[i].name,
+                                             .operation = resource->configs[i].config_operation,
+                                             .value = resource->configs[i].value };
+    return configs_change(c, draft, (enum metadata_config_type)resource->resource_type,
+                          resource->resource_name, changes, (uint32_t)resource->configs_count,
+                          false, note);
+}
 
 int controller_incremental_alter_configs(struct controller *c, const struct controller_call *call,
                                          const struct incremental_alter_configs_request *request,
@@ -267,77 +343,84 @@ int controller_incremental_alter_configs(struct controller *c, const struct cont
     response->responses = incremental_alter_configs_response_alter_configs_resource_response_array(
         call->arena, (size_t)request->resources_count);
     response->responses_count = request->resources_count;
+    struct resources resources;
+    resources_init(&resources, call->rng);
+    for (int32_t i = 0; i < request->resources_count; i++)
+        naming_add(resources_of(&resources, request->resources[i].resource_type),
+                   request->resources[i].resource_name);
     for (int32_t i = 0; i < request->resources_count; i++) {
         const struct incremental_alter_configs_request_alter_configs_resource *resource =
             &request->resources[i];
         struct incremental_alter_configs_response_alter_configs_resource_response *answer =
             &response->responses[i];
-        struct config_change *changes =
-            ARENA_NEW_ARRAY(call->arena, struct config_change, (size_t)resource->configs_count);
-        for (int32_t k = 0; k < resource->configs_count; k++)
-            changes[k] = (struct config_change){ .name = resource->configs[k].name,
-                                                 .operation = resource->configs[k].config_operation,
-                                                 .value = resource->configs[k].value };
         struct err_note note = { 0 };
-        enum kafka_error error = KAFKA_NONE;
-        for (int32_t k = 0; k < request->resources_count; k++) {
-            if (k != i && request->resources[k].resource_type == resource->resource_type &&
-                bytes_equal(request->resources[k].resource_name, resource->resource_name)) {
-                error = KAFKA_INVALID_REQUEST;
-                (void)err_note(&note, 0, DUPLICATE_RESOURCE);
-            }
-        }
-        if (error == KAFKA_NONE &&
-            !is_allowed(call, resource->resource_type, resource->resource_name))
-            error = KAFKA_TOPIC_AUTHORIZATION_FAILED;
+        enum kafka_error error =
+            check_alter(call, &resources, resource->resource_type, resource->resource_name, &note);
         if (error == KAFKA_NONE)
-            error = configs_change(c, &draft, (enum metadata_config_type)resource->resource_type,
-                                   resource->resource_name, changes,
-                                   (uint32_t)resource->configs_count, false, &note);
+            error = change(c, &draft, resource, &note);
         answer->resource_type = resource->resource_type;
         answer->resource_name = resource->resource_name;
         answer->error_code = (int16_t)error;
         if (error != KAFKA_NONE)
             answer->error_message = keep_note(call, &note);
     }
+    resources_deinit(&resources);
     if (request->validate_only)
         draft_truncate(&draft, 0);
     draft_finish(&draft, false, &incremental_alter_configs_response_message, response, out);
     return 0;
 }
 
-/* A whole replacement: what is stored and not named is deleted. */
+/* What is stored and not named is deleted. */
+static void add_deletions(const struct draft *draft, enum metadata_config_type type,
+                          const struct alter_configs_request_resource *resource,
+                          struct config_change *changes, uint32_t *count)
+{
+    const struct metadata_config *stored =
+        metadata_config_get(draft->image, type, resource->resource_name);
+    struct map named;
+    map_init(&named, rng_u64(draft->call->rng));
+    for (int32_t i = 0; i < resource->configs_count; i++)
+        (void)map_put(&named, resource->configs[i].name, &named);
+    struct metadata_walk walk;
+    const struct metadata_config_entry *entry;
+    for (metadata_walk_config_entries(&walk, stored);
+         (entry = metadata_next_config_entry(&walk)) != NULL;) {
+        if (map_get(&named, entry->name) == NULL)
+            changes[(*count)++] =
+                (struct config_change){ .name = entry->name, .operation = OPERATION_DELETE };
+    }
+    map_deinit(&named);
+}
+
+static uint32_t stored_count(const struct metadata_config *stored)
+{
+    uint32_t count = 0;
+    struct metadata_walk walk;
+    for (metadata_walk_config_entries(&walk, stored); metadata_next_config_entry(&walk) != NULL;)
+        count++;
+    return count;
+}
+
+/* A whole replacement. */
 static enum kafka_error replace(struct controller *c, struct draft *draft,
                                 const struct alter_configs_request_resource *resource,
                                 struct err_note *note)
 {
     const enum metadata_config_type type = (enum metadata_config_type)resource->resource_type;
-    VEC(struct config_change) changes = { 0 };
-    for (int32_t i = 0; i < resource->configs_count; i++)
-        VEC_ADD(&changes, ((struct config_change){ .name = resource->configs[i].name,
-                                                   .operation = OPERATION_SET,
-                                                   .value = resource->configs[i].value }));
-    const size_t named = changes.count;
     const struct metadata_config *stored =
         metadata_config_get(draft->image, type, resource->resource_name);
-    if (stored != NULL) {
-        struct metadata_walk walk;
-        const struct metadata_config_entry *entry;
-        for (metadata_walk_config_entries(&walk, stored);
-             (entry = metadata_next_config_entry(&walk)) != NULL;) {
-            bool is_named = false;
-            for (size_t i = 0; i < named; i++)
-                is_named |= bytes_equal(changes.items[i].name, entry->name);
-            if (!is_named)
-                VEC_ADD(&changes, ((struct config_change){ .name = entry->name,
-                                                           .operation = OPERATION_DELETE }));
-        }
-    }
-    const enum kafka_error error =
-        configs_change(c, draft, type, resource->resource_name, changes.items,
-                       (uint32_t)changes.count, false, note);
-    VEC_DEINIT(&changes);
-    return error;
+    uint32_t count = (uint32_t)resource->configs_count;
+    struct config_change *changes =
+        ARENA_NEW_ARRAY(draft->call->arena, struct config_change,
+                        count + (stored == NULL ? 0 : stored_count(stored)));
+    for (uint32_t i = 0; i < count; i++)
+        changes[i] = (struct config_change){ .name = resource->configs[i].name,
+                                             .operation = OPERATION_SET,
+                                             .value = resource->configs[i].value };
+    if (stored != NULL)
+        add_deletions(draft, type, resource, changes, &count);
+    return configs_change(c, draft, type, resource->resource_name, changes, count, false, note);
 }
 
 int controller_alter_configs(struct controller *c, const struct controller_call *call,
@@ -354,21 +437,17 @@ int controller_alter_configs(struct controller *c, const struct controller_call 
     response->responses = alter_configs_response_resource_response_array(
         call->arena, (size_t)request->resources_count);
     response->responses_count = request->resources_count;
+    struct resources resources;
+    resources_init(&resources, call->rng);
+    for (int32_t i = 0; i < request->resources_count; i++)
+        naming_add(resources_of(&resources, request->resources[i].resource_type),
+                   request->resources[i].resource_name);
     for (int32_t i = 0; i < request->resources_count; i++) {
         const struct alter_configs_request_resource *resource = &request->resources[i];
         struct alter_configs_response_resource_response *answer = &response->responses[i];
         struct err_note note = { 0 };
-        enum kafka_error error = KAFKA_NONE;
-        for (int32_t k = 0; k < request->resources_count; k++) {
-            if (k != i && request->resources[k].resource_type == resource->resource_type &&
-                bytes_equal(request->resources[k].resource_name, resource->resource_name)) {
-                error = KAFKA_INVALID_REQUEST;
-                (void)err_note(&note, 0, DUPLICATE_RESOURCE);
-            }
-        }
-        if (error == KAFKA_NONE &&
-            !is_allowed(call, resource->resource_type, resource->resource_name))
-            error = KAFKA_TOPIC_AUTHORIZATION_FAILED;
+        enum kafka_error error =
+            check_alter(call, &resources, resource->resource_type, resource->resource_name, &note);
         if (error == KAFKA_NONE)
             error = replace(c, &draft, resource, &note);
         answer->resource_type = resource->resource_type;
@@ -377,6 +456,7 @@ int controller_alter_configs(struct controller *c, const struct controller_call 
         if (error != KAFKA_NONE)
             answer->error_message = keep_note(call, &note);
     }
+    resources_deinit(&resources);
     if (request->validate_only)
         draft_truncate(&draft, 0);
     draft_finish(&draft, false, &alter_configs_response_message, response, out);

@@ -1,5 +1,6 @@
 /* Topics: created, enlarged, deleted (KIP-4, KIP-195, KIP-464, KIP-516, KIP-525). */
 #include "controller/controller_int.h"
+#include "controller/naming.h"
 
 #include "wire/messages/create_partitions_request.h"
 #include "wire/messages/create_partitions_response.h"
@@ -10,7 +11,10 @@
 #include "wire/messages/remove_topic_record.h"
 #include "wire/messages/topic_record.h"
 
+#include <string.h>
+
 #define TOPIC_NAME_BYTES_MAX 249
+#define EXCESSIVE            "Excessively large number of partitions per request."
 
 static struct bytes keep_note(const struct controller_call *call, const struct err_note *note)
 {
@@ -133,6 +137,8 @@ static enum kafka_error check_row(const struct draft *draft, const int32_t *ids,
 static const struct create_topics_request_creatable_replica_assignment *
 find_assignment(const struct create_topics_request_creatable_topic *topic, int32_t partition)
 {
+    if (topic->assignments[partition].partition_index == partition)
+        return &topic->assignments[partition]; /* they nearly always stand in order */
     for (int32_t i = 0; i < topic->assignments_count; i++) {
         if (topic->assignments[i].partition_index == partition)
             return &topic->assignments[i];
@@ -294,15 +300,6 @@ static enum kafka_error create_one(struct controller *c, struct draft *draft,
     return KAFKA_NONE;
 }
 
-static bool is_named_twice(const struct create_topics_request *request, int32_t index)
-{
-    for (int32_t i = 0; i < request->topics_count; i++) {
-        if (i != index && bytes_equal(request->topics[i].name, request->topics[index].name))
-            return true;
-    }
-    return false;
-}
-
 static int64_t count_partitions(const struct controller *c,
                                 const struct create_topics_request *request)
 {
@@ -318,6 +315,53 @@ static int64_t count_partitions(const struct controller *c,
     return sum;
 }
 
+/* What may be said of a topic before it is looked at: NONE to go on. */
+static enum kafka_error check_create(const struct controller_call *call, struct bytes name,
+                                     bool is_twice, bool is_excessive, struct err_note *note)
+{
+    if (is_twice) {
+        (void)err_note(note, 0, "Duplicate topic name.");
+        return KAFKA_INVALID_REQUEST;
+    }
+    if (bytes_equal_text(name, METADATA_TOPIC_NAME) ||
+        !controller__is_allowed(call, CONTROLLER_CREATE, name)) {
+        (void)err_note(note, 0, "Authorization failed.");
+        return KAFKA_TOPIC_AUTHORIZATION_FAILED;
+    }
+    if (is_excessive) {
+        (void)err_note(note, 0, EXCESSIVE);
+        return KAFKA_POLICY_VIOLATION;
+    }
+    return KAFKA_NONE;
+}
+
+static void create_all(struct controller *c, struct draft *draft, struct naming *naming,
+                       const struct create_topics_request *request,
+                       struct create_topics_response *response)
+{
+    const struct controller_call *call = draft->call;
+    const bool is_excessive = count_partitions(c, request) > CONTROLLER_MUTATIONS_MAX;
+    for (int32_t i = 0; i < request->topics_count; i++) {
+        const struct create_topics_request_creatable_topic *topic = &request->topics[i];
+        if (!naming_tell(naming, topic->name))
+            continue;
+        struct create_topics_response_creatable_topic_result *answer =
+            &response->topics[response->topics_count++];
+        const uint32_t before = draft->count;
+        struct err_note note = { 0 };
+        enum kafka_error error = check_create(
+            call, topic->name, naming_is_twice(naming, topic->name), is_excessive, &note);
+        if (error == KAFKA_NONE)
+            error = create_one(c, draft, topic, answer, &note);
+        answer->name = topic->name;
+        answer->error_code = (int16_t)error;
+        if (error != KAFKA_NONE) {
+            draft_truncate(draft, before);
+            answer->error_message = keep_note(call, &note);
+        }
+    }
+}
+
 int controller_create_topics(struct controller *c, const struct controller_call *call,
                              const struct create_topics_request *request, int16_t version,
                              struct controller_result *out)
@@ -331,40 +375,12 @@ int controller_create_topics(struct controller *c, const struct controller_call 
     *response = create_topics_response_default;
     response->topics = create_topics_response_creatable_topic_result_array(
         call->arena, (size_t)request->topics_count);
-    const bool is_excessive = count_partitions(c, request) > CONTROLLER_MUTATIONS_MAX;
-    for (int32_t i = 0; i < request->topics_count; i++) {
-        const struct create_topics_request_creatable_topic *topic = &request->topics[i];
-        struct create_topics_response_creatable_topic_result *answer =
-            &response->topics[response->topics_count];
-        const uint32_t before = draft.count;
-        struct err_note note = { 0 };
-        enum kafka_error error = KAFKA_NONE;
-        if (is_named_twice(request, i)) {
-            bool is_told = false;
-            for (int32_t k = 0; k < response->topics_count; k++)
-                is_told |= bytes_equal(response->topics[k].name, topic->name);
-            if (is_told)
-                continue;
-            error = KAFKA_INVALID_REQUEST;
-            (void)err_note(&note, 0, "Duplicate topic name.");
-        } else if (bytes_equal_text(topic->name, METADATA_TOPIC_NAME) ||
-                   !controller__is_allowed(call, CONTROLLER_CREATE, topic->name)) {
-            error = KAFKA_TOPIC_AUTHORIZATION_FAILED;
-            (void)err_note(&note, 0, "Authorization failed.");
-        } else if (is_excessive) {
-            error = KAFKA_POLICY_VIOLATION;
-            (void)err_note(&note, 0, "Excessively large number of partitions per request.");
-        } else {
-            error = create_one(c, &draft, topic, answer, &note);
-        }
-        response->topics_count++;
-        answer->name = topic->name;
-        answer->error_code = (int16_t)error;
-        if (error != KAFKA_NONE) {
-            draft_truncate(&draft, before);
-            answer->error_message = keep_note(call, &note);
-        }
-    }
+    struct naming naming;
+    naming_init(&naming, rng_u64(call->rng));
+    for (int32_t i = 0; i < request->topics_count; i++)
+        naming_add(&naming, request->topics[i].name);
+    create_all(c, &draft, &naming, request, response);
+    naming_deinit(&naming);
     if (request->validate_only)
         draft_truncate(&draft, 0);
     draft_finish(&draft, true, &create_topics_response_message, response, out);
@@ -373,7 +389,7 @@ int controller_create_topics(struct controller *c, const struct controller_call 
 
 /* ---- enlarging ------------------------------------------------------------------------------- */
 
-static enum kafka_error check_count(const struct metadata_topic *topic,
+static enum kafka_error check_count(const struct draft *draft, const struct metadata_topic *topic,
                                     const struct create_partitions_request_topic *asked,
                                     struct err_note *note)
 {
@@ -388,8 +404,8 @@ static enum kafka_error check_count(const struct metadata_topic *topic,
                        BYTES_PRINTF(asked->name), old, asked->count);
         return KAFKA_INVALID_PARTITIONS;
     }
-    if (asked->count - old > CONTROLLER_MUTATIONS_MAX) {
-        (void)err_note(note, 0, "Excessively large number of partitions per request.");
+    if ((int64_t)asked->count - old + draft->count > CONTROLLER_MUTATIONS_MAX) {
+        (void)err_note(note, 0, EXCESSIVE);
         return KAFKA_POLICY_VIOLATION;
     }
     if (asked->assignments_count > 0 && asked->assignments_count != asked->count - old) {
@@ -409,7 +425,7 @@ static enum kafka_error enlarge(struct draft *draft,
     const struct metadata_topic *topic = metadata_topic_by_name(draft->image, asked->name);
     if (topic == NULL)
         return KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
-    enum kafka_error error = check_count(topic, asked, note);
+    enum kafka_error error = check_count(draft, topic, asked, note);
     if (error != KAFKA_NONE)
         return error;
     const int32_t old = (int32_t)metadata_topic_partition_count(topic);
@@ -440,6 +456,37 @@ static enum kafka_error enlarge(struct draft *draft,
     return error;
 }
 
+static void enlarge_all(struct draft *draft, struct naming *naming,
+                        const struct create_partitions_request *request,
+                        struct create_partitions_response *response)
+{
+    const struct controller_call *call = draft->call;
+    for (int32_t i = 0; i < request->topics_count; i++) {
+        const struct create_partitions_request_topic *asked = &request->topics[i];
+        if (!naming_tell(naming, asked->name))
+            continue;
+        struct create_partitions_response_topic_result *answer =
+            &response->results[response->results_count++];
+        const uint32_t before = draft->count;
+        struct err_note note = { 0 };
+        enum kafka_error error;
+        if (naming_is_twice(naming, asked->name)) {
+            error = KAFKA_INVALID_REQUEST;
+            (void)err_note(&note, 0, "Duplicate topic name.");
+        } else if (!controller__is_allowed(call, CONTROLLER_ALTER, asked->name)) {
+            error = KAFKA_TOPIC_AUTHORIZATION_FAILED;
+        } else {
+            error = enlarge(draft, asked, &note);
+        }
+        answer->name = asked->name;
+        answer->error_code = (int16_t)error;
+        if (error != KAFKA_NONE) {
+            draft_truncate(draft, before);
+            answer->error_message = keep_note(call, &note);
+        }
+    }
+}
+
 int controller_create_partitions(struct controller *c, const struct controller_call *call,
                                  const struct create_partitions_request *request, int16_t version,
                                  struct controller_result *out)
@@ -454,36 +501,12 @@ int controller_create_partitions(struct controller *c, const struct controller_c
     *response = create_partitions_response_default;
     response->results =
         create_partitions_response_topic_result_array(call->arena, (size_t)request->topics_count);
-    for (int32_t i = 0; i < request->topics_count; i++) {
-        const struct create_partitions_request_topic *asked = &request->topics[i];
-        bool is_twice = false;
-        bool is_told = false;
-        for (int32_t k = 0; k < request->topics_count; k++)
-            is_twice |= k != i && bytes_equal(request->topics[k].name, asked->name);
-        for (int32_t k = 0; k < response->results_count; k++)
-            is_told |= bytes_equal(response->results[k].name, asked->name);
-        if (is_told)
-            continue;
-        struct create_partitions_response_topic_result *answer =
-            &response->results[response->results_count++];
-        const uint32_t before = draft.count;
-        struct err_note note = { 0 };
-        enum kafka_error error;
-        if (is_twice) {
-            error = KAFKA_INVALID_REQUEST;
-            (void)err_note(&note, 0, "Duplicate topic name.");
-        } else if (!controller__is_allowed(call, CONTROLLER_ALTER, asked->name)) {
-            error = KAFKA_TOPIC_AUTHORIZATION_FAILED;
-        } else {
-            error = enlarge(&draft, asked, &note);
-        }
-        answer->name = asked->name;
-        answer->error_code = (int16_t)error;
-        if (error != KAFKA_NONE) {
-            draft_truncate(&draft, before);
-            answer->error_message = keep_note(call, &note);
-        }
-    }
+    struct naming naming;
+    naming_init(&naming, rng_u64(call->rng));
+    for (int32_t i = 0; i < request->topics_count; i++)
+        naming_add(&naming, request->topics[i].name);
+    enlarge_all(&draft, &naming, request, response);
+    naming_deinit(&naming);
     if (request->validate_only)
         draft_truncate(&draft, 0);
     draft_finish(&draft, true, &create_partitions_response_message, response, out);
@@ -527,9 +550,20 @@ static struct deletion deletion_at(const struct delete_topics_request *request, 
     return (struct deletion){ request->topic_names[index - request->topics_count], UUID_ZERO };
 }
 
-static bool deletes_the_same(struct deletion a, struct deletion b)
+/* By name or by id; who gives both, or neither, is refused as often as they do. */
+static bool has_key(struct deletion asked)
 {
-    return bytes_equal(a.name, b.name) && uuid_equal(a.id, b.id);
+    return bytes_is_null(asked.name) != uuid_is_zero(asked.id);
+}
+
+/* An id has 17 bytes here: no name of 16 is taken for one. */
+static struct bytes deletion_key(struct deletion asked, uint8_t space[17])
+{
+    if (!bytes_is_null(asked.name))
+        return asked.name;
+    space[0] = 0;
+    memcpy(space + 1, asked.id.bytes, sizeof(asked.id.bytes));
+    return bytes_from(space, 17);
 }
 
 static void delete_one(struct draft *draft, struct deletion asked, bool is_twice,
@@ -574,18 +608,22 @@ int controller_delete_topics(struct controller *c, const struct controller_call 
     *response = delete_topics_response_default;
     response->responses =
         delete_topics_response_deletable_topic_result_array(call->arena, (size_t)count);
+    struct naming naming;
+    uint8_t space[17];
+    naming_init(&naming, rng_u64(call->rng));
+    for (int32_t i = 0; i < count; i++) {
+        if (has_key(deletion_at(request, i)))
+            naming_add(&naming, deletion_key(deletion_at(request, i), space));
+    }
     for (int32_t i = 0; i < count; i++) {
         const struct deletion asked = deletion_at(request, i);
-        bool is_twice = false;
-        bool is_told = false;
-        for (int32_t k = 0; k < count; k++) {
-            const bool is_same = k != i && deletes_the_same(asked, deletion_at(request, k));
-            is_twice |= is_same;
-            is_told |= is_same && k < i && (!bytes_is_null(asked.name) || !uuid_is_zero(asked.id));
-        }
-        if (!is_told)
-            delete_one(&draft, asked, is_twice, &response->responses[response->responses_count++]);
+        const bool is_keyed = has_key(asked);
+        const struct bytes key = deletion_key(asked, space);
+        if (!is_keyed || naming_tell(&naming, key))
+            delete_one(&draft, asked, is_keyed && naming_is_twice(&naming, key),
+                       &response->responses[response->responses_count++]);
     }
+    naming_deinit(&naming);
     draft_finish(&draft, true, &delete_topics_response_message, response, out);
     return 0;
 }
