@@ -4,9 +4,12 @@ A System is made for a directory and ports of its own and can be started, stoppe
 process has spent is read from the kernel's clock of its CPU time, what it holds from /proc.
 """
 import json
+import os
 import pathlib
 import shutil
+import statistics
 import subprocess
+import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -19,12 +22,12 @@ class BenchError(Exception):
     """A measurement that cannot be trusted: a load failed, a process went away."""
 
 
-def command(*words, seconds=LOAD_SECONDS_MAX):
+def command(*words, seconds=LOAD_SECONDS_MAX, env=None):
     """Runs a program to its end and gives what it printed."""
     words = [str(word) for word in words]
     try:
         done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=seconds,
-                              stdin=subprocess.DEVNULL, check=False)
+                              stdin=subprocess.DEVNULL, check=False, env=env)
     except subprocess.TimeoutExpired:
         raise BenchError(f"{words[0]} took more than {seconds} s") from None
     if done.returncode != 0:
@@ -72,11 +75,31 @@ class System:
         self.port = port
         self.address = f"127.0.0.1:{port}"
         self.process = None
+        self.idle_bytes = None  # resident before any load, where the run has looked
 
     def start(self, *settings):
         """Formats the directory on first use, and waits until it answers."""
         command(self.SCRIPTS[self.kind], "start", self.directory, self.port, *settings, seconds=START_SECONDS_MAX)
         self.process = Process(int((self.directory / "pid").read_text()))
+
+    def format(self, *settings):
+        """On first use, as start does; and does not start it."""
+        command(self.SCRIPTS[self.kind], "format", self.directory, self.port, *settings)
+
+    def launch(self, **options):
+        """Starts it where it is formatted, and waits until each partition of a topic has taken a record: what
+        bench_load ready tells, with times that count from when the process was asked for."""
+        words = command(self.SCRIPTS[self.kind], "command", self.directory).splitlines()
+        pid_file = self.directory / "pid"
+        counter = self.directory / "syncs"
+        counter.write_bytes(bytes(8))
+        env = dict(os.environ, LD_PRELOAD=str(PROGRAMS / "libbench_sync_count.so"), BENCH_SYNC_COUNT=str(counter))
+        try:
+            return load(self.address, "ready", *words, env=env, pid_file=pid_file,
+                        log_file=self.directory / f"{self.kind}.log", **options)
+        finally:
+            if pid_file.exists():
+                self.process = Process(int(pid_file.read_text()))
 
     def stop(self):
         self._end("stop")
@@ -127,12 +150,14 @@ class Bare:
         self.file.unlink(missing_ok=True)
 
 
-def load(address, what, **options):
-    """Runs bench_load; its options are named as on its command line, with _ for -."""
+def load(address, what, *started, env=None, **options):
+    """Runs bench_load; its options are named as on its command line, with _ for -. `started`: a command for it to start."""
     words = [PROGRAMS / "bench_load", what, "--broker", address]
     for name, value in options.items():
         words += ["--" + name.replace("_", "-"), value]
-    out = command(*words)
+    if started:
+        words += ["--", *started]
+    out = command(*words, env=env)
     return json.loads(out) if out.strip() else {}
 
 
@@ -147,3 +172,16 @@ def cpu_of(process, work):
     before = process.cpu_seconds()
     result = work()
     return process.cpu_seconds() - before, result
+
+
+def sync_ms(directory, times=25):
+    """The median of a small write and fdatasync in this directory."""
+    took = []
+    with tempfile.TemporaryFile(dir=directory) as file:
+        for _ in range(times):
+            file.write(b"x" * 512)
+            file.flush()
+            begin = time.perf_counter()
+            os.fdatasync(file.fileno())
+            took.append((time.perf_counter() - begin) * 1e3)
+    return statistics.median(took)

@@ -6,8 +6,8 @@ import pathlib
 import platform
 import statistics
 import subprocess
-import tempfile
-import time
+
+from lab import sync_ms
 
 Medians = collections.namedtuple("Medians", "kafka ottla floor")
 COLUMNS = ("work", "figure", "Kafka", "Ottla", "bare", "Ottla/Kafka", "Ottla/bare", "wanted", "")
@@ -70,19 +70,6 @@ def _spread(rows, results):
                     out.append(f"| {row.name} | {figure.words} | {side} | "
                                + ", ".join(_number(value, figure.decimals) for value in values) + " |")
     return "\n".join(out)
-
-
-def sync_ms(directory, times=25):
-    """The median of a small write and fdatasync in this directory."""
-    took = []
-    with tempfile.TemporaryFile(dir=directory) as file:
-        for _ in range(times):
-            file.write(b"x" * 512)
-            file.flush()
-            begin = time.perf_counter()
-            os.fdatasync(file.fileno())
-            took.append((time.perf_counter() - begin) * 1e3)
-    return statistics.median(took)
 
 
 def machine(directory):

@@ -3,12 +3,13 @@
 A row measures one kind of work and gives one or more figures. It is a class with a name, a title, its figures, and:
 
     prepare(system)   once, before all repetitions: topics, data
+    warm_up(system)   what precedes the first repetition and does not count; by default one that does not count
     measure(system)   one repetition: {figure's key: number}
     floor(bench)      one repetition of the bare system calls, or None where nothing bare compares
 
 A shared row finds a broker that is running and that others have used before; all shared rows use the same one. Where
 `is_shared` is False, measure gets a System that has never been started, and starts, stops and kills it as it likes;
-prepare is not called. `scale` (1, or less with --quick) says how much work to do.
+prepare and warm_up are not called. `scale` (1, or less with --quick) says how much work to do.
 """
 
 
@@ -18,6 +19,11 @@ class Goal:
     def __init__(self, text, reached):
         self.text = text
         self.reached = reached
+
+
+def no_goal():
+    """Of a figure that explains another."""
+    return Goal("–", lambda m: None)
 
 
 def _three_valued(values, combine):
@@ -76,6 +82,7 @@ class Row:
     title = ""
     figures = ()
     is_shared = True
+    is_of_ottla_alone = False  # where Apache Kafka has no figure to compare with
     repetitions_max = None  # a row that takes long may ask for fewer
 
     def __init__(self, scale):
@@ -87,6 +94,9 @@ class Row:
 
     def prepare(self, system):
         pass
+
+    def warm_up(self, system):
+        self.measure(system)
 
     def measure(self, system):
         raise NotImplementedError

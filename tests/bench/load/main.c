@@ -1,13 +1,15 @@
-/* The load generator of `./dev bench`: usage: bench_load hello|create|ends|produce|consume [--name value]…
+/* The load generator of `./dev bench`: usage: bench_load hello|create|ends|produce|consume|ready [--name value]…
  *
  *   hello    asks for an answer, and takes any
  *   create   makes the topic and waits for its leaders
  *   ends     the sum of its partitions' end offsets
  *   produce  produce.c
  *   consume  consume.c
+ *   ready    ready.c; the command to start may follow after --
  */
 #include "load.h"
 #include "peer.h"
+#include "ready.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -15,8 +17,11 @@
 int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "";
+    int words = 2; /* up to a command */
+    while (words < argc && strcmp(argv[words], "--") != 0)
+        words++;
     struct load_options options;
-    load_options_read(argc - 2, argv + 2, &options);
+    load_options_read(words - 2, argv + 2, &options);
     if (strcmp(what, "create") == 0)
         load_create_topic(&options);
     else if (strcmp(what, "ends") == 0)
@@ -27,6 +32,8 @@ int main(int argc, char **argv)
         load_produce(&options);
     else if (strcmp(what, "consume") == 0)
         load_consume(&options);
+    else if (strcmp(what, "ready") == 0)
+        load_ready(&options, words + 1 < argc ? argv + words + 1 : NULL);
     else
         load_fail("no load '%s'", what);
     return 0;

@@ -69,6 +69,12 @@ static void set(struct load_options *out, const char *name, char *value)
         out->fetch_bytes = (int32_t)number(name, value, 1, 1 << 30);
     else if (strcmp(name, "--bytes") == 0)
         out->bytes = number(name, value, 0, INT64_MAX);
+    else if (strcmp(name, "--create") == 0)
+        out->creates = number(name, value, 0, 1) == 1;
+    else if (strcmp(name, "--log-file") == 0)
+        out->log_file = value;
+    else if (strcmp(name, "--pid-file") == 0)
+        out->pid_file = value;
     else if (strcmp(name, "--bare") == 0)
         out->is_bare = number(name, value, 0, 1) == 1;
     else if (strcmp(name, "--codec") != 0)
@@ -81,6 +87,8 @@ void load_options_read(int argc, char **argv, struct load_options *out)
 {
     *out = (struct load_options){
         .topic = "bench",
+        .log_file = "/dev/null",
+        .pid_file = "/dev/null",
         .partitions = 1,
         .connections = 1,
         .in_flight = 1,

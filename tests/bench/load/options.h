@@ -16,9 +16,12 @@ struct load_options {
     int32_t record_bytes;
     int16_t acks;
     enum codec codec;
-    int32_t fetch_bytes; /* of one partition in one answer */
-    int64_t bytes;       /* to read in all; 0: to the end of the partitions */
-    bool is_bare;        /* the peer is bench_bare: only correlation ids are looked at */
+    int32_t fetch_bytes;  /* of one partition in one answer */
+    int64_t bytes;        /* to read in all; 0: to the end of the partitions */
+    bool creates;         /* ready: the topic, first of all */
+    const char *log_file; /* ready: for what the process prints */
+    const char *pid_file; /* ready: for its id */
+    bool is_bare;         /* the peer is bench_bare: only correlation ids are looked at */
 };
 
 /* Ends the process with a line about what is wrong. */

@@ -24,17 +24,27 @@
 #define ASK_TIMES_MAX    1500 /* 30 seconds */
 #define TIMESTAMP_LATEST (-1)
 
-int load_connect(const struct load_options *options)
+int load_try_connect(const struct load_options *options)
 {
     struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(options->port) };
     if (inet_pton(AF_INET, options->host, &address.sin_addr) != 1)
         load_fail("%s is no IPv4 address", options->host);
     const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-        load_fail("connect to %s:%u: %s", options->host, options->port, err_sentence(-errno));
     const int on = 1;
-    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
-        load_fail("TCP_NODELAY: %s", err_sentence(-errno));
+    if (fd < 0 || setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
+        load_fail("socket: %s", err_sentence(-errno));
+    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+        return fd;
+    const int error = -errno;
+    (void)close(fd); /* never connected */
+    return error;
+}
+
+int load_connect(const struct load_options *options)
+{
+    const int fd = load_try_connect(options);
+    if (fd < 0)
+        load_fail("connect to %s:%u: %s", options->host, options->port, err_sentence(fd));
     return fd;
 }
 
@@ -81,9 +91,8 @@ static void recv_all(int fd, uint8_t *out, size_t size)
     }
 }
 
-/* Asks, and decodes the answer into `out`; it lives in the arena. */
-static void ask(int fd, int16_t api_key, int16_t version, const void *message, struct arena *arena,
-                void *out)
+void load_ask(int fd, int16_t api_key, int16_t version, const void *message, struct arena *arena,
+              void *out)
 {
     struct buf request;
     buf_init(&request, INT32_MAX);
@@ -146,7 +155,7 @@ ask_ends(int fd, const struct load_options *options, struct arena *arena)
         topic.partitions[i].timestamp = TIMESTAMP_LATEST;
     }
     struct list_offsets_response answer;
-    ask(fd, API_LIST_OFFSETS, LIST_OFFSETS_VERSION, &request, arena, &answer);
+    load_ask(fd, API_LIST_OFFSETS, LIST_OFFSETS_VERSION, &request, arena, &answer);
     if (answer.topics_count != 1 || answer.topics[0].partitions_count != options->partitions)
         load_fail("ListOffsets did not answer for every partition");
     return &answer.topics[0];
@@ -181,7 +190,7 @@ void load_create_topic(const struct load_options *options)
     request.topics = &topic;
     request.topics_count = 1;
     struct create_topics_response answer;
-    ask(fd, API_CREATE_TOPICS, CREATE_TOPICS_VERSION, &request, &arena, &answer);
+    load_ask(fd, API_CREATE_TOPICS, CREATE_TOPICS_VERSION, &request, &arena, &answer);
     if (answer.topics_count != 1)
         load_fail("CreateTopics was answered for %d topics", answer.topics_count);
     check("create topic", options->topic, answer.topics[0].error_code);

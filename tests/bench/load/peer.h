@@ -1,11 +1,18 @@
 /* The few questions a load asks before and after: one request, its answer, one after the other. */
 #pragma once
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "options.h"
 
 /* A connected socket; ends the process when there is none. */
 int load_connect(const struct load_options *options);
+/* Or why there is none, negative. */
+int load_try_connect(const struct load_options *options);
+
+/* Asks, and decodes the answer into `out`; it lives in the arena. */
+void load_ask(int fd, int16_t api_key, int16_t version, const void *message, struct arena *arena,
+              void *out);
 
 /* Creates the topic (there already: an error), and waits until each of its partitions answers. */
 void load_create_topic(const struct load_options *options);

@@ -1,6 +1,8 @@
 """The rows of the table, in its order. A new one: a class in a file here (see row.py), and its name below."""
 from rows.consume import Consume
+from rows.life import Connections, FirstProduce, IdlePartitions, ListTopics, Memory, Restart
 from rows.produce import ProduceAll, ProduceLz4, ProduceSmall, ProduceZstd
 from rows.requests import Latency, Requests
 
-ALL = [ProduceSmall, ProduceAll, ProduceLz4, ProduceZstd, Consume, Requests, Latency]
+ALL = [ProduceSmall, ProduceAll, ProduceLz4, ProduceZstd, Consume, Requests, Latency,
+       Connections, FirstProduce, Restart, ListTopics, Memory, IdlePartitions]
