@@ -135,8 +135,15 @@ static bool check_producer(struct log *log, const struct log_append *append,
         .transaction_version = append->transaction_version,
     };
     struct err_note note = { "" };
-    const struct producer_verdict verdict =
+    struct producer_verdict verdict =
         producers_check(&log->producers, &batch->event, &check, &note);
+    const struct producer *producer = producers_get(&log->producers, batch->event.producer_id);
+    if (verdict.error == KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER && producer != NULL &&
+        producer->is_cut) {
+        /* A batch of before a restart that is sent again, since its answer was lost: it is looked for, once a producer. */
+        log__recall_batches(log, batch->event.producer_id);
+        verdict = producers_check(&log->producers, &batch->event, &check, &note);
+    }
     if (verdict.error != KAFKA_NONE) {
         refuse(out, append, verdict.error, &note);
         return false;

@@ -115,6 +115,13 @@ TEST(log_files, keep_to_their_bound_with_many_logs)
     shard_end(&shard);
 }
 
+static void flush_through(struct shard *shard, struct log *log)
+{
+    log_flush(log);
+    while (log_is_flushing(log))
+        EXPECT_OK(epoll_io_turn(shard->io, 100));
+}
+
 /* A piece outlives whatever becomes of the segment it points into. */
 TEST(log_files, let_a_piece_be_read_after_its_segment_was_removed)
 {
@@ -129,6 +136,7 @@ TEST(log_files, let_a_piece_be_read_after_its_segment_was_removed)
     struct log_piece piece;
     struct log_wait wait;
     EXPECT_OK(log_read(log, &request, &piece, &wait, NULL));
+    flush_through(&shard, log);
     EXPECT(log_retain(log, SAMPLE_NOW_MS, log_offsets(log)->end, NULL) >= 3);
     EXPECT_EQ(log_offsets(log)->start, log_segment_base(log, 0));
     while (has_file(&shard, "00000000000000000000.log") ||
@@ -156,6 +164,7 @@ TEST(log_files, keep_deleted_files_for_the_delay)
     struct log *log = attach_partition(&shard, 0);
     while (log_segment_count(log) < 3)
         sample_append(log, &(struct sample_batch){ .value_bytes = 900 });
+    flush_through(&shard, log);
     EXPECT(log_retain(log, SAMPLE_NOW_MS, log_offsets(log)->end, NULL) >= 2);
     detach(&shard, log); /* waits for the renames */
     EXPECT(!has_file(&shard, "00000000000000000000.log"));
@@ -163,6 +172,67 @@ TEST(log_files, keep_deleted_files_for_the_delay)
     EXPECT_OK(log_close(log, false, NULL, NULL));
     log = attach_partition(&shard, 0);
     EXPECT(!has_file(&shard, "00000000000000000000.log.deleted"));
+    detach(&shard, log);
+    log_abandon(log);
+    shard_end(&shard);
+}
+
+/* A segment whose batches may be lost in a crash, while its name comes back, would be a hole. */
+TEST(log_retain, waits_for_what_is_not_flushed)
+{
+    struct shard shard;
+    shard_begin(&shard, context, 100);
+    shard.config.retention_ms = 1000;
+    struct log *log = attach_partition(&shard, 0);
+    sample_append(log, &(struct sample_batch){ .value_bytes = 900 });
+    EXPECT_EQ(log_retain(log, SAMPLE_NOW_MS + 5000, log_offsets(log)->end, NULL), 0);
+    EXPECT(log_is_flushing(log));
+    flush_through(&shard, log);
+    EXPECT_EQ(log_retain(log, SAMPLE_NOW_MS + 5000, log_offsets(log)->end, NULL), 1);
+    EXPECT_EQ(log_offsets(log)->start, 1);
+    detach(&shard, log);
+    log_abandon(log);
+    shard_end(&shard);
+}
+
+/* Under flush.messages=1 an append counts when it is flushed, and so does what opening found. */
+TEST(log_flush, settles_what_flush_messages_asks_for)
+{
+    struct shard shard;
+    shard_begin(&shard, context, 100);
+    struct log *log = attach_partition(&shard, 0);
+    sample_append(log, &(struct sample_batch){ .count = 4 });
+    EXPECT_EQ(log_settled_end(log), 4);
+    struct log_config config = shard.config;
+    config.flush_messages = 1;
+    log_set_config(log, &config);
+    EXPECT_EQ(log_settled_end(log), 0);
+    flush_through(&shard, log);
+    EXPECT_EQ(log_settled_end(log), 4);
+    sample_append(log, &(struct sample_batch){ 0 });
+    EXPECT_EQ(log_offsets(log)->end, 5);
+    EXPECT_EQ(log_settled_end(log), 4);
+    flush_through(&shard, log);
+    EXPECT_EQ(log_settled_end(log), 5);
+    detach(&shard, log);
+    log_abandon(log);
+    shard_end(&shard);
+}
+
+/* A segment that was flushed before it was closed has indexes to be synced: recovery looks at it until they are. */
+TEST(log_flush, holds_the_recovery_point_for_the_indexes_of_a_closed_segment)
+{
+    struct shard shard;
+    shard_begin(&shard, context, 100);
+    struct log *log = attach_partition(&shard, 0);
+    sample_append(log, &(struct sample_batch){ .count = 4 });
+    flush_through(&shard, log);
+    EXPECT_EQ(log_offsets(log)->recovery_point, 4);
+    EXPECT_OK(log_roll(log, SAMPLE_NOW_MS, NULL));
+    EXPECT_EQ(log_offsets(log)->flushed_end, 4);
+    EXPECT_EQ(log_offsets(log)->recovery_point, 3);
+    flush_through(&shard, log);
+    EXPECT_EQ(log_offsets(log)->recovery_point, 4);
     detach(&shard, log);
     log_abandon(log);
     shard_end(&shard);

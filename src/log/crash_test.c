@@ -432,3 +432,72 @@ TEST(log_crash, learns_the_epochs_of_a_log_that_is_always_recovered)
         sim_disk_free(disk);
     }
 }
+
+/* ---- after a close ----------------------------------------------------------------------------- */
+
+static struct log_time_offset offset_for_time(struct log *log, int64_t timestamp_ms)
+{
+    struct log_time_offset found;
+    struct log_wait wait;
+    EXPECT_OK(log_offset_for_time(log, timestamp_ms, true, &found, &wait, NULL));
+    return found;
+}
+
+/* An idempotent producer's nth batch of two records, of which the first is the youngest. */
+static struct sample_batch nth_batch(int32_t n)
+{
+    return (struct sample_batch){ .count = 2,
+                                  .value_bytes = 300,
+                                  .timestamp_ms = SAMPLE_NOW_MS - 1000 * n,
+                                  .has_producer = true,
+                                  .producer_id = 7,
+                                  .sequence = 2 * n };
+}
+
+static struct log_append_result append_nth(struct log *log, int32_t n, int32_t epoch)
+{
+    const struct sample_batch sample = nth_batch(n);
+    struct shared *batch = sample_batch(&sample);
+    const struct log_append append = { .owner = batch,
+                                       .records = batch->data,
+                                       .size_bytes = (uint32_t)batch->size,
+                                       .origin = LOG_ORIGIN_CLIENT,
+                                       .leader_epoch = epoch,
+                                       .now_ms = SAMPLE_NOW_MS,
+                                       .transaction_version = -1 };
+    struct log_append_result result;
+    log_append_plan(log, &append, &result);
+    shared_unref(batch);
+    EXPECT_EQ(result.error, KAFKA_NONE);
+    EXPECT_EQ(result.first_offset, 2 * n);
+    EXPECT_OK(log_write(log, NULL));
+    return result;
+}
+
+/* Whatever a loss of power takes back after a close, a log that was closed well answers as before: epochs, offsets by
+ * time, and duplicates of batches that a producer had in flight. */
+TEST(log_crash, is_what_it_was_when_power_is_lost_after_a_close)
+{
+    for (uint64_t seed = 0; seed < 100; seed++) {
+        struct sim_disk *disk = sim_disk_new(context->seed + seed);
+        const int32_t lives = 1 + (int32_t)(seed % 4);
+        const int32_t batches = 6;
+        for (int32_t life = 0; life < lives; life++) {
+            struct log *log = sample_open(&(struct sample_open){ .fs = sim_disk_fs(disk) });
+            for (int32_t n = life * batches; n < (life + 1) * batches; n++)
+                EXPECT(!append_nth(log, n, life).is_duplicate);
+            EXPECT_OK(log_close(log, true, NULL, NULL));
+        }
+        sim_disk_crash(disk, SIM_POWER_LOST);
+        struct log *log = sample_open(&(struct sample_open){ .fs = sim_disk_fs(disk) });
+        EXPECT_EQ(log_offsets(log)->end, 2 * lives * batches);
+        for (int32_t life = 0; life < lives - 1; life++)
+            EXPECT_EQ(log_end_offset_for_epoch(log, life).end_offset, 2 * (life + 1) * batches);
+        EXPECT_EQ(offset_for_time(log, SAMPLE_NOW_MS).offset, 0);
+        EXPECT_EQ(offset_for_time(log, SAMPLE_NOW_MS + 2).offset, -1);
+        for (int32_t n = lives * batches - 5; n < lives * batches; n++)
+            EXPECT(append_nth(log, n, lives).is_duplicate);
+        log_abandon(log);
+        sim_disk_free(disk);
+    }
+}

@@ -2,12 +2,14 @@
  *
  * In order: producer snapshots, leader epochs, partition.metadata, then the segments, then the
  * names in the directory. Only when all of it is there does the flushed end move: below it nothing
- * is ever scanned for what the small files hold. Indexes are synced with the segments that are not
+ * is scanned for what the small files hold, unless there was no space for one of them, which is seen when it is read.
+ * Indexes are synced with the segments that are not
  * written to any more; those of the active one are rebuilt after a crash.
  *
- * At the close only the batches are synced. The small files are complete then, and should a power
- * failure take them back, each shows it: by its CRC, its form, or by not being there. A log that is
- * read through at each opening (the metadata log) never syncs them: a few milliseconds at a start.
+ * At the close all that was written is synced, the indexes of the active segment and the producers too: nobody would see
+ * that an older index is there after a power failure. The epoch file alone is not, since each start makes a new one for
+ * every log: opening asks the batches whether it is theirs. A log that is read through at each opening (the metadata log)
+ * syncs batches only: a few milliseconds at a start.
  */
 #include "log/log_int.h"
 #include "log/small_files.h"
@@ -24,15 +26,19 @@ struct log_flush {
     struct io_fs *fs;
     char *directory;                          /* owned copy: valid on the worker */
     int64_t offset;                           /* flushed below this, when done */
+    int64_t indexed_end;                      /* and the indexes of segments below this */
     VEC(struct io_file *) files;              /* references */
     VEC(char *) paths;                        /* files that nobody holds open: owned */
     VEC(struct planned_snapshot *) snapshots; /* owned */
     struct buf epochs;
     bool has_epochs;
+    bool lacks_epochs;  /* they could not be written for want of space */
     bool has_new_names; /* in the log's directory */
     char *new_in;       /* owned: the directory that holds the log's, when that is new; else NULL */
     bool is_close;      /* see log__flush_to_close */
-    bool syncs_small_files;
+    bool syncs_indexes;
+    bool syncs_snapshots; /* and what is one must be written */
+    bool syncs_epochs;
     bool is_device_bad; /* a sync failed: what was written may be gone, whatever the code says */
     int result;
     struct err_note note;
@@ -58,13 +64,14 @@ static void flush_free(struct log_flush *flush)
 /* ---- on the worker
  * ---------------------------------------------------------------------------------- */
 
-static int write_file(const struct log_flush *flush, const char *path, struct bytes content)
+static int write_file(const struct log_flush *flush, const char *path, struct bytes content,
+                      bool syncs)
 {
     AUTO(io_file_unrefp) struct io_file *file = NULL;
     int r = io_file_open(flush->fs, path, IO_OPEN_WRITE | IO_OPEN_CREATE | IO_OPEN_TRUNCATE, &file);
     if (r == 0)
         r = io_file_write(file, 0, content.data, content.size);
-    return r == 0 && flush->syncs_small_files ? io_file_sync(file) : r;
+    return r == 0 && syncs ? io_file_sync(file) : r;
 }
 
 static int write_snapshot(const struct log_flush *flush, const struct planned_snapshot *snapshot)
@@ -75,14 +82,14 @@ static int write_snapshot(const struct log_flush *flush, const struct planned_sn
     char *path =
         log_name_path(flush->directory, (struct log_name){ .kind = LOG_NAME_SNAPSHOT,
                                                            .base_offset = snapshot->offset });
-    return write_file(flush, path, buf_view(&snapshot->bytes));
+    return write_file(flush, path, buf_view(&snapshot->bytes), flush->syncs_snapshots);
 }
 
 static int write_epochs(struct log_flush *flush)
 {
     AUTO(mem_freep) char *path = mem_printf("%s/%s", flush->directory, EPOCHS_FILE_NAME);
     AUTO(mem_freep) char *temporary = mem_printf("%s.tmp", path);
-    int r = write_file(flush, temporary, buf_view(&flush->epochs));
+    int r = write_file(flush, temporary, buf_view(&flush->epochs), flush->syncs_epochs);
     if (r == 0)
         r = io_fs_rename(flush->fs, temporary, path);
     return r < 0 ? err_note(&flush->note, r, "write %s: %s", path, err_sentence(r)) : 0;
@@ -126,12 +133,24 @@ static int sync_directory(struct log_flush *flush, const char *path)
 
 static int flush_all(struct log_flush *flush)
 {
-    for (size_t i = 0; i < flush->snapshots.count; i++) {
-        /* A snapshot that cannot be written is missed by nobody: an older one and the batches after
-         * it do. */
-        IGNORE_RESULT(write_snapshot(flush, flush->snapshots.items[i]));
+    int r = 0;
+    for (size_t i = 0; i < flush->snapshots.count && r == 0; i++) {
+        r = write_snapshot(flush, flush->snapshots.items[i]);
+        /* One that cannot be written is missed by nobody, since an older one and the batches after it do; but after a
+         * close it is believed that all are there. */
+        if (r < 0 && flush->is_close && flush->syncs_snapshots)
+            err_note(&flush->note, r, "write a producer snapshot of %s: %s", flush->directory,
+                     err_sentence(r));
+        else
+            r = 0;
     }
-    int r = flush->has_epochs ? write_epochs(flush) : 0;
+    if (r == 0 && flush->has_epochs)
+        r = write_epochs(flush);
+    /* A full disk keeps nobody from syncing what is written; the epochs are in the batches. */
+    if (err_is_shortage(r)) {
+        flush->lacks_epochs = true;
+        r = 0;
+    }
     for (size_t i = 0; i < flush->paths.count && r == 0; i++)
         r = sync_path(flush, flush->paths.items[i]);
     if (r == 0)
@@ -186,8 +205,9 @@ static int add_segment(struct log_flush *flush, struct segment *segment, bool is
     }
     flush->has_new_names |= segment->is_new;
     segment->is_new = false;
-    if (r < 0 || is_active || flush->is_close)
+    if (r < 0 || !flush->syncs_indexes || (is_active && !flush->is_close))
         return r;
+    flush->has_new_names |= is_active && segment->offsets.is_dirty; /* of its indexes */
     const struct index_place at = segment_index_place(segment, &log->place);
     if (segment->has_txn_index)
         VEC_ADD(&flush->paths,
@@ -196,13 +216,28 @@ static int add_segment(struct log_flush *flush, struct segment *segment, bool is
     return r < 0 ? r : add_index(flush, &segment->times, at);
 }
 
+/* Where a flush begins: a segment that was closed when all its batches were flushed has indexes to be synced yet. */
+static uint32_t first_unsynced(const struct log *log)
+{
+    return log__segment_index(log, MIN(log->offsets.flushed_end, log->indexed_end));
+}
+
+void log__settle_recovery_point(struct log *log)
+{
+    const uint32_t first = log__segment_index(log, log->indexed_end);
+    log->offsets.recovery_point = log->offsets.flushed_end;
+    if (first + 1 < log->segments.count)
+        log->offsets.recovery_point =
+            MIN(log->offsets.flushed_end, log->segments.items[first + 1]->meter.base_offset - 1);
+}
+
 /* Takes along everything that must be durable for the flushed end to be `offset`. */
 static int collect(struct log_flush *flush)
 {
     struct log *log = flush->log;
     const struct segment *active = log__active(log);
-    for (uint32_t i = log__segment_index(log, log->offsets.flushed_end); i < log->segments.count;
-         i++) {
+    flush->indexed_end = active->meter.base_offset;
+    for (uint32_t i = first_unsynced(log); i < log->segments.count; i++) {
         struct segment *segment = log->segments.items[i];
         if (segment->meter.base_offset >= flush->offset && segment->meter.base_offset > 0)
             break;
@@ -214,13 +249,13 @@ static int collect(struct log_flush *flush)
     for (size_t i = 0; i < log->snapshots.count; i++)
         VEC_ADD(&flush->snapshots, log->snapshots.items[i]);
     log->snapshots.count = 0;
-    flush->has_new_names |= flush->snapshots.count > 0 && flush->syncs_small_files;
+    flush->has_new_names |= flush->snapshots.count > 0 && flush->syncs_snapshots;
     if (log->is_directory_new) {
         log->is_directory_new = false;
         flush->new_in = mem_strdup(log->log_dir);
     }
     if (log->epochs.is_dirty) {
-        flush->has_new_names |= flush->syncs_small_files;
+        flush->has_new_names |= flush->syncs_epochs;
         flush->has_epochs = true;
         buf_init(&flush->epochs, EPOCHS_FILE_BYTES_MAX);
         epochs_encode(&log->epochs, &flush->epochs);
@@ -236,13 +271,17 @@ static int collect(struct log_flush *flush)
 
 void log__mark_unflushed(struct log *log)
 {
-    for (uint32_t i = log__segment_index(log, log->offsets.flushed_end); i < log->segments.count;
-         i++) {
+    const uint32_t first = first_unsynced(log);
+    log->indexed_end = MIN(log->indexed_end, log->segments.items[first]->meter.base_offset);
+    for (uint32_t i = first; i < log->segments.count; i++) {
         struct segment *segment = log->segments.items[i];
         segment->is_dirty = segment->is_new = true;
         segment->offsets.is_dirty = segment->times.is_dirty = true;
     }
-    log->epochs.is_dirty = log->is_directory_new = true;
+    log->epochs.is_dirty = true;
+    if (log->offsets.flushed_end > 0)
+        return; /* the first flush saw to the directory itself */
+    log->is_directory_new = true;
     log->is_metadata_unsynced = !uuid_is_zero(log->topic_id);
 }
 
@@ -269,9 +308,12 @@ static void flush_done(struct io_job *job)
     struct log_flush *flush = CONTAINER_OF(job, struct log_flush, job);
     struct log *log = flush->log;
     log->flush = NULL;
+    log->epochs.is_dirty |= flush->lacks_epochs;
     if (flush->result == 0) {
         log->offsets.flushed_end =
             MAX(log->offsets.flushed_end, MIN(flush->offset, log->offsets.end));
+        log->indexed_end = MAX(log->indexed_end, flush->indexed_end);
+        log__settle_recovery_point(log);
         if (log->place.files != NULL) {
             log->flushed_ms = io_now_ms(log_files_io(log->place.files));
             if (log->owner.on_flushed != NULL)
@@ -301,7 +343,8 @@ static struct log_flush *flush_new(struct log *log, int64_t offset)
     flush->fs = log->place.fs;
     flush->directory = mem_strdup(log->place.directory);
     flush->offset = offset;
-    flush->syncs_small_files = !log->is_always_recovered;
+    flush->syncs_indexes = true;
+    flush->syncs_snapshots = flush->syncs_epochs = !log->is_always_recovered;
     return flush;
 }
 
@@ -340,6 +383,15 @@ void log_flush(struct log *log)
     log__flush_to(log, log->offsets.end);
 }
 
+void log__follow_flush_messages(struct log *log)
+{
+    const int64_t unflushed = log->offsets.end - log->offsets.flushed_end;
+    if (unflushed == 0 || unflushed < log->config.flush_messages)
+        return;
+    log->flush_due_end = log->offsets.end;
+    log_flush(log);
+}
+
 bool log_is_flushing(const struct log *log)
 {
     return log->flush != NULL;
@@ -359,7 +411,9 @@ int log__flush_to_close(struct log *log, bool sync, struct err_note *note)
     ASSERT(log->place.files == NULL && log->flush == NULL);
     struct log_flush *flush = flush_new(log, log->offsets.end);
     flush->is_close = true;
-    flush->syncs_small_files = false;
+    flush->syncs_indexes = sync && !log->is_always_recovered;
+    flush->syncs_snapshots &= sync && producers_count(&log->producers) > 0;
+    flush->syncs_epochs = false;
     int r = collect(flush);
     if (!sync) {
         let_go_of_files(flush);
@@ -369,7 +423,7 @@ int log__flush_to_close(struct log *log, bool sync, struct err_note *note)
     if (r == 0)
         r = flush_all(flush);
     if (r == 0 && sync)
-        log->offsets.flushed_end = log->offsets.end;
+        log->offsets.recovery_point = log->offsets.flushed_end = log->offsets.end;
     else if (note != NULL)
         *note = flush->note;
     flush_free(flush);

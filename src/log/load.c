@@ -11,6 +11,7 @@
 #include "log/names.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #define NAMES_MAX          (1u << 22)
@@ -126,11 +127,41 @@ static void dir_load_deinit(struct dir_load *dl)
     log_dirs__checkpointed_clear(dl->dir, LOG_CHECKPOINT_LOG_START);
 }
 
+/* Names in the checkpoints of which there is no log. */
+static void tell_stale(const struct dir_load *dl)
+{
+    struct map held;
+    map_init(&held, 0);
+    char name[LOG_DIRECTORY_NAME_MAX + 1];
+    for (size_t i = 0; i < dl->found.count; i++) {
+        struct found *found = &dl->found.items[i];
+        (void)snprintf(name, sizeof(name), "%s-%" PRId32, found->topic, found->partition);
+        if (found->is_wanted)
+            map_put(&held, bytes_from_text(name), found);
+    }
+    const struct log_load *params = &dl->load->params;
+    for (int kind = 0; kind < LOG_CHECKPOINT_KINDS; kind++) {
+        for (struct map_walk walk = { 0 }; map_next(&dl->dir->checkpointed[kind], &walk);) {
+            if (map_get(&held, walk.key) != NULL)
+                continue;
+            AUTO(mem_freep) char *text = bytes_to_text(walk.key);
+            struct log_directory_name parsed;
+            log_directory_name_parse(text, &parsed);
+            params->on_stale(params->context, dl->index, parsed.topic, parsed.partition);
+        }
+    }
+    map_deinit(&held);
+}
+
 static void end_job(struct load *load)
 {
     load->params.dirs->job_count--;
     if (--load->job_count > 0)
         return;
+    for (uint32_t i = 0; i < load->dir_count && load->params.on_stale != NULL; i++) {
+        if (load->dirs[i].dir->shown.is_online)
+            tell_stale(&load->dirs[i]);
+    }
     for (uint32_t i = 0; i < load->dir_count; i++)
         dir_load_deinit(&load->dirs[i]);
     const struct log_load params = load->params;

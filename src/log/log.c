@@ -17,6 +17,12 @@ const struct log_offsets *log_offsets(const struct log *log)
     return &log->offsets;
 }
 
+int64_t log_settled_end(const struct log *log)
+{
+    return log->flush_due_end > log->offsets.flushed_end ? log->offsets.flushed_end
+                                                         : log->offsets.end;
+}
+
 const char *log_topic(const struct log *log)
 {
     return log->topic;
@@ -50,6 +56,8 @@ const struct log_config *log_config(const struct log *log)
 void log_set_config(struct log *log, const struct log_config *config)
 {
     log->config = *config;
+    if (log->place.files != NULL)
+        log__follow_flush_messages(log);
 }
 
 int64_t log_size_bytes(const struct log *log)
@@ -262,7 +270,6 @@ static void finish_detach(struct log *log)
         log_file_close(log->place.files, &segment->times.file);
     }
     log->place.files = NULL;
-    log->owner = (struct log_owner){ 0 };
     log->on_detached = NULL;
     then(log->on_detached_context, log);
 }
@@ -325,6 +332,7 @@ void log_attach(struct log *log, struct log_files *files, const struct log_owner
         log_file_adopt(files, &segment->offsets.file);
         log_file_adopt(files, &segment->times.file);
     }
+    log__follow_flush_messages(log);
 }
 
 void log_detach(struct log *log, void (*then)(void *context, struct log *log), void *context)
@@ -333,6 +341,7 @@ void log_detach(struct log *log, void (*then)(void *context, struct log *log), v
     ASSERT(!log_has_planned(log));
     log->is_flush_wanted = false;
     io_timer_cancel(log_files_io(log->place.files), &log->flush_retry);
+    log->owner = (struct log_owner){ 0 };
     log->on_detached = then;
     log->on_detached_context = context;
     if (log->job_count == 0)
@@ -411,12 +420,12 @@ int log_delete(struct log *log, struct uuid unique, char **out_path, struct err_
     AUTO(mem_freep)
     char *name = log_directory_name(log->topic, log->partition, unique, LOG_DELETE_SUFFIX);
     AUTO(mem_freep) char *path = mem_printf("%s/%s", log->log_dir, name);
-    struct io_fs *fs = log->place.fs;
-    AUTO(mem_freep) char *from = TAKE(log->place.directory);
-    log__free(log);
-    const int r = io_fs_rename(fs, from, path);
+    const int r = io_fs_rename(log->place.fs, log->place.directory, path);
     if (r < 0)
-        return err_note(note, r, "rename %s to %s: %s", from, path, err_sentence(r));
-    *out_path = TAKE(path);
-    return 0;
+        err_note(note, r, "rename %s to %s: %s", log->place.directory, path, err_sentence(r));
+    else
+        *out_path = TAKE(path);
+    if (!err_is_shortage(r))
+        log__free(log);
+    return r;
 }

@@ -97,8 +97,8 @@ struct log_owner {
 
 void log_attach(struct log *log, struct log_files *files, const struct log_owner *owner);
 
-/* Detaches once the log's jobs are through: calls `then` now or later, on the loop. Nothing may be
- * planned. Until then reading is allowed, appending and flushing are not. */
+/* Detaches once the log's jobs are through: calls `then` now or later, on the loop; the owner hears nothing any more.
+ * Nothing may be planned. Until then reading is allowed, appending and flushing are not. */
 void log_detach(struct log *log, void (*then)(void *context, struct log *log), void *context);
 
 /* Closes a detached log well: index entries, producer snapshot and epochs are written and, with
@@ -114,7 +114,8 @@ void log_abandon(struct log *log);
 
 /* Renames the directory of a detached log to `<topic>-<partition>.<32 hex digits>-delete` and frees
  * the log; out_path (heap) names the renamed directory, to be removed after file.delete.delay.ms
- * (log_dirs_remove_later). On failure the log is freed too. The hex digits are those of `unique`,
+ * (log_dirs_remove_later). On failure the log is freed too, but for a shortage (err_is_shortage): then it may be
+ * tried again. The hex digits are those of `unique`,
  * which the caller draws at random. */
 MUST_CHECK int log_delete(struct log *log, struct uuid unique, char **out_path,
                           struct err_note *note);
@@ -126,9 +127,15 @@ struct log_offsets {
     int64_t local_start; /* first offset on this disk; >= start once segments live in a tier */
     int64_t planned_end; /* next offset to be assigned */
     int64_t end;         /* written: first offset that cannot be read yet; Kafka's log end offset */
-    int64_t flushed_end; /* on stable storage below this: the recovery point */
+    int64_t flushed_end; /* on stable storage below this */
+    /* What the checkpoint is to say: recovery looks at the segment of this offset and those behind it. Below flushed_end
+     * while indexes of a segment that was closed are not synced yet. */
+    int64_t recovery_point;
 };
 const struct log_offsets *log_offsets(const struct log *log); /* borrowed; changes in place */
+/* Appends below it may be acknowledged: the written end, or, while a flush that flush.messages asked for is under way, the
+ * flushed end. It goes back where such a flush begins; what was acknowledged stays so. */
+int64_t log_settled_end(const struct log *log);
 
 const char *log_topic(const struct log *log);
 int32_t log_partition(const struct log *log);
@@ -310,7 +317,7 @@ MUST_CHECK int log_advance_start(struct log *log, int64_t start_offset, int64_t 
 
 /* Removes the segments that retention by time, size and log start allow, none at or above the high
  * watermark: renamed `.deleted` by a job and unlinked after file.delete.delay.ms.
- * cleanup.policy=compact keeps all but what lies below the log start. Returns how many segments
+ * cleanup.policy=compact keeps all but what lies below the log start. What is not flushed waits for that. Returns how many segments
  * went, or a negative error. Attached logs, or detached ones (then all is done at once). */
 MUST_CHECK int log_retain(struct log *log, int64_t now_ms, int64_t high_watermark,
                           struct err_note *note);

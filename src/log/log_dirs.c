@@ -511,7 +511,7 @@ void log_dirs_remove_later(struct log_dirs *dirs, const char *path, int64_t dela
     io_timer_arm_after(dirs->io, &removal->timer, MAX(delay_ms, INT64_C(0)));
 }
 
-static void forget_removals(struct log_dirs *dirs)
+void log_dirs_end_removals(struct log_dirs *dirs)
 {
     while (!list_is_empty(&dirs->removals)) {
         struct tree_removal *removal =
@@ -534,7 +534,7 @@ void log_dirs_free(struct log_dirs *dirs)
     if (dirs == NULL)
         return;
     ASSERT(dirs->job_count == 0);
-    forget_removals(dirs);
+    log_dirs_end_removals(dirs);
     for (uint32_t i = 0; i < dirs->count; i++) {
         struct one_dir *dir = &dirs->items[i];
         io_file_unref(dir->lock);

@@ -61,6 +61,8 @@ MUST_CHECK int log_dirs_open(const struct log_dirs_params *params, struct log_di
  * (log_dirs_is_idle). NULL is fine. */
 void log_dirs_free(struct log_dirs *dirs);
 bool log_dirs_is_idle(const struct log_dirs *dirs);
+/* Nothing more is removed: what waits is found by its name at the next start. */
+void log_dirs_end_removals(struct log_dirs *dirs);
 
 uint32_t log_dirs_count(const struct log_dirs *dirs);
 const struct log_dir *log_dirs_at(const struct log_dirs *dirs,
@@ -98,6 +100,9 @@ struct log_load {
      * (the directory is bad: log_dirs_fail). */
     void (*on_log)(void *context, uint32_t dir_index, struct log *log, int error,
                    const struct err_note *note);
+    /* On the loop, before on_done: a checkpoint has an offset for a partition that the directory does not hold. It is to be
+     * written anew before a log of that name is made. May be told more than once. */
+    void (*on_stale)(void *context, uint32_t dir_index, const char *topic, int32_t partition);
     /* Last of all. */
     void (*on_done)(void *context);
     void *context;

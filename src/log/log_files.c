@@ -52,16 +52,20 @@ static void removal_free(struct removal *removal)
     mem_free(removal);
 }
 
+void log_files_end_removals(struct log_files *files)
+{
+    while (!list_is_empty(&files->waiting))
+        removal_free(LIST_ENTRY(list_pop_front(&files->waiting), struct removal, link));
+    io_timer_cancel(files->io, &files->timer);
+}
+
 void log_files_free(struct log_files *files)
 {
     if (files == NULL)
         return;
     ASSERT(list_is_empty(&files->used));
     ASSERT(files->job_count == 0);
-    /* What still waits keeps its `.deleted` name; the next open removes it. */
-    while (!list_is_empty(&files->waiting))
-        removal_free(LIST_ENTRY(list_pop_front(&files->waiting), struct removal, link));
-    io_timer_cancel(files->io, &files->timer);
+    log_files_end_removals(files);
     io_job_queue_free(files->io, files->lane);
     codec_contexts_free(files->codecs);
     mem_free(files);

@@ -22,6 +22,8 @@ struct log_files *log_files_new(struct io *io, uint32_t open_max);
  * be through (log_files_is_idle). NULL is fine. */
 void log_files_free(struct log_files *files);
 bool log_files_is_idle(const struct log_files *files);
+/* Nothing more is removed: what waits keeps its `.deleted` name, and the next open removes it. */
+void log_files_end_removals(struct log_files *files);
 
 uint32_t log_files_open_count(const struct log_files *files);
 void log_files_set_open_max(struct log_files *files, uint32_t open_max);

@@ -74,6 +74,8 @@ struct log {
     uint32_t job_count;      /* all jobs of this log under way */
     bool is_flush_wanted;    /* again, when the present one is through */
     int64_t flush_wanted_offset;
+    int64_t indexed_end; /* base of the first segment whose indexes may not be on stable storage */
+    int64_t flush_due_end; /* what lies below is acknowledged when it is flushed: flush.messages */
     struct io_timer flush_retry; /* after one that found the disk full */
     int64_t flush_retry_offset;
     int64_t flushed_ms;          /* when the last one was, or the log was opened */
@@ -114,6 +116,10 @@ void log__job_done(struct log *log);
  * that came to nothing, and after a crash, when it may be in the page cache alone. */
 void log__mark_unflushed(struct log *log);
 
+/* Sets the recovery point by the flushed end and the segments there are. */
+void log__settle_recovery_point(struct log *log);
+/* Begins a flush where as many messages are not flushed as flush.messages allows. */
+void log__follow_flush_messages(struct log *log);
 /* Asks for a flush up to `offset`: segments that begin below it. */
 void log__flush_to(struct log *log, int64_t offset);
 
@@ -130,6 +136,9 @@ MUST_CHECK int log__load_producers(struct log *log, int64_t start_offset, int64_
 MUST_CHECK int log__replay_producer(struct producers *producers, struct batch_scan *scan,
                                     struct scanned_batch *batch,
                                     struct producer_ended_txn *out_ended);
+/* Looks in the log for the batches of a producer that its snapshot did not keep. What cannot be read is as if it was not
+ * there. Sleeps, for a few hundred batches at most. */
+void log__recall_batches(struct log *log, int64_t producer_id);
 void log__snapshot_remember(struct log *log, int64_t offset);
 void log__snapshot_forget(struct log *log, int64_t offset); /* not the file */
 void log__snapshot_remove(struct log *log, int64_t offset); /* the file too, at once */

@@ -5,6 +5,10 @@
 #include "base/mem.h"
 
 #include <errno.h>
+#include <string.h>
+
+/* How far back the batches of a producer are looked for: those it had in flight at a restart. */
+#define RECALL_OFFSETS 4096
 
 char *log__snapshot_path(const struct log *log, int64_t offset)
 {
@@ -151,6 +155,82 @@ int log__replay_producer(struct producers *producers, struct batch_scan *scan,
     const bool has_ended = producers_apply(producers, &event, out_ended);
     producers_settle(producers);
     return has_ended ? 1 : 0;
+}
+
+/* ---- recalling
+ * ----------------------------------------------------------------------------------- */
+
+/* The newest batches of one producer before `end`, as they are found from the oldest on. */
+struct recall {
+    int64_t producer_id;
+    int16_t epoch;
+    int64_t end;
+    struct producer_batch found[PRODUCER_BATCHES_KEPT]; /* oldest first */
+    uint32_t count;
+};
+
+static void recall_batch(struct recall *recall, const struct scanned_batch *batch)
+{
+    struct producer_event event;
+    if (batch->producer_id != recall->producer_id || batch->view.producer_epoch != recall->epoch ||
+        (batch->view.attributes & BATCH_CONTROL) != 0 ||
+        producer_event_read(&batch->view, &event) < 0)
+        return;
+    if (recall->count == PRODUCER_BATCHES_KEPT) {
+        memmove(&recall->found[0], &recall->found[1],
+                (PRODUCER_BATCHES_KEPT - 1) * sizeof(recall->found[0]));
+        recall->count--;
+    }
+    recall->found[recall->count++] =
+        (struct producer_batch){ .last_sequence = event.last_sequence,
+                                 .offset_delta = (int32_t)(event.last_offset - event.first_offset),
+                                 .last_offset = event.last_offset,
+                                 .timestamp = event.timestamp };
+}
+
+static int recall_segment(struct log *log, struct segment *segment, int64_t from,
+                          struct recall *recall)
+{
+    struct segment_found found;
+    int r = segment_load_indexes(segment, &log->place, log->config.index_interval_bytes, NULL);
+    if (r >= 0)
+        r = segment_find(segment, &log->place, from, 0, &found, NULL);
+    struct io_file *file;
+    if (r > 0)
+        r = segment_file(segment, &log->place, false, &file) < 0 ? -EIO : 1;
+    if (r <= 0)
+        return r;
+    struct batch_scan scan;
+    struct scanned_batch batch;
+    batch_scan_init(&scan, file, found.position, segment->meter.size_bytes,
+                    BATCH_SCAN_WINDOW_SMALL);
+    scan.may_sleep = true;
+    while ((r = batch_scan_next(&scan, &batch)) > 0 && batch.base_offset < recall->end)
+        recall_batch(recall, &batch);
+    batch_scan_deinit(&scan);
+    return r;
+}
+
+void log__recall_batches(struct log *log, int64_t producer_id)
+{
+    const struct producer *producer = producers_get(&log->producers, producer_id);
+    ASSERT(producer != NULL && producer->batch_count > 0);
+    struct recall recall = { .producer_id = producer_id,
+                             .epoch = producer->epoch,
+                             .end = producer->batches[0].last_offset -
+                                    producer->batches[0].offset_delta };
+    const bool may_sleep = log->place.may_sleep;
+    log->place.may_sleep = true;
+    const int64_t from = MAX(recall.end - RECALL_OFFSETS, log->offsets.start);
+    int r = 0;
+    for (uint32_t i = log__segment_index(log, from); i < log->segments.count && r >= 0; i++) {
+        struct segment *segment = log->segments.items[i];
+        if (segment->meter.base_offset >= recall.end)
+            break;
+        r = recall_segment(log, segment, MAX(from, segment->meter.base_offset), &recall);
+    }
+    log->place.may_sleep = may_sleep;
+    producers_recall(&log->producers, producer_id, recall.found, r < 0 ? 0 : recall.count);
 }
 
 int log__load_producers(struct log *log, int64_t start_offset, int64_t end_offset, bool is_clean,

@@ -305,6 +305,11 @@ static void set_offsets(struct log *log, const struct log_params *params, int64_
         .flushed_end =
             params->had_clean_shutdown ? end_offset : MIN(params->recovery_point, end_offset),
     };
+    log->indexed_end = params->had_clean_shutdown
+                           ? log__active(log)->meter.base_offset
+                           : log->segments.items[log__segment_index(log, log->offsets.flushed_end)]
+                                 ->meter.base_offset;
+    log__settle_recovery_point(log);
     log__active(log)->offset_limit = end_offset - 1;
     epochs_truncate_from_end(&log->epochs, end_offset);
     epochs_truncate_from_start(&log->epochs, log->offsets.start);
@@ -366,10 +371,17 @@ static int open_files(struct log *log, const struct log_params *params, struct i
     if (!params->had_clean_shutdown)
         log__mark_unflushed(log);
     remove_stray_snapshots(log, recovery.end_offset);
-    return recovery.has_producers
-               ? 0
-               : log__load_producers(log, log->offsets.start, recovery.end_offset,
-                                     recovery.is_clean, params->now_ms, note);
+    if (!recovery.has_producers)
+        r = log__load_producers(log, log->offsets.start, recovery.end_offset, recovery.is_clean,
+                                params->now_ms, note);
+    if (r == 0) {
+        /* What was acknowledged as flushed stays so, and readable: before anybody asks. */
+        log__follow_flush_messages(log);
+        r = log->failure;
+        if (r < 0)
+            err_note(note, r, "sync %s: %s", log->place.directory, err_sentence(r));
+    }
+    return r;
 }
 
 int log_open(const struct log_params *params, struct log **out, struct err_note *note)
@@ -386,6 +398,9 @@ int log_open(const struct log_params *params, struct log **out, struct err_note 
     const int r = open_files(log, params, &inventory, note);
     io_names_deinit(&inventory.names);
     if (r < 0) {
+        /* Half a log would stand in the way of the next of its name, which is another topic's. */
+        if (log->is_directory_new)
+            IGNORE_RESULT(io_fs_remove_tree(params->fs, log->place.directory));
         log__free(log);
         return r;
     }

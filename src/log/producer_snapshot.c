@@ -59,6 +59,7 @@ static struct producer decode_entry(const uint8_t *at)
     };
     if (last.last_offset >= 0 && last.offset_delta >= 0) {
         producer.batch_count = 1;
+        producer.is_cut = true;
         producer.batches[0] = last;
     }
     return producer;

@@ -13,8 +13,8 @@
  *           +34 coordinator_epoch  i32   -1: none
  *           +38 txn_first_offset   i64   -1: none
  *
- * Of the last five batches only the newest is kept, as in Kafka: after a restart an older duplicate
- * is out of order. Inside this folder only.
+ * Of the last five batches only the newest is kept, as in Kafka; the others are looked for in the log when a duplicate of
+ * one of them may have come (log__recall_batches). Inside this folder only.
  */
 #pragma once
 

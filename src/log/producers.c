@@ -3,10 +3,14 @@
 
 #include <string.h>
 
+#define AWAITED_MAX 1000 /* more are as good as none: a full disk refuses all */
+
 struct producer_undo {
     int64_t offset; /* first of the batch that changed it */
     int64_t producer_id;
     bool was_absent;
+    int32_t first_sequence; /* of the batch */
+    int16_t epoch;
     bool began_txn;    /* a transaction was added at before.txn_first_offset's place */
     int64_t ended_txn; /* first offset of the transaction that a marker ended; -1 */
     struct producer before;
@@ -16,10 +20,19 @@ void producers_init(struct producers *producers, uint64_t seed)
 {
     *producers = (struct producers){ 0 };
     map_i64_init(&producers->by_id, seed);
+    map_i64_init(&producers->awaited, seed);
+}
+
+static void forget_awaited(struct producers *producers)
+{
+    for (struct map_i64_walk walk = { 0 }; map_i64_next(&producers->awaited, &walk);)
+        mem_free(walk.value);
+    map_i64_clear(&producers->awaited);
 }
 
 void producers_clear(struct producers *producers)
 {
+    forget_awaited(producers);
     for (struct map_i64_walk walk = { 0 }; map_i64_next(&producers->by_id, &walk);)
         mem_free(walk.value);
     map_i64_clear(&producers->by_id);
@@ -31,6 +44,7 @@ void producers_deinit(struct producers *producers)
 {
     producers_clear(producers);
     map_i64_deinit(&producers->by_id);
+    map_i64_deinit(&producers->awaited);
     VEC_DEINIT(&producers->txns);
     VEC_DEINIT(&producers->undo);
 }
@@ -224,6 +238,22 @@ static enum kafka_error check_data(const struct producer *producer,
     return error;
 }
 
+/* False: a batch before it must come again first. */
+static bool is_awaited(const struct producers *producers, const struct producer_event *event,
+                       struct err_note *note)
+{
+    const struct producer_awaited *awaited = map_i64_get(&producers->awaited, event->producer_id);
+    if (awaited == NULL || awaited->epoch != event->epoch ||
+        awaited->first_sequence == event->first_sequence)
+        return true;
+    err_note(note, 0,
+             "Out of order sequence of producer %" PRId64 " at offset %" PRId64 ": %" PRId32
+             " came, but %" PRId32 " could not be written and is to come again first",
+             event->producer_id, event->first_offset, event->first_sequence,
+             awaited->first_sequence);
+    return false;
+}
+
 struct producer_verdict producers_check(const struct producers *producers,
                                         const struct producer_event *event,
                                         const struct producer_check *check, struct err_note *note)
@@ -244,6 +274,8 @@ struct producer_verdict producers_check(const struct producers *producers,
             .timestamp = original->timestamp,
         };
     }
+    if (known == NULL && check->origin == LOG_ORIGIN_CLIENT && !is_awaited(producers, event, note))
+        return refuse(KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER);
     return refuse(check_data(producer, event, check, note));
 }
 
@@ -287,6 +319,7 @@ static void producer_set_epoch(struct producer *producer, int16_t epoch)
         return;
     producer->epoch = epoch;
     producer->batch_count = 0;
+    producer->is_cut = false;
 }
 
 static void producer_add_batch(struct producer *producer, struct producer_batch batch)
@@ -297,16 +330,19 @@ static void producer_add_batch(struct producer *producer, struct producer_batch 
         producer->batch_count--;
     }
     producer->batches[producer->batch_count++] = batch;
+    producer->is_cut &= producer->batch_count < PRODUCER_BATCHES_KEPT;
 }
 
 static struct producer_undo *remember(struct producers *producers, struct producer *producer,
-                                      bool was_absent, int64_t offset)
+                                      bool was_absent, const struct producer_event *event)
 {
     struct producer_undo *undo = VEC_PUSH(&producers->undo);
-    undo->offset = offset;
+    undo->offset = event->first_offset;
     undo->producer_id = producer->id;
     undo->was_absent = was_absent;
     undo->ended_txn = -1;
+    undo->first_sequence = event->first_sequence;
+    undo->epoch = event->epoch;
     undo->before = *producer;
     return undo;
 }
@@ -383,11 +419,24 @@ bool producers_apply(struct producers *producers, const struct producer_event *e
         *producer = producer_empty(event->producer_id);
         map_i64_put(&producers->by_id, event->producer_id, producer);
     }
-    struct producer_undo *undo = remember(producers, producer, was_absent, event->first_offset);
+    struct producer_undo *undo = remember(producers, producer, was_absent, event);
     if (event->is_marker)
         return apply_marker(producers, producer, event, undo, out_ended);
     apply_data(producers, producer, event, undo);
     return false;
+}
+
+void producers_recall(struct producers *producers, int64_t producer_id,
+                      const struct producer_batch *earlier, uint32_t count)
+{
+    struct producer *producer = map_i64_get(&producers->by_id, producer_id);
+    ASSERT(producer != NULL && count <= PRODUCER_BATCHES_KEPT);
+    producer->is_cut = false;
+    const uint32_t kept = MIN(count, (uint32_t)(PRODUCER_BATCHES_KEPT - producer->batch_count));
+    memmove(&producer->batches[kept], &producer->batches[0],
+            producer->batch_count * sizeof(producer->batches[0]));
+    memcpy(&producer->batches[0], &earlier[count - kept], kept * sizeof(producer->batches[0]));
+    producer->batch_count = (uint8_t)(producer->batch_count + kept);
 }
 
 void producers_load(struct producers *producers, const struct producer *entry)
@@ -406,7 +455,21 @@ void producers_load(struct producers *producers, const struct producer *entry)
 
 void producers_settle(struct producers *producers)
 {
+    for (size_t i = 0; i < producers->undo.count && map_i64_count(&producers->awaited) > 0; i++)
+        mem_free(map_i64_remove(&producers->awaited, producers->undo.items[i].producer_id));
     producers->undo.count = 0;
+}
+
+static void await(struct producers *producers, const struct producer_undo *undo)
+{
+    if (undo->first_sequence < 0)
+        return; /* a marker */
+    if (map_i64_count(&producers->awaited) == AWAITED_MAX)
+        forget_awaited(producers);
+    struct producer_awaited *awaited = MEM_NEW(struct producer_awaited);
+    *awaited =
+        (struct producer_awaited){ .epoch = undo->epoch, .first_sequence = undo->first_sequence };
+    mem_free(map_i64_put(&producers->awaited, undo->producer_id, awaited));
 }
 
 static void undo_one(struct producers *producers, const struct producer_undo *undo)
@@ -418,10 +481,12 @@ static void undo_one(struct producers *producers, const struct producer_undo *un
         txn_remove(producers, producer->txn_first_offset);
     if (undo->ended_txn >= 0)
         txn_set_marker(producers, undo->ended_txn, -1);
-    if (undo->was_absent)
+    if (undo->was_absent) {
         mem_free(map_i64_remove(&producers->by_id, undo->producer_id));
-    else
+        await(producers, undo);
+    } else {
         *producer = undo->before;
+    }
 }
 
 void producers_undo(struct producers *producers, int64_t end_offset)
@@ -444,6 +509,7 @@ bool producer_is_expired(const struct producer *producer, int64_t now_ms, int64_
 void producers_expire(struct producers *producers, int64_t now_ms, int64_t expiration_ms)
 {
     ASSERT(producers->undo.count == 0);
+    forget_awaited(producers);
     for (struct map_i64_walk walk = { 0 }; map_i64_next(&producers->by_id, &walk);) {
         const struct producer *producer = walk.value;
         if (producer_is_expired(producer, now_ms, expiration_ms))

@@ -26,9 +26,11 @@ struct producer {
     int16_t epoch; /* -1: none seen */
     uint8_t batch_count;
     struct producer_batch batches[PRODUCER_BATCHES_KEPT]; /* oldest first */
-    int32_t coordinator_epoch;                            /* of the last marker; -1 */
-    int64_t last_timestamp;                               /* of the last batch or marker */
-    int64_t txn_first_offset;                             /* of the open transaction; -1 */
+    bool
+        is_cut; /* it comes from a snapshot, which keeps the newest batch alone: there may be others before these */
+    int32_t coordinator_epoch; /* of the last marker; -1 */
+    int64_t last_timestamp;    /* of the last batch or marker */
+    int64_t txn_first_offset;  /* of the open transaction; -1 */
 };
 
 /* An open transaction, or one whose marker may still lie above the high watermark. */
@@ -38,10 +40,19 @@ struct producer_txn {
     int64_t producer_id;
 };
 
+/* Of a producer that is not known any sequence may begin. But of one whose first batch could not be written that batch must
+ * come again, before those that were sent behind it. */
+struct producer_awaited {
+    int16_t epoch;
+    int32_t first_sequence;
+};
+
 struct producers {
     struct map_i64 by_id;          /* struct producer, owned */
     VEC(struct producer_txn) txns; /* ascending by first_offset */
     VEC(struct producer_undo) undo;
+    struct map_i64
+        awaited; /* struct producer_awaited, owned: producers whose first batch could not be written */
     int64_t end_offset; /* the state is that before this offset */
 };
 
@@ -103,6 +114,11 @@ struct producer_verdict producers_check(const struct producers *producers,
  * out_ended (may be NULL) is set, and true answered, when it ended a transaction. */
 bool producers_apply(struct producers *producers, const struct producer_event *event,
                      struct producer_ended_txn *out_ended);
+
+/* Batches of a producer, of its present epoch, that came before those that are known: oldest first, at most
+ * PRODUCER_BATCHES_KEPT, without a gap. It is not cut any more. */
+void producers_recall(struct producers *producers, int64_t producer_id,
+                      const struct producer_batch *earlier, uint32_t count);
 
 /* Puts back an entry from a snapshot. */
 void producers_load(struct producers *producers, const struct producer *entry);

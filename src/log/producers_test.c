@@ -257,6 +257,29 @@ TEST(producers, expire_when_idle_and_outside_of_a_transaction)
     producers_deinit(&producers);
 }
 
+/* Of a producer that is not known any sequence may begin; but when its first batch could not be written, those behind it must
+ * not be taken in its place. */
+TEST(producers, await_a_first_batch_that_could_not_be_written)
+{
+    struct producers producers;
+    producers_init(&producers, 1);
+    const struct producer_event first = data(0, 40, 3, 100);
+    const struct producer_event second = data(0, 43, 3, 103);
+    producers_apply(&producers, &first, NULL);
+    producers_apply(&producers, &second, NULL);
+    producers_undo(&producers, 100);
+    EXPECT(producers_get(&producers, 1) == NULL);
+    EXPECT_EQ(try_check(&producers, data(0, 43, 3, 100), client),
+              KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    EXPECT_EQ(try_check(&producers, data(1, 0, 3, 100), client), KAFKA_NONE);
+    apply(&producers, data(0, 40, 3, 100));
+    producers_settle(&producers);
+    apply(&producers, data(0, 43, 3, 103));
+    producers_undo(&producers, 103);
+    EXPECT_EQ(try_check(&producers, data(0, 43, 3, 103), client), KAFKA_NONE);
+    producers_deinit(&producers);
+}
+
 /* ---- snapshots ----------------------------------------------------------------------------- */
 
 static void make_snapshot(struct buf *out)

@@ -32,22 +32,33 @@ static int is_expired(struct log *log, const struct retention *retention, struct
     return retention->now_ms - largest > log->config.retention_ms;
 }
 
-/* Whether the oldest segment may go: 1, 0, or an error. */
-static int may_go(struct log *log, struct retention *retention, uint32_t index)
+static int is_due(struct log *log, struct retention *retention, uint32_t index, int64_t end)
 {
     struct segment *segment = log->segments.items[index];
-    const bool is_last = index + 1 == log->segments.count;
-    const int64_t end =
-        is_last ? log->offsets.end : log->segments.items[index + 1]->meter.base_offset;
-    if (retention->high_watermark < end || (is_last && segment->meter.size_bytes == 0))
-        return 0;
-    if (!is_last && end <= log->offsets.start)
+    if (index + 1 < log->segments.count && end <= log->offsets.start)
         return 1;
     if (retention->surplus_bytes >= (int64_t)segment->meter.size_bytes) {
         retention->surplus_bytes -= segment->meter.size_bytes;
         return 1;
     }
     return retention->by_time ? is_expired(log, retention, segment) : 0;
+}
+
+/* Whether the oldest segment may go: 1, 0, or an error. */
+static int may_go(struct log *log, struct retention *retention, uint32_t index)
+{
+    const bool is_last = index + 1 == log->segments.count;
+    const int64_t end =
+        is_last ? log->offsets.end : log->segments.items[index + 1]->meter.base_offset;
+    if (retention->high_watermark < end ||
+        (is_last && log->segments.items[index]->meter.size_bytes == 0))
+        return 0;
+    const int r = is_due(log, retention, index, end);
+    if (r <= 0 || end <= log->offsets.flushed_end)
+        return r;
+    /* Until its files are gone for good a crash may bring it back: whole, then, and not as a hole before the next. */
+    log_flush(log);
+    return end <= log->offsets.flushed_end;
 }
 
 /* ---- how

@@ -56,6 +56,9 @@ static void set_end(struct log *log, int64_t end)
 {
     log->offsets.planned_end = log->offsets.end = end;
     log->offsets.flushed_end = MIN(log->offsets.flushed_end, end);
+    log->flush_due_end = MIN(log->flush_due_end, end);
+    log->indexed_end = MIN(log->indexed_end, log__active(log)->meter.base_offset);
+    log__settle_recovery_point(log);
     log->offsets.start = MIN(log->offsets.start, end);
     log->offsets.local_start = MIN(log->offsets.local_start, end);
     log__tail_clear(log);
@@ -116,11 +119,14 @@ int log_truncate_fully(struct log *log, int64_t offset, int64_t start_offset, in
         log__break(log, r, note);
         return r;
     }
+    log->flush_due_end = 0;
+    log->indexed_end = offset;
     log->offsets = (struct log_offsets){ .start = start_offset,
                                          .local_start = offset,
                                          .planned_end = offset,
                                          .end = offset,
-                                         .flushed_end = offset };
+                                         .flushed_end = offset,
+                                         .recovery_point = offset };
     return 0;
 }
 

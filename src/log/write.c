@@ -116,11 +116,23 @@ static int seal_active(struct log *log)
     return r;
 }
 
+/* Until a log was flushed the name of its first segment may be lost, and a second one's not: then the log would begin
+ * there, as if somebody had deleted what came before. Once in the life of a log. */
+static int settle_first_name(struct log *log, struct err_note *note)
+{
+    if (log->offsets.flushed_end > log->segments.items[0]->meter.base_offset)
+        return 0;
+    const int r = io_fs_sync_directory(log->place.fs, log->place.directory);
+    return r < 0 ? err_note(note, r, "sync %s: %s", log->place.directory, err_sentence(r)) : 0;
+}
+
 /* Begins a segment at base_offset. `snapshot` (taken on success) is of the producers before it. */
 static int roll(struct log *log, int64_t base_offset, struct planned_snapshot **snapshot,
                 int64_t now_ms, struct err_note *note)
 {
-    int r = log__segment_add(log, base_offset, now_ms, note);
+    int r = settle_first_name(log, note);
+    if (r == 0)
+        r = log__segment_add(log, base_offset, now_ms, note);
     if (r < 0)
         return r;
     struct segment *fresh = VEC_POP(&log->segments);
@@ -130,6 +142,7 @@ static int roll(struct log *log, int64_t base_offset, struct planned_snapshot **
         return err_note(note, r, "close a segment of %s before offset %" PRId64 ": %s",
                         log->place.directory, base_offset, err_sentence(r));
     }
+    log__settle_recovery_point(log);
     VEC_ADD(&log->snapshots, TAKE(*snapshot));
     log__snapshot_remember(log, base_offset);
     log__flush_to(log, base_offset);
@@ -223,7 +236,7 @@ int log_write(struct log *log, struct err_note *note)
         r = log__fail(log, r, note);
     }
     end_plan(log);
-    if (r == 0 && log->offsets.end - log->offsets.flushed_end >= log->config.flush_messages)
-        log_flush(log);
+    if (r == 0)
+        log__follow_flush_messages(log);
     return r;
 }

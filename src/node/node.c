@@ -455,6 +455,8 @@ static void on_rest(struct io_timer *timer)
 static void on_quorum_closed(void *context)
 {
     struct node *node = context;
+    log_files_end_removals(node->log_files);
+    log_dirs_end_removals(node->shard.log_dirs);
     on_rest(&node->rest);
 }
 

@@ -62,6 +62,11 @@ static void open_done(struct io_job *job)
 
 void replicas__open(struct replicas *r, struct partition *p)
 {
+    if (replicas__is_departing(r, p->topic, p->index)) {
+        p->is_held = true;
+        r->opening_count++;
+        return;
+    }
     const int dir = log_dirs_choose(r->dirs);
     if (dir < 0) {
         p->state = PARTITION_OFFLINE;
@@ -92,9 +97,37 @@ void replicas__open(struct replicas *r, struct partition *p)
         .now_ms = io_now_ms(r->io),
         .seed = r->hash_seed,
     };
+    p->log_dir_index = (uint32_t)dir;
     log_dirs_place(r->dirs, (uint32_t)dir);
     r->opening_count++;
     io_submit(r->io, NULL, &open->job);
+}
+
+void replicas__open_held(struct replicas *r)
+{
+    LIST_FOR_EACH(&r->partitions, link)
+    {
+        struct partition *p = LIST_ENTRY(link, struct partition, link);
+        if (!p->is_held || replicas__is_departing(r, p->topic, p->index))
+            continue;
+        p->is_held = false;
+        r->opening_count--;
+        if (p->is_deleted)
+            replicas__remove(r, p);
+        else
+            replicas__open(r, p);
+    }
+    replicas__opened(r);
+}
+
+void replicas__drop_held(struct replicas *r)
+{
+    LIST_FOR_EACH(&r->partitions, link)
+    {
+        struct partition *p = LIST_ENTRY(link, struct partition, link);
+        r->opening_count -= p->is_held;
+        p->is_held = false;
+    }
 }
 
 void replicas__open_again(struct replicas *r)
@@ -110,6 +143,12 @@ void replicas__open_again(struct replicas *r)
     }
 }
 
+static void on_log_flushed(void *context, struct log *log)
+{
+    (void)log; /* the partition knows it */
+    partition__flushed(context);
+}
+
 static void on_log_failed(void *context, struct log *log, int error, const struct err_note *note)
 {
     struct partition *p = context;
@@ -123,7 +162,9 @@ void replicas__attach(struct replicas *r, struct partition *p, struct log *log,
     const struct log_recovery mended = log_recovery(log);
     for (uint32_t i = 0; i < mended.note_count; i++)
         DIAG_WARN(r->diag, "log", "%s", mended.notes[i].text);
-    const struct log_owner owner = { .on_failed = on_log_failed, .context = p };
+    const struct log_owner owner = { .on_flushed = on_log_flushed,
+                                     .on_failed = on_log_failed,
+                                     .context = p };
     log_attach(log, r->files, &owner);
     partition__online(p, log, log_dir_index);
 }
@@ -142,13 +183,16 @@ void replicas__opened(struct replicas *r)
 /* ---- deleting -------------------------------------------------------------------------------- */
 
 struct delete_job {
+    struct list link; /* in replicas->undeleted, while it waits for space */
     struct io_job job;
     struct replicas *replicas;
-    struct log *log;
+    struct log *log; /* owned */
+    char *topic;     /* owned */
+    int32_t index;
     uint32_t log_dir_index;
     int64_t delay_ms;
     struct uuid unique;
-    char *path;
+    char *path; /* owned: where it is then */
     int result;
     struct err_note note;
 };
@@ -159,23 +203,54 @@ static void delete_run(struct io_job *job)
 {
     struct delete_job *d = CONTAINER_OF(job, struct delete_job, job);
     d->result = log_delete(d->log, d->unique, &d->path, &d->note);
+    if (!err_is_shortage(d->result))
+        d->log = NULL;
+}
+
+static void delete_job_free(struct delete_job *d)
+{
+    list_remove(&d->link);
+    mem_free(d->topic);
+    log_abandon(d->log);
+    mem_free(d->path);
+    mem_free(d);
 }
 
 static void delete_done(struct io_job *job)
 {
     struct delete_job *d = CONTAINER_OF(job, struct delete_job, job);
     struct replicas *r = d->replicas;
-    if (d->result < 0) {
+    if (d->result < 0)
         DIAG_ERROR(r->diag, "log", "a deleted log cannot be removed: %s", d->note.text);
-        if (!err_is_shortage(d->result)) /* else the next start finds a stray directory */
-            replicas__directory_failed(r, d->log_dir_index, d->result, &d->note);
+    if (err_is_shortage(d->result)) {
+        list_push_back(&r->undeleted, &d->link);
+    } else if (d->result < 0) {
+        replicas__directory_failed(r, d->log_dir_index, d->result, &d->note);
+        delete_job_free(d);
     } else {
         log_dirs_remove_later(r->dirs, d->path, d->delay_ms);
+        replicas__gone(r, d->log_dir_index, d->topic, d->index);
+        delete_job_free(d);
     }
-    mem_free(d->path);
-    mem_free(d);
     r->closing_count--;
     replicas__closed(r);
+}
+
+void replicas__delete_again(struct replicas *r)
+{
+    LIST_FOR_EACH(&r->undeleted, link)
+    {
+        struct delete_job *d = LIST_ENTRY(link, struct delete_job, link);
+        list_remove(link);
+        r->closing_count++;
+        io_submit(r->io, NULL, &d->job);
+    }
+}
+
+void replicas__forget_undeleted(struct replicas *r)
+{
+    LIST_FOR_EACH(&r->undeleted, link) /* the next start finds stray directories */
+    delete_job_free(LIST_ENTRY(link, struct delete_job, link));
 }
 
 static void delete_detached(void *context, struct log *log)
@@ -189,6 +264,8 @@ void replicas__delete(struct replicas *r, struct partition *p)
 {
     if (p->state == PARTITION_OPENING && p->log == NULL) {
         p->is_deleted = true; /* open_done comes back here */
+        if (!p->is_held)
+            replicas__leaving(r, p->log_dir_index, p->topic, p->index);
         return;
     }
     p->state = PARTITION_OFFLINE;
@@ -204,6 +281,8 @@ void replicas__delete(struct replicas *r, struct partition *p)
         *d = (struct delete_job){
             .job = { .run = delete_run, .done = delete_done },
             .replicas = r,
+            .topic = mem_strdup(p->topic),
+            .index = p->index,
             .log_dir_index = p->log_dir_index,
             .delay_ms = log_config(p->log)->file_delete_delay_ms,
         };
@@ -212,7 +291,10 @@ void replicas__delete(struct replicas *r, struct partition *p)
         d->unique = uuid_from_random(random);
         log_dirs_unplace(r->dirs, p->log_dir_index);
         r->closing_count++;
+        replicas__leaving(r, p->log_dir_index, p->topic, p->index);
         log_detach(TAKE(p->log), delete_detached, d);
+    } else if (p->is_deleted) {
+        replicas__gone(r, p->log_dir_index, p->topic, p->index); /* its log was never opened */
     }
     replicas__remove(r, p);
 }
@@ -273,6 +355,7 @@ static void take_offline(struct replicas *r, uint32_t log_dir_index)
         partition__fail_waits(p, KAFKA_KAFKA_STORAGE_ERROR);
         replicas__abandon(r, p);
     }
+    replicas__open_held(r); /* elsewhere, where only this directory stood against it */
     if (r->owner.on_directory_failed != NULL)
         r->owner.on_directory_failed(r->owner.context, path, left);
 }
@@ -398,7 +481,7 @@ static void close_done(struct io_job *job)
     } else {
         struct offset_checkpoint *kinds = &r->at_close[c->log_dir_index * LOG_CHECKPOINT_KINDS];
         offset_checkpoint_add(&kinds[LOG_CHECKPOINT_RECOVERY_POINT], c->topic, c->index,
-                              c->offsets.flushed_end);
+                              c->offsets.recovery_point);
         offset_checkpoint_add(&kinds[LOG_CHECKPOINT_HIGH_WATERMARK], c->topic, c->index,
                               c->high_watermark);
         if (c->starts_late)
@@ -421,6 +504,8 @@ static void close_detached(void *context, struct log *log)
 static void begin_close(void *context)
 {
     struct replicas *r = context;
+    if (r->is_abandoned)
+        return;
     r->at_close =
         MEM_NEW_ARRAY(struct offset_checkpoint, LOG_CHECKPOINT_KINDS * log_dirs_count(r->dirs));
     r->closing_count++; /* held until every log is on its way */
@@ -455,6 +540,7 @@ void replicas_close(struct replicas *r, int64_t broker_epoch, void (*done)(void 
     r->broker_epoch = broker_epoch;
     r->on_closed = done;
     r->on_closed_context = context;
+    replicas__drop_held(r);
     VEC_ADD(&r->waits, ((struct replicas_wait){ .done = begin_close, .context = r }));
     replicas__opened(r); /* logs still being opened are waited for first */
 }

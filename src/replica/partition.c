@@ -77,7 +77,7 @@ static void advance_high_watermark(struct partition *p)
 {
     if (p->log == NULL || !p->is_leader || !p->is_sole_in_sync)
         return;
-    const int64_t end = log_offsets(p->log)->end;
+    const int64_t end = log_settled_end(p->log);
     if (end > p->high_watermark)
         p->high_watermark = end;
 }
@@ -85,11 +85,11 @@ static void advance_high_watermark(struct partition *p)
 /* Answers who has what was asked for. The rest wait on, but for those who need an offset above `kept_end`: to them `error`. */
 static void finish_waits(struct partition *p, int64_t kept_end, enum kafka_error error)
 {
-    const int64_t written_end = p->log == NULL ? -1 : log_offsets(p->log)->end;
+    const int64_t settled_end = p->log == NULL ? -1 : log_settled_end(p->log);
     LIST_FOR_EACH(&p->append_waits, link)
     {
         struct append_wait *wait = LIST_ENTRY(link, struct append_wait, link);
-        const int64_t safe_end = wait->is_all ? p->high_watermark : written_end;
+        const int64_t safe_end = wait->is_all ? p->high_watermark : settled_end;
         const bool is_safe = wait->offset_required <= safe_end;
         if (!is_safe && wait->offset_required <= kept_end)
             continue;
@@ -103,6 +103,12 @@ void partition__write(struct partition *p, struct err_note *note)
     ASSERT(p->log != NULL);
     p->write_error = log_write(p->log, note);
     advance_high_watermark(p);
+}
+
+void partition__flushed(struct partition *p)
+{
+    if (!list_is_empty(&p->append_waits) || p->high_watermark < log_settled_end(p->log))
+        mark_dirty(p);
 }
 
 void partition__after_write(struct partition *p)

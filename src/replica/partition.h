@@ -7,7 +7,7 @@
  *
  * A turn of the shard: handlers plan appends (partition_append), which marks the partition dirty; at the end
  * of the turn replicas_write writes each dirty log once, moves the high watermark, and lets go of what
- * waited: appends whose offsets are written (acks=1) or below the high watermark (acks=all), and fetches
+ * waited: appends whose offsets are written (acks=1; flushed, under flush.messages=1) or below the high watermark (acks=all), and fetches
  * that now find enough.
  */
 #pragma once
@@ -38,6 +38,7 @@ struct partition {
     struct log *log; /* owned; NULL unless online */
     uint32_t log_dir_index;
     bool is_deleted;     /* the image no longer has it: goes when its log is opened */
+    bool is_held;        /* a log of its name is on its way out; opened after that */
     bool is_tried_again; /* space or descriptors were lacking to open it: replicas_tick does */
 
     int32_t leader_id; /* -1: none */

@@ -33,6 +33,9 @@ struct replicas *replicas_new(const struct replicas_params *params)
     list_init(&r->dirty);
     map_init(&r->by_id, r->hash_seed);
     r->dir_states = MEM_NEW_ARRAY(struct replicas_dir, log_dirs_count(r->dirs));
+    for (uint32_t i = 0; i < log_dirs_count(r->dirs); i++)
+        map_init(&r->dir_states[i].departed, r->hash_seed);
+    list_init(&r->undeleted);
     return r;
 }
 
@@ -222,6 +225,12 @@ static void on_loaded_log(void *context, uint32_t dir_index, struct log *log, in
     replicas__attach(r, p, log, dir_index);
 }
 
+static void on_stale_checkpoint(void *context, uint32_t dir_index, const char *topic,
+                                int32_t partition)
+{
+    replicas__gone(context, dir_index, topic, partition);
+}
+
 static void on_loaded_all(void *context)
 {
     struct replicas *r = context;
@@ -254,6 +263,7 @@ void replicas_load(struct replicas *r, struct metadata_image *image, void (*done
         .now_ms = io_now_ms(r->io),
         .want = want_log,
         .on_log = on_loaded_log,
+        .on_stale = on_stale_checkpoint,
         .on_done = on_loaded_all,
         .context = r,
         .diag = r->diag,
@@ -301,6 +311,7 @@ static void tell_space(struct replicas *r)
 bool replicas_write(struct replicas *r)
 {
     replicas__act_on_failures(r);
+    replicas__forget_gone(r);
     if (list_is_empty(&r->dirty))
         return false;
     struct list written;
@@ -329,6 +340,7 @@ void replicas_tick(struct replicas *r, int64_t now_ms)
         return;
     tell_space(r);
     replicas__open_again(r);
+    replicas__delete_again(r);
     LIST_FOR_EACH(&r->partitions, link)
     {
         struct partition *p = LIST_ENTRY(link, struct partition, link);
@@ -356,22 +368,31 @@ void replicas_retain(struct replicas *r, int64_t now_ms)
     }
 }
 
-/* The three checkpoints of one directory, in the order of enum log_checkpoint_kind. */
-static void gather(const struct log *log, int64_t high_watermark, struct offset_checkpoint kinds[3])
+static void gather(const struct log *log, int64_t high_watermark, struct offset_checkpoint *kinds)
 {
     const struct log_offsets *offsets = log_offsets(log);
     const char *topic = log_topic(log);
     const int32_t index = log_partition(log);
     offset_checkpoint_add(&kinds[LOG_CHECKPOINT_RECOVERY_POINT], topic, index,
-                          offsets->flushed_end);
+                          offsets->recovery_point);
     offset_checkpoint_add(&kinds[LOG_CHECKPOINT_HIGH_WATERMARK], topic, index, high_watermark);
     if (log_segment_count(log) == 0 || offsets->start > log_segment_base(log, 0))
         offset_checkpoint_add(&kinds[LOG_CHECKPOINT_LOG_START], topic, index, offsets->start);
 }
 
-static void on_checkpointed(void *context, uint32_t log_dir_index, int error)
+void replicas__gather(const struct replicas *r, uint32_t log_dir_index,
+                      struct offset_checkpoint kinds[LOG_CHECKPOINT_KINDS])
 {
-    struct replicas *r = context;
+    LIST_FOR_EACH(&r->partitions, link)
+    {
+        const struct partition *p = LIST_ENTRY(link, struct partition, link);
+        if (p->log != NULL && p->log_dir_index == log_dir_index)
+            gather(p->log, p->high_watermark, kinds);
+    }
+}
+
+void replicas__checkpointed(struct replicas *r, uint32_t log_dir_index, int error)
+{
     if (error < 0 && !err_is_shortage(error)) {
         struct err_note note;
         (void)err_note(&note, error, "checkpoint files cannot be written");
@@ -384,18 +405,8 @@ void replicas_checkpoint(struct replicas *r)
     if (r->is_loading || r->is_closing)
         return;
     for (uint32_t dir = 0; dir < log_dirs_count(r->dirs); dir++) {
-        if (!log_dirs_at(r->dirs, dir)->is_online)
-            continue;
-        struct offset_checkpoint kinds[3] = { 0 };
-        LIST_FOR_EACH(&r->partitions, link)
-        {
-            const struct partition *p = LIST_ENTRY(link, struct partition, link);
-            if (p->log != NULL && p->log_dir_index == dir)
-                gather(p->log, p->high_watermark, kinds);
-        }
-        for (int kind = 0; kind < 3; kind++)
-            log_dirs_checkpoint(r->dirs, dir, (enum log_checkpoint_kind)kind, &kinds[kind],
-                                on_checkpointed, r);
+        if (log_dirs_at(r->dirs, dir)->is_online)
+            replicas__checkpoint_dir(r, dir);
     }
 }
 
@@ -403,7 +414,8 @@ void replicas_abandon(struct replicas *r)
 {
     if (r == NULL)
         return;
-    r->is_closing = true;
+    r->is_closing = r->is_abandoned = true;
+    replicas__drop_held(r);
     LIST_FOR_EACH(&r->partitions, link)
     LIST_ENTRY(link, struct partition, link)->state = PARTITION_OFFLINE;
     LIST_FOR_EACH(&r->partitions, link)
@@ -434,6 +446,8 @@ void replicas_free(struct replicas *r)
     metadata_image_unref(r->image);
     config_unref(r->config);
     VEC_DEINIT(&r->waits);
+    replicas__forget_undeleted(r);
+    replicas__departed_deinit(r);
     mem_free(r->dir_states);
     mem_free(r);
 }

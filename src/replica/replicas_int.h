@@ -22,6 +22,10 @@ struct replicas_dir {
     bool has_failed;  /* heard of, and not yet acted upon: that is done at the turn's end */
     int error;
     struct err_note note;
+    struct map departed;     /* names of logs that have gone: departed.c */
+    bool has_gone;           /* among them such as no checkpoint has left out yet */
+    uint32_t renewing_count; /* checkpoint files that are being written */
+    int renewal_error;       /* of one of them */
 };
 
 struct replicas {
@@ -45,18 +49,21 @@ struct replicas {
     bool is_loading;          /* log_dirs_load is at work */
     bool is_loaded;           /* it has ended: what the directories hold is known */
     bool is_closing;
+    bool is_abandoned;
     int64_t broker_epoch;            /* for the clean-shutdown marker */
     VEC(struct replicas_wait) waits; /* for opening_count to reach 0 */
     void (*on_closed)(void *context);
     void *on_closed_context;
     struct offset_checkpoint *at_close; /* per directory and kind, gathered while logs close */
     struct replicas_dir *dir_states;    /* one for each directory */
+    struct list undeleted;              /* struct delete_job: there was no space to rename a log */
     bool has_dir_failures;
 };
 
 /* partition.c */
 void partition__write(struct partition *p, struct err_note *note);
 void partition__after_write(struct partition *p);
+void partition__flushed(struct partition *p); /* more of its log is on stable storage */
 void partition__fail_waits(struct partition *p, enum kafka_error error);
 void partition__wake(struct partition *p);
 void partition__lead(struct partition *p, const struct metadata_partition *told);
@@ -64,7 +71,11 @@ void partition__online(struct partition *p, struct log *log, uint32_t log_dir_in
 
 /* open.c: logs that come and go */
 void replicas__open(struct replicas *r, struct partition *p);
-void replicas__open_again(struct replicas *r); /* what lacked space */
+void replicas__open_again(struct replicas *r);   /* what lacked space */
+void replicas__open_held(struct replicas *r);    /* whose names are free again */
+void replicas__drop_held(struct replicas *r);    /* the end has come: they stay closed */
+void replicas__delete_again(struct replicas *r); /* what lacked space to be renamed */
+void replicas__forget_undeleted(struct replicas *r);
 void replicas__delete(struct replicas *r, struct partition *p);
 void replicas__attach(struct replicas *r, struct partition *p, struct log *log,
                       uint32_t log_dir_index);
@@ -76,7 +87,21 @@ void replicas__directory_failed(struct replicas *r, uint32_t log_dir_index, int 
                                 const struct err_note *note);
 void replicas__act_on_failures(struct replicas *r);
 
+/* departed.c: names of logs that have gone */
+void replicas__leaving(struct replicas *r, uint32_t log_dir_index, const char *topic,
+                       int32_t index); /* its directory is there yet */
+void replicas__gone(struct replicas *r, uint32_t log_dir_index, const char *topic, int32_t index);
+bool replicas__is_departing(const struct replicas *r, const char *topic, int32_t index);
+/* Writes the checkpoints of a directory anew, unless that is under way. */
+void replicas__checkpoint_dir(struct replicas *r, uint32_t log_dir_index);
+void replicas__forget_gone(struct replicas *r); /* at the turn's end */
+void replicas__departed_deinit(struct replicas *r);
+
 /* replicas.c */
+/* What the checkpoints of a directory are to say, by kind. */
+void replicas__gather(const struct replicas *r, uint32_t log_dir_index,
+                      struct offset_checkpoint kinds[LOG_CHECKPOINT_KINDS]);
+void replicas__checkpointed(struct replicas *r, uint32_t log_dir_index, int error);
 struct partition *replicas__add(struct replicas *r, const struct metadata_topic *topic,
                                 const struct metadata_partition *told);
 void replicas__remove(struct replicas *r, struct partition *p);

@@ -476,10 +476,121 @@ TEST(replicas_retain, removes_segments_below_the_high_watermark)
         EXPECT_OK(log_roll(replicas_get(rig.replicas, topic, 0)->log, SAMPLE_NOW_MS, NULL));
         EXPECT_OK(log_roll(replicas_get(rig.replicas, shared, 0)->log, SAMPLE_NOW_MS, NULL));
     }
+    replica_rig_run_ms(&rig, 1000); /* for them to be flushed */
     replicas_retain(rig.replicas, SAMPLE_NOW_MS + 100000);
     EXPECT_EQ(partition_log_start(replicas_get(rig.replicas, topic, 0)), 3);
     EXPECT_EQ(partition_log_start(replicas_get(rig.replicas, shared, 0)), 0);
     EXPECT_EQ(rig.line_counts[DIAG_INFO], 1);
     replica_rig_run_ms(&rig, 1000);
     replica_rig_end(&rig);
+}
+
+/* ---- what was flushed ------------------------------------------------------------------------- */
+
+/* What a killed process left in the page cache is no flushed log, though this process has not written to it. */
+TEST(replicas_load, syncs_what_a_killed_process_left)
+{
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        struct replica_rig rig;
+        replica_rig_begin(&rig, context->seed + seed, 1, "");
+        const struct uuid topic = replica_rig_topic(&rig, "t", 1);
+        struct rig_append append;
+        replica_rig_append(replicas_get(rig.replicas, topic, 0), 3, false, &append);
+        replica_rig_turn(&rig);
+        replica_rig_crash(&rig, SIM_PROCESS_KILLED);
+        replica_rig_start(&rig);
+        log_flush(replicas_get(rig.replicas, topic, 0)->log);
+        replica_rig_run_ms(&rig, 1000);
+        EXPECT_EQ(log_offsets(replicas_get(rig.replicas, topic, 0)->log)->flushed_end, 3);
+        replica_rig_crash(&rig, SIM_POWER_LOST);
+        replica_rig_start(&rig);
+        EXPECT_EQ(log_offsets(replicas_get(rig.replicas, topic, 0)->log)->end, 3);
+        replica_rig_end(&rig);
+    }
+}
+
+/* Whoever waits for a flush hears of it, also when a descriptor or space was wanting at first. */
+TEST(replicas_flush, is_tried_again_after_a_shortage)
+{
+    struct replica_rig rig;
+    replica_rig_begin(&rig, context->seed, 1, "");
+    const struct uuid topic = replica_rig_topic(&rig, "t", 1);
+    struct partition *p = replicas_get(rig.replicas, topic, 0);
+    struct rig_append append;
+    replica_rig_append(p, 3, false, &append);
+    replica_rig_turn(&rig);
+    sim_disk_add_fault(
+        sim_node_disk(rig.machine),
+        &(struct sim_fault){
+            .calls = SIM_OPEN, .path_part = "partition.metadata", .count = 1, .error = -EMFILE });
+    log_flush(p->log);
+    replica_rig_run_ms(&rig, 200);
+    EXPECT_EQ(log_offsets(p->log)->flushed_end, 0);
+    replica_rig_run_ms(&rig, 2000);
+    EXPECT_EQ(log_offsets(p->log)->flushed_end, 3);
+    EXPECT_EQ(rig.failed_dirs, 0);
+    replica_rig_end(&rig);
+}
+
+/* Under flush.messages=1 an append is acknowledged, and readable, when it is on stable storage. */
+TEST(partition_append, is_acknowledged_when_flushed_where_flush_messages_says_so)
+{
+    struct replica_rig rig;
+    replica_rig_begin(&rig, context->seed, 1, "log.flush.interval.messages=1");
+    const struct uuid topic = replica_rig_topic(&rig, "t", 1);
+    struct partition *p = replicas_get(rig.replicas, topic, 0);
+    struct rig_append appends[2];
+    replica_rig_append(p, 3, false, &appends[0]);
+    replica_rig_append(p, 1, true, &appends[1]);
+    (void)replicas_write(rig.replicas);
+    EXPECT_EQ(log_offsets(p->log)->end, 4);
+    EXPECT_EQ(appends[0].done_count + appends[1].done_count, 0);
+    EXPECT_EQ(p->high_watermark, 0);
+    replica_rig_run_ms(&rig, 1000);
+    EXPECT_EQ(appends[0].done_count, 1);
+    EXPECT_EQ(appends[1].done_count, 1);
+    EXPECT_EQ(appends[1].error, KAFKA_NONE);
+    EXPECT_EQ(p->high_watermark, 4);
+    replica_rig_end(&rig);
+}
+
+/* ---- names that are used again ---------------------------------------------------------------- */
+
+static void make_and_fill(struct replica_rig *rig, int32_t record_count, struct uuid *out)
+{
+    *out = replica_rig_topic(rig, "t", 1);
+    struct rig_append append;
+    replica_rig_append(replicas_get(rig->replicas, *out, 0), record_count, false, &append);
+    replica_rig_turn(rig);
+}
+
+/* Checkpoints know logs by name: what they say of a deleted topic must not be believed of the next of its name, whenever the
+ * machine goes down. */
+TEST(replicas_delete, leaves_nothing_to_the_next_topic_of_the_name)
+{
+    for (uint64_t seed = 0; seed < 60; seed++) {
+        struct replica_rig rig;
+        replica_rig_begin(&rig, context->seed + seed, 1, "");
+        struct uuid topic;
+        make_and_fill(&rig, 50, &topic);
+        struct partition *p = replicas_get(rig.replicas, topic, 0);
+        log_flush(p->log);
+        replica_rig_run_ms(&rig, 1000);
+        EXPECT_EQ(log_advance_start(p->log, 20, p->high_watermark), 1);
+        replicas_checkpoint(rig.replicas);
+        replica_rig_run_ms(&rig, 1000);
+        replica_rig_delete(&rig, topic);
+        if (seed % 3 == 0) { /* the checkpoints are of the life before */
+            replica_rig_crash(&rig, SIM_PROCESS_KILLED);
+            replica_rig_start(&rig);
+        }
+        make_and_fill(&rig, 4, &topic);
+        replica_rig_crash(&rig, SIM_PROCESS_KILLED);
+        replica_rig_start(&rig);
+        const struct log_offsets *offsets = log_offsets(replicas_get(rig.replicas, topic, 0)->log);
+        EXPECT_EQ(offsets->start, 0);
+        EXPECT_EQ(offsets->end, 4);
+        EXPECT_EQ(offsets->flushed_end, 0);
+        replica_rig_end(&rig);
+    }
 }
