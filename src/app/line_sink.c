@@ -17,16 +17,26 @@ static void print(const struct timespec *now, enum diag_level level, const char 
     (void)fflush(stdout);
 }
 
+/* Parts beyond the last place share it. */
 static struct line_sink_part *find(struct line_sink *sink, const char *part)
 {
     for (size_t i = 0; i < LINE_SINK_PARTS; i++) {
         struct line_sink_part *p = &sink->parts[i];
         if (p->part == NULL)
-            p->part = part;
+            *p = (struct line_sink_part){ .part = part, .left = LINE_SINK_BURST };
         if (strcmp(p->part, part) == 0)
             return p;
     }
     return &sink->parts[LINE_SINK_PARTS - 1];
+}
+
+static void refill(struct line_sink_part *p)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail with this clock */
+    const int64_t passed_s = p->filled_s == 0 ? 0 : now.tv_sec - p->filled_s;
+    p->left = MIN(p->left + passed_s * LINE_SINK_LINES_PER_S, (int64_t)LINE_SINK_BURST);
+    p->filled_s = now.tv_sec;
 }
 
 static void line(void *context, enum diag_level level, const char *part, const char *text)
@@ -34,22 +44,18 @@ static void line(void *context, enum diag_level level, const char *part, const c
     struct line_sink_part *p = find(context, part);
     struct timespec now;
     (void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail with this clock */
-    if (p->second != now.tv_sec) {
-        if (p->held > 0) {
-            char held[96];
-            (void)snprintf(held, sizeof(held), "%u more lines of this part were held back",
-                           p->held);
-            print(&now, DIAG_WARN, part, held);
-        }
-        p->second = now.tv_sec;
-        p->printed = 0;
-        p->held = 0;
-    }
-    if (p->printed >= LINE_SINK_BURST && level < DIAG_ERROR) {
+    refill(p);
+    if (p->left <= (level < DIAG_ERROR ? LINE_SINK_FOR_ERRORS : 0)) {
         p->held++;
         return;
     }
-    p->printed++;
+    if (p->held > 0) {
+        char held[96];
+        (void)snprintf(held, sizeof(held), "%u more lines of this part were held back", p->held);
+        print(&now, DIAG_WARN, part, held);
+        p->held = 0;
+    }
+    p->left--;
     print(&now, level, part, text);
 }
 
