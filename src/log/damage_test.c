@@ -326,3 +326,85 @@ TEST(log_open, begins_at_the_checkpointed_start_when_the_files_end_below)
     log_abandon(log);
     sim_disk_free(disk);
 }
+
+/* ---- batches ------------------------------------------------------------------------------- */
+
+static uint64_t digest_of_logs(struct io_fs *fs)
+{
+    struct io_names names;
+    uint64_t digest = 0;
+    EXPECT_OK(io_fs_list(fs, "/d/t-0", 1000, &names));
+    for (uint32_t i = 0; i < names.count; i++) {
+        if (strstr(names.items[i], ".log") == NULL)
+            continue;
+        AUTO(mem_freep) char *path = mem_printf("/d/t-0/%s", names.items[i]);
+        AUTO(mem_freep) uint8_t *bytes = NULL;
+        size_t size;
+        EXPECT_OK(io_fs_read_whole(fs, path, 1u << 20, &bytes, &size));
+        digest = bytes_hash(bytes_from(bytes, size), digest);
+    }
+    io_names_deinit(&names);
+    return digest;
+}
+
+/* Where nobody else has the batches, what was flushed is never cut off: opening fails, names the byte, and keeps what is
+ * there. Damage of what was not flushed is what a crash leaves. */
+TEST(log_damage, of_flushed_batches_is_refused_where_nobody_else_has_them)
+{
+    for (int damage = EMPTY; damage < DAMAGES; damage++) {
+        for (int is_last = 0; is_last < 2; is_last++) {
+            struct scene scene;
+            make_scene(&scene);
+            struct io_fs *fs = sim_disk_fs(scene.disk);
+            struct io_names names;
+            EXPECT_OK(io_fs_list(fs, "/d/t-0", 1000, &names));
+            const char *name = NULL;
+            for (uint32_t i = 0; i < names.count; i++) {
+                if (strstr(names.items[i], ".log") != NULL && (is_last || name == NULL))
+                    name = names.items[i];
+            }
+            AUTO(mem_freep) char *path = mem_printf("/d/t-0/%s", name);
+            damage_file(fs, path, (enum damage)damage);
+            const uint64_t digest = digest_of_logs(fs);
+            struct log *log = NULL;
+            struct err_note note = { "" };
+            const int r = sample_try_open(
+                &(struct sample_open){
+                    .fs = fs, .is_unclean = true, .flushed_offset = scene.offsets.flushed_end },
+                &log, &note);
+            const bool is_beyond = is_last && (damage == ZERO_TAIL || damage == NOISE_TAIL);
+            if (is_beyond) {
+                EXPECT_OK(r);
+                EXPECT_EQ(log_offsets(log)->end, scene.offsets.end);
+                log_abandon(log);
+            } else {
+                EXPECT_EQ(r, -ERR_CORRUPT);
+                EXPECT(strstr(note.text, ".log is damaged or cut off at byte ") != NULL);
+                EXPECT_EQ(digest_of_logs(fs), digest);
+            }
+            io_names_deinit(&names);
+            end_scene(&scene);
+        }
+    }
+}
+
+/* A batch's offset lies before its CRC. One that no segment of this base could hold is damage, and not a gap. */
+TEST(log_damage, of_an_offset_beyond_its_segment_is_cut)
+{
+    struct sim_disk *disk = sim_disk_new(1);
+    struct io_fs *fs = sim_disk_fs(disk);
+    struct log *log = sample_open(&(struct sample_open){ .fs = fs });
+    for (int i = 0; i < 3; i++)
+        sample_append(log, &(struct sample_batch){ .count = 2 });
+    EXPECT_OK(log_close(log, true, NULL, NULL));
+    AUTO(mem_freep) uint8_t *bytes = NULL;
+    size_t size;
+    EXPECT_OK(io_fs_read_whole(fs, "/d/t-0/00000000000000000000.log", 1u << 20, &bytes, &size));
+    const int64_t third = (int64_t)(size / 3 * 2);
+    EXPECT_OK(sim_disk_flip_bit(disk, "/d/t-0/00000000000000000000.log", third + 3, 2));
+    log = sample_open(&(struct sample_open){ .fs = fs, .is_unclean = true });
+    EXPECT_EQ(log_offsets(log)->end, 4);
+    EXPECT_EQ(log_recovery(log).bytes_cut, (int64_t)(size / 3));
+    log_abandon(log);
+    sim_disk_free(disk);
+}

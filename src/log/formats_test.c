@@ -292,6 +292,10 @@ TEST(meta_properties, come_back_as_they_were_written)
     EXPECT_EQ(found.version, 0);
     EXPECT_EQ(found.node_id, 5);
     EXPECT_TEXT(found.cluster_id, "");
+    put_text(fs, "/meta.properties", ""); /* and this says nothing */
+    EXPECT_ERR(meta_properties_read(fs, "/", &found, NULL), ERR_MALFORMED);
+    put_text(fs, "/meta.properties", "cluster.id=x\nnode.id=1\n");
+    EXPECT_ERR(meta_properties_read(fs, "/", &found, NULL), ERR_MALFORMED);
     EXPECT_ERR(meta_properties_read(fs, "/nowhere", &found, NULL), 2 /* ENOENT */);
     sim_disk_free(disk);
 }

@@ -14,10 +14,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define NAMES_MAX          (1u << 22)
 #define LOGS_PER_JOB       16u
 #define PROGRESS_PERIOD_NS (2 * NS_PER_SECOND)
-#define METADATA_TOPIC     "__cluster_metadata"
 
 /* One directory of a partition. */
 struct found {
@@ -68,7 +66,7 @@ struct load {
 
 static void look_at_partition(struct dir_load *dl, const struct log_directory_name *parsed)
 {
-    if (strcmp(parsed->topic, METADATA_TOPIC) == 0)
+    if (strcmp(parsed->topic, LOG_METADATA_TOPIC) == 0)
         return;
     struct found *found = VEC_PUSH(&dl->found);
     memcpy(found->topic, parsed->topic, sizeof(found->topic));
@@ -98,7 +96,7 @@ static void look_run(struct io_job *job)
 {
     struct dir_load *dl = CONTAINER_OF(job, struct dir_load, look);
     struct io_names names;
-    dl->error = io_fs_list(dl->load->fs, dl->dir->path, NAMES_MAX, &names);
+    dl->error = io_fs_list(dl->load->fs, dl->dir->path, LOG_DIR_NAMES_MAX, &names);
     if (dl->error < 0) {
         err_note(&dl->note, dl->error, "list log directory %s: %s", dl->dir->path,
                  err_sentence(dl->error));

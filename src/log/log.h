@@ -55,6 +55,9 @@ struct log_params {
      * What they tell is not synced elsewhere then. */
     bool is_always_recovered;
     int64_t recovery_point; /* from the checkpoint; 0 if it has none */
+    /* Everything below was on stable storage, and nobody else has it: where it is not whole, opening
+     * fails with -ERR_CORRUPT, and the batches stay as they are. 0: cut where recovery cuts. */
+    int64_t flushed_offset;
     /* The checkpoint file could be read, so that what lies above was surely not flushed. Then a
      * hole between two segments there is what a crash left, and the log is cut at it, unless it is
      * a compacted one. */

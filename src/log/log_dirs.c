@@ -4,6 +4,7 @@
 #include "log/small_files.h"
 
 #include "base/mem.h"
+#include "log/names.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -302,6 +303,32 @@ int log_dirs_find(const struct log_dirs *dirs, const char *path)
 const struct meta_properties *log_dirs_meta(const struct log_dirs *dirs)
 {
     return &dirs->meta;
+}
+
+static char *find_partition_in(const struct log_dirs *dirs, const char *path)
+{
+    struct io_names names;
+    char *found = NULL;
+    if (io_fs_list(dirs->fs, path, LOG_DIR_NAMES_MAX, &names) < 0)
+        return NULL; /* loading will say more */
+    for (uint32_t i = 0; i < names.count && found == NULL; i++) {
+        struct log_directory_name parsed;
+        log_directory_name_parse(names.items[i], &parsed);
+        if (parsed.kind == LOG_DIRECTORY_LIVE && strcmp(parsed.topic, LOG_METADATA_TOPIC) != 0)
+            found = mem_printf("%s/%s", path, names.items[i]);
+    }
+    io_names_deinit(&names);
+    return found;
+}
+
+char *log_dirs_find_partition(const struct log_dirs *dirs)
+{
+    char *found = NULL;
+    for (uint32_t i = 0; i < dirs->count && found == NULL; i++) {
+        if (dirs->items[i].shown.is_online)
+            found = find_partition_in(dirs, dirs->items[i].path);
+    }
+    return found;
 }
 
 int log_dirs_choose(const struct log_dirs *dirs)

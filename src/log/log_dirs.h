@@ -70,6 +70,9 @@ const struct log_dir *log_dirs_at(const struct log_dirs *dirs,
 /* Why a directory was offline from the start; empty otherwise. */
 const struct err_note *log_dirs_failure(const struct log_dirs *dirs, uint32_t index);
 int log_dirs_find(const struct log_dirs *dirs, const char *path); /* index, or -ERR_NOT_FOUND */
+/* A partition's directory in one of those that are online, but not __cluster_metadata's: heap; NULL: there is none. Lists
+ * directories at once: at start. */
+char *log_dirs_find_partition(const struct log_dirs *dirs);
 const struct meta_properties *
 log_dirs_meta(const struct log_dirs *dirs); /* cluster and node, of the first online directory */
 

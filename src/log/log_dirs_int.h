@@ -5,6 +5,9 @@
 #include "base/rng.h"
 #include "log/log_dirs.h"
 
+#define LOG_DIR_NAMES_MAX  (1u << 22)
+#define LOG_METADATA_TOPIC "__cluster_metadata" /* not among the partitions of a directory */
+
 struct checkpoint_job;
 
 struct one_dir {

@@ -66,6 +66,10 @@ static int get_identity(const struct properties *properties, const char *path,
     int r = get_number(properties, path, "version", &out->version, note);
     if (r < 0 && r != -ERR_NOT_FOUND)
         return r;
+    /* Version 0 need not be named; but a file that says nothing at all is of no version. */
+    if (r < 0 && properties_get(properties, BYTES_LITERAL("broker.id")) == NULL)
+        return err_note(note, -ERR_MALFORMED, "%s has no version: it is empty, or was cut off",
+                        path);
     if (out->version > 1) {
         return err_note(note, -ERR_VERSION,
                         "%s has version %" PRId32 "; this build knows versions 0 and 1", path,

@@ -353,6 +353,7 @@ static int open_files(struct log *log, const struct log_params *params, struct i
         r = collect_segments(log, inventory, params->now_ms, note);
     log__mark_sealed(log);
     struct recovery recovery = { .recovery_point = params->recovery_point,
+                                 .flushed_offset = params->flushed_offset,
                                  .cuts_holes = params->is_recovery_point_known &&
                                                !params->config->cleanup_compact,
                                  .is_clean = params->had_clean_shutdown,

@@ -40,6 +40,9 @@ static int check_order(const struct recovery *recovery, const struct segment *se
     const int64_t first = batch->magic == BATCH_MAGIC ? batch->base_offset : batch->last_offset;
     if (first < recovery->end_offset || first < segment->meter.base_offset)
         return -ERR_CORRUPT;
+    /* Offsets lie before the CRC, which does not tell of a bad one; no index could hold this. */
+    if (batch->last_offset - segment->meter.base_offset > INT32_MAX)
+        return -ERR_CORRUPT;
     return 0;
 }
 
@@ -64,6 +67,17 @@ static int scan_batches(struct recovery *recovery, struct log *log, struct segme
         learn_epoch(log, &batch);
         recovery->end_offset = batch.last_offset + 1;
     }
+}
+
+/* A cut that nobody could make good. */
+static int refuse_cut(const struct recovery *recovery, const struct log *log,
+                      const struct segment *segment, int64_t position, struct err_note *note)
+{
+    AUTO(mem_freep) char *path = segment_path(segment, &log->place, LOG_NAME_LOG, LOG_NAME_LIVE);
+    return err_note(note, -ERR_CORRUPT,
+                    "%s is damaged or cut off at byte %" PRId64 ", offset %" PRId64
+                    ", where everything up to offset %" PRId64 " had been flushed",
+                    path, position, recovery->end_offset, recovery->flushed_offset);
 }
 
 static void note_cut(struct recovery *recovery, struct log *log, const struct segment *segment,
@@ -97,7 +111,7 @@ static int finish_segment(struct recovery *recovery, struct log *log, struct seg
 }
 
 static int scan_file(struct recovery *recovery, struct log *log, struct segment *segment,
-                     struct io_file *file)
+                     struct io_file *file, struct err_note *note)
 {
     struct segment_builder builder;
     struct batch_scan scan;
@@ -111,7 +125,11 @@ static int scan_file(struct recovery *recovery, struct log *log, struct segment 
     int r = scan_batches(recovery, log, segment, &scan, &builder);
     log->recovery.segments_scanned++;
     log->recovery.bytes_scanned += scan.position;
-    if (batch_scan_is_damage(r)) {
+    const bool is_last = segment == log__active(log);
+    if ((batch_scan_is_damage(r) || (r == 0 && is_last)) &&
+        recovery->end_offset < recovery->flushed_offset) {
+        r = refuse_cut(recovery, log, segment, scan.position, note);
+    } else if (batch_scan_is_damage(r)) {
         note_cut(recovery, log, segment, &scan, r);
         segment->is_dirty = true;
         r = io_file_truncate(file, scan.position);
@@ -129,7 +147,9 @@ static int recover_segment(struct recovery *recovery, struct log *log, struct se
     struct io_file *file;
     int r = segment_file(segment, &log->place, false, &file);
     if (r == 0)
-        r = scan_file(recovery, log, segment, file);
+        r = scan_file(recovery, log, segment, file, note);
+    if (r == -ERR_CORRUPT)
+        return r; /* told where it was found */
     if (r < 0) {
         return err_note(note, r, "recover segment %020" PRId64 " of %s: %s",
                         segment->meter.base_offset, log->place.directory, err_sentence(r));
@@ -196,7 +216,10 @@ static int recover_from(struct recovery *recovery, struct log *log, uint32_t fir
     recovery->was_cut = false;
     for (uint32_t i = first; r == 0 && i < log->segments.count; i++) {
         if (i > first && !continues(recovery, log, log->segments.items[i])) {
-            r = remove_segments_after(log, i - 1, note);
+            const struct segment *before = log->segments.items[i - 1];
+            r = recovery->end_offset < recovery->flushed_offset
+                    ? refuse_cut(recovery, log, before, before->meter.size_bytes, note)
+                    : remove_segments_after(log, i - 1, note);
             break;
         }
         r = recover_segment(recovery, log, log->segments.items[i], note);

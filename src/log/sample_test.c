@@ -75,6 +75,7 @@ int sample_try_open(const struct sample_open *open, struct log **out, struct err
         .had_clean_shutdown = !open->is_unclean,
         .is_always_recovered = open->is_always_recovered,
         .recovery_point = open->recovery_point,
+        .flushed_offset = open->flushed_offset,
         .is_recovery_point_known = true,
         .log_start_offset = open->log_start_offset,
         .now_ms = open->now_ms == 0 ? SAMPLE_NOW_MS : open->now_ms,

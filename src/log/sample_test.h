@@ -39,6 +39,7 @@ struct sample_open {
     bool is_unclean;
     bool is_always_recovered; /* with is_unclean */
     int64_t recovery_point;
+    int64_t flushed_offset;
     int64_t log_start_offset;
     int64_t now_ms; /* 0: SAMPLE_NOW_MS */
 };

@@ -58,6 +58,8 @@ static int find_snapshots(struct metadata_log *m, struct err_note *note)
     struct io_fs *fs = io_get_fs(m->io);
     struct io_names names;
     int r = io_fs_list(fs, m->directory, 2 * SNAPSHOTS_MAX, &names);
+    if (r == -ENOENT)
+        return 0; /* a new one */
     if (r < 0)
         return err_note(note, r, "directory %s cannot be listed", m->directory);
     for (uint32_t i = 0; i < names.count && r >= 0; i++) {
@@ -79,10 +81,9 @@ static int find_snapshots(struct metadata_log *m, struct err_note *note)
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
-int metadata_log_open(struct metadata_log *m, const struct metadata_log_params *params,
-                      const struct log_owner *owner, struct err_note *note)
+static int open_log(struct metadata_log *m, const struct metadata_log_params *params,
+                    int64_t flushed_offset, struct err_note *note)
 {
-    *m = (struct metadata_log){ .io = params->io, .diag = params->diag };
     struct log_config config = LOG_CONFIG_DEFAULT;
     config.segment_bytes = METADATA_SEGMENT_BYTES;
     config.segment_ms = METADATA_SEGMENT_MS;
@@ -98,30 +99,45 @@ int metadata_log_open(struct metadata_log *m, const struct metadata_log_params *
         .create = true,
         .had_clean_shutdown = false,
         .is_always_recovered = true,
+        .flushed_offset = flushed_offset,
         .now_ms = io_now_ms(params->io),
         .seed = params->seed,
     };
-    struct log *log = NULL;
-    int r = log_open(&log_params, &log, note);
+    const int r = log_open(&log_params, &m->log, note);
     if (r < 0)
         return r;
-    m->log = log;
-    m->directory = mem_strdup(log_directory(log));
-    const struct log_recovery mended = log_recovery(log);
+    const struct log_recovery mended = log_recovery(m->log);
     for (uint32_t i = 0; i < mended.note_count; i++)
         DIAG_WARN(m->diag, "metadata", "%s", mended.notes[i].text);
-    r = find_snapshots(m, note);
-    if (r == 0 && m->snapshots.count > 0) {
-        /* A crash between a snapshot that came from elsewhere and the log's start leaves the log behind it. */
-        const int64_t end = m->snapshots.items[m->snapshots.count - 1].id.end_offset;
-        if (log_offsets(log)->planned_end < end)
-            r = log_truncate_fully(log, end, end, io_now_ms(m->io), note);
-    }
+    const int64_t end = log_offsets(m->log)->planned_end;
+    if (end < flushed_offset)
+        return err_note(note, -ERR_CORRUPT,
+                        "%s ends at offset %" PRId64 ", where everything up to offset %" PRId64
+                        " had been flushed",
+                        m->directory, end, flushed_offset);
+    return 0;
+}
+
+int metadata_log_open(struct metadata_log *m, const struct metadata_log_params *params,
+                      const struct log_owner *owner, struct err_note *note)
+{
+    *m = (struct metadata_log){ .io = params->io, .diag = params->diag };
+    m->directory = mem_printf("%s/%s-%d", params->log_dir, METADATA_TOPIC_NAME, METADATA_PARTITION);
+    int r = find_snapshots(m, note);
+    const int64_t snapshot_end =
+        m->snapshots.count == 0 ? 0 : m->snapshots.items[m->snapshots.count - 1].id.end_offset;
+    /* What a snapshot holds the log need not hold. */
+    if (r == 0)
+        r = open_log(m, params,
+                     snapshot_end < params->committed_offset ? params->committed_offset : 0, note);
+    /* A crash between a snapshot that came from elsewhere and the log's start leaves the log behind it. */
+    if (r == 0 && log_offsets(m->log)->planned_end < snapshot_end)
+        r = log_truncate_fully(m->log, snapshot_end, snapshot_end, io_now_ms(m->io), note);
     if (r < 0) {
         metadata_log_abandon(m);
         return r;
     }
-    log_attach(log, params->files, owner);
+    log_attach(m->log, params->files, owner);
     m->is_attached = true;
     return 0;
 }

@@ -30,10 +30,13 @@ struct metadata_log_params {
     const struct diag *diag;
     struct log_files *files;
     const char *log_dir;
+    int64_t
+        committed_offset; /* as last checkpointed: below it nothing may be missing; 0: not known */
     uint64_t seed;
 };
 
-/* Opens or creates the log and finds the snapshots; removes what half-finished work left. Sleeps: at start only. */
+/* Opens or creates the log and finds the snapshots; removes what half-finished work left. -ERR_CORRUPT where that would
+ * lose what is committed: then the batches stay as they are. Sleeps: at start only. */
 MUST_CHECK int metadata_log_open(struct metadata_log *m, const struct metadata_log_params *params,
                                  const struct log_owner *owner, struct err_note *note);
 

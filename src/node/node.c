@@ -39,6 +39,7 @@ struct node {
     struct broker *broker;
     bool are_replicas_loaded;
     bool is_loading;
+    bool has_failed;
     struct io_timer tick;
     struct io_timer retention;
     struct io_timer checkpoint;
@@ -132,8 +133,12 @@ static void on_image(void *context, struct metadata_image *image)
 
 /* ---- the broker's life ----------------------------------------------------------------------- */
 
+/* Once: what follows from a failure is not another one. */
 static void fail(struct node *node, const struct err_note *note)
 {
+    if (node->has_failed)
+        return;
+    node->has_failed = true;
     node->owner.on_failed(node->owner.context, note);
 }
 
@@ -146,42 +151,42 @@ static void on_registered(void *context)
     replicas_load(node->shard.replicas, node->shard.image, on_loaded, node);
 }
 
-static int listen_on(struct node *node, const struct listener *listener, struct err_note *note)
-{
-    const struct listener_params params = {
-        .name = listener->bind.name,
-        .kind = listener->is_controller ? API_ON_CONTROLLER : API_ON_BROKER,
-        .host = listener->bind.host,
-        .port = (uint16_t)listener->bind.port,
-    };
-    const int r = server_listen(node->shard.server, &params, note);
-    if (r == 0)
-        DIAG_INFO(node->shard.diag, "server", "listening on %s://%s:%u", params.name, params.host,
-                  node_port(node, params.name));
-    return r;
-}
-
-static int listen_all(struct node *node, bool are_controllers, struct err_note *note)
+/* Every address is taken before anything else is touched: a port that somebody has ends the start at once. Who comes is let
+ * in later. */
+static int take_addresses(struct node *node, struct err_note *note)
 {
     const struct listeners *all = config_listeners(node->static_config);
     for (size_t i = 0; i < all->count; i++) {
-        if (all->items[i].is_controller != are_controllers)
-            continue;
-        const int r = listen_on(node, &all->items[i], note);
+        const struct listener_params params = {
+            .name = all->items[i].bind.name,
+            .kind = all->items[i].is_controller ? API_ON_CONTROLLER : API_ON_BROKER,
+            .host = all->items[i].bind.host,
+            .port = (uint16_t)all->items[i].bind.port,
+            .is_held = true,
+        };
+        const int r = server_listen(node->shard.server, &params, note);
         if (r < 0)
             return r;
     }
     return 0;
 }
 
+static void accept_on(struct node *node, enum api_listener kind)
+{
+    const struct listeners *all = config_listeners(node->static_config);
+    server_accept(node->shard.server, kind);
+    for (size_t i = 0; i < all->count; i++) {
+        const struct endpoint *bind = &all->items[i].bind;
+        if (all->items[i].is_controller == (kind == API_ON_CONTROLLER))
+            DIAG_INFO(node->shard.diag, "server", "listening on %s://%s:%u", bind->name, bind->host,
+                      node_port(node, bind->name));
+    }
+}
+
 static void on_running(void *context)
 {
     struct node *node = context;
-    struct err_note note = { 0 };
-    if (listen_all(node, false, &note) < 0) {
-        fail(node, &note);
-        return;
-    }
+    accept_on(node, API_ON_BROKER);
     node->state = NODE_RUNNING;
     node->owner.on_ready(node->owner.context);
 }
@@ -204,6 +209,16 @@ static void on_quorum_stop(void *context, const struct err_note *note)
 {
     struct node *node = context;
     fail(node, note);
+}
+
+/* The metadata log is not the replicas'. What it must not lose is remembered beside what theirs need not scan. */
+static void add_recovery_points(void *context, uint32_t dir_index, struct offset_checkpoint *out)
+{
+    const struct node *node = context;
+    const char *path = log_dirs_at(node->shard.log_dirs, dir_index)->path;
+    const int64_t offset = quorum_committed_offset(node->quorum);
+    if (offset > 0 && strcmp(path, config_metadata_log_dir(node->static_config)) == 0)
+        offset_checkpoint_add(out, METADATA_TOPIC_NAME, 0, offset);
 }
 
 static void on_directory_failed(void *context, const char *path, uint32_t left)
@@ -268,9 +283,27 @@ static int open_dirs(struct node *node, struct err_note *note)
     if (r < 0)
         return r;
     const struct meta_properties *meta = log_dirs_meta(node->shard.log_dirs);
+    if (meta->version == 0)
+        return err_note(note, -ERR_VERSION,
+                        "%s/%s is of version 0, from a cluster with ZooKeeper; it must be migrated "
+                        "to KRaft by Apache Kafka 3.9 first",
+                        log_dirs_at(node->shard.log_dirs, 0)->path, META_PROPERTIES_NAME);
     memcpy(node->shard.cluster_id, meta->cluster_id,
            MIN(sizeof(node->shard.cluster_id) - 1, strlen(meta->cluster_id)));
     return 0;
+}
+
+/* What the metadata log must hold. Where nothing tells, but partitions lie here, it is not empty. */
+static int64_t committed_offset(const struct log_dirs *dirs, uint32_t index)
+{
+    const int64_t offset =
+        log_dirs_checkpointed(dirs, index, LOG_CHECKPOINT_RECOVERY_POINT, METADATA_TOPIC_NAME, 0);
+    if (offset > 0)
+        return offset;
+    char *partition = log_dirs_find_partition(dirs);
+    const bool has_partition = partition != NULL;
+    mem_free(partition);
+    return has_partition ? 1 : 0;
 }
 
 static int open_quorum(struct node *node, struct err_note *note)
@@ -291,6 +324,7 @@ static int open_quorum(struct node *node, struct err_note *note)
         .config = node->static_config,
         .files = node->log_files,
         .log_dir = dir,
+        .committed_offset = committed_offset(node->shard.log_dirs, (uint32_t)index),
         .cluster_id = node->shard.cluster_id,
         .node_id = node->shard.node_id,
         .directory_id = log_dir->id,
@@ -333,7 +367,9 @@ static void make_rooms(struct node *node)
         .dirs = shard->log_dirs,
         .files = node->log_files,
         .config = shard->config,
-        .owner = { .on_directory_failed = on_directory_failed, .context = node },
+        .owner = { .on_directory_failed = on_directory_failed,
+                   .add_recovery_points = add_recovery_points,
+                   .context = node },
     };
     shard->replicas = replicas_new(&replicas_params);
     fetch_sessions_init(
@@ -389,6 +425,8 @@ int node_new(const struct node_params *params, struct node **out, struct err_not
         r = server_new(shard, &limits, &shard->server);
     }
     if (r == 0)
+        r = take_addresses(node, note);
+    if (r == 0)
         r = open_quorum(node, note);
     if (r < 0) {
         node_free(node);
@@ -403,12 +441,8 @@ int node_new(const struct node_params *params, struct node **out, struct err_not
 
 void node_start(struct node *node)
 {
-    struct err_note note = { 0 };
     node->state = NODE_STARTING;
-    if (listen_all(node, true, &note) < 0) {
-        fail(node, &note);
-        return;
-    }
+    accept_on(node, API_ON_CONTROLLER);
     on_tick(&node->tick);
     io_timer_arm_after(node->shard.io, &node->retention,
                        config_i64(node->shard.config, SETTING_BROKER_LOG_INITIAL_TASK_DELAY_MS));

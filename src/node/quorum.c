@@ -40,6 +40,7 @@ struct quorum {
     events; /* to be stepped: completions met while effects are carried out */
     bool is_stepping;
     bool is_flush_wanted;  /* at the turn's end */
+    int persist_error;     /* of the latest attempt */
     bool is_failed_append; /* later appends of the same step are dropped */
     uint64_t failed_appends;
     bool is_stopped;
@@ -103,8 +104,12 @@ static void persist_done(struct io_job *job)
 {
     struct persist_job *p = CONTAINER_OF(job, struct persist_job, job);
     struct quorum *q = p->quorum;
-    if (p->result < 0)
-        DIAG_ERROR(q->diag, "raft", "%s cannot be written: %s", p->path, err_sentence(p->result));
+    if (p->result < 0 && p->result != q->persist_error) /* not with every attempt */
+        DIAG_ERROR(q->diag, "raft", "%s cannot be written, which is tried until it can: %s",
+                   p->path, err_sentence(p->result));
+    else if (p->result == 0 && q->persist_error < 0)
+        DIAG_INFO(q->diag, "raft", "%s can be written again", p->path);
+    q->persist_error = p->result;
     const struct raft_event event = { .type = p->result < 0 ? RAFT_ON_PERSIST_FAILED
                                                             : RAFT_ON_PERSISTED };
     shared_unref(p->content);
@@ -587,6 +592,13 @@ struct metadata_image *quorum_image(const struct quorum *q)
     return q->image;
 }
 
+int64_t quorum_committed_offset(const struct quorum *q)
+{
+    if (q->log.log == NULL)
+        return 0;
+    return MIN(q->image->provenance.offset + 1, log_offsets(q->log.log)->flushed_end);
+}
+
 struct controller_link *quorum_controller(struct quorum *q)
 {
     return &q->link;
@@ -655,6 +667,7 @@ static int load(struct quorum *q, const struct quorum_params *params, struct err
                                                     .diag = q->diag,
                                                     .files = params->files,
                                                     .log_dir = params->log_dir,
+                                                    .committed_offset = params->committed_offset,
                                                     .seed = params->hash_seed };
     const struct log_owner owner = { .on_flushed = on_flushed,
                                      .on_failed = on_log_failed,

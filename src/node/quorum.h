@@ -35,7 +35,8 @@ struct quorum_params {
     const struct diag *diag;
     struct config *config; /* a reference is taken */
     struct log_files *files;
-    const char *log_dir; /* of the metadata log */
+    const char *log_dir;      /* of the metadata log */
+    int64_t committed_offset; /* quorum_committed_offset of an earlier life; 0: not known */
     const char *cluster_id;
     int32_t node_id;
     struct uuid directory_id;
@@ -55,6 +56,8 @@ void quorum_applied(struct quorum *quorum, int64_t offset);
 
 struct metadata_image *
 quorum_image(const struct quorum *quorum); /* borrowed: the newest committed one */
+/* What is committed and on stable storage here lies below this offset, and stays. 0 after the end. */
+int64_t quorum_committed_offset(const struct quorum *quorum);
 struct controller_link *quorum_controller(struct quorum *quorum);
 struct quorum_view *quorum_view(struct quorum *quorum);
 

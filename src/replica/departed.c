@@ -110,6 +110,7 @@ void replicas__checkpoint_dir(struct replicas *r, uint32_t log_dir_index)
     }
     struct offset_checkpoint kinds[LOG_CHECKPOINT_KINDS] = { 0 };
     replicas__gather(r, log_dir_index, kinds);
+    add_foreign_recovery_points(r, log_dir_index, &kinds[LOG_CHECKPOINT_RECOVERY_POINT]);
     dir->renewing_count = LOG_CHECKPOINT_KINDS;
     dir->renewal_error = 0;
     for (int kind = 0; kind < LOG_CHECKPOINT_KINDS; kind++)

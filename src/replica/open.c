@@ -508,6 +508,8 @@ static void begin_close(void *context)
         return;
     r->at_close =
         MEM_NEW_ARRAY(struct offset_checkpoint, LOG_CHECKPOINT_KINDS * log_dirs_count(r->dirs));
+    for (uint32_t dir = 0; dir < log_dirs_count(r->dirs); dir++)
+        add_foreign_recovery_points(r, dir, &r->at_close[dir * 3 + LOG_CHECKPOINT_RECOVERY_POINT]);
     r->closing_count++; /* held until every log is on its way */
     LIST_FOR_EACH(&r->partitions, link)
     {

@@ -14,10 +14,13 @@ struct log_dirs;
 struct log_files;
 struct metadata_delta;
 struct metadata_image;
+struct offset_checkpoint;
 
 /* A directory failed and its partitions are offline; `left` directories still work. */
 struct replicas_owner {
     void (*on_directory_failed)(void *context, const char *path, uint32_t left);
+    /* Adds what else the recovery-point checkpoint of a directory is to remember; may be NULL. */
+    void (*add_recovery_points)(void *context, uint32_t dir_index, struct offset_checkpoint *out);
     void *context;
 };
 

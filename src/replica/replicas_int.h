@@ -60,6 +60,14 @@ struct replicas {
     bool has_dir_failures;
 };
 
+/* What is not ours in the recovery-point checkpoint of a directory. */
+static inline void add_foreign_recovery_points(const struct replicas *r, uint32_t dir,
+                                               struct offset_checkpoint *out)
+{
+    if (r->owner.add_recovery_points != NULL)
+        r->owner.add_recovery_points(r->owner.context, dir, out);
+}
+
 /* partition.c */
 void partition__write(struct partition *p, struct err_note *note);
 void partition__after_write(struct partition *p);

@@ -32,15 +32,29 @@ static void set_host_count(struct server *server, const char *host, uintptr_t co
         map_put(&server->connections_by_host, key, (void *)count);
 }
 
-/* Clients' listeners alone: the controller's must be reached whatever they do. */
+/* Where there are as many connections as may be, clients wait; the controller must be reached whatever they do. */
+static void update_pause(struct server_listener *listener)
+{
+    const bool is_full = listener->server->is_paused && listener->kind == API_ON_BROKER;
+    if (listener->io_listener != NULL)
+        io_listener_pause(listener->io_listener, listener->is_held || is_full);
+}
+
 static void pause_listeners(struct server *server, bool is_paused)
 {
     server->is_paused = is_paused;
     LIST_FOR_EACH(&server->listeners, link)
+    update_pause(LIST_ENTRY(link, struct server_listener, link));
+}
+
+void server_accept(struct server *server, enum api_listener kind)
+{
+    LIST_FOR_EACH(&server->listeners, link)
     {
         struct server_listener *listener = LIST_ENTRY(link, struct server_listener, link);
-        if (listener->kind == API_ON_BROKER && listener->io_listener != NULL)
-            io_listener_pause(listener->io_listener, is_paused);
+        if (listener->kind == kind)
+            listener->is_held = false;
+        update_pause(listener);
     }
 }
 
@@ -124,7 +138,8 @@ int server_listen(struct server *server, const struct listener_params *params,
     struct server_listener *listener = MEM_NEW(struct server_listener);
     *listener = (struct server_listener){ .server = server,
                                           .name = mem_strdup(params->name),
-                                          .kind = params->kind };
+                                          .kind = params->kind,
+                                          .is_held = params->is_held };
 
     const struct io_listener_owner owner = { .on_accept = on_accept, .context = listener };
     const int backlog = MAX(server->limits.backlog, LISTEN_BACKLOG_MIN);
@@ -136,7 +151,7 @@ int server_listen(struct server *server, const struct listener_params *params,
         return err_note_prefix(note, r, "listener %s", params->name);
     }
     list_push_back(&server->listeners, &listener->link);
-    pause_listeners(server, server->is_paused);
+    update_pause(listener);
     pause_if_full(server);
     return 0;
 }

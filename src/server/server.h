@@ -26,6 +26,7 @@ struct listener_params {
     enum api_listener kind; /* broker or controller */
     const char *host;       /* "" or NULL: all addresses */
     uint16_t port;          /* 0: any free one */
+    bool is_held;           /* takes the address, and accepts nobody before server_accept */
 };
 
 struct server_limits {
@@ -62,6 +63,8 @@ void server_free(struct server *server);
 
 MUST_CHECK int server_listen(struct server *server, const struct listener_params *params,
                              struct err_note *note);
+/* Those of a kind that were held accept from now on: who came before has waited in the backlog. */
+void server_accept(struct server *server, enum api_listener kind);
 /* The port a listener got; 0 if there is none of that name. */
 uint16_t server_listener_port(const struct server *server, const char *name);
 const char *listener_name(const struct server_listener *listener);

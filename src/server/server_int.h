@@ -20,6 +20,7 @@ struct server_listener {
     struct io_listener *io_listener;
     char *name;
     enum api_listener kind;
+    bool is_held;
 };
 
 enum connection_state {
