@@ -1,0 +1,160 @@
+"""A disk that runs full: a small file system of its own, filled by somebody else and by the node. Producers get an error that
+they may try again, readers and admin calls go on, nothing that was acknowledged goes, and when there is space again writing
+goes on by itself. Needs the right to mount; skipped without it."""
+import os
+import subprocess
+import time
+
+import wire
+from node import Node, expect, wait_until
+
+SIZE_KB = 24 * 1024
+RETRIABLE = {wire.STORAGE_ERROR, 7, 5, 9, 15, 41, 3}  # what clients try again
+
+
+class Full:
+    def __init__(self, directory):
+        self.node = Node(directory, {"log.segment.bytes": "1048576", "log.index.size.max.bytes": "65536",
+                                     "offsets.topic.segment.bytes": "1048576"})
+        os.makedirs(self.node.data, exist_ok=True)
+        self.is_mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE_KB}k", "none", self.node.data],
+                                         capture_output=True).returncode == 0
+        self.filler = os.path.join(self.node.data, "filler")
+        self.acknowledged = []  # values in order, of t-0
+
+    def end(self):
+        self.node.kill()
+        if self.is_mounted:
+            subprocess.run(["umount", self.node.data], check=True)
+
+    def fill(self, left_bytes=0):
+        """Somebody else takes what is left."""
+        free = os.statvfs(self.node.data)
+        take = max(free.f_bavail * free.f_frsize - left_bytes, 0)
+        with open(self.filler, "ab") as out:
+            try:
+                while take > 0:
+                    n = min(take, 1 << 16)
+                    out.write(bytes(n))
+                    out.flush()
+                    take -= n
+            except OSError:
+                pass
+
+    def free(self):
+        os.remove(self.filler)
+
+
+def produce(full, client, count):
+    """So many records of some size; the first error, or 0."""
+    for _ in range(count):
+        value = b"%08d" % len(full.acknowledged) + bytes(8000)
+        error, offset = client.produce("t", 0, [value])
+        if error:
+            return error
+        expect(offset == len(full.acknowledged), f"offset {offset} after {len(full.acknowledged)} records")
+        full.acknowledged.append(value)
+    return 0
+
+
+def expect_all(full, client):
+    found = [value for _, value in client.read_all("t", 0)]
+    expect(found == full.acknowledged, f"{len(found)} records are there, {len(full.acknowledged)} were acknowledged")
+
+
+def appends_are_refused_and_reading_goes_on(full):
+    client = wire.Client(full.node)
+    expect(client.create_topic("t") == 0 and client.create_topic("u") == 0, "no topic")
+    expect(produce(full, client, 50) == 0, "no record")
+    full.fill(300 * 1024)
+    error = produce(full, client, 1000)
+    expect(error == wire.STORAGE_ERROR, f"the error is {error}")
+    before = len(full.node.text())
+    for _ in range(200):
+        error = produce(full, client, 1)
+        expect(error in RETRIABLE, f"the error is {error}")
+    expect(len(full.node.text()) - before < 2000, "the log is filled, too")
+    expect_all(full, client)
+    expect("t" in client.topics(), "metadata is not told")
+    expect(full.node.find(f"{full.node.data}: No space left on device; appends are refused until there is more"),
+           f"no line tells of it: {full.node.last_lines()}")
+    expect(not full.node.has_ended(), "it ended")
+    client.close()
+
+
+def admin_calls_are_answered(full):
+    client = wire.Client(full.node)
+    full.fill()
+    began = time.monotonic()
+    error = client.create_topic("late", 3)
+    expect(error == 0 or error in RETRIABLE, f"CreateTopics answers {error}")
+    for _ in range(20):
+        client.create_topic(f"later-{time.monotonic()}")
+    expect(time.monotonic() - began < 10, "it takes long to say no")
+    expect(not full.node.has_ended(), f"it ended: {full.node.last_lines()}")
+    expect_all(full, client)
+    client.close()
+
+
+def writing_resumes_when_space_returns(full):
+    full.free()
+    client = wire.Client(full.node)
+    wait_until(lambda: produce(full, client, 1) == 0, "nothing can be written", 10)
+    expect(produce(full, client, 20) == 0, "nothing more can be written")
+    expect_all(full, client)
+    wait_until(lambda: client.produce("u", 0, [b"x"])[0] == 0, "another topic is stuck", 10)
+    wait_until(lambda: client.create_topic("after") == 0, "no topic can be created", 10)
+    wait_until(lambda: client.produce("after", 0, [b"x"])[0] == 0, "a new topic is stuck", 10)
+    if "late" in client.topics():
+        wait_until(lambda: client.produce("late", 2, [b"x"])[0] == 0, "a topic that was created on the full disk is stuck", 10)
+    wait_until(lambda: full.node.find("appends succeed again"), "no line tells of it", 10)
+    client.close()
+
+
+def a_start_on_a_full_disk(full):
+    client = wire.Client(full.node)
+    full.fill(20000)
+    produce(full, client, 10)
+    client.close()
+    full.node.kill()
+    full.fill()
+    full.node.spawn()
+    # Not even its vote can be written: it says so, once, and goes on when there is space.
+    wait_until(lambda: full.node.has_ended() or full.node.find("No space left on device"), "it says nothing")
+    time.sleep(3)
+    expect(not full.node.has_ended(), f"it ended: {full.node.last_lines()}")
+    expect(len(full.node.lines("ERROR")) == 1, f"it says {full.node.lines('ERROR')}")
+    full.free()
+    wait_until(lambda: full.node.find("ready after"), "it does not go on")
+    client = wire.Client(full.node)
+    expect_all(full, client)
+    expect(produce(full, client, 5) == 0, "nothing can be written")
+    client.close()
+
+
+def a_stop_on_a_full_disk(full):
+    full.fill()
+    full.node.stop()
+    full.free()
+    full.node.start()
+    client = wire.Client(full.node)
+    expect_all(full, client)
+    expect(produce(full, client, 5) == 0, "nothing can be written")
+    expect_all(full, client)
+    client.close()
+    full.node.stop()
+
+
+def run(directory, case):
+    full = Full(directory)
+    try:
+        if not full.is_mounted:
+            case("a_full_disk", lambda: "it may not mount a file system of its own")
+            return
+        full.node.format()
+        full.node.start()
+        for body in (appends_are_refused_and_reading_goes_on, admin_calls_are_answered, writing_resumes_when_space_returns,
+                     a_start_on_a_full_disk, a_stop_on_a_full_disk):
+            case(body.__name__, lambda body=body: body(full))
+    finally:
+        full.end()
