@@ -117,7 +117,7 @@ TEST(offset_checkpoint, comes_back_as_it_was_written)
     struct offset_checkpoint written = { 0 };
     offset_checkpoint_add(&written, "a", 0, 0);
     offset_checkpoint_add(&written, "a.b-c_d", INT32_MAX, INT64_MAX);
-    EXPECT_OK(offset_checkpoint_write(fs, "/c", &written, NULL));
+    EXPECT_OK(offset_checkpoint_write(fs, "/c", &written, NULL, NULL));
     AUTO(mem_freep) uint8_t *text = NULL;
     size_t size;
     EXPECT_OK(io_fs_read_whole(fs, "/c", 1000, &text, &size));
@@ -132,6 +132,34 @@ TEST(offset_checkpoint, comes_back_as_it_was_written)
     offset_checkpoint_deinit(&found);
     EXPECT_OK(offset_checkpoint_read(fs, "/absent", &found, NULL));
     EXPECT_EQ(found.entries.count, 0);
+    sim_disk_free(disk);
+}
+
+/* An idle broker lets the disk sleep; and what failed is written again. */
+TEST(offset_checkpoint, is_written_when_it_says_something_new)
+{
+    struct sim_disk *disk = sim_disk_new(1);
+    struct io_fs *fs = sim_disk_fs(disk);
+    struct offset_checkpoint entries = { 0 };
+    uint64_t written = 0;
+    offset_checkpoint_add(&entries, "a", 0, 1);
+    offset_checkpoint_add(&entries, "a", 1, 1);
+    EXPECT_OK(offset_checkpoint_write(fs, "/c", &entries, &written, NULL));
+    const uint64_t changes = sim_disk_change_count(disk);
+    EXPECT_OK(offset_checkpoint_write(fs, "/c", &entries, &written, NULL));
+    EXPECT_EQ(sim_disk_change_count(disk), changes);
+
+    entries.entries.items[1].offset = 2;
+    sim_disk_add_fault(
+        disk, &(struct sim_fault){ .calls = SIM_WRITE, .path_part = "/c", .error = -ENOSPC });
+    EXPECT_ERR(offset_checkpoint_write(fs, "/c", &entries, &written, NULL), ENOSPC);
+    sim_disk_clear_faults(disk);
+    EXPECT_OK(offset_checkpoint_write(fs, "/c", &entries, &written, NULL));
+    struct offset_checkpoint found;
+    EXPECT_OK(offset_checkpoint_read(fs, "/c", &found, NULL));
+    EXPECT_EQ(found.entries.items[1].offset, 2);
+    offset_checkpoint_deinit(&found);
+    offset_checkpoint_deinit(&entries);
     sim_disk_free(disk);
 }
 

@@ -416,7 +416,9 @@ struct checkpoint_job {
 static void checkpoint_run(struct io_job *job)
 {
     struct checkpoint_job *write = CONTAINER_OF(job, struct checkpoint_job, job);
-    write->result = offset_checkpoint_write(write->dirs->fs, write->path, &write->entries, NULL);
+    struct one_dir *dir = &write->dirs->items[write->index];
+    write->result = offset_checkpoint_write(write->dirs->fs, write->path, &write->entries,
+                                            &dir->checkpoint_written[write->kind], NULL);
 }
 
 static void checkpoint_free(struct checkpoint_job *write, int result)
@@ -479,7 +481,7 @@ int log_dir_begin(struct io_fs *fs, const char *path, struct err_note *note)
     const struct offset_checkpoint none = { 0 };
     AUTO(mem_freep)
     char *file = mem_printf("%s/%s", path, log_checkpoint_file_name(LOG_CHECKPOINT_RECOVERY_POINT));
-    return offset_checkpoint_write(fs, file, &none, note);
+    return offset_checkpoint_write(fs, file, &none, NULL, note);
 }
 
 int log_dir_mark_clean(struct io_fs *fs, const char *path, int64_t broker_epoch,

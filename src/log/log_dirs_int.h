@@ -22,6 +22,8 @@ struct one_dir {
     bool has_recovery_points;   /* the file was there, not empty, and could be read */
     struct err_note checkpoint_notes[LOG_CHECKPOINT_KINDS]; /* of those that could not be read */
     bool is_checkpointing[LOG_CHECKPOINT_KINDS];
+    uint64_t checkpoint_written
+        [LOG_CHECKPOINT_KINDS]; /* what the file holds; the job's, of which there is one at a time */
     struct checkpoint_job *next_checkpoint[LOG_CHECKPOINT_KINDS]; /* waits for the one under way */
 };
 

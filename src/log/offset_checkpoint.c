@@ -12,15 +12,21 @@
 void offset_checkpoint_add(struct offset_checkpoint *checkpoint, const char *topic,
                            int32_t partition, int64_t offset)
 {
-    *VEC_PUSH(&checkpoint->entries) = (struct offset_checkpoint_entry){ .topic = mem_strdup(topic),
-                                                                        .partition = partition,
-                                                                        .offset = offset };
+    const size_t count = checkpoint->entries.count;
+    char *before = count == 0 ? NULL : checkpoint->entries.items[count - 1].topic;
+    const bool is_same = before != NULL && strcmp(before, topic) == 0;
+    VEC_ADD(&checkpoint->entries,
+            ((struct offset_checkpoint_entry){ .topic = is_same ? before : mem_strdup(topic),
+                                               .partition = partition,
+                                               .offset = offset }));
 }
 
 void offset_checkpoint_deinit(struct offset_checkpoint *checkpoint)
 {
-    for (size_t i = 0; i < checkpoint->entries.count; i++)
-        mem_free(checkpoint->entries.items[i].topic);
+    for (size_t i = 0; i < checkpoint->entries.count; i++) {
+        if (i == 0 || checkpoint->entries.items[i].topic != checkpoint->entries.items[i - 1].topic)
+            mem_free(checkpoint->entries.items[i].topic);
+    }
     VEC_DEINIT(&checkpoint->entries);
 }
 
@@ -65,20 +71,32 @@ int offset_checkpoint_read(struct io_fs *fs, const char *path, struct offset_che
     return r;
 }
 
+static void print(const struct offset_checkpoint *checkpoint, struct buf *out)
+{
+    buf_printf(out, "%d\n%zu\n", OFFSET_CHECKPOINT_VERSION, checkpoint->entries.count);
+    for (size_t i = 0; i < checkpoint->entries.count; i++) {
+        const struct offset_checkpoint_entry *entry = &checkpoint->entries.items[i];
+        buf_printf(out, "%s %" PRId32 " %" PRId64 "\n", entry->topic, entry->partition,
+                   entry->offset);
+    }
+}
+
 int offset_checkpoint_write(struct io_fs *fs, const char *path,
-                            const struct offset_checkpoint *checkpoint, struct err_note *note)
+                            const struct offset_checkpoint *checkpoint, uint64_t *written,
+                            struct err_note *note)
 {
     struct buf text;
     buf_init(&text, OFFSET_CHECKPOINT_BYTES_MAX);
-    buf_printf(&text, "%d\n%zu\n", OFFSET_CHECKPOINT_VERSION, checkpoint->entries.count);
-    for (size_t i = 0; i < checkpoint->entries.count; i++) {
-        const struct offset_checkpoint_entry *entry = &checkpoint->entries.items[i];
-        buf_printf(&text, "%s %" PRId32 " %" PRId64 "\n", entry->topic, entry->partition,
-                   entry->offset);
-    }
-    int r = buf_is_ok(&text) ? io_fs_replace(fs, path, buf_view(&text)) : -ERR_LIMIT;
+    print(checkpoint, &text);
+    const uint64_t fingerprint =
+        written == NULL ? 0 : bytes_hash(buf_view(&text), OFFSET_CHECKPOINT_VERSION) | 1;
+    int r = 0;
+    if (!buf_is_ok(&text))
+        r = -ERR_LIMIT;
+    else if (written == NULL || *written != fingerprint)
+        r = io_fs_replace(fs, path, buf_view(&text));
     buf_deinit(&text);
-    if (r < 0)
-        r = err_note(note, r, "write %s: %s", path, err_sentence(r));
-    return r;
+    if (written != NULL)
+        *written = r < 0 ? 0 : fingerprint;
+    return r < 0 ? err_note(note, r, "write %s: %s", path, err_sentence(r)) : 0;
 }

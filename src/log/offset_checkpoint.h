@@ -14,7 +14,7 @@
 #define OFFSET_CHECKPOINT_BYTES_MAX (256u << 20)
 
 struct offset_checkpoint_entry {
-    char *topic; /* owned by the checkpoint */
+    char *topic; /* owned by the checkpoint; entries in a row of one topic share it */
     int32_t partition;
     int64_t offset;
 };
@@ -31,7 +31,8 @@ void offset_checkpoint_deinit(struct offset_checkpoint *checkpoint); /* zeroed o
  * and value), -ERR_LIMIT, or what io says; then out is empty. */
 MUST_CHECK int offset_checkpoint_read(struct io_fs *fs, const char *path,
                                       struct offset_checkpoint *out, struct err_note *note);
-/* Atomically, synced. */
+/* Atomically, synced. `written` (optional) tells apart what the file holds since the last call with
+ * it, 0 at first: when that has not changed, nothing is written. */
 MUST_CHECK int offset_checkpoint_write(struct io_fs *fs, const char *path,
                                        const struct offset_checkpoint *checkpoint,
-                                       struct err_note *note);
+                                       uint64_t *written, struct err_note *note);

@@ -34,7 +34,7 @@ static void try_offsets(struct io_fs *fs)
     for (size_t i = 0; i < first.entries.count; i++)
         has_empty |= first.entries.items[i].topic[0] == '\0';
     if (!has_empty) {
-        ASSERT(offset_checkpoint_write(fs, "/d/g", &first, NULL) == 0);
+        ASSERT(offset_checkpoint_write(fs, "/d/g", &first, NULL, NULL) == 0);
         ASSERT(offset_checkpoint_read(fs, "/d/g", &second, NULL) == 0);
         ASSERT(second.entries.count == first.entries.count);
         for (size_t i = 0; i < first.entries.count; i++) {
