@@ -1,6 +1,7 @@
 """One Ottla node as a process: formatted, started, looked at, killed. Its lines are what a person would read."""
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -62,6 +63,7 @@ class Node:
             "offsets.topic.num.partitions": "4",
         }
         self.settings.update(settings or {})
+        self.descriptors_max = None  # ulimit -n
         self.process = None
         self.log_path = os.path.join(directory, "log")
         self.log_begin = 0
@@ -89,7 +91,11 @@ class Node:
         with open(self.log_path, "ab") as out:
             self.log_begin = out.tell()
             self.process = subprocess.Popen([BINARY, "server-start", self.properties], stdin=subprocess.DEVNULL,
-                                            stdout=out, stderr=out)
+                                            stdout=out, stderr=out, preexec_fn=self.limit)
+
+    def limit(self):
+        if self.descriptors_max:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (self.descriptors_max, self.descriptors_max))
 
     def start(self):
         self.spawn()
