@@ -302,8 +302,9 @@ static void set_offsets(struct log *log, const struct log_params *params, int64_
         .local_start = MAX(params->log_start_offset, base),
         .planned_end = end_offset,
         .end = end_offset,
-        .flushed_end =
-            params->had_clean_shutdown ? end_offset : MIN(params->recovery_point, end_offset),
+        .flushed_end = params->had_clean_shutdown
+                           ? end_offset
+                           : MIN(MAX(params->recovery_point, base), end_offset),
     };
     log->indexed_end = params->had_clean_shutdown
                            ? log__active(log)->meter.base_offset
@@ -338,7 +339,14 @@ static int restart_at_checkpoint(struct log *log, const struct log_params *param
         log__snapshot_remove(log, log->snapshot_offsets.items[log->snapshot_offsets.count - 1]);
     epochs_clear(&log->epochs);
     *end_offset = params->log_start_offset;
-    return log__segment_add(log, *end_offset, params->now_ms, note);
+    int r = log__segment_add(log, *end_offset, params->now_ms, note);
+    if (r == 0) {
+        /* Its name is the only place of the offset, once the checkpoint follows the segment again. */
+        r = io_fs_sync_directory(log->place.fs, log->place.directory);
+        if (r < 0)
+            err_note(note, r, "sync %s: %s", log->place.directory, err_sentence(r));
+    }
+    return r;
 }
 
 static int open_files(struct log *log, const struct log_params *params, struct inventory *inventory,

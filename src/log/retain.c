@@ -92,15 +92,15 @@ static void departure_add(struct departure *departure, enum log_name_kind kind, 
     leaving->to = log_name_path(departure->directory, name);
 }
 
-/* Oldest first, each segment's .log for good before the next one's: whatever happens in between,
- * what is left has no hole. */
+/* Oldest first, each segment's .log for good before the next one's, and what stays for good before the first: whatever
+ * happens in between, what is left has no hole, and is not nothing. */
 static void departure_run(struct io_job *job)
 {
     struct departure *departure = CONTAINER_OF(job, struct departure, job);
     int r = 0;
     for (size_t i = 0; i < departure->files.count && r == 0; i++) {
         const struct leaving *leaving = &departure->files.items[i];
-        if (i > 0 && leaving->is_log)
+        if (leaving->is_log)
             r = io_fs_sync_directory(departure->fs, departure->directory);
         if (r == 0)
             r = io_fs_rename(departure->fs, leaving->from, leaving->to);

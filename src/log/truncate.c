@@ -114,6 +114,12 @@ int log_truncate_fully(struct log *log, int64_t offset, int64_t start_offset, in
     epochs_clear(&log->epochs);
     producers_clear(&log->producers);
     r = log__segment_add(log, offset, now_ms, note);
+    if (r == 0) {
+        r = io_fs_sync_directory(log->place.fs,
+                                 log->place.directory); /* its name tells the offset */
+        if (r < 0)
+            err_note(note, r, "sync %s: %s", log->place.directory, err_sentence(r));
+    }
     if (r < 0) {
         /* Without a segment there is no log: even a full disk is fatal here. */
         log__break(log, r, note);

@@ -236,7 +236,7 @@ int log_write(struct log *log, struct err_note *note)
         r = log__fail(log, r, note);
     }
     end_plan(log);
-    if (r == 0)
-        log__follow_flush_messages(log);
+    if (log->failure == 0)
+        log__follow_flush_messages(log); /* also for what was written before a write that failed */
     return r;
 }
