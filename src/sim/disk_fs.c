@@ -333,6 +333,12 @@ static void open_change(struct sim_disk *disk, struct sim_place *place, unsigned
         truncate_to(disk, place->inode, 0);
 }
 
+/* A new name needs a little room, too. */
+static bool is_full(const struct sim_disk *disk)
+{
+    return disk->tree.used_pages >= disk->capacity_pages;
+}
+
 static int sim_open(struct io_fs *io_fs, const char *path, unsigned flags, struct io_file **out)
 {
     struct sim_fs *fs = fs_of(io_fs);
@@ -347,6 +353,8 @@ static int sim_open(struct io_fs *io_fs, const char *path, unsigned flags, struc
     int r = sim__tree_find(&disk->tree, path, NULL, &place);
     if (r == 0)
         r = open_check(&place, flags);
+    if (r == 0 && place.inode == NULL && is_full(disk))
+        r = -ENOSPC;
     if (r == 0 && (verdict == SIM_PROCEED || happens(disk)))
         open_change(disk, &place, flags);
     if (verdict == SIM_CRASH_NOW) {
@@ -451,10 +459,12 @@ static int names_call(struct io_fs *io_fs, enum sim_call call, const char *path,
         return error;
     struct sim_place place;
     struct sim_place to;
-    const int r = call == SIM_RENAME   ? rename_check(&disk->tree, path, to_path, &place, &to)
-                  : call == SIM_UNLINK ? unlink_check(&disk->tree, path, &place)
-                  : call == SIM_MAKE_DIRECTORY ? make_directory_check(&disk->tree, path, &place)
-                                               : remove_directory_check(&disk->tree, path, &place);
+    int r = call == SIM_RENAME           ? rename_check(&disk->tree, path, to_path, &place, &to)
+            : call == SIM_UNLINK         ? unlink_check(&disk->tree, path, &place)
+            : call == SIM_MAKE_DIRECTORY ? make_directory_check(&disk->tree, path, &place)
+                                         : remove_directory_check(&disk->tree, path, &place);
+    if (r == 0 && call == SIM_MAKE_DIRECTORY && is_full(disk))
+        r = -ENOSPC;
     if (r == 0 && (verdict == SIM_PROCEED || happens(disk)))
         name_change(disk, call, &place, &to);
     if (verdict == SIM_PROCEED)

@@ -90,7 +90,7 @@ struct sim_fault {
 void sim_disk_add_fault(struct sim_disk *disk, const struct sim_fault *fault);
 void sim_disk_clear_faults(struct sim_disk *disk);
 
-/* Writes fail with -ENOSPC beyond it, after what still fits. 0: 1 TB. May be below what is used. */
+/* Writes fail with -ENOSPC beyond it, after what still fits; so does making files and directories when nothing fits. 0: 1 TB. May be below what is used. */
 void sim_disk_set_capacity(struct sim_disk *disk, int64_t capacity_bytes);
 int64_t sim_disk_used_bytes(const struct sim_disk *disk);
 

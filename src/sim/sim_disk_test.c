@@ -692,6 +692,12 @@ TEST(sim_disk, is_full_at_its_capacity)
     EXPECT_EQ(count_bytes(disk, "second", 'x', CAPACITY), 4096 * 4); /* what fitted is there */
     EXPECT_OK(io_file_write(file, 0, data, 4096 * 6)); /* in place it is still writable */
     EXPECT_ERR(io_file_write(file, 4096 * 6, data, 1), ENOSPC);
+    struct io_file *third;
+    EXPECT_ERR(io_file_open(fs, "third", IO_OPEN_WRITE | IO_OPEN_CREATE, &third), ENOSPC);
+    EXPECT_ERR(io_fs_make_directory(fs, "third"), ENOSPC);
+    EXPECT(!exists(disk, "third"));
+    EXPECT_OK(io_fs_rename(fs, "second", "other")); /* a name for another */
+    EXPECT_OK(io_fs_rename(fs, "other", "second"));
 
     /* Space comes back with the last of name and open file, or by a cut. */
     EXPECT_OK(io_fs_unlink(fs, "second"));
