@@ -146,8 +146,9 @@ struct config_overrides config_own_overrides(const struct config *config);
  * give the whole new set; null values are passed over. Returns 0, or with a note of the kind that Kafka answers ("Invalid
  * value abc for configuration retention.ms: Not a number of type LONG"):
  *   -ERR_UNKNOWN_SETTING  no such name
+ *   -ERR_LIMIT            a number outside its range
  *   -ERR_INVALID_SETTING  anything else
- * On the wire Kafka has INVALID_CONFIG for both; for unknown names of client metrics, INVALID_REQUEST. */
+ * On the wire Kafka has INVALID_CONFIG for all; for client metrics, INVALID_REQUEST for the first two. */
 MUST_CHECK int config_validate_topic(const struct config *broker, struct config_overrides overrides,
                                      struct err_note *note);
 MUST_CHECK int config_validate_group(const struct config *broker, struct config_overrides overrides,
@@ -159,11 +160,11 @@ MUST_CHECK int config_validate_client_metrics(struct config_overrides overrides,
  * is_cluster_wide, of the cluster's default (resource name ""); the other layer stays as `broker` has it. Refuses
  * read-only settings, per-broker ones as cluster default, values that break a rule between settings or change a thread
  * count too fast, and changes that this build cannot take up while running. As in Kafka, unknown names are kept for plug-ins
- * and not refused. Returns 0 or -ERR_INVALID_SETTING (INVALID_REQUEST on the wire) with a note. */
+ * and not refused. Returns 0, -ERR_LIMIT or -ERR_INVALID_SETTING (INVALID_REQUEST on the wire) with a note. */
 MUST_CHECK int config_validate_broker(const struct config *broker,
                                       struct config_overrides overrides, bool is_cluster_wide,
                                       struct err_note *note);
 
-/* One value against its row; value NULL is null. Note as above. Returns 0 or -ERR_INVALID_SETTING. */
+/* One value against its row; value NULL is null. Note as above. Returns 0, -ERR_LIMIT or -ERR_INVALID_SETTING. */
 MUST_CHECK int config_validate_value(const struct setting *setting, const char *value,
                                      struct err_note *note);

@@ -9,13 +9,19 @@
 #include <strings.h>
 
 /* A value and its setting as messages name them; a secret is not shown. */
-MUST_CHECK static int refuse(const struct setting *setting, struct bytes shown,
-                             struct err_note *note, const char *why)
+MUST_CHECK static int refuse_as(int code, const struct setting *setting, struct bytes shown,
+                                struct err_note *note, const char *why)
 {
     if (setting_is_sensitive(setting))
         shown = BYTES_LITERAL("[hidden]");
-    return err_note(note, -ERR_INVALID_SETTING, "Invalid value %.*s for configuration %s: %s",
+    return err_note(note, code, "Invalid value %.*s for configuration %s: %s",
                     BYTES_PRINTF(bytes_slice(shown, 0, 200)), setting->name, why);
+}
+
+MUST_CHECK static int refuse(const struct setting *setting, struct bytes shown,
+                             struct err_note *note, const char *why)
+{
+    return refuse_as(-ERR_INVALID_SETTING, setting, shown, note, why);
 }
 
 static const char *keep(struct arena *arena, struct bytes text)
@@ -232,7 +238,7 @@ MUST_CHECK static int check_range(const struct setting *setting, const struct se
     } else {
         (void)snprintf(why, sizeof(why), "Value must be no more than %s", check->high_text);
     }
-    return refuse(setting, bytes_from_text(value->text), note, why);
+    return refuse_as(-ERR_LIMIT, setting, bytes_from_text(value->text), note, why);
 }
 
 MUST_CHECK static int check_list(const struct setting *setting, const struct setting_value *value,

@@ -23,7 +23,7 @@ struct setting_value {
 };
 
 /* Parses and checks `text`; what *out points to comes from the arena or the table. A secret never enters the note.
- * Returns 0 or -ERR_INVALID_SETTING. */
+ * Returns 0, -ERR_LIMIT for a number outside its range, or -ERR_INVALID_SETTING for anything else. */
 MUST_CHECK int setting_value_parse(const struct setting *setting, struct bytes text,
                                    struct arena *arena, struct setting_value *out,
                                    struct err_note *note);
