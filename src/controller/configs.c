@@ -169,6 +169,8 @@ static enum kafka_error check_resource(const struct controller *c, enum metadata
         }
         if (is_new || metadata_topic_by_name(image, resource) != NULL)
             return KAFKA_NONE;
+        if (!topics__name_is_legal(resource, note))
+            return KAFKA_INVALID_TOPIC_EXCEPTION;
         (void)err_note(note, 0, "The topic '%.*s' does not exist.", BYTES_PRINTF(resource));
         return KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
     case METADATA_CONFIG_BROKER:
@@ -212,6 +214,18 @@ static int validate(const struct controller *c, enum metadata_config_type type,
     return r;
 }
 
+/* What Kafka answers: brokers' settings are judged by the broker, as part of the request, and so are names and
+ * limits of client metrics. */
+static enum kafka_error refusal(enum metadata_config_type type, int r)
+{
+    if (r == 0)
+        return KAFKA_NONE;
+    const bool is_of_request =
+        type == METADATA_CONFIG_BROKER ||
+        (type == METADATA_CONFIG_CLIENT_METRICS && (r == -ERR_UNKNOWN_SETTING || r == -ERR_LIMIT));
+    return is_of_request ? KAFKA_INVALID_REQUEST : KAFKA_INVALID_CONFIG;
+}
+
 /* Records for what differs between the stored set and `entries`. */
 static void add_records(struct draft *draft, enum metadata_config_type type, struct bytes resource,
                         const struct entries *entries)
@@ -249,9 +263,8 @@ enum kafka_error configs_change(struct controller *c, struct draft *draft,
         entries_load(&entries, draft->image, type, resource);
     for (uint32_t i = 0; i < count && error == KAFKA_NONE; i++)
         error = apply(c, draft->call->arena, type, &changes[i], &entries, note);
-    if (error == KAFKA_NONE && validate(c, type, resource, &entries, note) < 0)
-        /* As Kafka: brokers' settings are judged by the broker, and as part of the request. */
-        error = type == METADATA_CONFIG_BROKER ? KAFKA_INVALID_REQUEST : KAFKA_INVALID_CONFIG;
+    if (error == KAFKA_NONE)
+        error = refusal(type, validate(c, type, resource, &entries, note));
     if (error == KAFKA_NONE)
         add_records(draft, type, resource, &entries);
     entries_deinit(&entries);
@@ -259,11 +272,6 @@ enum kafka_error configs_change(struct controller *c, struct draft *draft,
 }
 
 /* ---- requests -------------------------------------------------------------------------------- */
-
-static struct bytes keep_note(const struct controller_call *call, const struct err_note *note)
-{
-    return bytes_from_text(arena_printf(call->arena, "%s", note->text));
-}
 
 static bool is_allowed(const struct controller_call *call, int8_t type, struct bytes resource)
 {
@@ -361,8 +369,7 @@ int controller_incremental_alter_configs(struct controller *c, const struct cont
         answer->resource_type = resource->resource_type;
         answer->resource_name = resource->resource_name;
         answer->error_code = (int16_t)error;
-        if (error != KAFKA_NONE)
-            answer->error_message = keep_note(call, &note);
+        answer->error_message = controller__words(call, &note);
     }
     resources_deinit(&resources);
     if (request->validate_only)
@@ -453,8 +460,7 @@ int controller_alter_configs(struct controller *c, const struct controller_call 
         answer->resource_type = resource->resource_type;
         answer->resource_name = resource->resource_name;
         answer->error_code = (int16_t)error;
-        if (error != KAFKA_NONE)
-            answer->error_message = keep_note(call, &note);
+        answer->error_message = controller__words(call, &note);
     }
     resources_deinit(&resources);
     if (request->validate_only)

@@ -52,6 +52,13 @@ void draft_finish(struct draft *draft, bool is_atomic, const struct wire_message
     };
 }
 
+struct bytes controller__words(const struct controller_call *call, const struct err_note *note)
+{
+    if (note->text[0] == '\0')
+        return BYTES_NULL;
+    return bytes_from_text(arena_printf(call->arena, "%s", note->text));
+}
+
 bool controller__is_allowed(const struct controller_call *call, enum controller_action action,
                             struct bytes topic)
 {

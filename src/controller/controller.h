@@ -45,7 +45,8 @@ struct controller_config_description {
 };
 struct controller_config_rules {
     void *context;
-    /* Would this be the resource's whole new set? 0, or -ERR_INVALID_SETTING with a note for the client. */
+    /* Would this be the resource's whole new set? 0, or with a note for the client -ERR_UNKNOWN_SETTING,
+     * -ERR_LIMIT (a number outside its range) or -ERR_INVALID_SETTING. */
     int (*validate)(void *context, enum metadata_config_type type, struct bytes resource,
                     const struct controller_config_entry *entries, uint32_t count,
                     struct err_note *note);

@@ -48,6 +48,9 @@ void draft_finish(struct draft *draft, bool is_atomic, const struct wire_message
                   void *response, struct controller_result *out);
 #define DRAFT_NEW(draft, type) ARENA_NEW((draft)->call->arena, type)
 
+/* The note's words for an error_message field, in the call's arena; null when it has none. */
+struct bytes controller__words(const struct controller_call *call, const struct err_note *note);
+
 bool controller__is_allowed(const struct controller_call *call, enum controller_action action,
                             struct bytes topic);
 
@@ -87,6 +90,10 @@ bool placement_add_partition(struct draft *draft, struct uuid topic_id, int32_t 
 
 /* Fences a broker and moves what it leads. */
 void brokers__fence(struct controller *controller, struct draft *draft, int32_t broker_id);
+
+/* ---- topics (topics.c) --------------------------------------------------------------------------- */
+
+bool topics__name_is_legal(struct bytes name, struct err_note *note); /* the note says why not */
 
 /* ---- settings (configs.c) ------------------------------------------------------------------------ */
 

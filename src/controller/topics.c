@@ -16,12 +16,6 @@
 #define TOPIC_NAME_BYTES_MAX 249
 #define EXCESSIVE            "Excessively large number of partitions per request."
 
-static struct bytes keep_note(const struct controller_call *call, const struct err_note *note)
-{
-    return bytes_from_text(note->text[0] == '\0' ? NULL
-                                                 : arena_printf(call->arena, "%s", note->text));
-}
-
 /* ---- names ----------------------------------------------------------------------------------- */
 
 static bool is_legal_character(uint8_t c)
@@ -30,7 +24,7 @@ static bool is_legal_character(uint8_t c)
            c == '_' || c == '-';
 }
 
-static bool name_is_legal(struct bytes name, struct err_note *note)
+bool topics__name_is_legal(struct bytes name, struct err_note *note)
 {
     const char *fault = NULL;
     if (name.size == 0)
@@ -75,7 +69,7 @@ static bool has_separator(struct bytes name)
 static enum kafka_error check_name(const struct draft *draft, struct bytes name,
                                    struct err_note *note)
 {
-    if (!name_is_legal(name, note))
+    if (!topics__name_is_legal(name, note))
         return KAFKA_INVALID_TOPIC_EXCEPTION;
     if (metadata_topic_by_name(draft->image, name) != NULL) {
         (void)err_note(note, 0, "Topic '%.*s' already exists.", BYTES_PRINTF(name));
@@ -215,23 +209,50 @@ static struct uuid new_topic_id(const struct draft *draft)
     return id;
 }
 
+/* The settings of a topic to be, each once: of a name that occurs twice the last value counts, as in Kafka; only
+ * alterations refuse that. A null value is refused. */
+static enum kafka_error gather_configs(const struct draft *draft,
+                                       const struct create_topics_request_creatable_topic *topic,
+                                       struct config_change **out, uint32_t *out_count,
+                                       struct err_note *note)
+{
+    struct config_change *changes =
+        ARENA_NEW_ARRAY(draft->call->arena, struct config_change, (size_t)topic->configs_count);
+    enum kafka_error error = KAFKA_NONE;
+    uint32_t count = 0;
+    struct map known; /* name → its change */
+    map_init(&known, rng_u64(draft->call->rng));
+    for (int32_t i = 0; i < topic->configs_count && error == KAFKA_NONE; i++) {
+        const struct config_change change = { .name = topic->configs[i].name,
+                                              .value = topic->configs[i].value };
+        struct config_change *place = map_get(&known, change.name);
+        if (place == NULL) {
+            place = &changes[count++];
+            (void)map_put(&known, change.name, place); /* it was not there */
+        }
+        *place = change;
+        if (bytes_is_null(change.value)) {
+            (void)err_note(note, 0, "Null value not supported for topic configs: %.*s",
+                           BYTES_PRINTF(change.name));
+            error = KAFKA_INVALID_CONFIG;
+        }
+    }
+    map_deinit(&known);
+    *out = changes;
+    *out_count = count;
+    return error;
+}
+
 static enum kafka_error add_configs(struct controller *c, struct draft *draft,
                                     const struct create_topics_request_creatable_topic *topic,
                                     struct err_note *note)
 {
-    struct config_change *changes =
-        ARENA_NEW_ARRAY(draft->call->arena, struct config_change, (size_t)topic->configs_count);
-    for (int32_t i = 0; i < topic->configs_count; i++) {
-        if (bytes_is_null(topic->configs[i].value)) {
-            (void)err_note(note, 0, "Null value not supported for topic configs: %.*s",
-                           BYTES_PRINTF(topic->configs[i].name));
-            return KAFKA_INVALID_CONFIG;
-        }
-        changes[i] = (struct config_change){ .name = topic->configs[i].name,
-                                             .value = topic->configs[i].value };
-    }
-    return configs_change(c, draft, METADATA_CONFIG_TOPIC, topic->name, changes,
-                          (uint32_t)topic->configs_count, true, note);
+    struct config_change *changes;
+    uint32_t count;
+    const enum kafka_error error = gather_configs(draft, topic, &changes, &count, note);
+    if (error != KAFKA_NONE)
+        return error;
+    return configs_change(c, draft, METADATA_CONFIG_TOPIC, topic->name, changes, count, true, note);
 }
 
 static void describe(const struct controller *c, const struct controller_call *call,
@@ -323,8 +344,12 @@ static enum kafka_error check_create(const struct controller_call *call, struct 
         (void)err_note(note, 0, "Duplicate topic name.");
         return KAFKA_INVALID_REQUEST;
     }
-    if (bytes_equal_text(name, METADATA_TOPIC_NAME) ||
-        !controller__is_allowed(call, CONTROLLER_CREATE, name)) {
+    if (bytes_equal_text(name, METADATA_TOPIC_NAME)) {
+        (void)err_note(note, 0, "Creation of internal topic %s is prohibited.",
+                       METADATA_TOPIC_NAME);
+        return KAFKA_INVALID_REQUEST;
+    }
+    if (!controller__is_allowed(call, CONTROLLER_CREATE, name)) {
         (void)err_note(note, 0, "Authorization failed.");
         return KAFKA_TOPIC_AUTHORIZATION_FAILED;
     }
@@ -355,10 +380,9 @@ static void create_all(struct controller *c, struct draft *draft, struct naming 
             error = create_one(c, draft, topic, answer, &note);
         answer->name = topic->name;
         answer->error_code = (int16_t)error;
-        if (error != KAFKA_NONE) {
+        answer->error_message = controller__words(call, &note);
+        if (error != KAFKA_NONE)
             draft_truncate(draft, before);
-            answer->error_message = keep_note(call, &note);
-        }
     }
 }
 
@@ -408,7 +432,7 @@ static enum kafka_error check_count(const struct draft *draft, const struct meta
         (void)err_note(note, 0, EXCESSIVE);
         return KAFKA_POLICY_VIOLATION;
     }
-    if (asked->assignments_count > 0 && asked->assignments_count != asked->count - old) {
+    if (asked->assignments_count >= 0 && asked->assignments_count != asked->count - old) {
         (void)err_note(note, 0,
                        "Attempted to add %d additional partition(s), but only %d assignment(s) "
                        "were specified.",
@@ -432,11 +456,11 @@ static enum kafka_error enlarge(struct draft *draft,
     const struct metadata_partition *first = metadata_topic_partition(topic, 0);
     const uint16_t factor = first == NULL ? 1 : first->replica_count;
     struct placement placement = { 0 };
-    if (asked->assignments_count <= 0)
+    if (asked->assignments_count < 0) /* null: the controller places them */
         error = placement_plan(draft, (uint32_t)(asked->count - old), factor, &placement, note);
     for (int32_t i = 0; i < asked->count - old && error == KAFKA_NONE; i++) {
         const int32_t *replicas;
-        if (asked->assignments_count > 0) {
+        if (asked->assignments_count >= 0) {
             replicas = asked->assignments[i].broker_ids;
             error =
                 check_row(draft, replicas, asked->assignments[i].broker_ids_count, factor, note);
@@ -480,10 +504,9 @@ static void enlarge_all(struct draft *draft, struct naming *naming,
         }
         answer->name = asked->name;
         answer->error_code = (int16_t)error;
-        if (error != KAFKA_NONE) {
+        answer->error_message = controller__words(call, &note);
+        if (error != KAFKA_NONE)
             draft_truncate(draft, before);
-            answer->error_message = keep_note(call, &note);
-        }
     }
 }
 
@@ -515,82 +538,103 @@ int controller_create_partitions(struct controller *c, const struct controller_c
 
 /* ---- deleting -------------------------------------------------------------------------------- */
 
-static enum kafka_error find_for_deletion(const struct draft *draft, struct bytes name,
-                                          struct uuid id, const struct metadata_topic **out,
-                                          struct err_note *note)
-{
-    const bool has_id = !uuid_is_zero(id);
-    if (!bytes_is_null(name) && has_id) {
-        (void)err_note(note, 0, "You may not specify both topic name and topic id.");
-        return KAFKA_INVALID_REQUEST;
-    }
-    if (bytes_is_null(name) && !has_id) {
-        (void)err_note(note, 0, "Neither topic name nor id were specified.");
-        return KAFKA_INVALID_REQUEST;
-    }
-    *out = has_id ? metadata_topic_by_id(draft->image, id)
-                  : metadata_topic_by_name(draft->image, name);
-    if (*out != NULL)
-        return KAFKA_NONE;
-    (void)err_note(note, 0,
-                   has_id ? "This server does not host this topic ID."
-                          : "This server does not host this topic-partition.");
-    return has_id ? KAFKA_UNKNOWN_TOPIC_ID : KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
-}
-
 struct deletion {
-    struct bytes name;
-    struct uuid id;
+    struct bytes name;                  /* null: by id */
+    struct uuid id;                     /* zero: by name */
+    const struct metadata_topic *topic; /* NULL: there is none */
 };
 
-static struct deletion deletion_at(const struct delete_topics_request *request, int32_t index)
+static struct deletion deletion_at(const struct draft *draft,
+                                   const struct delete_topics_request *request, int32_t index)
 {
-    if (index < request->topics_count)
-        return (struct deletion){ request->topics[index].name, request->topics[index].topic_id };
-    return (struct deletion){ request->topic_names[index - request->topics_count], UUID_ZERO };
-}
-
-/* By name or by id; who gives both, or neither, is refused as often as they do. */
-static bool has_key(struct deletion asked)
-{
-    return bytes_is_null(asked.name) != uuid_is_zero(asked.id);
+    struct deletion asked = { .id = UUID_ZERO };
+    if (index < request->topics_count) {
+        asked.name = request->topics[index].name;
+        asked.id = request->topics[index].topic_id;
+    } else {
+        asked.name = request->topic_names[index - request->topics_count];
+    }
+    asked.topic = uuid_is_zero(asked.id) ? metadata_topic_by_name(draft->image, asked.name)
+                                         : metadata_topic_by_id(draft->image, asked.id);
+    return asked;
 }
 
 /* An id has 17 bytes here: no name of 16 is taken for one. */
-static struct bytes deletion_key(struct deletion asked, uint8_t space[17])
+static struct bytes id_key(struct uuid id, uint8_t space[17])
 {
-    if (!bytes_is_null(asked.name))
-        return asked.name;
     space[0] = 0;
-    memcpy(space + 1, asked.id.bytes, sizeof(asked.id.bytes));
+    memcpy(space + 1, id.bytes, sizeof(id.bytes));
     return bytes_from(space, 17);
 }
 
-static void delete_one(struct draft *draft, struct deletion asked, bool is_twice,
+static struct bytes deletion_words(const struct deletion *asked, uint8_t space[17])
+{
+    return bytes_is_null(asked->name) ? id_key(asked->id, space) : asked->name;
+}
+
+/* The same for a topic, whether it is named or meant by its id. */
+static struct bytes deletion_key(const struct deletion *asked, uint8_t space[17])
+{
+    return asked->topic == NULL ? deletion_words(asked, space) : id_key(asked->topic->id, space);
+}
+
+static bool is_by_both_or_neither(const struct deletion *asked)
+{
+    return bytes_is_null(asked->name) == uuid_is_zero(asked->id);
+}
+
+/* What the others of a request say of the same topic. */
+enum twin { TWIN_NONE, TWIN_SAME, TWIN_OTHER_WAY /* one by name, one by id */ };
+
+static enum kafka_error check_deletion(const struct draft *draft, const struct deletion *asked,
+                                       enum twin twin, struct err_note *note)
+{
+    const bool has_id = !uuid_is_zero(asked->id);
+    if (is_by_both_or_neither(asked)) {
+        (void)err_note(note, 0,
+                       has_id ? "You may not specify both topic name and topic id."
+                              : "Neither topic name nor id were specified.");
+        return KAFKA_INVALID_REQUEST;
+    }
+    if (twin != TWIN_NONE) {
+        (void)err_note(note, 0, "%s",
+                       twin == TWIN_OTHER_WAY
+                           ? "The provided topic name maps to an ID that was already supplied."
+                       : has_id ? "Duplicate topic id."
+                                : "Duplicate topic name.");
+        return KAFKA_INVALID_REQUEST;
+    }
+    if (asked->topic == NULL) {
+        (void)err_note(note, 0,
+                       has_id ? "This server does not host this topic ID."
+                              : "This server does not host this topic-partition.");
+        return has_id ? KAFKA_UNKNOWN_TOPIC_ID : KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+    }
+    return controller__is_allowed(draft->call, CONTROLLER_DELETE, asked->topic->name)
+               ? KAFKA_NONE
+               : KAFKA_TOPIC_AUTHORIZATION_FAILED;
+}
+
+static void delete_one(struct draft *draft, const struct deletion *asked, enum twin twin,
                        struct delete_topics_response_deletable_topic_result *answer)
 {
-    const struct metadata_topic *topic = NULL;
+    const struct metadata_topic *topic = asked->topic;
     struct err_note note = { 0 };
-    enum kafka_error error = find_for_deletion(draft, asked.name, asked.id, &topic, &note);
-    if (error != KAFKA_INVALID_REQUEST && is_twice) {
-        error = KAFKA_INVALID_REQUEST;
-        (void)err_note(&note, 0,
-                       uuid_is_zero(asked.id) ? "Duplicate topic name." : "Duplicate topic id.");
-    }
-    if (error == KAFKA_NONE && !controller__is_allowed(draft->call, CONTROLLER_DELETE, topic->name))
-        error = KAFKA_TOPIC_AUTHORIZATION_FAILED;
-    answer->name = topic != NULL && error == KAFKA_NONE ? topic->name : asked.name;
-    answer->topic_id = topic != NULL && error == KAFKA_NONE ? topic->id : asked.id;
+    const enum kafka_error error = check_deletion(draft, asked, twin, &note);
+    answer->name = asked->name;
+    answer->topic_id = asked->id;
     answer->error_code = (int16_t)error;
-    if (error != KAFKA_NONE) {
-        answer->error_message = keep_note(draft->call, &note);
-        return;
+    answer->error_message = controller__words(draft->call, &note);
+    if (error == KAFKA_NONE || twin == TWIN_OTHER_WAY) {
+        answer->topic_id = topic->id;
+        answer->name = bytes_from(arena_dup(draft->call->arena, topic->name.data, topic->name.size),
+                                  topic->name.size);
     }
+    if (error != KAFKA_NONE)
+        return;
     struct remove_topic_record *record = DRAFT_NEW(draft, struct remove_topic_record);
     *record = remove_topic_record_default;
     record->topic_id = topic->id;
-    answer->name = bytes_from(arena_dup(draft->call->arena, topic->name.data, topic->name.size),
-                              topic->name.size);
     draft_add(draft, &remove_topic_record_message, 0, record);
 }
 
@@ -608,22 +652,33 @@ int controller_delete_topics(struct controller *c, const struct controller_call 
     *response = delete_topics_response_default;
     response->responses =
         delete_topics_response_deletable_topic_result_array(call->arena, (size_t)count);
-    struct naming naming;
+    struct deletion *asked = ARENA_NEW_ARRAY(call->arena, struct deletion, (size_t)count);
+    struct naming topics; /* by whatever way they are named */
+    struct naming words;  /* as they are named */
+    naming_init(&topics, rng_u64(call->rng));
+    naming_init(&words, rng_u64(call->rng));
     uint8_t space[17];
-    naming_init(&naming, rng_u64(call->rng));
     for (int32_t i = 0; i < count; i++) {
-        if (has_key(deletion_at(request, i)))
-            naming_add(&naming, deletion_key(deletion_at(request, i), space));
+        asked[i] = deletion_at(&draft, request, i);
+        if (is_by_both_or_neither(&asked[i]))
+            continue;
+        naming_add(&topics, deletion_key(&asked[i], space));
+        naming_add(&words, deletion_words(&asked[i], space));
     }
     for (int32_t i = 0; i < count; i++) {
-        const struct deletion asked = deletion_at(request, i);
-        const bool is_keyed = has_key(asked);
-        const struct bytes key = deletion_key(asked, space);
-        if (!is_keyed || naming_tell(&naming, key))
-            delete_one(&draft, asked, is_keyed && naming_is_twice(&naming, key),
-                       &response->responses[response->responses_count++]);
+        enum twin twin = TWIN_NONE;
+        if (!is_by_both_or_neither(&asked[i])) {
+            if (naming_is_twice(&words, deletion_words(&asked[i], space)))
+                twin = TWIN_SAME;
+            else if (naming_is_twice(&topics, deletion_key(&asked[i], space)))
+                twin = TWIN_OTHER_WAY;
+            if (!naming_tell(&topics, deletion_key(&asked[i], space)))
+                continue;
+        }
+        delete_one(&draft, &asked[i], twin, &response->responses[response->responses_count++]);
     }
-    naming_deinit(&naming);
+    naming_deinit(&words);
+    naming_deinit(&topics);
     draft_finish(&draft, true, &delete_topics_response_message, response, out);
     return 0;
 }

@@ -322,6 +322,7 @@ static int open_quorum(struct node *node, struct err_note *note)
         .io = node->shard.io,
         .diag = node->shard.diag,
         .config = node->static_config,
+        .current_config = &node->shard.config,
         .files = node->log_files,
         .log_dir = dir,
         .committed_offset = committed_offset(node->shard.log_dirs, (uint32_t)index),

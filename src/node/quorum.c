@@ -632,7 +632,7 @@ static struct raft *new_raft(const struct quorum *q, const struct quorum_params 
 
 static struct controller *new_controller(struct quorum *q, const struct quorum_params *params)
 {
-    q->rules.broker = &q->config;
+    q->rules.broker = params->current_config;
     const struct controller_settings settings = {
         .node_id = params->node_id,
         .cluster_id = bytes_from_text(params->cluster_id),

@@ -34,6 +34,8 @@ struct quorum_params {
     struct io *io;
     const struct diag *diag;
     struct config *config; /* a reference is taken */
+    struct config *const *
+        current_config; /* where the settings with dynamic ones over them are; outlives the quorum */
     struct log_files *files;
     const char *log_dir;      /* of the metadata log */
     int64_t committed_offset; /* quorum_committed_offset of an earlier life; 0: not known */
