@@ -85,8 +85,8 @@ struct log_epoch_end epochs_end_of(const struct epochs *epochs, int32_t epoch,
 {
     const struct log_epoch_end unknown = { .leader_epoch = -1, .end_offset = -1 };
     const int32_t latest = epochs_latest(epochs);
-    if (epoch < 0 || latest < epoch)
-        return unknown;
+    if (epoch == -1 || epochs->entries.count == 0 || latest < epoch)
+        return unknown; /* -1 is no epoch; any other below the first known one is before it, as in Kafka */
     if (epoch == latest)
         return (struct log_epoch_end){ .leader_epoch = epoch, .end_offset = log_end_offset };
 

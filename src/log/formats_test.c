@@ -214,13 +214,15 @@ TEST(epochs, answer_ends_as_kip_101_asks)
     static const int64_t expected[][3] = {
         /* asked, epoch, end */
         { -1, -1, -1 }, { 0, 0, 10 }, { 1, 1, 10 }, { 2, 2, 20 },  { 3, 3, 30 },
-        { 4, 3, 30 },   { 6, 3, 30 }, { 7, 7, 99 }, { 8, -1, -1 },
+        { 4, 3, 30 },   { 6, 3, 30 }, { 7, 7, 99 }, { 8, -1, -1 }, { -9, -9, 10 },
     };
     for (size_t i = 0; i < ARRAY_LEN(expected); i++) {
         const struct log_epoch_end end = epochs_end_of(&epochs, (int32_t)expected[i][0], 99);
         EXPECT_EQ(end.leader_epoch, expected[i][1]);
         EXPECT_EQ(end.end_offset, expected[i][2]);
     }
+    struct epochs none = { 0 };
+    EXPECT_EQ(epochs_end_of(&none, -9, 99).end_offset, -1);
     EXPECT_EQ(epochs_of(&epochs, 9), -1);
     EXPECT_EQ(epochs_of(&epochs, 10), 2);
     EXPECT_EQ(epochs_of(&epochs, 29), 3);
