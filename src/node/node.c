@@ -12,6 +12,7 @@
 #include "replica/replicas.h"
 #include "server/fetch_session.h"
 #include "server/groups.h"
+#include "server/loggers.h"
 #include "server/producer_ids.h"
 #include "server/server.h"
 
@@ -33,6 +34,7 @@ struct node {
     struct config *static_config; /* as the file says; shard.config has dynamic settings over it */
     struct node_descriptors descriptors;
     struct log_files *log_files;
+    struct loggers loggers;
     struct fetch_sessions sessions;
     struct producer_ids producer_ids;
     struct quorum *quorum;
@@ -404,7 +406,9 @@ int node_new(const struct node_params *params, struct node **out, struct err_not
     node->drain.fire = on_drained;
     node->rest.fire = on_rest;
     shard->io = params->io;
-    shard->diag = params->diag;
+    loggers_init(&node->loggers, params->diag);
+    shard->loggers = &node->loggers;
+    shard->diag = &node->loggers.diag;
     shard->config = config_ref(params->config);
     shard->node_id = (int32_t)config_i64(params->config, SETTING_BROKER_NODE_ID);
     shard->image = metadata_image_new();

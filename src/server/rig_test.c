@@ -46,6 +46,7 @@ void server_rig_answer(struct server_rig *rig, enum kafka_error error, const voi
     rig->ask_count--;
     memmove(rig->asks, rig->asks + 1, rig->ask_count * sizeof(rig->asks[0]));
     asked.done(asked.context, error, response);
+    on_turn_end(rig); /* the test is no part of a turn */
 }
 
 static int32_t controller_id(struct controller_link *link)
@@ -113,10 +114,12 @@ void server_rig_begin(struct server_rig *rig, uint64_t seed, const char *setting
         .receive_buffer_bytes = -1,
         .backlog = 50,
     };
+    loggers_init(&rig->loggers, &rig->base.diag);
     struct shard *shard = &rig->shard;
     *shard = (struct shard){
         .io = rig->base.io,
-        .diag = &rig->base.diag,
+        .diag = &rig->loggers.diag,
+        .loggers = &rig->loggers,
         .hash_seed = 3,
         .node_id = REPLICA_RIG_NODE,
         .cluster_id = "rigged",

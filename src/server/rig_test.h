@@ -7,6 +7,7 @@
 #include "replica/rig_test.h"
 #include "server/controller_link.h"
 #include "server/fetch_session.h"
+#include "server/loggers.h"
 #include "server/producer_ids.h"
 #include "server/quorum_view.h"
 #include "server/server.h"
@@ -28,6 +29,7 @@ struct server_rig {
     struct shard shard;
     struct fetch_sessions sessions;
     struct producer_ids producer_ids;
+    struct loggers loggers;
     struct controller_link link;
     struct quorum_view view;
     struct rig_ask asks[SERVER_RIG_ASKS_MAX];

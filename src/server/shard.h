@@ -18,12 +18,14 @@ struct server;
 struct controller_link;
 struct fetch_sessions;
 struct log_dirs;
+struct loggers;
 struct producer_ids;
 struct quorum_view;
 
 struct shard {
     struct io *io;
     const struct diag *diag;
+    struct loggers *loggers; /* the levels of what diag prints; owned by node */
     uint64_t hash_seed;
 
     int32_t node_id;

@@ -1,10 +1,11 @@
 /* DescribeConfigs: effective settings of topics, brokers, groups and client-metrics subscriptions (KIP-133, KIP-226,
- * KIP-569, KIP-1142). */
+ * KIP-569, KIP-1142), and levels of loggers (KIP-412). */
 #include "base/vec.h"
 #include "config/config.h"
 #include "config/describe.h"
 #include "server/api_handler.h"
 #include "server/authorize.h"
+#include "server/loggers.h"
 #include "server/topic_lookup.h"
 #include "wire/messages/describe_configs_request.h"
 #include "wire/messages/describe_configs_response.h"
@@ -13,7 +14,7 @@
 
 static bool is_wanted(const struct describe_configs_request_resource *asked, const char *name)
 {
-    if (asked->configuration_keys_count < 0)
+    if (asked->configuration_keys_count <= 0) /* null, and as in Kafka none, are all */
         return true;
     for (int32_t i = 0; i < asked->configuration_keys_count; i++) {
         if (bytes_equal_text(asked->configuration_keys[i], name))
@@ -70,8 +71,8 @@ static void fill(struct request *request, const struct describe_configs_request_
         entry->config_type = (int8_t)d->type;
         if (message->include_synonyms)
             add_synonyms(request, d, entry);
-        if (message->include_documentation)
-            entry->documentation = keep(request, d->documentation);
+        entry->documentation =
+            message->include_documentation ? keep(request, d->documentation) : BYTES_NULL;
     }
 }
 
@@ -133,26 +134,54 @@ static void describe_topic(struct request *request,
         describe_stored(request, asked, out);
 }
 
+/* Whether a resource has this node's id for a name; if not, it is refused. */
+static bool check_node(struct request *request, struct bytes name, const char *alternative,
+                       struct describe_configs_response_result *out)
+{
+    int64_t id = -1;
+    if (bytes_to_i64(name, &id) < 0)
+        refuse(out, KAFKA_INVALID_REQUEST,
+               arena_printf(&request->arena, "Broker id must be an integer, but it is: %.*s",
+                            BYTES_PRINTF(name)));
+    else if (id != request->shard->node_id)
+        refuse(out, KAFKA_INVALID_REQUEST,
+               arena_printf(&request->arena,
+                            "Unexpected broker id, expected %d%s but received %.*s",
+                            request->shard->node_id, alternative, BYTES_PRINTF(name)));
+    return id == request->shard->node_id;
+}
+
 static void describe_broker(struct request *request,
                             const struct describe_configs_request_resource *asked,
                             struct describe_configs_response_result *out)
 {
-    int64_t id = -1;
-    if (asked->resource_name.size == 0) {
+    if (asked->resource_name.size == 0)
         fill(request, asked, NULL, true, out);
+    else if (check_node(request, asked->resource_name, " or empty string,", out))
+        fill(request, asked, NULL, false, out);
+}
+
+static void describe_loggers(struct request *request,
+                             const struct describe_configs_request_resource *asked,
+                             struct describe_configs_response_result *out)
+{
+    if (asked->resource_name.size == 0) {
+        refuse(out, KAFKA_INVALID_REQUEST, "Broker id must not be empty");
         return;
     }
-    if (bytes_to_i64(asked->resource_name, &id) < 0)
-        refuse(out, KAFKA_INVALID_REQUEST,
-               arena_printf(&request->arena, "Broker id must be an integer, but it is: %.*s",
-                            BYTES_PRINTF(asked->resource_name)));
-    else if (id != request->shard->node_id)
-        refuse(out, KAFKA_INVALID_REQUEST,
-               arena_printf(&request->arena,
-                            "Unexpected broker id, expected %d or empty string, but received %.*s",
-                            request->shard->node_id, BYTES_PRINTF(asked->resource_name)));
-    else
-        fill(request, asked, NULL, false, out);
+    if (!check_node(request, asked->resource_name, "", out))
+        return;
+    const struct loggers *loggers = request->shard->loggers;
+    out->configs = describe_configs_response_resource_result_array(&request->arena, LOGGER_COUNT);
+    for (unsigned i = 0; i < LOGGER_COUNT; i++) {
+        if (!is_wanted(asked, logger_name(i)))
+            continue;
+        struct describe_configs_response_resource_result *entry =
+            &out->configs[out->configs_count++];
+        entry->name = bytes_from_text(logger_name(i));
+        entry->value = bytes_from_text(logger_level_name(loggers, i));
+        entry->config_source = CONFIG_SOURCE_DYNAMIC_BROKER_LOGGER;
+    }
 }
 
 static void describe(struct request *request, const struct describe_configs_request_resource *asked,
@@ -185,7 +214,8 @@ static void describe(struct request *request, const struct describe_configs_requ
         describe_broker(request, asked, out);
         return;
     case METADATA_CONFIG_BROKER_LOGGER:
-        return; /* this build has no loggers to set: none are listed */
+        describe_loggers(request, asked, out);
+        return;
     default:
         refuse(
             out, KAFKA_INVALID_REQUEST,
