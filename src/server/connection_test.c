@@ -621,13 +621,27 @@ static const struct nonsense nonsenses[] = {
              "Metadata version -1 is not served", NULL),
     NONSENSE("\x00\x00\x00\x0a\x00\x12\x00\x00\x00\x00\x00\x01\x7f\xff",
              "the header of a ApiVersions request is malformed", NULL),
-    NONSENSE("\x00\x00\x00\x0a\x00\x12\x00\x00\x00\x00\x00\x01\xff\xfe",
-             "the header of a ApiVersions request is malformed", NULL),
     NONSENSE("\x00\x00\x00\x0e\x00\x03\x00\x01\x00\x00\x00\x01\xff\xff\x7f\xff\xff\xff",
              "cannot be decoded: Metadata", NULL),
     NONSENSE("\x00\x00\x00\x0a\x00\x00\x00\x03\x00\x00\x00\x01\xff\xff",
              "cannot be decoded: Produce", NULL),
 };
+
+/* A client id of any length below zero is none, as Kafka reads it. */
+TEST(connection, takes_a_negative_client_id_for_none)
+{
+    struct server_rig rig;
+    server_rig_begin(&rig, context->seed, "");
+    struct rig_peer peer;
+    connect(&rig, &peer);
+    static const char request[] = "\x00\x00\x00\x0a\x00\x12\x00\x00\x00\x00\x00\x07\xff\xfe";
+    rig_peer_send(&peer, bytes_from(request, sizeof(request) - 1));
+    server_rig_run_ms(&rig, 200);
+    EXPECT_EQ(take_id(&peer, API_API_VERSIONS, 0), 7);
+    EXPECT(!peer.is_ended);
+    rig_peer_close(&peer);
+    server_rig_end(&rig);
+}
 
 TEST(connection, tells_who_speaks_nonsense_what_it_was)
 {

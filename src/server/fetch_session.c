@@ -240,7 +240,7 @@ static void full_fetch(struct fetch_context *context, struct fetch_sessions *ses
 
     const uint32_t count = asked_count(request);
     const bool is_follower = request->replica_id >= 0 || request->replica_state.replica_id >= 0;
-    if (request->session_epoch != EPOCH_INITIAL || count == 0 || !may_remember(sessions, request) ||
+    if (request->session_epoch != EPOCH_INITIAL || !may_remember(sessions, request) ||
         !make_place(sessions, count, is_follower, now_ms)) {
         use_without_session(context, request, arena);
         return;

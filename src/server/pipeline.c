@@ -162,9 +162,7 @@ static int header_parse(struct bytes body, int16_t header_version, struct header
     out->api_key = read_i16(&r);
     out->version = read_i16(&r);
     out->correlation_id = read_i32(&r);
-    const int16_t client_id_size = read_i16(&r);
-    if (client_id_size < -1)
-        reader_fail(&r, -ERR_MALFORMED);
+    const int16_t client_id_size = read_i16(&r); /* any below zero is null, as Kafka reads it */
     out->client_id = client_id_size < 0 ? BYTES_NULL : read_run(&r, (size_t)client_id_size);
     if (header_version >= 2) {
         const uint32_t tag_count = read_uvarint(&r);
@@ -210,7 +208,8 @@ bool pipeline_on_frame(struct connection *c, struct shared *frame, struct bytes 
                           api == NULL ? "unknown" : api->name);
         return false;
     }
-    const bool is_version_served = version >= api->version_min && version <= api->version_max;
+    const bool is_version_served =
+        version >= api->version_min && version <= api->version_max_stable;
     if (!is_version_served && api_key != API_API_VERSIONS) {
         connection_refuse(c, "%s version %d is not served, only %d to %d", api->name, version,
                           api->version_min, api->version_max_stable);

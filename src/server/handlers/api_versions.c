@@ -32,7 +32,9 @@ static void add_apis(struct request *request, struct api_versions_response *resp
         struct api_versions_response_api_version *entry =
             &response->api_keys[response->api_keys_count++];
         entry->api_key = key;
-        entry->min_version = api->version_min;
+        /* Kafka 4.3.1 says so of Produce, and serves 3 and up (KAFKA-18659): librdkafka takes a broker whose Produce
+         * begins above 2 for one that knows no compression. */
+        entry->min_version = key == API_PRODUCE ? 0 : api->version_min;
         entry->max_version = api->version_max_stable;
     }
 }

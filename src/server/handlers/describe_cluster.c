@@ -56,10 +56,8 @@ static void add_controllers(struct request *request, struct describe_cluster_res
 static void refuse(struct request *request, enum kafka_error error, const char *message)
 {
     struct describe_cluster_response response = describe_cluster_response_default;
-    const struct describe_cluster_request *asked = request->message;
     response.error_code = (int16_t)error;
     response.error_message = bytes_from_text(message);
-    response.endpoint_type = asked->endpoint_type;
     response.cluster_id = BYTES_LITERAL("");
     request_reply(request, &response);
 }
@@ -75,7 +73,8 @@ static void handle(struct request *request)
         return;
     }
     if ((asked->endpoint_type == ENDPOINTS_OF_CONTROLLERS) != is_controller_listener) {
-        refuse(request, KAFKA_MISMATCHED_ENDPOINT_TYPE,
+        refuse(request,
+               request->version == 0 ? KAFKA_INVALID_REQUEST : KAFKA_MISMATCHED_ENDPOINT_TYPE,
                is_controller_listener
                    ? "This is an endpoint of controllers; ask a broker for what brokers know"
                    : "This is an endpoint of brokers; ask a controller for what controllers know");

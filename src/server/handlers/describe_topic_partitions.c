@@ -97,6 +97,7 @@ static void add_unknown(struct page *page, struct bytes name)
     out->name = name;
     out->error_code = topic_name_is_legal(name, NULL) ? KAFKA_UNKNOWN_TOPIC_OR_PARTITION
                                                       : KAFKA_INVALID_TOPIC_EXCEPTION;
+    out->topic_authorized_operations = authorized_operations(page->request, ACL_TOPIC, name);
 }
 
 static int by_name(const void *a, const void *b)
@@ -142,14 +143,39 @@ static void add_all(struct page *page, const struct describe_topic_partitions_re
     }
 }
 
+/* A cursor stands at a partition of a topic that is asked for. */
+static bool cursor_is_legal(const struct describe_topic_partitions_request *asked)
+{
+    if (asked->cursor->partition_index < 0)
+        return false;
+    for (int32_t i = 0; i < asked->topics_count; i++) {
+        if (bytes_equal(asked->topics[i].name, asked->cursor->topic_name))
+            return true;
+    }
+    return asked->topics_count == 0;
+}
+
+static void refuse(struct request *request)
+{
+    const struct describe_topic_partitions_request *asked = request->message;
+    struct describe_topic_partitions_response response = describe_topic_partitions_response_default;
+    response.topics = describe_topic_partitions_response_topic_array(&request->arena,
+                                                                     (size_t)asked->topics_count);
+    response.topics_count = asked->topics_count;
+    for (int32_t i = 0; i < asked->topics_count; i++) {
+        response.topics[i].name = asked->topics[i].name;
+        response.topics[i].error_code = KAFKA_INVALID_REQUEST;
+    }
+    request_reply(request, &response);
+}
+
 static void handle(struct request *request)
 {
     const struct describe_topic_partitions_request *asked = request->message;
     const int32_t limit = (int32_t)config_i64(request->shard->config,
                                               SETTING_BROKER_MAX_REQUEST_PARTITION_SIZE_LIMIT);
-    if (asked->cursor != NULL && asked->cursor->partition_index < 0) {
-        request_fail(request, "DescribeTopicPartitions with a cursor at partition %d",
-                     asked->cursor->partition_index);
+    if (asked->cursor != NULL && !cursor_is_legal(asked)) {
+        refuse(request);
         return;
     }
     struct describe_topic_partitions_response response = describe_topic_partitions_response_default;

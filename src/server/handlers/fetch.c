@@ -41,7 +41,7 @@ struct fetch {
     int32_t max_wait_ms;
     int32_t min_bytes;
     uint32_t max_bytes;
-    bool is_follower;
+    int32_t replica_id; /* of the follower that asks; negative: a consumer */
     enum fetch_isolation isolation;
     struct fetch_watch *watches; /* while waiting: one for each partition that is here */
     uint32_t watch_count;
@@ -59,18 +59,46 @@ static void consider(struct fetch *fetch, bool is_waiting);
 
 /* ---- one partition --------------------------------------------------------------------------- */
 
+/* A follower may read what it is a replica of, and follows another broker. */
+static bool is_follower_of(const struct fetch *fetch, const struct metadata_topic *topic,
+                           int32_t index)
+{
+    const struct metadata_partition *told = metadata_topic_partition(topic, index);
+    if (told == NULL || fetch->replica_id == fetch->request->shard->node_id)
+        return false;
+    const int32_t *replicas = metadata_partition_replicas(told);
+    for (int32_t i = 0; i < told->replica_count; i++) {
+        if (replicas[i] == fetch->replica_id)
+            return true;
+    }
+    return false;
+}
+
 static enum kafka_error find(const struct fetch *fetch, struct fetch_partition *asked,
                              struct partition **out)
 {
     const struct shard *shard = fetch->request->shard;
     const struct metadata_topic *topic = NULL;
-    const enum kafka_error error = topic_lookup(shard, asked->topic, asked->topic_id, &topic);
+    enum kafka_error error = topic_lookup(shard, asked->topic, asked->topic_id, &topic);
     const struct bytes name = topic != NULL ? topic->name : asked->topic;
     if (!authorize(fetch->request, ACL_READ, ACL_TOPIC, name))
         return KAFKA_TOPIC_AUTHORIZATION_FAILED;
     if (error != KAFKA_NONE)
-        return error;
-    return partition_lookup(shard, topic, asked->index, asked->current_leader_epoch, out);
+        return fetch->version >= 13 ? KAFKA_UNKNOWN_TOPIC_ID
+                                    : error; /* an id of zeros is one, too */
+    error = partition_lookup(shard, topic, asked->index, asked->current_leader_epoch, out);
+    if (error == KAFKA_NONE && fetch->replica_id >= 0 &&
+        !is_follower_of(fetch, topic, asked->index))
+        error = KAFKA_NOT_LEADER_OR_FOLLOWER;
+    return error;
+}
+
+/* Errors of the request, before a log is asked. Kafka tells them with an empty array of aborted transactions, all
+ * others with a null one. */
+static bool is_before_reading(enum kafka_error error)
+{
+    return error == KAFKA_UNKNOWN_TOPIC_OR_PARTITION || error == KAFKA_UNKNOWN_TOPIC_ID ||
+           error == KAFKA_TOPIC_AUTHORIZATION_FAILED;
 }
 
 /* KIP-595 and KIP-320: does the reader's history follow ours? False: it diverges from `*out_end` on. */
@@ -199,7 +227,7 @@ static void tell_leader(const struct fetch *fetch, const struct fetch_partition 
 {
     const bool is_elsewhere = data->error_code == KAFKA_NOT_LEADER_OR_FOLLOWER ||
                               data->error_code == KAFKA_FENCED_LEADER_EPOCH;
-    if (fetch->version < 12 || !is_elsewhere)
+    if (fetch->version < 16 || !is_elsewhere)
         return;
     const struct metadata_topic *topic = NULL;
     (void)topic_lookup(fetch->request->shard, asked->topic, asked->topic_id,
@@ -226,10 +254,12 @@ static int read_one(struct fetch *fetch, struct fetch_partition *asked, struct r
     bool diverges = false;
     if (error == KAFKA_NONE)
         error = check_history(p, asked, &end, &diverges);
-    if (error == KAFKA_NONE && !is_in_range(p, asked->fetch_offset))
+    if (error == KAFKA_NONE && !diverges && !is_in_range(p, asked->fetch_offset))
         error = KAFKA_OFFSET_OUT_OF_RANGE;
     data->error_code = (int16_t)error;
     if (error != KAFKA_NONE) {
+        if (is_before_reading(error))
+            data->aborted_transactions_count = 0;
         tell_leader(fetch, asked, data);
         return 0;
     }
@@ -464,8 +494,9 @@ static void handle(struct request *request)
     fetch->max_wait_ms = asked->max_wait_ms;
     fetch->min_bytes = MIN(asked->min_bytes, asked->max_bytes);
     fetch->max_bytes = MIN((uint32_t)MAX(asked->max_bytes, 0), broker_bytes_max);
-    fetch->is_follower = asked->replica_id >= 0 || asked->replica_state.replica_id >= 0;
-    fetch->isolation = fetch->is_follower            ? FETCH_LOG_END
+    fetch->replica_id =
+        request->version >= 15 ? asked->replica_state.replica_id : asked->replica_id;
+    fetch->isolation = fetch->replica_id >= 0        ? FETCH_LOG_END
                        : asked->isolation_level == 1 ? FETCH_COMMITTED
                                                      : FETCH_HIGH_WATERMARK;
     request->wait = fetch;

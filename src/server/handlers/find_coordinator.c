@@ -85,6 +85,8 @@ static void answer_many(struct request *request, const struct find_coordinator_r
         out->error_code = (int16_t)error;
         out->node_id = error == KAFKA_NONE ? node_id : -1;
         out->port = -1;
+        if (error == KAFKA_INVALID_REQUEST)
+            out->error_message = bytes_from_text(kafka_error_sentence((int16_t)error));
         if (error == KAFKA_NONE) {
             out->host = endpoint->host;
             out->port = endpoint->port;

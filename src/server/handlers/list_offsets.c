@@ -1,4 +1,5 @@
 /* ListOffsets: offsets by time, and the special ones (KIP-79, KIP-207, KIP-405, KIP-734, KIP-1005, KIP-1023). */
+#include "base/buf.h"
 #include "base/map.h"
 #include "server/api_handler.h"
 #include "server/authorize.h"
@@ -15,11 +16,20 @@ enum {
     TIME_EARLIEST_PENDING_UPLOAD = -6,
 };
 
+/* One partition that is asked for, once. */
+struct asked_partition {
+    const struct list_offsets_request_topic *topic;
+    const struct list_offsets_request_partition *asked;
+    struct list_offsets_response_partition_response *out;
+    bool is_twice; /* it is asked for again: refused, as in Kafka */
+};
+
 struct list_offsets {
     struct request *request;
     struct list_offsets_response *response;
-    int32_t topic; /* next to answer: reading may have to wait for the disk in between */
-    int32_t partition;
+    struct asked_partition *row;
+    int32_t count;
+    int32_t next; /* to answer: reading may have to wait for the disk in between */
     struct io_job job;
     struct log_wait wait;
 };
@@ -114,94 +124,110 @@ static int answer_time(struct list_offsets *op, struct partition *p, int64_t tim
     }
 }
 
-/* Which partitions are asked for more than once. Names may be long: each gets a number first. */
-static void find_twice(struct list_offsets *op)
-{
-    const struct list_offsets_request *asked = op->request->message;
-    struct map numbers;
-    struct map_i64 seen;
-    map_init(&numbers, op->request->shard->hash_seed);
-    map_i64_init(&seen, op->request->shard->hash_seed);
-    for (int32_t t = 0; t < asked->topics_count; t++) {
-        const struct list_offsets_request_topic *topic = &asked->topics[t];
-        uintptr_t number = (uintptr_t)map_get(&numbers, topic->name);
-        if (number == 0) {
-            number = map_count(&numbers) + (uintptr_t)1;
-            (void)map_put(&numbers, topic->name, (void *)number);
-        }
-        for (int32_t i = 0; i < topic->partitions_count; i++) {
-            const int64_t key =
-                (int64_t)(number << 32 | (uint32_t)topic->partitions[i].partition_index);
-            struct list_offsets_response_partition_response *out =
-                &op->response->topics[t].partitions[i];
-            struct list_offsets_response_partition_response *first = map_i64_put(&seen, key, out);
-            if (first != NULL)
-                first->error_code = out->error_code = KAFKA_INVALID_REQUEST;
-        }
-    }
-    map_deinit(&numbers);
-    map_i64_deinit(&seen);
-}
-
-static int answer_one(struct list_offsets *op, const struct list_offsets_request_topic *topic_asked,
-                      const struct list_offsets_request_partition *asked,
-                      struct list_offsets_response_partition_response *out)
+static int answer_one(struct list_offsets *op, const struct asked_partition *item)
 {
     struct request *request = op->request;
-    const bool is_named_twice = out->error_code == KAFKA_INVALID_REQUEST;
+    const struct list_offsets_request_partition *asked = item->asked;
+    struct list_offsets_response_partition_response *out = item->out;
     *out = list_offsets_response_partition_response_default;
     out->partition_index = asked->partition_index;
     const struct metadata_topic *topic = NULL;
     struct partition *p = NULL;
-    enum kafka_error error = topic_lookup(request->shard, topic_asked->name, UUID_ZERO, &topic);
-    if (!authorize(request, ACL_DESCRIBE, ACL_TOPIC, topic_asked->name))
+    enum kafka_error error = topic_lookup(request->shard, item->topic->name, UUID_ZERO, &topic);
+    if (!authorize(request, ACL_DESCRIBE, ACL_TOPIC, item->topic->name))
         error = KAFKA_TOPIC_AUTHORIZATION_FAILED;
     else if (request->version < version_of(asked->timestamp))
         error = KAFKA_UNSUPPORTED_VERSION;
-    else if (is_named_twice)
+    else if (item->is_twice)
         error = KAFKA_INVALID_REQUEST;
     if (error == KAFKA_NONE)
         error = partition_lookup(request->shard, topic, asked->partition_index,
                                  asked->current_leader_epoch, &p);
+    if (error == KAFKA_NONE && asked->current_leader_epoch < -1)
+        error = KAFKA_FENCED_LEADER_EPOCH; /* -1 alone means none */
     out->error_code = (int16_t)error;
     return error == KAFKA_NONE ? answer_time(op, p, asked->timestamp, out) : 0;
 }
 
 static void go_on(struct list_offsets *op)
 {
-    const struct list_offsets_request *asked = op->request->message;
-    for (; op->topic < asked->topics_count; op->topic++, op->partition = 0) {
-        const struct list_offsets_request_topic *topic = &asked->topics[op->topic];
-        for (; op->partition < topic->partitions_count; op->partition++) {
-            if (answer_one(op, topic, &topic->partitions[op->partition],
-                           &op->response->topics[op->topic].partitions[op->partition]) == 0)
-                continue;
-            op->job = (struct io_job){ .run = warm_run, .done = warm_done };
-            io_submit(op->request->shard->io, NULL, &op->job);
-            return;
-        }
+    for (; op->next < op->count; op->next++) {
+        if (answer_one(op, &op->row[op->next]) == 0)
+            continue;
+        op->job = (struct io_job){ .run = warm_run, .done = warm_done };
+        io_submit(op->request->shard->io, NULL, &op->job);
+        return;
     }
     request_reply(op->request, op->response);
+}
+
+/* ---- what is asked ---------------------------------------------------------------------------- */
+
+#define KEY_BYTES_MAX (1u << 20) /* above what a text of the protocol can hold */
+
+/* Name and index, as one key of a map. */
+static struct bytes key_of(struct buf *space, struct bytes name, int32_t index)
+{
+    buf_clear(space);
+    buf_put_i32(space, index);
+    buf_put(space, name.data, name.size);
+    return bytes_from(space->data, space->size);
+}
+
+static int32_t count_partitions(const struct list_offsets_request *asked)
+{
+    int32_t count = 0;
+    for (int32_t t = 0; t < asked->topics_count; t++)
+        count += asked->topics[t].partitions_count;
+    return count;
+}
+
+/* Lays out the answer: each partition once. */
+static void lay_out(struct list_offsets *op)
+{
+    struct request *request = op->request;
+    const struct list_offsets_request *asked = request->message;
+    struct map seen; /* name and index → struct asked_partition */
+    struct buf key;
+    map_init(&seen, request->shard->hash_seed);
+    buf_init(&key, KEY_BYTES_MAX);
+    op->row = REQUEST_NEW_ARRAY(request, struct asked_partition, count_partitions(asked));
+    for (int32_t t = 0; t < asked->topics_count; t++) {
+        const struct list_offsets_request_topic *topic = &asked->topics[t];
+        struct list_offsets_response_topic_response *out = &op->response->topics[t];
+        out->name = topic->name;
+        out->partitions = list_offsets_response_partition_response_array(
+            &request->arena, (size_t)topic->partitions_count);
+        for (int32_t i = 0; i < topic->partitions_count; i++) {
+            struct asked_partition *item = &op->row[op->count];
+            const struct bytes id = key_of(&key, topic->name, topic->partitions[i].partition_index);
+            struct asked_partition *former = map_get(&seen, id);
+            if (former != NULL) {
+                former->is_twice = true;
+                continue;
+            }
+            (void)map_put(&seen, id, item); /* it was not there */
+            *item = (struct asked_partition){ .topic = topic,
+                                              .asked = &topic->partitions[i],
+                                              .out = &out->partitions[out->partitions_count++] };
+            op->count++;
+        }
+    }
+    buf_deinit(&key);
+    map_deinit(&seen);
 }
 
 static void handle(struct request *request)
 {
     const struct list_offsets_request *asked = request->message;
     struct list_offsets *op = REQUEST_NEW(request, struct list_offsets);
-    op->request = request;
+    *op = (struct list_offsets){ .request = request };
     op->response = REQUEST_NEW(request, struct list_offsets_response);
     *op->response = list_offsets_response_default;
     op->response->topics_count = asked->topics_count;
     op->response->topics =
         list_offsets_response_topic_response_array(&request->arena, (size_t)asked->topics_count);
-    for (int32_t t = 0; t < asked->topics_count; t++) {
-        struct list_offsets_response_topic_response *out = &op->response->topics[t];
-        out->name = asked->topics[t].name;
-        out->partitions_count = asked->topics[t].partitions_count;
-        out->partitions = list_offsets_response_partition_response_array(
-            &request->arena, (size_t)out->partitions_count);
-    }
-    find_twice(op);
+    lay_out(op);
     go_on(op);
 }
 

@@ -69,12 +69,15 @@ static void fill_topic(struct request *request, const struct metadata_topic *top
 static void fill_missing(struct request *request, struct bytes name, struct uuid id,
                          bool may_create, struct metadata_response_topic *out)
 {
+    const struct metadata_request *asked = request->message;
     out->name = name;
     out->topic_id = id;
     if (!uuid_is_zero(id)) {
         out->error_code = KAFKA_UNKNOWN_TOPIC_ID;
         return;
     }
+    if (asked->include_topic_authorized_operations)
+        out->topic_authorized_operations = authorized_operations(request, ACL_TOPIC, name);
     out->is_internal = topic_is_internal(name);
     const bool is_legal = topic_name_is_legal(name, NULL);
     out->error_code = is_legal ? KAFKA_UNKNOWN_TOPIC_OR_PARTITION : KAFKA_INVALID_TOPIC_EXCEPTION;
@@ -108,9 +111,20 @@ static bool named_first(struct named *named, const struct metadata_request_topic
     return map_put(&named->ids, id, named) == NULL;
 }
 
+static bool asks_by_id(const struct metadata_request *asked)
+{
+    for (int32_t i = 0; i < asked->topics_count; i++) {
+        if (!uuid_is_zero(asked->topics[i].topic_id))
+            return true;
+    }
+    return false;
+}
+
+/* As in Apache Kafka, names are passed over once a topic is asked for by its id. */
 static void fill_asked(struct request *request, struct metadata_response *response)
 {
     const struct metadata_request *asked = request->message;
+    const bool is_by_id = asks_by_id(asked);
     const bool may_create =
         (asked->allow_auto_topic_creation || request->version < 4) &&
         config_bool(request->shard->config, SETTING_BROKER_AUTO_CREATE_TOPICS_ENABLE);
@@ -118,7 +132,7 @@ static void fill_asked(struct request *request, struct metadata_response *respon
     named_init(&named, request->shard->hash_seed);
     for (int32_t i = 0; i < asked->topics_count; i++) {
         const struct metadata_request_topic *wanted = &asked->topics[i];
-        if (!named_first(&named, wanted))
+        if ((is_by_id && uuid_is_zero(wanted->topic_id)) || !named_first(&named, wanted))
             continue;
         struct metadata_response_topic *out = &response->topics[response->topics_count];
         const struct metadata_topic *topic = NULL;
@@ -172,20 +186,43 @@ static void fill_brokers(struct request *request, struct metadata_response *resp
     }
 }
 
+/* Ids are served from version 12 on (KIP-516); without them every topic has a name. */
+static bool is_legal(const struct metadata_request *asked, int16_t version)
+{
+    const bool is_by_id = asks_by_id(asked);
+    if (is_by_id)
+        return version >= 12;
+    for (int32_t i = 0; i < asked->topics_count; i++) {
+        if (bytes_is_null(asked->topics[i].name))
+            return false;
+    }
+    return true;
+}
+
+static void refuse(struct request *request)
+{
+    const struct metadata_request *asked = request->message;
+    struct metadata_response response = metadata_response_default;
+    response.error_code = KAFKA_INVALID_REQUEST;
+    response.topics = metadata_response_topic_array(&request->arena, (size_t)asked->topics_count);
+    response.topics_count = asked->topics_count;
+    for (int32_t i = 0; i < asked->topics_count; i++) {
+        response.topics[i].error_code = KAFKA_INVALID_REQUEST;
+        response.topics[i].topic_id = asked->topics[i].topic_id;
+        response.topics[i].name =
+            bytes_is_null(asked->topics[i].name) ? BYTES_LITERAL("") : asked->topics[i].name;
+    }
+    request_reply(request, &response);
+}
+
 static void handle(struct request *request)
 {
     const struct metadata_request *asked = request->message;
     const bool wants_all =
         asked->topics_count < 0 || (request->version == 0 && asked->topics_count == 0);
-    for (int32_t i = 0; i < asked->topics_count; i++) {
-        const bool has_null_name = bytes_is_null(asked->topics[i].name);
-        if ((request->version < 12 &&
-             (has_null_name || !uuid_is_zero(asked->topics[i].topic_id))) ||
-            (has_null_name && uuid_is_zero(asked->topics[i].topic_id))) {
-            request_fail(request, "Metadata version %d asks for a topic %s", request->version,
-                         has_null_name ? "without a name" : "by id");
-            return;
-        }
+    if (!wants_all && !is_legal(asked, request->version)) {
+        refuse(request);
+        return;
     }
     struct metadata_response response = metadata_response_default;
     const size_t topics_max = wants_all

@@ -105,11 +105,13 @@ static struct commit *sort_topics(struct request *request)
     offset_commit_response_init(commit->response);
     commit->response->topics =
         offset_commit_response_topic_array(&request->arena, (size_t)asked->topics_count);
-    commit->response->topics_count = asked->topics_count;
     for (int32_t i = 0; i < asked->topics_count; i++) {
+        if (asked->topics[i].partitions_count == 0)
+            continue; /* as in Kafka, of which nothing is told */
         struct offset_commit_request_topic *wanted =
             &commit->wanted.topics[commit->wanted.topics_count];
-        sort_topic(request, &asked->topics[i], wanted, &commit->response->topics[i]);
+        sort_topic(request, &asked->topics[i], wanted,
+                   &commit->response->topics[commit->response->topics_count++]);
         if (wanted->partitions_count > 0)
             commit->wanted.topics_count++;
     }

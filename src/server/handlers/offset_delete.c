@@ -92,10 +92,12 @@ static void handle(struct request *request)
     offset_delete_response_init(op->response);
     op->response->topics =
         offset_delete_response_topic_array(&request->arena, (size_t)asked->topics_count);
-    op->response->topics_count = asked->topics_count;
     for (int32_t i = 0; i < asked->topics_count; i++) {
+        if (asked->topics[i].partitions_count == 0)
+            continue; /* as in Kafka, of which nothing is told */
         struct offset_delete_request_topic *wanted = &op->wanted.topics[op->wanted.topics_count];
-        sort_topic(request, &asked->topics[i], wanted, &op->response->topics[i]);
+        sort_topic(request, &asked->topics[i], wanted,
+                   &op->response->topics[op->response->topics_count++]);
         if (wanted->partitions_count > 0)
             op->wanted.topics_count++;
     }

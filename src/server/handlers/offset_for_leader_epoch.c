@@ -19,6 +19,8 @@ answer_one(struct request *request, struct bytes topic_name,
     if (error == KAFKA_NONE)
         error = partition_lookup(request->shard, topic, asked->partition,
                                  asked->current_leader_epoch, &p);
+    if (error == KAFKA_NONE && asked->current_leader_epoch < -1)
+        error = KAFKA_FENCED_LEADER_EPOCH; /* -1 alone means none */
     out->error_code = (int16_t)error;
     if (error != KAFKA_NONE)
         return;

@@ -6,6 +6,7 @@
 #include "server/api_handler.h"
 #include "server/authorize.h"
 #include "server/topic_lookup.h"
+#include "wire/batch.h"
 #include "wire/messages/produce_request.h"
 #include "wire/messages/produce_response.h"
 
@@ -113,6 +114,14 @@ static void on_gone(struct request *request)
     finish(produce);
 }
 
+/* Errors after which Kafka does not tell where the log starts; what a record is refused for, it tells with it. */
+static bool hides_log_start(enum kafka_error error)
+{
+    return error == KAFKA_CORRUPT_MESSAGE || error == KAFKA_MESSAGE_TOO_LARGE ||
+           error == KAFKA_RECORD_LIST_TOO_LARGE || error == KAFKA_KAFKA_STORAGE_ERROR ||
+           error == KAFKA_NOT_LEADER_OR_FOLLOWER;
+}
+
 static void fill_answer(struct request *request, const struct log_append_result *result,
                         struct produce_response_partition_produce_response *answer)
 {
@@ -122,6 +131,8 @@ static void fill_answer(struct request *request, const struct log_append_result 
     answer->log_start_offset = result->log_start_offset;
     if (result->error == KAFKA_NONE)
         return;
+    if (hides_log_start(result->error))
+        answer->log_start_offset = -1;
     answer->error_message =
         bytes_is_null(result->message) ? sentence(result->error) : result->message;
     if (result->record_error_count == 0)
@@ -133,6 +144,35 @@ static void fill_answer(struct request *request, const struct log_append_result 
         answer->record_errors[i].batch_index = result->record_errors[i].batch_index;
         answer->record_errors[i].batch_index_error_message = result->record_errors[i].message;
     }
+}
+
+/* Whether the records are one batch of magic 2, whose codec the version allows (KIP-110); else an error with the note. */
+static enum kafka_error check_records(int16_t version, struct bytes records, struct err_note *note)
+{
+    struct batch_view batch;
+    const int size = bytes_is_null(records) ? -ERR_OVERRUN : batch_parse(records, &batch);
+    if (size == -ERR_OVERRUN) {
+        (void)err_note(note, 0, "%zu bytes hold no whole record batch", records.size);
+        return KAFKA_INVALID_RECORD;
+    }
+    if (size == -ERR_VERSION) {
+        (void)err_note(note, 0, "The batch has magic %d; only magic 2 is taken", batch.magic);
+        return batch.magic < BATCH_MAGIC ? KAFKA_INVALID_RECORD : KAFKA_CORRUPT_MESSAGE;
+    }
+    if (size < 0) {
+        (void)err_note(note, 0, "The batch announces an impossible length");
+        return KAFKA_CORRUPT_MESSAGE;
+    }
+    if (version < 7 && batch_codec(&batch) == CODEC_ZSTD) {
+        (void)err_note(note, 0, "zstd needs version 7 of Produce, and this is %d", version);
+        return KAFKA_UNSUPPORTED_COMPRESSION_TYPE;
+    }
+    struct batch_view second;
+    if (batch_parse(bytes_slice(records, (size_t)size, records.size), &second) != -ERR_OVERRUN) {
+        (void)err_note(note, 0, "More than one batch for one partition");
+        return KAFKA_INVALID_RECORD;
+    }
+    return KAFKA_NONE;
 }
 
 /* One partition: plans its append, or answers why not. */
@@ -148,9 +188,14 @@ static void produce_one(struct produce *produce, const struct metadata_topic *to
     enum kafka_error error = topic_error;
     if (error == KAFKA_NONE)
         error = partition_lookup(request->shard, topic, data->index, -1, &partition);
-    if (error == KAFKA_NONE && data->records.data == NULL)
-        error = KAFKA_INVALID_RECORD;
+    struct err_note note = { 0 };
+    if (error == KAFKA_NONE)
+        error = check_records(request->version, bytes_from(data->records.data, data->records.size),
+                              &note);
     if (error != KAFKA_NONE) {
+        if (note.text[0] != '\0')
+            part->answer->error_message =
+                bytes_from_text(arena_printf(&request->arena, "%s", note.text));
         answer_error(part->answer, error);
         add_current_leader(request, topic, part->answer);
         return;
@@ -184,7 +229,36 @@ static enum kafka_error check_topic(struct request *request,
     if (error == KAFKA_NONE && topic_is_internal(name) &&
         !bytes_equal_text(request->client_id, ADMIN_CLIENT_ID))
         return KAFKA_INVALID_TOPIC_EXCEPTION;
+    if (error != KAFKA_NONE && request->version >= 13)
+        return KAFKA_UNKNOWN_TOPIC_ID; /* an id of zeros is one, too */
     return error;
+}
+
+static bool is_transactional(const struct produce_request *asked)
+{
+    for (int32_t t = 0; t < asked->topic_data_count; t++) {
+        const struct produce_request_topic_produce_data *data = &asked->topic_data[t];
+        for (int32_t i = 0; i < data->partition_data_count; i++) {
+            const struct wire_records *records = &data->partition_data[i].records;
+            struct batch_view batch;
+            if (records->data != NULL &&
+                batch_parse_header(bytes_from(records->data, records->size), &batch) >= 0 &&
+                (batch.attributes & BATCH_TRANSACTIONAL) != 0)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* What concerns the whole request: then nothing of it is appended. */
+static enum kafka_error check_request(const struct request *request)
+{
+    const struct produce_request *asked = request->message;
+    if (is_transactional(asked) &&
+        (bytes_is_null(asked->transactional_id) ||
+         !authorize(request, ACL_WRITE, ACL_TRANSACTIONAL_ID, asked->transactional_id)))
+        return KAFKA_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+    return asked->acks < -1 || asked->acks > 1 ? KAFKA_INVALID_REQUIRED_ACKS : KAFKA_NONE;
 }
 
 static int32_t count_parts(const struct produce_request *asked)
@@ -208,13 +282,15 @@ static void handle(struct request *request)
     produce->parts = REQUEST_NEW_ARRAY(request, struct produce_part, produce->part_count);
     response->responses = produce_response_topic_produce_response_array(
         &request->arena, (size_t)asked->topic_data_count);
-    response->responses_count = asked->topic_data_count;
 
-    const bool are_acks_valid = asked->acks >= -1 && asked->acks <= 1;
+    const enum kafka_error request_error = check_request(request);
     int32_t next_part = 0;
     for (int32_t t = 0; t < asked->topic_data_count; t++) {
         const struct produce_request_topic_produce_data *data = &asked->topic_data[t];
-        struct produce_response_topic_produce_response *answer = &response->responses[t];
+        if (data->partition_data_count == 0)
+            continue; /* as in Kafka, of which nothing is told */
+        struct produce_response_topic_produce_response *answer =
+            &response->responses[response->responses_count++];
         answer->name = data->name;
         answer->topic_id = data->topic_id;
         answer->partition_responses_count = data->partition_data_count;
@@ -223,7 +299,7 @@ static void handle(struct request *request)
 
         const struct metadata_topic *topic = NULL;
         const enum kafka_error error =
-            are_acks_valid ? check_topic(request, data, &topic) : KAFKA_INVALID_REQUIRED_ACKS;
+            request_error == KAFKA_NONE ? check_topic(request, data, &topic) : request_error;
         for (int32_t i = 0; i < data->partition_data_count; i++) {
             struct produce_part *part = &produce->parts[next_part++];
             part->produce = produce;
