@@ -2,7 +2,8 @@
  *
  *     bench_bare PORT FILE write [crc]          what comes in one turn of the loop goes to the file by one pwritev,
  *                                               then every request gets an answer; crc: of each request's bytes
- *     bench_bare PORT FILE send ANSWER_BYTES    every request is answered by so many bytes of the file, by sendfile
+ *     bench_bare PORT FILE send ANSWER_BYTES    every request is answered by the next so many bytes of the file, by
+ *                                               sendfile; the file was written in pieces, as a log is, and goes round
  *
  * It understands no more of a request than its size and correlation id. Ends when its standard input does.
  */
@@ -32,7 +33,8 @@
 #define ANSWER_BYTES      60   /* about as many as a Produce answer has */
 #define ANSWERS_MAX       1024 /* of one connection in one turn */
 #define WRITE_PARTS_MAX   EVENTS_A_TURN
-#define FILE_BYTES        (64 << 20)
+#define FILE_BYTES        (1 << 30)
+#define PIECE_BYTES       100997 /* a batch of 100 records of 1 KB */
 
 struct link {
     int fd;
@@ -167,7 +169,7 @@ static void write_all(struct bare *bare)
 }
 
 /* False: the link is gone. */
-static bool send_answers(const struct bare *bare, struct link *link)
+static bool send_answers(struct bare *bare, struct link *link)
 {
     const int more = link->region_left > 0 ? MSG_MORE : 0;
     if (link->answer_bytes > 0)
@@ -176,7 +178,7 @@ static bool send_answers(const struct bare *bare, struct link *link)
              "send");
     link->answer_bytes = 0;
     while (link->region_left > 0) {
-        off_t from = 0;
+        off_t from = bare->file_position;
         const ssize_t n = sendfile(link->fd, bare->file, &from, link->region_left);
         if (n < 0 && errno == EAGAIN) {
             if (!link->is_blocked)
@@ -189,6 +191,9 @@ static bool send_answers(const struct bare *bare, struct link *link)
             return false;
         }
         link->region_left -= (size_t)n;
+        bare->file_position += n;
+        if (bare->file_position + (int64_t)bare->region_bytes > FILE_BYTES)
+            bare->file_position = 0;
     }
     if (link->is_blocked)
         watch(bare, link->fd, link, EPOLL_CTL_MOD, EPOLLIN);
@@ -248,10 +253,10 @@ static void listen_on(struct bare *bare, uint16_t port)
 
 static void fill_file(const struct bare *bare)
 {
-    uint8_t *bytes = mem_alloc(FILE_BYTES);
-    memset(bytes, 'x', FILE_BYTES);
-    must(write(bare->file, bytes, FILE_BYTES) == FILE_BYTES, "write");
-    mem_free(bytes);
+    uint8_t *piece = mem_zalloc(PIECE_BYTES);
+    for (int64_t position = 0; position < FILE_BYTES; position += PIECE_BYTES)
+        must(write(bare->file, piece, PIECE_BYTES) == PIECE_BYTES, "write");
+    mem_free(piece);
 }
 
 int main(int argc, char **argv)

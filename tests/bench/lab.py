@@ -161,6 +161,13 @@ def load(address, what, *started, env=None, **options):
     return json.loads(out) if out.strip() else {}
 
 
+def touch_memory(size_bytes):
+    """Uses so much memory and gives it back: see bench_load touch."""
+    available = int(next(line.split()[1] for line in pathlib.Path("/proc/meminfo").read_text().splitlines()
+                         if line.startswith("MemAvailable:"))) * 1024
+    command(PROGRAMS / "bench_load", "touch", "--bytes", min(size_bytes, available // 2))
+
+
 def rdkafka(address, topic, records, record_bytes, *settings):
     """Produces by librdkafka; every record was acknowledged when this returns."""
     return json.loads(command(PROGRAMS / "bench_rdkafka", topic, records, record_bytes,

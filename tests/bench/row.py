@@ -84,6 +84,7 @@ class Row:
     is_shared = True
     is_of_ottla_alone = False  # where Apache Kafka has no figure to compare with
     repetitions_max = None  # a row that takes long may ask for fewer
+    memory_bytes = 1 << 30  # of the page cache and otherwise, that one repetition fills
 
     def __init__(self, scale):
         self.scale = scale

@@ -86,6 +86,8 @@ static void on_greeting_event(void *context, int32_t index, bool can_read, bool 
 
 void links_open(struct links *links, const struct load_options *options, size_t answer_bytes_max)
 {
+    if (options->host == NULL)
+        load_fail("--broker HOST:PORT is needed");
     raise_descriptor_limit(options->connections);
     *links = (struct links){ .count = options->connections };
     links->items = MEM_NEW_ARRAY(struct link, (size_t)options->connections);

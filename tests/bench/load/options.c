@@ -103,6 +103,4 @@ void load_options_read(int argc, char **argv, struct load_options *out)
             load_fail("%s needs a value", argv[i]);
         set(out, argv[i], argv[i + 1]);
     }
-    if (out->host == NULL)
-        load_fail("--broker HOST:PORT is needed");
 }

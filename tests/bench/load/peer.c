@@ -26,6 +26,8 @@
 
 int load_try_connect(const struct load_options *options)
 {
+    if (options->host == NULL)
+        load_fail("--broker HOST:PORT is needed");
     struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(options->port) };
     if (inet_pton(AF_INET, options->host, &address.sin_addr) != 1)
         load_fail("%s is no IPv4 address", options->host);

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <time.h>
 
-#define VALUES       4096 /* different ones, used in turn */
+#define VALUES_BYTES (16u << 20) /* of different ones, used in turn: more than a codec looks back */
 #define FLUSH_MS     120000
 #define POLL_EVERY   1024
 #define FULL_WAIT_MS 10
@@ -76,12 +76,13 @@ static rd_kafka_t *client_new(int count, char **settings, struct deliveries *del
 static void produce_all(rd_kafka_t *client, rd_kafka_topic_t *topic, int64_t records, size_t size)
 {
     struct rng rng = rng_from_seed(1);
-    uint8_t *values = mem_alloc(VALUES * size);
-    for (int i = 0; i < VALUES; i++)
+    const int64_t count = (int64_t)MAX(VALUES_BYTES / size, (size_t)1);
+    uint8_t *values = mem_alloc((size_t)count * size);
+    for (int64_t i = 0; i < count; i++)
         bench_fill_value(&rng, values + (size_t)i * size, size);
     for (int64_t i = 0; i < records; i++) {
         while (rd_kafka_produce(topic, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY,
-                                values + (size_t)(i % VALUES) * size, size, NULL, 0, NULL) != 0) {
+                                values + (size_t)(i % count) * size, size, NULL, 0, NULL) != 0) {
             if (rd_kafka_last_error() != RD_KAFKA_RESP_ERR__QUEUE_FULL)
                 fail("produce", rd_kafka_err2name(rd_kafka_last_error()));
             rd_kafka_poll(client, FULL_WAIT_MS);

@@ -59,6 +59,7 @@ class ProduceAll(_Produce):
     figures = (Figure("cpu", "broker CPU s per GB", all_of(at_most(0.9), kafka_times_at_most(1 / 2, "1/2"))),)
     record_bytes = 1000
     records_full = 1000000
+    memory_bytes = 2 << 30
     settings = ("acks=all",)
 
     def per(self, cpu_seconds, records):
