@@ -587,26 +587,43 @@ void groups_ask(struct request *request, int32_t partition, const void *message,
     step(slot, event);
 }
 
+/* A request that is one question, whose answer it gets. */
+struct forward {
+    struct group_ask ask;
+    bool *is_answered; /* NULL: nobody asks any more */
+};
+
 static void reply(struct group_ask *ask, void *response)
 {
+    struct forward *forward = CONTAINER_OF(ask, struct forward, ask);
+    if (forward->is_answered != NULL)
+        *forward->is_answered = true;
     request_reply(ask->request, response);
+}
+
+/* Whether it was answered at once; then the request is gone. */
+static bool forward(struct request *request, struct bytes group_id)
+{
+    bool is_answered = false;
+    struct forward *forward = REQUEST_NEW(request, struct forward);
+    *forward = (struct forward){ .ask = { .request = request, .done = reply },
+                                 .is_answered = &is_answered };
+    groups_ask(request, groups_partition_of(request->shard, group_id), request->message,
+               &forward->ask);
+    if (!is_answered)
+        forward->is_answered = NULL;
+    return is_answered;
 }
 
 void groups_forward(struct request *request, struct bytes group_id)
 {
-    struct group_ask *ask = REQUEST_NEW(request, struct group_ask);
-    *ask = (struct group_ask){ .request = request, .done = reply };
-    groups_ask(request, groups_partition_of(request->shard, group_id), request->message, ask);
+    (void)forward(request, group_id);
 }
 
 void groups_forward_and_wait(struct request *request, struct bytes group_id)
 {
-    struct shard *shard = request->shard;
-    const uint64_t id = request->id;
-    groups_forward(request, group_id);
-    struct request *left = request_by_id(shard, id);
-    if (left != NULL && left->state == REQUEST_RUNNING)
-        request_release_input(left);
+    if (!forward(request, group_id))
+        request_release_input(request);
 }
 
 void groups_refuse(struct request *request, enum kafka_error error)

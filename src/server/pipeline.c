@@ -59,15 +59,13 @@ static struct request *request_new(struct connection *c, struct shared *frame)
     }
     request->connection = c;
     request->shard = server->shard;
-    request->id = ++server->request_id_next;
     request->principal = PRINCIPAL_ANONYMOUS;
     request->listener = c->listener;
     request->frame = shared_ref(frame);
-    request->started_ns = io_monotonic_ns(server->shard->io);
     list_init(&request->out);
     list_push_back(&c->requests, &request->link);
     c->request_count++;
-    map_i64_put(&server->requests, (int64_t)request->id, request);
+    server->request_count++;
     return request;
 }
 
@@ -81,7 +79,7 @@ void out_part_free(struct out_part *part)
 void pipeline_free_request(struct request *request)
 {
     struct server *server = request->shard->server;
-    map_i64_remove(&server->requests, (int64_t)request->id);
+    server->request_count--;
     server->waiting_bytes -= request->waiting_bytes;
     while (!list_is_empty(&request->out))
         out_part_free(LIST_ENTRY(list_pop_front(&request->out), struct out_part, link));
@@ -100,18 +98,13 @@ void pipeline_free_request(struct request *request)
 
 void pipeline_deinit(struct server *server)
 {
-    ASSERT(map_i64_count(&server->requests) == 0); /* a handler would come back to one */
+    ASSERT(server->request_count == 0); /* a handler would come back to one */
     while (!list_is_empty(&server->free_requests)) {
         struct request *request =
             LIST_ENTRY(list_pop_front(&server->free_requests), struct request, link);
         arena_deinit(&request->arena);
         mem_free(request);
     }
-}
-
-struct request *request_by_id(struct shard *shard, uint64_t id)
-{
-    return map_i64_get(&shard->server->requests, (int64_t)id);
 }
 
 bool request_has_room(const struct request *request)

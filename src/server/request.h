@@ -7,8 +7,7 @@
  * receive buffer. A peer that goes away does not end its requests: they stay until the handler
  * answers, and the answer is dropped; handlers that hold a wait may ask to be told (on_gone).
  *
- * Deciders (coord/, controller/) never see a request: they carry `id` as a token, and
- * request_by_id finds it again, or nothing when it has gone.
+ * Deciders (coord/, controller/) never see a request: they carry a token by which the one who asked finds it again.
  */
 #pragma once
 
@@ -50,7 +49,6 @@ struct request {
     struct list link;              /* in the connection's row, oldest first */
     struct connection *connection; /* NULL once the peer is gone */
     struct shard *shard;
-    uint64_t id;
 
     const struct api *api;
     const struct api_handler *handler;
@@ -60,7 +58,6 @@ struct request {
         client_id; /* points into the frame, or into the arena after request_release_input */
     struct principal principal;
     const struct server_listener *listener; /* valid as long as the connection */
-    char peer[80];                          /* "127.0.0.1:54321", for messages */
 
     struct shared *frame; /* counted; the decoded message points into it */
     struct bytes body;    /* the undecoded message */
@@ -70,9 +67,8 @@ struct request {
     enum request_state state;
     uint32_t region_count; /* file regions in the answer, set by the handler */
     struct list out;       /* of struct out_part */
-    int64_t started_ns;
-    bool is_last;         /* what follows on its connection is not answered any more */
-    size_t waiting_bytes; /* counted by request_may_wait */
+    bool is_last;          /* what follows on its connection is not answered any more */
+    size_t waiting_bytes;  /* counted by request_may_wait */
 
     /* For the handler. */
     void *wait;                               /* its own record of what it waits for */
@@ -106,8 +102,6 @@ bool request_may_wait(struct request *request);
 
 /* Lets go of the frame: message and client_id may no longer point into it (message becomes NULL). */
 void request_release_input(struct request *request);
-
-struct request *request_by_id(struct shard *shard, uint64_t id);
 
 /* Memory in the request's arena; never NULL (its limit is far above what a checked request needs; past it the
  * process would be lying about its bounds, and stops). */

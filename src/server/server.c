@@ -32,7 +32,6 @@ int server_new(struct shard *shard, const struct server_limits *limits, struct s
     list_init(&server->ending);
     list_init(&server->free_requests);
     map_init(&server->connections_by_host, shard->hash_seed);
-    map_i64_init(&server->requests, shard->hash_seed);
     shared_pool_init(&server->pool, POOL_KEPT_BYTES_MAX);
     *out = server;
     return 0;
@@ -46,7 +45,7 @@ void server_stop_accepting(struct server *server)
 
 bool server_is_idle(const struct server *server)
 {
-    return map_i64_count(&server->requests) == 0 && list_is_empty(&server->sending);
+    return server->request_count == 0 && list_is_empty(&server->sending);
 }
 
 void server_close(struct server *server)
@@ -68,7 +67,6 @@ void server_free(struct server *server)
     server_close(server);
     pipeline_deinit(server);
     map_deinit(&server->connections_by_host);
-    map_i64_deinit(&server->requests);
     shared_unref(server->landing.shared);
     shared_pool_deinit(&server->pool);
     mem_free(server);

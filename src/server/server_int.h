@@ -35,15 +35,17 @@ struct receive_window {
     struct shared *shared; /* NULL: none; the next bytes land in the server's landing buffer */
     size_t start;
     size_t end;
+    bool is_landing; /* a slice of that buffer, in which others receive behind `end` */
 };
 
 struct connection {
     uint32_t magic;
     enum connection_state state;
-    struct list link;        /* in server->connections, least recently active first */
-    struct list resume_link; /* in server->resume: what blocked it may be over */
-    struct list send_link;   /* in server->sending: has output to try */
-    struct list frame_link;  /* in server->frames: an incomplete frame, oldest first */
+    struct list link; /* in server->connections, least recently active first */
+    struct list
+        resume_link;        /* in server->resume: bytes have come, or what blocked it may be over */
+    struct list send_link;  /* in server->sending: has output to try */
+    struct list frame_link; /* in server->frames: an incomplete frame, oldest first */
     struct list starve_link; /* in server->starved: not read until memory is free */
     struct list ending_link; /* in server->ending: nothing is to be answered any more */
     struct server *server;
@@ -81,8 +83,7 @@ struct server {
     struct list ending;
     uint32_t connection_count;
     struct map connections_by_host; /* host text → count as pointer-sized integer */
-    struct map_i64 requests;        /* by id, those in flight */
-    uint64_t request_id_next;
+    uint32_t request_count;         /* in flight */
     struct list free_requests;
     uint32_t free_request_count;
     struct shared_pool pool;
