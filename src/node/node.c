@@ -57,9 +57,9 @@ static void on_turn_end(void *context)
     struct shard *shard = &node->shard;
     /* Answers of one round, or their leaving, may start requests of the next: they came in already, so this ends. */
     for (int round = 0; round < TURN_ROUNDS_MAX; round++) {
+        const bool has_started = server_resume(shard->server);
         const bool has_written = replicas_write(shard->replicas);
-        const bool has_resumed = server_resume(shard->server);
-        if (has_written || has_resumed)
+        if (has_started || has_written)
             continue;
         quorum_flush(node->quorum);
         if (!server_send(shard->server))

@@ -18,9 +18,9 @@ static void on_turn_end(void *context)
 {
     struct server_rig *rig = context;
     for (;;) {
+        const bool has_started = server_resume(rig->shard.server);
         const bool has_written = replicas_write(rig->shard.replicas);
-        const bool has_resumed = server_resume(rig->shard.server);
-        if (!has_written && !has_resumed && !server_send(rig->shard.server))
+        if (!has_started && !has_written && !server_send(rig->shard.server))
             return;
     }
 }

@@ -77,7 +77,7 @@ bool server_is_idle(const struct server *server);
 void server_set_limits(struct server *server, const struct server_limits *limits);
 
 /* The two halves of a turn's end, called by node around the writing of logs:
- * server_resume starts requests that waited for an answer before them (true: something started);
+ * server_resume starts requests that came in this turn or waited for an answer before them (true: something started);
  * server_send sends what the turn produced. True: that made room for requests which server_resume may start now; what
  * is not started in this turn makes another one follow. */
 bool server_resume(struct server *server);
