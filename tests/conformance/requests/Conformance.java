@@ -4,7 +4,9 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 
 /**
  * Plays scripts to several brokers at once, each in a thread of its own, and writes down what each answered.
@@ -18,8 +20,9 @@ public final class Conformance {
 
     private static void play(Path out, int port, List<Script> scripts, long nowMs) {
         try (BufferedWriter writer = Files.newBufferedWriter(out)) {
+            Set<String> torn = new HashSet<>();
             for (Script script : scripts) {
-                try (Player player = new Player(script, port, nowMs, answer -> write(writer, answer))) {
+                try (Player player = new Player(script, port, nowMs, torn, answer -> write(writer, answer))) {
                     player.play();
                 }
             }

@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.Consumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -24,11 +25,14 @@ final class Player implements Closeable {
     private final Map<String, String> variables = new HashMap<>();
     private final Map<String, Wire> wires = new HashMap<>();
     private final Map<String, Pending> pending = new HashMap<>();
+    private final Set<String> torn;
     private String scenario;
     private int round;
     private int correlationId = 1000;
 
-    Player(Script script, int port, long nowMs, Consumer<JsonNode> out) {
+    /** `torn` is shared by all scripts of a broker: which versions of which APIs have been sent by half. */
+    Player(Script script, int port, long nowMs, Set<String> torn, Consumer<JsonNode> out) {
+        this.torn = torn;
         this.script = script;
         this.port = port;
         this.out = out;
@@ -68,6 +72,8 @@ final class Player implements Closeable {
         Request request = new Request(step, version, fillIn(step.body.toString()), ++correlationId);
         if (request.content == null)
             return;
+        if (!step.isDamaged() && torn.add(step.api.name + version))
+            tear(step, version, request);
         Wire wire = wire(step.connection);
         long startedNs = System.nanoTime();
         wire.send(Wire.frame(request.content));
@@ -78,6 +84,19 @@ final class Player implements Closeable {
             pending.put(step.name, asked);
         else
             receive(asked);
+    }
+
+    /** The first half of a body, once for each version of each API, on a connection of its own. */
+    private void tear(Script.Step step, short version, Request request) throws IOException {
+        if (request.bodyBytes() < 2)
+            return;
+        try (Wire wire = new Wire("127.0.0.1", portOf(step.connection))) {
+            wire.send(Wire.frame(request.half()));
+            byte[] back = wire.receive(request.correlationId);
+            ObjectNode line = head(step, back != null ? "ANSWER" : wire.outcome().name());
+            line.put("request", "torn/" + step.api.name).put("version", version);
+            out.accept(line);
+        }
     }
 
     private void await(Script.Step step) throws IOException {
@@ -169,6 +188,7 @@ final class Player implements Closeable {
 
     private void note(Pending asked, String outcome, JsonNode answer) {
         ObjectNode line = head(asked.step, outcome);
+        line.put("listener", isController(asked.step.connection) ? "controller" : "broker");
         line.put("api", asked.step.api.name).put("key", asked.step.api.apiKey()).put("version", asked.version);
         line.put("ms", (System.nanoTime() - asked.startedNs) / 1_000_000);
         if (answer != null)
@@ -191,10 +211,18 @@ final class Player implements Closeable {
         out.accept(line);
     }
 
+    private static boolean isController(String connection) {
+        return connection.startsWith("controller");
+    }
+
+    private int portOf(String connection) {
+        return isController(connection) ? port + 1 : port;
+    }
+
     private Wire wire(String name) throws IOException {
         Wire wire = wires.get(name);
         if (wire == null || wire.isClosed()) {
-            wire = new Wire("127.0.0.1", name.startsWith("controller") ? port + 1 : port);
+            wire = new Wire("127.0.0.1", portOf(name));
             wires.put(name, wire);
         }
         return wire;

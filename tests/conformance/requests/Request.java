@@ -30,6 +30,7 @@ final class Request {
     private final short answerVersion;
     /** Null: this version cannot express the body. */
     final byte[] content;
+    private final int headerBytes;
 
     Request(Script.Step step, short version, String body, int correlationId) throws IOException {
         this.correlationId = correlationId;
@@ -45,7 +46,17 @@ final class Request {
         } catch (UnsupportedVersionException e) {
             bytes = null;
         }
-        this.content = bytes == null ? null : join(header(step, version), mend(step, bytes));
+        byte[] header = header(step, version);
+        this.headerBytes = header.length;
+        this.content = bytes == null ? null : join(header, mend(step, bytes));
+    }
+
+    int bodyBytes() {
+        return content.length - headerBytes;
+    }
+
+    byte[] half() {
+        return Arrays.copyOf(content, headerBytes + bodyBytes() / 2);
     }
 
     private byte[] header(Script.Step step, short version) {

@@ -52,6 +52,11 @@ final class Script {
             return null;
         }
 
+        /** Whether clauses make it something else than a request of its API and version. */
+        boolean isDamaged() {
+            return clauses.stream().anyMatch(c -> DAMAGES.contains(c.word));
+        }
+
         /** The versions of this step, ascending; the round matters where the notation says `=`. */
         List<Short> versions(int round) {
             short lowest = api.lowestSupportedVersion();
@@ -88,8 +93,8 @@ final class Script {
         }
     }
 
-    private static final Set<String> CLAUSES =
-        Set.of("let", "until", "later", "unanswered", "cut", "tail", "at", "claim", "answer");
+    private static final Set<String> DAMAGES = Set.of("cut", "tail", "at", "claim", "answer");
+    private static final Set<String> CLAUSES = Set.of("let", "until", "later", "unanswered");
     private static final Pattern RANGE = Pattern.compile("(\\d+)([-+](\\d*))?");
     private static final Pattern HEAD = Pattern.compile("\\[([a-z0-9-]+)(?: (\\d+))?\\]");
     private static final Pattern REQUEST =
@@ -142,7 +147,7 @@ final class Script {
     private static void addToStep(Step step, String text) {
         int space = text.indexOf(' ');
         String word = space < 0 ? text : text.substring(0, space);
-        if (CLAUSES.contains(word))
+        if (CLAUSES.contains(word) || DAMAGES.contains(word))
             step.clauses.add(new Clause(word, space < 0 ? "" : text.substring(space + 1).strip()));
         else
             step.body.append(' ').append(text);

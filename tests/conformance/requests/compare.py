@@ -294,15 +294,18 @@ def check_accepted(accepted, report):
 
 
 def check_coverage(ottla, report):
-    """Every version that Ottla says it serves must have been asked and answered."""
-    asked = {(a["key"], a["version"]) for a in ottla if a["outcome"] == "ANSWER" and "key" in a}
-    last = [a["answer"]["apiKeys"] for a in ottla if a.get("api") == "ApiVersions" and a["outcome"] == "ANSWER"
-            and a["answer"]["errorCode"] == 0]
-    advertised = {(k["apiKey"], v) for k in last[0] for v in range(k["minVersion"], k["maxVersion"] + 1)} if last else set()
-    for key, version in sorted(advertised - ADVERTISED_ONLY):
-        report.count((key, version) in asked)
-        if (key, version) not in asked:
-            report.tell(f"API {key} is advertised and was not asked for", version)
+    """Every version that Ottla says it serves, on either listener, must have been asked there and answered."""
+    answered = [a for a in ottla if a["outcome"] == "ANSWER" and "listener" in a]
+    asked = {(a["listener"], a["key"], a["version"]) for a in answered}
+    for listener in ("broker", "controller"):
+        told = next(a["answer"]["apiKeys"] for a in answered if a["listener"] == listener and a["api"] == "ApiVersions"
+                    and a["answer"]["errorCode"] == 0)
+        advertised = {(k["apiKey"], v) for k in told for v in range(k["minVersion"], k["maxVersion"] + 1)}
+        for key, version in sorted(advertised - ADVERTISED_ONLY):
+            good = (listener, key, version) in asked
+            report.count(good)
+            if not good:
+                report.tell(f"API {key} is advertised on a {listener}'s listener and was not asked for", version)
 
 
 def main():
