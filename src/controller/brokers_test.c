@@ -219,6 +219,35 @@ TEST(controller_on_timer, fences_who_was_not_heard_from)
     controller_rig_end(&rig);
 }
 
+/* A disk that stalls for longer than a session keeps back the answer that the next heartbeat waits for. */
+TEST(controller_on_timer, fences_nobody_who_waits_for_an_answer)
+{
+    struct controller_rig rig;
+    controller_rig_begin(&rig, context->seed, 2);
+    controller_hold_session(rig.controller, 1);
+    controller_hold_session(rig.controller, 1);
+    rig.now_ms += 10 * RIG_SESSION_MS;
+    controller_rig_timer(&rig);
+    EXPECT(!broker(&rig, 1)->is_fenced && broker(&rig, 2)->is_fenced);
+    controller_release_session(rig.controller, 1, rig.now_ms);
+    rig.now_ms += 10 * RIG_SESSION_MS;
+    controller_rig_timer(&rig);
+    EXPECT(!broker(&rig, 1)->is_fenced);
+
+    controller_release_session(rig.controller, 1,
+                               rig.now_ms); /* the last: from here on it counts */
+    rig.now_ms += RIG_SESSION_MS - 1;
+    controller_rig_timer(&rig);
+    EXPECT(!broker(&rig, 1)->is_fenced);
+    rig.now_ms += 1;
+    controller_rig_timer(&rig);
+    EXPECT(broker(&rig, 1)->is_fenced);
+
+    controller_hold_session(rig.controller, 99); /* unknown: nothing */
+    controller_release_session(rig.controller, 99, rig.now_ms);
+    controller_rig_end(&rig);
+}
+
 /* Nothing was written for a while: a NoOpRecord, so that everyone sees that the log lives. */
 TEST(controller_on_timer, writes_something_now_and_then)
 {

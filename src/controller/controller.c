@@ -215,6 +215,30 @@ static bool is_fenced(const struct controller *c, int32_t broker_id)
     return broker == NULL || broker->is_fenced;
 }
 
+void controller_hold_session(struct controller *c, int32_t broker_id)
+{
+    struct broker_session *session = map_i64_get(&c->sessions, broker_id);
+    if (session != NULL)
+        session->held_count++;
+}
+
+void controller_release_session(struct controller *c, int32_t broker_id, int64_t now_ms)
+{
+    struct broker_session *session = map_i64_get(&c->sessions, broker_id);
+    if (session == NULL || session->held_count == 0)
+        return;
+    session->held_count--;
+    session->contact_ms = now_ms;
+}
+
+/* When the broker is to be fenced unless it is heard of; INT64_MAX: it is fenced, or is waiting for us. */
+static int64_t session_end_ms(const struct controller *c, const struct broker_session *session)
+{
+    if (session->held_count > 0 || is_fenced(c, session->id))
+        return INT64_MAX;
+    return session->contact_ms + c->settings.broker_session_timeout_ms;
+}
+
 int64_t controller_deadline_ms(const struct controller *c)
 {
     if (!controller_is_active(c))
@@ -223,12 +247,8 @@ int64_t controller_deadline_ms(const struct controller *c)
     if (c->settings.max_idle_interval_ms > 0)
         deadline_ms = c->written_ms + c->settings.max_idle_interval_ms;
     struct map_i64_walk walk = { 0 };
-    while (map_i64_next(&c->sessions, &walk)) {
-        const struct broker_session *session = walk.value;
-        if (!is_fenced(c, session->id))
-            deadline_ms =
-                MIN(deadline_ms, session->contact_ms + c->settings.broker_session_timeout_ms);
-    }
+    while (map_i64_next(&c->sessions, &walk))
+        deadline_ms = MIN(deadline_ms, session_end_ms(c, walk.value));
     return deadline_ms;
 }
 
@@ -243,9 +263,7 @@ void controller_on_timer(struct controller *c, const struct controller_call *cal
     struct map_i64_walk walk = { 0 };
     while (map_i64_next(&c->sessions, &walk)) {
         const struct broker_session *session = walk.value;
-        const bool is_late =
-            call->now_ms >= session->contact_ms + c->settings.broker_session_timeout_ms;
-        if (is_late && !is_fenced(c, session->id)) {
+        if (call->now_ms >= session_end_ms(c, session)) {
             brokers__fence(c, &draft, session->id);
             break; /* one at a time: the next is decided on top of this */
         }

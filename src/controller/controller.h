@@ -138,6 +138,12 @@ int64_t controller_deadline_ms(const struct controller *controller);
 void controller_on_timer(struct controller *controller, const struct controller_call *call,
                          struct controller_result *out);
 
+/* A broker whose heartbeat was taken and is not answered yet (a slow disk keeps the answer back) can send no other, and
+ * does not count as silent: its session stands still from one call to the other. Each hold is followed by one release;
+ * with the sessions of another leadership they do nothing. */
+void controller_hold_session(struct controller *controller, int32_t broker_id);
+void controller_release_session(struct controller *controller, int32_t broker_id, int64_t now_ms);
+
 /* ---- requests -----------------------------------------------------------------------------------
  * All return 0, or -ERR_NOT_LEADER when the controller is not active (the caller answers NOT_CONTROLLER). Requests are
  * borrowed until the records are encoded and the answer is written. `version`: of the request. */

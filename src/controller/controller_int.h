@@ -16,6 +16,7 @@
 struct broker_session {
     int32_t id;
     int64_t contact_ms; /* last heard of */
+    uint32_t held_count;
 };
 
 struct controller {

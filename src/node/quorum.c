@@ -7,15 +7,20 @@
 #include "node/controller_calls.h"
 #include "node/controller_rules.h"
 #include "node/metadata_log.h"
+#include "wire/messages/broker_heartbeat_request.h"
+#include "wire/messages/broker_heartbeat_response.h"
 #include "wire/record_frame.h"
 
 #define SNAPSHOT_CLEAN_MS 60000
 
-/* A decision on its way: its records are appended up to `offset`, its answer waits until that is applied. */
+/* A decision on its way: its records are appended up to `offset`, its answer waits until that is committed, and
+ * applied here where a client will rely on it. */
 struct ask {
     struct list link;
     struct arena arena; /* records and answer */
     int64_t offset;     /* exclusive */
+    bool needs_shards;
+    int32_t held_broker_id; /* whose heartbeat it is (controller_hold_session); -1 */
     const void *response;
     void (*done)(void *context, enum kafka_error error, const void *response);
     void *context;
@@ -180,6 +185,17 @@ static void commit(struct quorum *q, int64_t to)
     snapshot_progress_committed(&q->snapshot_progress, bytes, now_ms(q));
 }
 
+static void finish_ask(struct quorum *q, struct ask *ask, enum kafka_error error,
+                       const void *response)
+{
+    if (ask->held_broker_id >= 0)
+        controller_release_session(q->controller, ask->held_broker_id, now_ms(q));
+    if (ask->done != NULL)
+        ask->done(ask->context, error, response);
+    arena_deinit(&ask->arena);
+    mem_free(ask);
+}
+
 static void fail_asks(struct quorum *q, enum kafka_error error)
 {
     struct list failed;
@@ -187,13 +203,8 @@ static void fail_asks(struct quorum *q, enum kafka_error error)
     while (!list_is_empty(&q->asks))
         list_push_back(&failed, list_pop_front(&q->asks));
     struct list *link;
-    while ((link = list_pop_front(&failed)) != NULL) {
-        struct ask *ask = LIST_ENTRY(link, struct ask, link);
-        if (ask->done != NULL)
-            ask->done(ask->context, error, NULL);
-        arena_deinit(&ask->arena);
-        mem_free(ask);
-    }
+    while ((link = list_pop_front(&failed)) != NULL)
+        finish_ask(q, LIST_ENTRY(link, struct ask, link), error, NULL);
 }
 
 static void carry_out(struct quorum *q, const struct raft_effect *effect)
@@ -323,6 +334,7 @@ static struct ask *
 ask_new(void (*done)(void *context, enum kafka_error error, const void *response), void *context)
 {
     struct ask *ask = MEM_NEW(struct ask);
+    ask->held_broker_id = -1;
     ask->done = done;
     ask->context = context;
     arena_init(&ask->arena, CONTROLLER_ARENA_BYTES_MAX);
@@ -397,14 +409,6 @@ static int append_decision(struct quorum *q, struct ask *ask,
     return 0;
 }
 
-static void finish_ask(struct ask *ask, enum kafka_error error, const void *response)
-{
-    if (ask->done != NULL)
-        ask->done(ask->context, error, response);
-    arena_deinit(&ask->arena);
-    mem_free(ask);
-}
-
 static void decide(struct quorum *q, struct ask *ask, const struct controller_result *result)
 {
     struct err_note note = { 0 };
@@ -413,12 +417,30 @@ static void decide(struct quorum *q, struct ask *ask, const struct controller_re
     if (r < 0) {
         DIAG_WARN(q->diag, "controller", "a decision could not be appended: %s: %s",
                   err_sentence(r), note.text);
-        finish_ask(ask, r == -ERR_LIMIT ? KAFKA_POLICY_VIOLATION : KAFKA_NOT_CONTROLLER, NULL);
+        finish_ask(q, ask, r == -ERR_LIMIT ? KAFKA_POLICY_VIOLATION : KAFKA_NOT_CONTROLLER, NULL);
     } else {
         ask->offset = raft_next_offset(q->raft);
         list_push_back(&q->asks, &ask->link);
     }
     settle(q);
+}
+
+/* What brokers tell the controller, and no client asks for. A heartbeat above all must not wait for the logs of a new
+ * topic with thousands of partitions: without an answer it is not followed by another, and the broker is fenced. */
+static bool is_between_brokers(int16_t api_key)
+{
+    return api_key == API_BROKER_REGISTRATION || api_key == API_BROKER_HEARTBEAT ||
+           api_key == API_CONTROLLER_REGISTRATION || api_key == API_ALLOCATE_PRODUCER_IDS;
+}
+
+static void hold_session(struct quorum *q, struct ask *ask,
+                         const struct broker_heartbeat_request *request,
+                         const struct broker_heartbeat_response *response)
+{
+    if (response->error_code != KAFKA_NONE)
+        return;
+    ask->held_broker_id = request->broker_id;
+    controller_hold_session(q->controller, request->broker_id);
 }
 
 static void link_ask(struct controller_link *link, int16_t api_key, int16_t version,
@@ -429,13 +451,17 @@ static void link_ask(struct controller_link *link, int16_t api_key, int16_t vers
     struct quorum *q = CONTAINER_OF(link, struct quorum, link);
     (void)principal; /* in a cluster it travels with the forwarded request */
     struct ask *ask = ask_new(done, context);
+    ask->needs_shards = !is_between_brokers(api_key);
     const struct controller_call call = call_of(q, ask);
     struct controller_result result = { 0 };
     if (q->is_stopped ||
-        controller_call(q->controller, &call, api_key, version, message, &result) < 0)
-        finish_ask(ask, KAFKA_NOT_CONTROLLER, NULL);
-    else
-        decide(q, ask, &result);
+        controller_call(q->controller, &call, api_key, version, message, &result) < 0) {
+        finish_ask(q, ask, KAFKA_NOT_CONTROLLER, NULL);
+        return;
+    }
+    if (api_key == API_BROKER_HEARTBEAT)
+        hold_session(q, ask, message, result.response);
+    decide(q, ask, &result);
 }
 
 static int32_t link_controller_id(struct controller_link *link)
@@ -460,7 +486,7 @@ static void activate_now(struct quorum *q)
     if (metadata_image_is_empty(q->image) &&
         metadata_log_bootstrap(&q->log, q->log_dir, &ask->arena, &bootstrap, &bootstrap_count,
                                &note) < 0) {
-        finish_ask(ask, KAFKA_NONE, NULL);
+        finish_ask(q, ask, KAFKA_NONE, NULL);
         stop(q, &note);
         return;
     }
@@ -520,14 +546,26 @@ static void consider_snapshot(struct quorum *q)
 
 static void finish_close(struct quorum *q);
 
+static struct ask *find_answerable(struct quorum *q)
+{
+    const int64_t committed_offset = q->image->provenance.offset + 1;
+    LIST_FOR_EACH(&q->asks, link)
+    {
+        struct ask *ask = LIST_ENTRY(link, struct ask, link);
+        if (ask->offset > committed_offset)
+            return NULL;
+        if (!ask->needs_shards || ask->offset <= q->applied_offset)
+            return ask;
+    }
+    return NULL;
+}
+
 static void release_asks(struct quorum *q)
 {
-    while (!list_is_empty(&q->asks)) {
-        struct ask *ask = LIST_ENTRY(q->asks.next, struct ask, link);
-        if (ask->offset > q->applied_offset)
-            return;
+    struct ask *ask;
+    while ((ask = find_answerable(q)) != NULL) {
         list_remove(&ask->link);
-        finish_ask(ask, KAFKA_NONE, ask->response);
+        finish_ask(q, ask, KAFKA_NONE, ask->response);
     }
 }
 

@@ -5,7 +5,7 @@
  *   answer ◄── this node's shards have applied the image ◄── loader replays ◄───────────┘
  *
  * Carries out raft's effects in their order, feeds completions back, and keeps what waits: an answer leaves
- * when everything that its decision saw is committed and applied here.
+ * when everything that its decision saw is committed, and, unless it is one to a broker, applied here.
  * Threads: shard 0.
  */
 #pragma once
