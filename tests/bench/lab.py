@@ -16,6 +16,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAMS = ROOT / "build" / "tests" / "bench"
 LOAD_SECONDS_MAX = 180
 START_SECONDS_MAX = 120
+READY_SECONDS_MAX = 410
 
 
 class BenchError(Exception):
@@ -95,7 +96,7 @@ class System:
         counter.write_bytes(bytes(8))
         env = dict(os.environ, LD_PRELOAD=str(PROGRAMS / "libbench_sync_count.so"), BENCH_SYNC_COUNT=str(counter))
         try:
-            return load(self.address, "ready", *words, env=env, pid_file=pid_file,
+            return load(self.address, "ready", *words, env=env, seconds=READY_SECONDS_MAX, pid_file=pid_file,
                         log_file=self.directory / f"{self.kind}.log", **options)
         finally:
             if pid_file.exists():
@@ -150,14 +151,14 @@ class Bare:
         self.file.unlink(missing_ok=True)
 
 
-def load(address, what, *started, env=None, **options):
+def load(address, what, *started, env=None, seconds=LOAD_SECONDS_MAX, **options):
     """Runs bench_load; its options are named as on its command line, with _ for -. `started`: a command for it to start."""
     words = [PROGRAMS / "bench_load", what, "--broker", address]
     for name, value in options.items():
         words += ["--" + name.replace("_", "-"), value]
     if started:
         words += ["--", *started]
-    out = command(*words, env=env)
+    out = command(*words, env=env, seconds=seconds)
     return json.loads(out) if out.strip() else {}
 
 

@@ -21,7 +21,7 @@
 
 #define ANSWER_BYTES_MAX (64 << 20)
 #define ASK_EVERY_US     20000
-#define ASK_TIMES_MAX    1500 /* 30 seconds */
+#define ASK_TIMES_MAX    7500 /* 150 seconds: Apache Kafka makes thousands of logs one by one */
 #define TIMESTAMP_LATEST (-1)
 
 int load_try_connect(const struct load_options *options)

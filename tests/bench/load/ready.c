@@ -22,7 +22,7 @@
 #define TIMEOUT_MS        30000
 #define CONNECT_EVERY_US  100
 #define ASK_EVERY_US      5000
-#define READY_SECONDS_MAX 170
+#define READY_SECONDS_MAX 400
 
 extern char **environ;
 
