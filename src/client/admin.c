@@ -50,15 +50,15 @@ int admin_pause(struct admin *admin, int64_t deadline_ns)
     return r == -ERR_TIMEOUT ? 0 : r;
 }
 
-struct generation {
+struct refresh {
     const struct cluster *cluster;
-    uint64_t before;
+    uint64_t ticket;
 };
 
-static bool is_newer(void *context)
+static bool is_refreshed(void *context)
 {
-    const struct generation *g = context;
-    return cluster_generation(g->cluster) > g->before;
+    const struct refresh *refresh = context;
+    return cluster_is_refreshed(refresh->cluster, refresh->ticket);
 }
 
 int admin_refresh(struct admin *admin, const struct bytes *topics, size_t count, bool all,
@@ -68,10 +68,9 @@ int admin_refresh(struct admin *admin, const struct bytes *topics, size_t count,
         cluster_want(admin->cluster, topics[i]);
     if (all)
         cluster_want_all(admin->cluster);
-    struct generation g = { .cluster = admin->cluster,
-                            .before = cluster_generation(admin->cluster) };
-    cluster_refresh(admin->cluster);
-    const int r = client_loop_wait(&admin->loop, is_newer, &g, admin_deadline(admin));
+    struct refresh refresh = { .cluster = admin->cluster,
+                               .ticket = cluster_refresh(admin->cluster) };
+    const int r = client_loop_wait(&admin->loop, is_refreshed, &refresh, admin_deadline(admin));
     return r < 0 ? err_note(note, r, "Timed out waiting for a node assignment: no broker answers")
                  : 0;
 }

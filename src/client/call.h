@@ -41,6 +41,7 @@ struct client_call {
     bool is_open_; /* between send and done */
 };
 
-/* Ends an open call with -ERR_CANCELLED; one that is on its way takes its connection with it. */
+/* Ends an open call with -ERR_CANCELLED, before it returns. One that is on its way takes its connection with it: other calls
+ * there end with -ERR_CLOSED. */
 void client_call_cancel(struct client_call *call);
 void client_call_deinit(struct client_call *call); /* not while it is open */

@@ -4,6 +4,7 @@
 #include "base/be.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "client/settings.h"
 #include "wire/kafka_error.h"
 #include "wire/messages/api_versions_request.h"
 #include "wire/messages/api_versions_response.h"
@@ -108,16 +109,12 @@ static void close_socket(struct channel *c)
     c->state = CLOSED;
 }
 
-/* Exponential, with a fifth of chance either way, as KIP-144 and KIP-580 say. */
 static void set_backoff(struct channel *c)
 {
-    const uint32_t shift = MIN(c->failure_count, 20u);
-    const int64_t ms =
-        MIN(c->settings.reconnect_backoff_ms << shift,
-            MAX(c->settings.reconnect_backoff_max_ms, c->settings.reconnect_backoff_ms));
-    const int64_t ns = ms * NS_PER_MS / 5 * 4 + rng_between(&c->rng, 0, ms * NS_PER_MS * 2 / 5);
-    c->attempt_after_ns = io_monotonic_ns(c->io) + ns;
-    c->failure_count++;
+    c->attempt_after_ns =
+        io_monotonic_ns(c->io) + client_backoff_ns(c->settings.reconnect_backoff_ms,
+                                                   c->settings.reconnect_backoff_max_ms,
+                                                   c->failure_count++, &c->rng);
 }
 
 /* Everything that the connection had to do has failed. */
@@ -464,6 +461,19 @@ void channel_free(struct channel *c)
     mem_free(c);
 }
 
+void channel_move(struct channel *c, const char *host, uint16_t port)
+{
+    mem_free(c->host);
+    c->host = mem_strdup(host);
+    c->port = port;
+    if (c->state != CLOSED && c->state != CONNECTING)
+        return;
+    close_socket(c);
+    c->attempt_after_ns = 0;
+    c->failure_count = 0;
+    io_timer_arm(c->io, &c->backoff, 0);
+}
+
 void channel_send(struct channel *c, struct client_call *call)
 {
     ASSERT(!call->is_open_ && !c->is_freeing);
@@ -486,15 +496,15 @@ void client_call_cancel(struct client_call *call)
     if (!call->is_open_)
         return;
     struct channel *c = call->channel_;
+    bool is_waiting = false;
     LIST_FOR_EACH(&c->waiting, link)
     {
-        if (link == &call->link_) {
-            finish(call, -ERR_CANCELLED);
-            return;
-        }
+        is_waiting |= link == &call->link_;
     }
-    /* Its answer would come where another one is due. */
-    fail(c, -ERR_CANCELLED, "the call was given up");
+    list_remove(&call->link_);
+    if (!is_waiting) /* its answer would come where another one is due */
+        fail(c, -ERR_CLOSED, "another call was given up");
+    finish(call, -ERR_CANCELLED);
 }
 
 bool channel_is_ready(const struct channel *c)

@@ -30,6 +30,9 @@ struct channel *channel_new(struct io *io, const struct client_settings *setting
 void channel_free(
     struct channel *connection); /* open calls end with -ERR_CANCELLED; NULL is fine */
 
+/* The broker has another address: it counts from the next connection on, and at once where none is made yet. */
+void channel_move(struct channel *connection, const char *host, uint16_t port);
+
 /* `done` follows, never from within this call. */
 void channel_send(struct channel *connection, struct client_call *call);
 

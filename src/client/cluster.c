@@ -2,7 +2,9 @@
 #include "client/cluster.h"
 
 #include "base/mem.h"
+#include "base/rng.h"
 #include "base/vec.h"
+#include "client/settings.h"
 #include "wire/kafka_error.h"
 #include "wire/messages/metadata_request.h"
 #include "wire/messages/metadata_response.h"
@@ -15,7 +17,8 @@ struct broker {
     int32_t id;
     char *host;
     uint16_t port;
-    struct channel *connection; /* NULL until it is asked for */
+    struct channel *connection;  /* NULL until it is asked for */
+    struct channel *coordinator; /* the same */
 };
 
 struct server {
@@ -43,8 +46,14 @@ struct cluster {
     struct client_call call;
     struct metadata_request request;
     struct arena request_arena;
-    bool is_again; /* a refresh was asked for while one is under way */
-    struct io_timer retry;
+    uint64_t ticket; /* of the latest refresh that was asked for */
+    uint64_t ticket_sent;
+    uint64_t ticket_answered;
+    bool has_news; /* something is wanted that was not asked about yet */
+    uint32_t failure_count;
+    int64_t not_before_ns; /* the next request, but for news */
+    struct rng rng;
+    struct io_timer retry; /* sends it */
     struct io_timer age;
 };
 
@@ -147,18 +156,32 @@ static void put_broker(struct cluster *c, const struct metadata_response_broker 
     mem_free(broker->host);
     broker->host = bytes_to_text(from->host);
     broker->port = (uint16_t)from->port;
-    channel_free(broker->connection);
-    broker->connection = adopt(c, broker->host, broker->port);
+    if (broker->connection == NULL)
+        broker->connection = adopt(c, broker->host, broker->port);
+    else /* not ended: this answer may have come by it */
+        channel_move(broker->connection, broker->host, broker->port);
+    if (broker->coordinator != NULL)
+        channel_move(broker->coordinator, broker->host, broker->port);
+}
+
+static struct channel *made(const struct cluster *c, const struct broker *broker,
+                            struct channel **connection)
+{
+    if (*connection == NULL)
+        *connection = channel_new(c->io, &c->settings, broker->host, broker->port);
+    return *connection;
 }
 
 struct channel *cluster_broker(struct cluster *c, int32_t id)
 {
     struct broker *broker = map_i64_get(&c->brokers, id);
-    if (broker == NULL)
-        return NULL;
-    if (broker->connection == NULL)
-        broker->connection = channel_new(c->io, &c->settings, broker->host, broker->port);
-    return broker->connection;
+    return broker == NULL ? NULL : made(c, broker, &broker->connection);
+}
+
+struct channel *cluster_coordinator(struct cluster *c, int32_t id)
+{
+    struct broker *broker = map_i64_get(&c->brokers, id);
+    return broker == NULL ? NULL : made(c, broker, &broker->coordinator);
 }
 
 static struct channel *server_channel(struct cluster *c, struct server *server)
@@ -213,6 +236,8 @@ static void take_answer(struct cluster *c, const struct metadata_response *respo
     c->generation++;
 }
 
+static void ask_again(struct cluster *c);
+
 static void on_metadata(struct client_call *call)
 {
     struct cluster *c = call->context;
@@ -220,43 +245,33 @@ static void on_metadata(struct client_call *call)
     arena_deinit(&c->request_arena);
     if (result == -ERR_CANCELLED)
         return;
+    const int64_t now_ns = io_monotonic_ns(c->io);
     if (result < 0) {
         DIAG_WARN(c->diag, "client",
                   "Connection to %s could not be used. Node may not be available.",
                   call->note.text);
         cluster_pass_over(c);
-        io_timer_arm_after(c->io, &c->retry, c->settings.retry_backoff_ms);
+        c->has_news = false;
+        c->not_before_ns =
+            now_ns + client_retry_backoff_ns(&c->settings, c->failure_count++, &c->rng);
     } else {
         take_answer(c, call->response);
         client_call_deinit(call);
+        c->failure_count = 0;
+        c->ticket_answered = c->ticket_sent;
+        c->not_before_ns = now_ns + c->settings.retry_backoff_ms * NS_PER_MS;
         io_timer_arm_after(c->io, &c->age, c->settings.metadata_max_age_ms);
-        if (c->is_again)
-            cluster_refresh(c);
     }
+    if (result < 0 || c->ticket > c->ticket_answered)
+        ask_again(c);
     tell(c, result);
 }
 
-static void on_timer_again(struct cluster *c)
+static void ask(struct cluster *c)
 {
-    cluster_refresh(c);
-}
-
-static void on_retry(struct io_timer *timer)
-{
-    on_timer_again(CONTAINER_OF(timer, struct cluster, retry));
-}
-
-static void on_age(struct io_timer *timer)
-{
-    on_timer_again(CONTAINER_OF(timer, struct cluster, age));
-}
-
-void cluster_refresh(struct cluster *c)
-{
-    c->is_again = c->call.is_open_;
-    if (c->is_again)
-        return;
     io_timer_cancel(c->io, &c->retry);
+    c->has_news = false;
+    c->ticket_sent = c->ticket;
     arena_init(&c->request_arena, SIZE_MAX);
     metadata_request_init(&c->request);
     c->request.allow_auto_topic_creation = c->allows_topic_creation;
@@ -275,6 +290,39 @@ void cluster_refresh(struct cluster *c)
     c->call.done = on_metadata;
     c->call.context = c;
     channel_send(cluster_any(c), &c->call);
+}
+
+/* As soon as may be. */
+static void ask_again(struct cluster *c)
+{
+    if (c->call.is_open_)
+        return;
+    if (c->has_news || io_monotonic_ns(c->io) >= c->not_before_ns)
+        ask(c);
+    else
+        io_timer_arm(c->io, &c->retry, c->not_before_ns);
+}
+
+static void on_retry(struct io_timer *timer)
+{
+    ask_again(CONTAINER_OF(timer, struct cluster, retry));
+}
+
+static void on_age(struct io_timer *timer)
+{
+    (void)cluster_refresh(CONTAINER_OF(timer, struct cluster, age));
+}
+
+uint64_t cluster_refresh(struct cluster *c)
+{
+    c->ticket++;
+    ask_again(c);
+    return c->ticket;
+}
+
+bool cluster_is_refreshed(const struct cluster *c, uint64_t ticket)
+{
+    return c->ticket_answered >= ticket;
 }
 
 /* ---- face ------------------------------------------------------------------------------------ */
@@ -311,6 +359,7 @@ int cluster_new(const struct cluster_params *params, struct cluster **out, struc
     c->age.fire = on_age;
     uint64_t seed;
     io_random(c->io, &seed, sizeof(seed));
+    c->rng = rng_from_seed(seed);
     map_init(&c->topics, seed);
     map_init(&c->wanted, seed);
     map_i64_init(&c->brokers, seed);
@@ -338,6 +387,7 @@ void cluster_free(struct cluster *c)
     for (struct map_i64_walk w = { 0 }; map_i64_next(&c->brokers, &w);) {
         struct broker *broker = w.value;
         channel_free(broker->connection);
+        channel_free(broker->coordinator);
         mem_free(broker->host);
         mem_free(broker);
     }
@@ -355,11 +405,13 @@ void cluster_free(struct cluster *c)
 
 void cluster_want(struct cluster *c, struct bytes topic)
 {
-    (void)map_put(&c->wanted, topic, c);
+    if (map_put(&c->wanted, topic, c) == NULL)
+        c->has_news = true;
 }
 
 void cluster_want_all(struct cluster *c)
 {
+    c->has_news |= !c->wants_all;
     c->wants_all = true;
 }
 

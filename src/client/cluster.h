@@ -52,13 +52,19 @@ void cluster_free(struct cluster *cluster); /* NULL is fine; open calls are canc
 /* A connection to some broker: one that is ready where there is one. */
 struct channel *cluster_any(struct cluster *cluster);
 struct channel *cluster_broker(struct cluster *cluster, int32_t id); /* NULL: not known */
+/* A second connection, for what a broker does as a coordinator: joining a group waits long, and so may a fetch; in one
+ * connection they would hold each other up. NULL: not known. */
+struct channel *cluster_coordinator(struct cluster *cluster, int32_t id);
 /* After a call to a connection failed: the next cluster_any is another one. */
 void cluster_pass_over(struct cluster *cluster);
 
 void cluster_want(struct cluster *cluster, struct bytes topic); /* from the next refresh on */
 void cluster_want_all(struct cluster *cluster);
-/* Asks for metadata; while an answer is under way, once more after it. */
-void cluster_refresh(struct cluster *cluster);
+/* Asks for metadata: at once where something is wanted that was not asked about yet, else not sooner than
+ * retry.backoff.ms after the answer before; while an answer is under way, once more after it. A ticket:
+ * cluster_is_refreshed when an answer has come to a question not older than this call. */
+uint64_t cluster_refresh(struct cluster *cluster);
+bool cluster_is_refreshed(const struct cluster *cluster, uint64_t ticket);
 uint64_t cluster_generation(const struct cluster *cluster); /* counts answers; 0: nothing known */
 
 const struct cluster_topic *cluster_topic(const struct cluster *cluster,

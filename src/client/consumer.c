@@ -73,7 +73,7 @@ void consumer_assign(struct consumer *c, struct bytes topic, int32_t partition, 
     c->wishes[c->wish_count++] =
         (struct wish){ .topic = bytes_to_text(topic), .partition = partition, .offset = offset };
     cluster_want(c->cluster, topic);
-    cluster_refresh(c->cluster);
+    (void)cluster_refresh(c->cluster);
     if (c->group_id != NULL && offset == CONSUMER_OFFSET_GROUP)
         c->coordinator = -1;
 }
@@ -83,7 +83,7 @@ void consumer_subscribe(struct consumer *c, struct bytes topic)
     VEC_ADD(&c->topics, bytes_to_text(topic));
     c->group = GROUP_LOST;
     cluster_want(c->cluster, topic);
-    cluster_refresh(c->cluster);
+    (void)cluster_refresh(c->cluster);
 }
 
 void consumer_subscribe_matching(struct consumer *c, const struct consumer_filter *filter)
@@ -92,7 +92,7 @@ void consumer_subscribe_matching(struct consumer *c, const struct consumer_filte
     c->has_filter = true;
     c->group = GROUP_LOST;
     cluster_want_all(c->cluster);
-    cluster_refresh(c->cluster);
+    (void)cluster_refresh(c->cluster);
 }
 
 /* Wishes become positions when it is known what the topic has. */
@@ -169,7 +169,7 @@ static void on_tick(struct io_timer *timer)
     consumer__fetch_tick(c, now_ns);
     if (lacks_topics(c) && cluster_generation(c->cluster) != c->generation_seen) {
         c->generation_seen = cluster_generation(c->cluster);
-        cluster_refresh(c->cluster);
+        (void)cluster_refresh(c->cluster);
     }
     if (!io_timer_is_armed(&c->tick))
         io_timer_arm_after(c->io, &c->tick, c->settings.retry_backoff_ms);

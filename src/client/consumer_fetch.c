@@ -88,7 +88,7 @@ static void refused(struct consumer *c, struct position *p, int16_t error)
         p->offset = c->reset;
         p->not_before_ns = 0;
     } else if (kafka_error_is_retriable(error)) {
-        cluster_refresh(c->cluster);
+        (void)cluster_refresh(c->cluster);
     } else {
         consumer__fail(c, -ERR_PROTOCOL, "%s-%" PRId32 ": %s", p->topic, p->partition,
                        kafka_error_sentence(error));
@@ -128,7 +128,7 @@ static void free_positions(struct fetch *f, bool has_failed)
             f->positions.items[i]->not_before_ns = consumer__retry_at(c);
     }
     if (has_failed && !c->is_closing)
-        cluster_refresh(c->cluster);
+        (void)cluster_refresh(c->cluster);
     consumer__tick_soon(c);
 }
 
@@ -259,7 +259,7 @@ static void ask(struct consumer *c, bool is_fetch, int64_t now_ns)
             cluster_partition(c->cluster, bytes_from_text(p->topic), p->partition);
         if (at == NULL || at->leader < 0 || cluster_broker(c->cluster, at->leader) == NULL) {
             p->not_before_ns = consumer__retry_at(c);
-            cluster_refresh(c->cluster);
+            (void)cluster_refresh(c->cluster);
             continue;
         }
         struct fetch *f = map_i64_get(&by_leader, at->leader);

@@ -101,7 +101,7 @@ static void send_call(struct consumer *c, struct client_call *call, enum api_key
     call->request = request;
     call->done = done;
     call->context = c;
-    channel_send(cluster_broker(c->cluster, c->coordinator), call);
+    channel_send(cluster_coordinator(c->cluster, c->coordinator), call);
 }
 
 /* ---- coordinator ----------------------------------------------------------------------------- */
@@ -120,7 +120,7 @@ static void on_found(struct client_call *call)
              cluster_broker(c->cluster, response->node_id) != NULL)
         c->coordinator = response->node_id;
     else if (response->error_code == KAFKA_NONE)
-        cluster_refresh(c->cluster);
+        (void)cluster_refresh(c->cluster);
     else if (!kafka_error_is_retriable(response->error_code))
         consumer__fail(c, -ERR_PROTOCOL, "Group %s: %s", c->group_id,
                        kafka_error_sentence(response->error_code));
@@ -287,7 +287,7 @@ static void lead(struct consumer *c)
     }
     if (lacks && c->group != GROUP_LEADING) {
         c->group = GROUP_LEADING; /* once; what is not known then is not there */
-        cluster_refresh(c->cluster);
+        (void)cluster_refresh(c->cluster);
         return;
     }
     enum assignor assignor = ASSIGNOR_RANGE;

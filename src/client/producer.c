@@ -213,7 +213,7 @@ static void on_batch_answer(struct producer *p, struct flight *f, struct batch *
     q->in_flight--;
     if (f->call.result < 0) {
         if (!p->is_closing)
-            cluster_refresh(p->cluster);
+            (void)cluster_refresh(p->cluster);
         failed(p, b, KAFKA_NETWORK_EXCEPTION, f->call.note.text);
         return;
     }
@@ -234,7 +234,7 @@ static void on_batch_answer(struct producer *p, struct flight *f, struct batch *
     if (kafka_error_is_retriable(answer->error_code)) {
         cluster_set_leader(p->cluster, bytes_from_text(q->topic), q->partition,
                            answer->current_leader.leader_id, answer->current_leader.leader_epoch);
-        cluster_refresh(p->cluster);
+        (void)cluster_refresh(p->cluster);
     }
     char *words = bytes_to_text(answer->error_message);
     failed(p, b, answer->error_code,
@@ -467,7 +467,7 @@ static void take_from(struct producer *p, struct queue *q, struct map_i64 *open,
     if (at == NULL || at->leader < 0 || cluster_broker(p->cluster, at->leader) == NULL) {
         q->not_before_ns = now_ns + p->settings.retry_backoff_ms * NS_PER_MS;
         *wake = MIN(*wake, q->not_before_ns);
-        cluster_refresh(p->cluster);
+        (void)cluster_refresh(p->cluster);
         return;
     }
     struct batch *b = LIST_ENTRY(q->ready.next, struct batch, link);
@@ -546,7 +546,7 @@ static struct topic_state *state_of(struct producer *p, struct bytes topic)
         state->sticky = -1;
         (void)map_put(&p->topics, topic, state);
         cluster_want(p->cluster, topic);
-        cluster_refresh(p->cluster);
+        (void)cluster_refresh(p->cluster);
     }
     return state;
 }
@@ -655,7 +655,7 @@ static bool is_accepted(void *context)
     if (a->result == -ERR_WOULD_BLOCK &&
         cluster_topic(a->producer->cluster, a->record->topic) != NULL &&
         a->producer->memory_used == 0)
-        cluster_refresh(a->producer->cluster);
+        (void)cluster_refresh(a->producer->cluster);
     return a->result != -ERR_WOULD_BLOCK;
 }
 

@@ -241,6 +241,15 @@ bool sim_world_run_until_true(struct sim_world *world, int64_t duration_ns,
     return true;
 }
 
+int sim_world_turn(struct io *io, int64_t timeout_ms)
+{
+    struct sim_world *world = sim__loop_of(io)->node->world;
+    const int64_t end_ns = world->now_ns + timeout_ms * NS_PER_MS;
+    if (!step_until(world, end_ns))
+        world->now_ns = end_ns;
+    return 0;
+}
+
 /* ---- the network's state --------------------------------------------------------------------- */
 
 struct sim_link sim_link_default(void)

@@ -60,6 +60,10 @@ void sim_world_run_for(struct sim_world *world, int64_t duration_ns);
 MUST_CHECK bool sim_world_run_until_true(struct sim_world *world, int64_t duration_ns,
                                          bool (*is_true)(void *context), void *context);
 
+/* For code that turns a loop by itself, called from outside of the world's events: the next event of the whole world, or
+ * so much time when nothing comes before. 0, always, as a turn of the real driver answers. */
+int sim_world_turn(struct io *io, int64_t timeout_ms);
+
 /* The hash of all that has happened; a workload adds its own marks. */
 uint64_t sim_world_trace(const struct sim_world *world);
 void sim_world_mark(struct sim_world *world, const char *what, int64_t a, int64_t b);
