@@ -145,7 +145,8 @@ static void on_event(void *context, int32_t index, bool can_read, bool can_write
     if (c->options->is_bare) {
         c->bytes += (int64_t)answer.size;
         c->want_to_come[index] -= (int64_t)answer.size;
-        c->crcs ^= crc32c(0, answer.data, answer.size); /* as much to do as with a broker's batches */
+        c->crcs ^=
+            crc32c(0, answer.data, answer.size); /* as much to do as with a broker's batches */
     } else {
         read_answer(c, answer);
     }
