@@ -472,7 +472,8 @@ static int32_t link_controller_id(struct controller_link *link)
 /* Runs within a step (RAFT_DO_LEAD), so its records are appended by settle. */
 static void activate(struct quorum *q, int32_t epoch)
 {
-    q->activate_epoch = epoch;
+    if (!q->is_stopped) /* else it came to lead while it closes */
+        q->activate_epoch = epoch;
 }
 
 static void activate_now(struct quorum *q)
@@ -510,7 +511,7 @@ static void arm_controller_timer(struct quorum *q)
 static void on_controller_timer(struct io_timer *timer)
 {
     struct quorum *q = CONTAINER_OF(timer, struct quorum, controller_timer);
-    if (!controller_is_active(q->controller))
+    if (q->is_stopped || !controller_is_active(q->controller))
         return;
     struct ask *ask = ask_new(NULL, NULL);
     const struct controller_call call = call_of(q, ask);
@@ -832,6 +833,7 @@ void quorum_resign(struct quorum *q)
     if (q == NULL)
         return;
     q->is_stopped = true;
+    q->activate_epoch = -1;
     controller_deactivate(q->controller);
     fail_asks(q, KAFKA_NOT_CONTROLLER);
     cancel_timers(q);
