@@ -501,3 +501,33 @@ TEST(log_crash, is_what_it_was_when_power_is_lost_after_a_close)
         sim_disk_free(disk);
     }
 }
+
+/* A segment that ends while its time index finds no room gets another one at the next open. */
+TEST(log_crash, finds_times_in_a_segment_that_was_closed_on_a_full_disk)
+{
+    for (uint64_t seed = 0; seed < 100; seed++) {
+        struct sim_disk *disk = sim_disk_new(context->seed + seed);
+        struct log *log = sample_open(&(struct sample_open){ .fs = sim_disk_fs(disk) });
+        for (int32_t n = 0; n < 12; n++) {
+            if (n == (int32_t)(seed % 5)) {
+                log_tick(log, SAMPLE_NOW_MS);
+                log_tick(log, SAMPLE_NOW_MS); /* it is at rest: entries are written */
+                sim_disk_add_fault(disk, &(struct sim_fault){ .calls = SIM_WRITE,
+                                                              .path_part = ".timeindex",
+                                                              .error = -ENOSPC });
+            }
+            sample_append(log, &(struct sample_batch){ .value_bytes = 600,
+                                                       .timestamp_ms = SAMPLE_NOW_MS + n });
+        }
+        sim_disk_clear_faults(disk);
+        EXPECT(log_segment_count(log) > 1);
+        log_flush(log);
+        EXPECT_OK(log_close(log, true, NULL, NULL));
+        sim_disk_crash(disk, SIM_POWER_LOST);
+        log = sample_open(&(struct sample_open){ .fs = sim_disk_fs(disk) });
+        for (int32_t n = 0; n < 12; n++)
+            EXPECT_EQ(offset_for_time(log, SAMPLE_NOW_MS + n).offset, n);
+        log_abandon(log);
+        sim_disk_free(disk);
+    }
+}

@@ -137,15 +137,16 @@ int segment_builder_finish(struct segment_builder *builder, struct segment *segm
 static int seal_for_good(struct segment *segment, const struct log_place *place)
 {
     struct index *const indexes[] = { &segment->offsets, &segment->times };
-    int r = segment_seal(segment, place);
-    for (size_t i = 0; i < ARRAY_LEN(indexes) && r == 0; i++) {
+    int r = segment_seal_if_room(segment, place);
+    for (size_t i = 0; i < ARRAY_LEN(indexes) && r > 0; i++) {
         struct io_file *file;
-        r = index_file(indexes[i], segment_index_place(segment, place), false, &file);
-        if (r == 0)
-            r = io_file_sync(file);
+        int synced = index_file(indexes[i], segment_index_place(segment, place), false, &file);
+        if (synced == 0)
+            synced = io_file_sync(file);
+        if (synced < 0)
+            r = synced;
     }
-    /* On a full disk what is in memory serves; the next open builds it again. */
-    return r == -ENOSPC || r == -EDQUOT ? 0 : r;
+    return MIN(r, 0);
 }
 
 int segment_rebuild(struct segment *segment, const struct log_place *place,
@@ -384,6 +385,18 @@ int segment_seal(struct segment *segment, const struct log_place *place)
     if (r == 0)
         r = index_seal(&segment->times, at);
     return r;
+}
+
+int segment_seal_if_room(struct segment *segment, const struct log_place *place)
+{
+    const int r = segment_seal(segment, place);
+    if (!err_is_shortage(r))
+        return r < 0 ? r : 1;
+    /* What is in memory serves. The next open would believe a file that lacks its last entries. */
+    AUTO(mem_freep) char *path = segment_path(segment, place, LOG_NAME_TIME_INDEX, LOG_NAME_LIVE);
+    IGNORE_RESULT(io_fs_unlink(place->fs, path)); /* it may never have been written */
+    segment->is_new = true;                       /* the directory is to be synced */
+    return 0;
 }
 
 int segment_truncate(struct segment *segment, const struct log_place *place, uint32_t position,

@@ -140,6 +140,9 @@ MUST_CHECK int segment_add_entries(struct segment *segment, const struct log_pla
 /* What a segment gets that is not written to any more, or is closed well: the last entry of its
  * time index, index files of exact size. */
 MUST_CHECK int segment_seal(struct segment *segment, const struct log_place *place);
+/* The same on a disk that may be full: 1, or 0 where there was no room. Then the time index has no file, and the next open makes
+ * both anew. */
+MUST_CHECK int segment_seal_if_room(struct segment *segment, const struct log_place *place);
 
 /* Cuts the file at the beginning of a batch, and the indexes with it. Reads the rest through: may
  * sleep. */

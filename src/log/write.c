@@ -104,13 +104,9 @@ static int seal_active(struct log *log)
         r = segment_load_times(active, &place, log->config.index_interval_bytes, NULL);
     }
     if (r >= 0)
-        r = segment_seal(active, &log->place);
-    /* A full disk leaves the indexes of this segment as they are: sparser, or absent until the next
-     * open. */
-    if (r == -ENOSPC || r == -EDQUOT)
-        r = 0;
+        r = segment_seal_if_room(active, &log->place);
     struct io_file *file;
-    if (r == 0 && log->config.preallocate &&
+    if (r > 0 && log->config.preallocate &&
         (r = segment_file(active, &log->place, false, &file)) == 0)
         r = io_file_truncate(file, active->meter.size_bytes); /* gives back what was set aside */
     return r;
