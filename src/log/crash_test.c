@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "log/log_int.h"
+#include "log/small_files.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -59,6 +60,7 @@ static void expect_recovered(const struct image *image, struct bytes content, si
     struct io_fs *fs = sim_disk_fs(disk);
     EXPECT_OK(io_fs_make_directories(fs, "/d/t-0"));
     put_file(fs, "/d" LOG_FILE, content);
+    EXPECT_OK(partition_metadata_write(fs, "/d/t-0", sample_topic_id, NULL));
     struct log *log = sample_open(&(struct sample_open){ .fs = fs, .is_unclean = true });
     const int64_t end = count == 0 ? 0 : image->ends.items[count - 1];
     EXPECT_EQ(log_offsets(log)->end, count == 0 ? 0 : image->offsets.items[count - 1]);
@@ -151,7 +153,13 @@ static void run_open(struct run *run)
                                       .log_start_offset = run->log_start_offset };
     run->log = NULL;
     run->open_note.text[0] = '\0';
-    IGNORE_RESULT(sample_try_open(&open, &run->log, &run->open_note));
+    int r = sample_try_open(&open, &run->log, &run->open_note);
+    /* The id may be lost as long as nothing was flushed; the owner sets the directory aside then. */
+    if (r == -ERR_EXISTS && run->recovery_point == 0) {
+        r = io_fs_remove_tree(sim_disk_fs(run->disk), "/d/t-0");
+        if (r == 0)
+            IGNORE_RESULT(sample_try_open(&open, &run->log, &run->open_note));
+    }
     run->is_clean = false;
 }
 

@@ -449,6 +449,30 @@ TEST(log_load, gives_the_topic_id_to_a_log_that_lost_it)
     scene_end(&scene);
 }
 
+/* What was never flushed and lost its id in a crash may be of a topic that was deleted, and whose name another has now. */
+TEST(log_load, sets_aside_what_lost_its_topic_id_before_it_was_flushed)
+{
+    struct scene scene;
+    scene_begin(&scene, context);
+    format(scene.paths[0], "one", 3, 1);
+    for (int32_t i = 0; i < 2; i++) {
+        make_log(scene.paths[0], "orders", i, 2);
+        AUTO(mem_freep)
+        char *path = mem_printf("%s/orders-%d/partition.metadata", scene.paths[0], i);
+        EXPECT_OK(io_fs_replace(posix_fs(), path, BYTES_LITERAL("version: 0\ntop")));
+    }
+    AUTO(mem_freep)
+    char *path = mem_printf("%s/recovery-point-offset-checkpoint", scene.paths[0]);
+    EXPECT_OK(io_fs_replace(posix_fs(), path, BYTES_LITERAL("0\n1\norders 0 1\n")));
+    expect_open(&scene);
+    load(&scene);
+    EXPECT_EQ(scene.log_count, 1);
+    EXPECT_EQ(scene.error_count, 0);
+    EXPECT_EQ(count_names(scene.paths[0], "orders-1."), 1);
+    EXPECT_EQ(count_names(scene.paths[0], "-stray"), 1);
+    scene_end(&scene);
+}
+
 TEST(log_load, ends_at_once_in_an_empty_directory)
 {
     struct scene scene;

@@ -261,7 +261,8 @@ static int collect(struct log_flush *flush)
         epochs_encode(&log->epochs, &flush->epochs);
         log->epochs.is_dirty = false;
     }
-    if (log->is_metadata_unsynced && !flush->is_close) {
+    if (log->is_metadata_unsynced &&
+        (!flush->is_close || (flush->syncs_indexes && log->offsets.end > 0))) {
         log->is_metadata_unsynced = false;
         flush->has_new_names = true;
         VEC_ADD(&flush->paths, mem_printf("%s/%s", flush->directory, PARTITION_METADATA_NAME));

@@ -177,7 +177,8 @@ static void begin_job(struct load *load, struct io_job *job)
 /* ---- open
  * ------------------------------------------------------------------------------------------- */
 
-static void mark_stray(struct dir_load *dl, struct found *found)
+/* why: may be NULL. */
+static void mark_stray(struct dir_load *dl, struct found *found, const char *why)
 {
     AUTO(mem_freep)
     char *from = mem_printf("%s/%s-%" PRId32, dl->dir->path, found->topic, found->partition);
@@ -189,6 +190,8 @@ static void mark_stray(struct dir_load *dl, struct found *found)
     if (found->error < 0)
         err_note(&found->note, found->error, "rename %s to %s: %s", from, to,
                  err_sentence(found->error));
+    else if (why != NULL)
+        err_note(&found->note, 0, "%s: it is set aside as %s", why, name);
     else
         err_note(&found->note, 0,
                  "%s is of no partition assigned to this node: it is set aside as %s", from, name);
@@ -197,7 +200,7 @@ static void mark_stray(struct dir_load *dl, struct found *found)
 static void open_one(struct dir_load *dl, struct found *found, uint64_t seed)
 {
     if (!found->is_wanted) {
-        mark_stray(dl, found);
+        mark_stray(dl, found, NULL);
         return;
     }
     const struct log_dirs *dirs = dl->load->params.dirs;
@@ -220,7 +223,8 @@ static void open_one(struct dir_load *dl, struct found *found, uint64_t seed)
     found->error = log_open(&params, &found->log, &found->note);
     if (found->error == -ERR_EXISTS) { /* of a topic with this name that was deleted */
         found->is_wanted = false;
-        mark_stray(dl, found);
+        const struct err_note why = found->note;
+        mark_stray(dl, found, why.text);
     }
 }
 

@@ -74,7 +74,8 @@ struct log_params {
  *
  * Errors, with the note naming file, byte and cause: what the kernel says; -ERR_CORRUPT (the files
  * contradict each other so that opening would lose flushed records); -ERR_EXISTS
- * (partition.metadata holds another topic id); -ERR_INVALID_ARGUMENT (an illegal topic name);
+ * (partition.metadata holds another topic id, or a crash left none and nothing was flushed: it may be another topic's);
+ * -ERR_INVALID_ARGUMENT (an illegal topic name);
  * -ENOENT without `create`. */
 MUST_CHECK int log_open(const struct log_params *params, struct log **out, struct err_note *note);
 

@@ -258,8 +258,8 @@ static int open_directory(struct log *log, const struct log_params *params,
     return list_names(log, inventory, note);
 }
 
-static int open_topic_id(struct log *log, const struct log_params *params,
-                         const struct inventory *inventory, struct err_note *note)
+/* The topic id that the directory has; zero: none that can be read. */
+static int find_topic_id(struct log *log, const struct inventory *inventory, struct err_note *note)
 {
     bool has_file = false;
     for (uint32_t i = 0; i < inventory->names.count; i++)
@@ -268,7 +268,7 @@ static int open_topic_id(struct log *log, const struct log_params *params,
     if (has_file) {
         struct err_note own = { "" };
         const int r = partition_metadata_read(log->place.fs, log->place.directory, &found, &own);
-        /* It is not synced before the log itself is: a crash may have left a part of it. */
+        /* It is synced when the log itself is for the first time: a power loss may have left a part of it. */
         if (r == -ERR_MALFORMED) {
             log__mend_note(log, &own);
         } else if (r < 0) {
@@ -278,7 +278,30 @@ static int open_topic_id(struct log *log, const struct log_params *params,
         }
     }
     log->topic_id = found;
-    return uuid_is_zero(params->topic_id) ? 0 : log_set_topic_id(log, params->topic_id, note);
+    return 0;
+}
+
+/* A power loss may bring back the directory of a topic that was deleted, and take its id away. Whatever was flushed has its id. */
+static bool may_be_another_topics(const struct log *log, const struct log_params *params)
+{
+    if (!uuid_is_zero(log->topic_id) || params->had_clean_shutdown ||
+        !params->is_recovery_point_known || params->recovery_point > 0)
+        return false;
+    for (size_t i = 0; i < log->segments.count; i++) {
+        if (log->segments.items[i]->meter.size_bytes > 0)
+            return true;
+    }
+    return false;
+}
+
+static int claim(struct log *log, const struct log_params *params, struct err_note *note)
+{
+    if (uuid_is_zero(params->topic_id))
+        return 0;
+    if (may_be_another_topics(log, params))
+        return err_note(note, -ERR_EXISTS, "%s does not say which topic it is of",
+                        log->place.directory);
+    return log_set_topic_id(log, params->topic_id, note);
 }
 
 /* An unreadable epoch file is no reason to stop: the batches know. */
@@ -354,11 +377,13 @@ static int open_files(struct log *log, const struct log_params *params, struct i
 {
     int r = open_directory(log, params, inventory, note);
     if (r == 0)
-        r = open_topic_id(log, params, inventory, note);
+        r = find_topic_id(log, inventory, note);
     if (r == 0)
         r = clear_leftovers(log, inventory, note);
     if (r == 0)
         r = collect_segments(log, inventory, params->now_ms, note);
+    if (r == 0)
+        r = claim(log, params, note);
     log__mark_sealed(log);
     struct recovery recovery = { .recovery_point = params->recovery_point,
                                  .flushed_offset = params->flushed_offset,
@@ -379,6 +404,7 @@ static int open_files(struct log *log, const struct log_params *params, struct i
     set_offsets(log, params, recovery.end_offset);
     if (!params->had_clean_shutdown)
         log__mark_unflushed(log);
+    log->is_metadata_unsynced |= log->offsets.flushed_end == 0 && !uuid_is_zero(log->topic_id);
     remove_stray_snapshots(log, recovery.end_offset);
     if (!recovery.has_producers)
         r = log__load_producers(log, log->offsets.start, recovery.end_offset, recovery.is_clean,

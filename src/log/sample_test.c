@@ -52,6 +52,8 @@ struct shared *sample_marker(int64_t producer_id, int16_t epoch, bool is_commit,
     return shared;
 }
 
+const struct uuid sample_topic_id = { { 1, 2, 3 } };
+
 struct log_config sample_log_config(void)
 {
     struct log_config config = LOG_CONFIG_DEFAULT;
@@ -69,7 +71,7 @@ int sample_try_open(const struct sample_open *open, struct log **out, struct err
         .fs = open->fs,
         .log_dir = open->log_dir == NULL ? "/d" : open->log_dir,
         .topic = "t",
-        .topic_id = { { 1, 2, 3 } },
+        .topic_id = sample_topic_id,
         .config = open->config == NULL ? &config : open->config,
         .create = true,
         .had_clean_shutdown = !open->is_unclean,

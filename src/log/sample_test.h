@@ -43,6 +43,8 @@ struct sample_open {
     int64_t log_start_offset;
     int64_t now_ms; /* 0: SAMPLE_NOW_MS */
 };
+extern const struct uuid sample_topic_id;
+
 /* Partition t-0; creates what is missing. */
 int sample_try_open(const struct sample_open *open, struct log **out, struct err_note *note);
 struct log *sample_open(const struct sample_open *open); /* expects success */
