@@ -348,6 +348,39 @@ TEST(log_failure, fails_for_good_when_a_sync_fails)
     run_deinit(&run);
 }
 
+static bool has_live_file(struct sim_disk *disk, int64_t base_offset)
+{
+    AUTO(mem_freep) char *path = mem_printf("/d/t-0/%020" PRId64 ".log", base_offset);
+    struct io_stat st;
+    return io_fs_stat(sim_disk_fs(disk), path, &st) == 0;
+}
+
+/* Were a later segment to leave while an earlier one stays, the next start would find a hole. */
+TEST(log_failure, lets_no_segment_go_before_those_that_could_not)
+{
+    struct sim_disk *disk = sim_disk_new(context->seed);
+    struct log *log = sample_open(&(struct sample_open){ .fs = sim_disk_fs(disk) });
+    while (log_segment_count(log) < 4)
+        sample_append(log, &(struct sample_batch){ .value_bytes = 900 });
+    log_flush(log);
+    const int64_t end = log_offsets(log)->end;
+    const int64_t second = log->segments.items[1]->meter.base_offset;
+    const int64_t third = log->segments.items[2]->meter.base_offset;
+    sim_disk_add_fault(disk, &(struct sim_fault){ .calls = SIM_RENAME, .error = -ENOSPC });
+    EXPECT_EQ(log_advance_start(log, second, end), 1);
+    EXPECT_EQ(log_retain(log, SAMPLE_NOW_MS, end, NULL), 1);
+    EXPECT_EQ(log_advance_start(log, third, end), 1);
+    EXPECT_EQ(log_retain(log, SAMPLE_NOW_MS, end, NULL), 0);
+    EXPECT(has_live_file(disk, 0) && has_live_file(disk, second));
+    sim_disk_clear_faults(disk);
+    EXPECT_EQ(log_retain(log, SAMPLE_NOW_MS, end, NULL), 0);
+    EXPECT(!has_live_file(disk, 0) && has_live_file(disk, second));
+    EXPECT_EQ(log_retain(log, SAMPLE_NOW_MS, end, NULL), 1);
+    EXPECT(!has_live_file(disk, second) && has_live_file(disk, third));
+    log_abandon(log);
+    sim_disk_free(disk);
+}
+
 /* ---- crashes ------------------------------------------------------------------------------- */
 
 static void crash_at(uint64_t seed, uint64_t change, enum sim_crash kind)

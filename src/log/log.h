@@ -321,8 +321,8 @@ MUST_CHECK int log_advance_start(struct log *log, int64_t start_offset, int64_t 
 
 /* Removes the segments that retention by time, size and log start allow, none at or above the high
  * watermark: renamed `.deleted` by a job and unlinked after file.delete.delay.ms.
- * cleanup.policy=compact keeps all but what lies below the log start. What is not flushed waits for that. Returns how many segments
- * went, or a negative error. Attached logs, or detached ones (then all is done at once). */
+ * cleanup.policy=compact keeps all but what lies below the log start. What is not flushed waits for that, and all wait until those
+ * before them have left. Returns how many segments went, or a negative error. Attached logs, or detached ones (then all is done at once). */
 MUST_CHECK int log_retain(struct log *log, int64_t now_ms, int64_t high_watermark,
                           struct err_note *note);
 

@@ -70,9 +70,10 @@ struct log {
     struct rng rng;
     int failure;
 
-    struct log_flush *flush; /* under way, or NULL */
-    uint32_t job_count;      /* all jobs of this log under way */
-    bool is_flush_wanted;    /* again, when the present one is through */
+    struct log_flush *flush;         /* under way, or NULL */
+    struct log_departure *departure; /* owned: files that retention takes away; NULL: none */
+    uint32_t job_count;              /* all jobs of this log under way */
+    bool is_flush_wanted;            /* again, when the present one is through */
     int64_t flush_wanted_offset;
     int64_t indexed_end; /* base of the first segment whose indexes may not be on stable storage */
     int64_t flush_due_end; /* what lies below is acknowledged when it is flushed: flush.messages */
@@ -115,6 +116,8 @@ void log__job_done(struct log *log);
 /* What lies from the flushed end on is to be taken along by the next flush, whatever was written of it by whom: after a flush
  * that came to nothing, and after a crash, when it may be in the page cache alone. */
 void log__mark_unflushed(struct log *log);
+
+void log__departure_free(struct log_departure *departure); /* not running; NULL: fine */
 
 /* Sets the recovery point by the flushed end and the segments there are. */
 void log__settle_recovery_point(struct log *log);

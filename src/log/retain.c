@@ -71,9 +71,11 @@ struct leaving {
     bool is_log; /* the first of its segment */
 };
 
-/* Renames the files of segments that have left the list, then hands them to the remover. */
-struct departure {
+/* Renames the files of segments that have left the list, then hands them to the remover. One at a time, and tried again until
+ * it is done: were later segments to leave before earlier ones, a crash would find a hole. */
+struct log_departure {
     struct io_job job;
+    bool is_running;
     struct log *log;
     struct io_fs *fs;
     char *directory; /* owned copy: valid on the worker */
@@ -82,7 +84,8 @@ struct departure {
     int result;
 };
 
-static void departure_add(struct departure *departure, enum log_name_kind kind, int64_t base_offset)
+static void departure_add(struct log_departure *departure, enum log_name_kind kind,
+                          int64_t base_offset)
 {
     struct log_name name = { .kind = kind, .base_offset = base_offset };
     struct leaving *leaving = VEC_PUSH(&departure->files);
@@ -96,7 +99,7 @@ static void departure_add(struct departure *departure, enum log_name_kind kind, 
  * happens in between, what is left has no hole, and is not nothing. */
 static void departure_run(struct io_job *job)
 {
-    struct departure *departure = CONTAINER_OF(job, struct departure, job);
+    struct log_departure *departure = CONTAINER_OF(job, struct log_departure, job);
     int r = 0;
     for (size_t i = 0; i < departure->files.count && r == 0; i++) {
         const struct leaving *leaving = &departure->files.items[i];
@@ -109,7 +112,7 @@ static void departure_run(struct io_job *job)
     departure->result = r;
 }
 
-static void remove_renamed(struct departure *departure)
+static void remove_renamed(struct log_departure *departure)
 {
     struct log_files *files = departure->log->place.files;
     for (size_t i = 0; i < departure->files.count; i++) {
@@ -123,15 +126,31 @@ static void remove_renamed(struct departure *departure)
 
 static void departure_done(struct io_job *job)
 {
-    struct departure *departure = CONTAINER_OF(job, struct departure, job);
+    struct log_departure *departure = CONTAINER_OF(job, struct log_departure, job);
     struct log *log = departure->log;
-    remove_renamed(departure);
+    departure->is_running = false;
     if (departure->result < 0) {
         struct err_note note;
         err_note(&note, departure->result, "rename segments of %s: %s", log->place.directory,
                  err_sentence(departure->result));
         IGNORE_RESULT(log__fail(log, departure->result, &note));
+    } else {
+        remove_renamed(departure);
+        log__departure_free(TAKE(log->departure));
     }
+    log__job_done(log);
+}
+
+static void depart(struct log_departure *departure)
+{
+    departure->is_running = true;
+    log__run_job(departure->log, &departure->job);
+}
+
+void log__departure_free(struct log_departure *departure)
+{
+    if (departure == NULL)
+        return;
     for (size_t i = 0; i < departure->files.count; i++) {
         mem_free(departure->files.items[i].from);
         mem_free(departure->files.items[i].to);
@@ -139,13 +158,13 @@ static void departure_done(struct io_job *job)
     VEC_DEINIT(&departure->files);
     mem_free(departure->directory);
     mem_free(departure);
-    log__job_done(log);
 }
 
 /* Takes the first `count` segments out of the log. */
 static void remove_oldest(struct log *log, uint32_t count)
 {
-    struct departure *departure = MEM_NEW(struct departure);
+    struct log_departure *departure = MEM_NEW(struct log_departure);
+    log->departure = departure;
     departure->job = (struct io_job){ .run = departure_run, .done = departure_done };
     departure->log = log;
     departure->fs = log->place.fs;
@@ -169,7 +188,7 @@ static void remove_oldest(struct log *log, uint32_t count)
             log__snapshot_forget(log, log->snapshot_offsets.items[0]);
         }
     }
-    log__run_job(log, &departure->job);
+    depart(departure);
 }
 
 int log_retain(struct log *log, int64_t now_ms, int64_t high_watermark, struct err_note *note)
@@ -179,6 +198,11 @@ int log_retain(struct log *log, int64_t now_ms, int64_t high_watermark, struct e
         return log->failure;
     if (log->on_detached != NULL)
         return 0;
+    if (log->departure != NULL) {
+        if (!log->departure->is_running)
+            depart(log->departure);
+        return 0;
+    }
     IGNORE_RESULT(
         producers_first_unstable(&log->producers, high_watermark)); /* forgets ended ones */
     const bool deletes = log->config.cleanup_delete && !log->config.cleanup_compact;
