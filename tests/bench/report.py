@@ -38,8 +38,11 @@ def lines(rows, results):
     for row in rows:
         for figure in row.figures:
             m = medians(results, row, figure)
-            yield [row.title, figure.words] + [_number(value, figure.decimals) for value in m[:3]] + [
-                _ratio(m.ottla, m.kafka), _ratio(m.ottla, m.floor), figure.goal.text, _verdict(figure.goal.reached(m))]
+            is_part = row.is_goal_of_whole and row.scale < 1
+            reached = None if is_part else figure.goal.reached(m)
+            title = f"{row.title} (here {row.scale:g} of that size)" if is_part else row.title
+            yield [title, figure.words] + [_number(value, figure.decimals) for value in m[:3]] + [
+                _ratio(m.ottla, m.kafka), _ratio(m.ottla, m.floor), figure.goal.text, _verdict(reached)]
 
 
 def as_text(rows, results):
