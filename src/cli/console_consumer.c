@@ -1,22 +1,23 @@
 /* kafka-console-consumer: prints a topic's records, a line each. */
 #include "cli/cli_int.h"
-#include "cli/remote.h"
+#include "cli/client_options.h"
+#include "cli/formatter.h"
 
 #include "client/consumer.h"
-#include "config/properties.h"
 
 #include <string.h>
 
-#define SETTING_COUNT_MAX 64
-#define HEADERS_BYTES_MAX (64u << 20)
+#define DEFAULT_FORMATTER "org.apache.kafka.tools.consumer.DefaultMessageFormatter"
 
 static const struct cli_option table[] = {
     { .name = "bootstrap-server",
       .takes = CLI_VALUE,
+      .is_once = true,
       .value_words = "server to connect to",
       .words = "REQUIRED: brokers to begin with, host:port separated by commas." },
     { .name = "command-config",
       .takes = CLI_VALUE,
+      .is_once = true,
       .value_words = "config file",
       .words = "A properties file with settings of the consumer." },
     { .name = "command-property",
@@ -29,17 +30,22 @@ static const struct cli_option table[] = {
       .words = "Deprecated: as --command-property." },
     { .name = "consumer.config",
       .takes = CLI_VALUE,
+      .is_once = true,
       .value_words = "config file",
       .words = "Deprecated: as --command-config." },
     { .name = "enable-systest-events",
       .words = "Kafka's own system tests use it; without effect." },
     { .name = "formatter",
       .takes = CLI_VALUE,
+      .is_once = true,
       .value_words = "class",
-      .words =
-          "DefaultMessageFormatter (the default) or NoOpMessageFormatter, which prints nothing." },
+      .words = "What prints the records: a class of Kafka's, org.apache.kafka.tools.consumer. and "
+               "DefaultMessageFormatter, NoOpMessageFormatter (prints nothing), or, for records of "
+               "internal topics, OffsetsMessageFormatter, GroupMetadataMessageFormatter, "
+               "TransactionLogMessageFormatter, ShareGroupMessageFormatter." },
     { .name = "formatter-config",
       .takes = CLI_VALUE,
+      .is_once = true,
       .value_words = "config file",
       .words = "A properties file for the printing of records." },
     { .name = "formatter-property",
@@ -48,38 +54,48 @@ static const struct cli_option table[] = {
       .words =
           "How records are printed: print.timestamp, print.partition, print.offset, print.epoch, "
           "print.headers, print.key, print.value (true or false), key.separator, "
-          "line.separator, headers.separator, null.literal." },
+          "line.separator, headers.separator, null.literal, key.deserializer, "
+          "value.deserializer, headers.deserializer." },
     { .name = "from-beginning",
       .words =
           "Begin with the oldest record where the group has no offset yet, not with the next." },
     { .name = "group",
       .takes = CLI_VALUE,
+      .is_once = true,
       .value_words = "consumer group id",
       .words = "The group to be a member of; a random one without it." },
     { .name = "help", .words = "Show this help." },
     { .name = "include",
       .takes = CLI_VALUE,
+      .is_once = true,
       .value_words = "Java regex (String)",
       .words = "Topics by regular expression. POSIX extended expressions stand in for Java's." },
     { .name = "isolation-level",
       .takes = CLI_VALUE,
+      .is_once = true,
       .words = "read_uncommitted (the default) or read_committed: without records of aborted "
                "transactions." },
     { .name = "key-deserializer",
       .takes = CLI_VALUE,
+      .is_once = true,
       .value_words = "deserializer for keys",
-      .words = "Keys are printed as the bytes they are; another class is refused." },
+      .words = "A class of Kafka's, org.apache.kafka.common.serialization. and String, Bytes, "
+               "ByteArray, "
+               "Short, Integer, Long, Float, Double, Boolean or UUID, and Deserializer." },
     { .name = "max-messages",
       .takes = CLI_VALUE,
+      .is_once = true,
       .type = CLI_INT,
       .value_words = "num_messages",
       .words = "End after so many records." },
     { .name = "offset",
       .takes = CLI_VALUE,
+      .is_once = true,
       .value_words = "consume offset",
       .words = "With --partition: where to begin: an offset, earliest or latest (the default)." },
     { .name = "partition",
       .takes = CLI_VALUE,
+      .is_once = true,
       .type = CLI_INT,
       .value_words = "partition",
       .words = "Only this partition, outside any group." },
@@ -90,14 +106,20 @@ static const struct cli_option table[] = {
     { .name = "skip-message-on-error", .words = "Go on after a record that cannot be printed." },
     { .name = "timeout-ms",
       .takes = CLI_VALUE,
+      .is_once = true,
       .type = CLI_LONG,
       .value_words = "timeout_ms",
       .words = "End when no record has come for so long." },
-    { .name = "topic", .takes = CLI_VALUE, .value_words = "topic", .words = "The topic to read." },
+    { .name = "topic",
+      .takes = CLI_VALUE,
+      .is_once = true,
+      .value_words = "topic",
+      .words = "The topic to read." },
     { .name = "value-deserializer",
       .takes = CLI_VALUE,
+      .is_once = true,
       .value_words = "deserializer for values",
-      .words = "Values are printed as the bytes they are; another class is refused." },
+      .words = "The same for values." },
     { .name = "version", .words = "Show the version." },
 };
 
@@ -109,191 +131,131 @@ static const struct cli_spec spec = {
     .option_count = ARRAY_LEN(table),
 };
 
-/* ---- printing -------------------------------------------------------------------------------- */
+/* ---- settings -------------------------------------------------------------------------------- */
 
-struct formatter {
-    struct properties properties;
-    bool timestamp, partition, offset, epoch, headers, key, value;
-    bool is_silent;
-    const char *key_separator;
-    const char *line_separator;
-    const char *headers_separator;
-    struct bytes null_literal;
-};
-
-static const char *property(const struct formatter *f, const char *name, const char *otherwise)
+static const char *config_path(const struct cli_options *o)
 {
-    const char *value = properties_get(&f->properties, bytes_from_text(name));
-    return value == NULL ? otherwise : value;
+    return cli_text(o, "command-config", cli_text(o, "consumer.config", NULL));
 }
 
-static bool is_on(const struct formatter *f, const char *name, const char *otherwise)
+/* All places that name the group have to agree: the option, the properties, the file. NULL: none does. */
+static int find_group(const struct cli_context *context, const struct cli_options *o,
+                      const struct cli_settings *given, const struct properties *file,
+                      const char **out)
 {
-    return strcasecmp(property(f, name, otherwise), "true") == 0;
-}
-
-static int formatter_init(const struct cli_context *context, const struct cli_options *o,
-                          struct formatter *f)
-{
-    const char *path = cli_text(o, "formatter-config", NULL);
-    properties_init(&f->properties);
-    if (path != NULL) {
-        uint8_t *text;
-        size_t size;
-        struct err_note note = { 0 };
-        int r =
-            io_fs_read_whole(io_get_fs(context->io), path, PROPERTIES_TEXT_SIZE_MAX, &text, &size);
-        if (r == 0) {
-            r = properties_parse(&f->properties, bytes_from(text, size), &note);
-            mem_free(text);
+    const char *const ids[] = { cli_text(o, "group", NULL), cli_settings_get(given, "group.id"),
+                                properties_get(file, BYTES_LITERAL("group.id")) };
+    *out = NULL;
+    for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
+        if (ids[i] != NULL && *out != NULL && strcmp(ids[i], *out) != 0) {
+            cli_err(context,
+                    "The group ids provided in different places (directly using '--group', via "
+                    "'--consumer-property', or via '--consumer.config') do not match. Detected "
+                    "group ids: '%s', '%s'\n",
+                    *out, ids[i]);
+            return -ERR_INVALID_ARGUMENT;
         }
-        if (r < 0) {
-            cli_err(context, "%s cannot be read: %s\n", path,
-                    note.text[0] == '\0' ? err_sentence(r) : note.text);
-            return r;
-        }
+        *out = ids[i] == NULL ? *out : ids[i];
     }
-    static const char *const names[] = { "property", "formatter-property" };
-    for (size_t k = 0; k < ARRAY_LEN(names); k++) {
-        for (size_t i = 0; i < cli_count(o, names[k]); i++) {
-            const char *text = cli_text_at(o, names[k], i);
-            const size_t size = strcspn(text, "=");
-            properties_put(&f->properties, bytes_from(text, size),
-                           text[size] == '=' ? bytes_from_text(text + size + 1) : BYTES_LITERAL(""),
-                           0);
-        }
+    if (*out != NULL && cli_has(o, "partition")) {
+        cli_err(context, "Options group and partition cannot be specified together.\n");
+        return -ERR_INVALID_ARGUMENT;
     }
-    f->timestamp = is_on(f, "print.timestamp", "false");
-    f->partition = is_on(f, "print.partition", "false");
-    f->offset = is_on(f, "print.offset", "false");
-    f->epoch = is_on(f, "print.epoch", "false");
-    f->headers = is_on(f, "print.headers", "false");
-    f->key = is_on(f, "print.key", "false");
-    f->value = is_on(f, "print.value", "true");
-    f->is_silent = strstr(cli_text(o, "formatter", ""), "NoOp") != NULL;
-    f->key_separator = property(f, "key.separator", "\t");
-    f->line_separator = property(f, "line.separator", "\n");
-    f->headers_separator = property(f, "headers.separator", ",");
-    f->null_literal = bytes_from_text(property(f, "null.literal", "null"));
     return 0;
 }
 
-static void put_or_null(const struct formatter *f, struct buf *out, struct bytes text)
+static void put_random_group(const struct cli_context *context, struct cli_settings *out)
 {
-    buf_put_bytes(out, bytes_is_null(text) ? f->null_literal : text);
+    uint32_t chance;
+    io_random(context->io, &chance, sizeof(chance));
+    char *group = mem_printf("console-consumer-%u", chance % 100000);
+    cli_settings_put(out, "group.id", group);
+    mem_free(group);
 }
 
-static void put_headers(const struct formatter *f, struct buf *out, const struct record *record)
+/* given: the properties among the options; file: those of the file. out: all of them over the tool's defaults. */
+static int gather(const struct cli_context *context, const struct cli_options *o,
+                  const struct cli_settings *given, const struct properties *file,
+                  struct cli_settings *out)
 {
-    struct arena arena;
-    struct record_header *headers;
-    arena_init(&arena, HEADERS_BYTES_MAX);
-    const int count = record_headers(record, &arena, &headers);
-    if (count <= 0)
-        buf_put_text(out, "NO_HEADERS");
-    for (int i = 0; i < count; i++) {
-        buf_put_text(out, i == 0 ? "" : f->headers_separator);
-        buf_put_bytes(out, headers[i].key);
-        buf_put_text(out, ":");
-        put_or_null(f, out, headers[i].value);
+    const char *group;
+    const char *reset = cli_settings_get(given, "auto.offset.reset");
+    const int r = find_group(context, o, given, file, &group);
+    if (r < 0)
+        return r;
+    if (reset == NULL)
+        reset = properties_get(file, BYTES_LITERAL("auto.offset.reset"));
+    if (cli_has(o, "from-beginning") && reset != NULL && strcmp(reset, "earliest") != 0) {
+        cli_err(context,
+                "Can't simultaneously specify --from-beginning and 'auto.offset.reset=%s', please "
+                "remove one option\n",
+                reset);
+        return -ERR_INVALID_ARGUMENT;
     }
-    arena_deinit(&arena);
-}
-
-/* Columns are parted by the key's separator; the line ends with the last of them. */
-static void put_part(const struct formatter *f, struct buf *out, bool *is_first)
-{
-    if (!*is_first)
-        buf_put_text(out, f->key_separator);
-    *is_first = false;
-}
-
-static void put_record(const struct formatter *f, struct buf *out, const struct consumer_record *r)
-{
-    bool is_first = true;
-    if (f->timestamp) {
-        put_part(f, out, &is_first);
-        if (r->record.timestamp < 0)
-            buf_put_text(out, "NO_TIMESTAMP");
-        else
-            buf_printf(out, "%s:%" PRId64, r->is_append_time ? "LogAppendTime" : "CreateTime",
-                       r->record.timestamp);
+    if (properties_get(file, BYTES_LITERAL("client.id")) == NULL)
+        cli_settings_put(out, "client.id", "console-consumer");
+    if (reset == NULL)
+        cli_settings_put(out, "auto.offset.reset",
+                         cli_has(o, "from-beginning") ? "earliest" : "latest");
+    if (group == NULL && !cli_has(o, "partition")) {
+        put_random_group(context, out);
+        if (properties_get(file, BYTES_LITERAL("enable.auto.commit")) == NULL)
+            cli_settings_put(out, "enable.auto.commit", "false");
     }
-    if (f->partition) {
-        put_part(f, out, &is_first);
-        buf_printf(out, "Partition:%" PRId32, r->partition);
-    }
-    if (f->offset) {
-        put_part(f, out, &is_first);
-        buf_printf(out, "Offset:%" PRId64, r->record.offset);
-    }
-    if (f->epoch) {
-        put_part(f, out, &is_first);
-        buf_printf(out, "Epoch:%" PRId32, r->leader_epoch);
-    }
-    if (f->headers) {
-        put_part(f, out, &is_first);
-        put_headers(f, out, &r->record);
-    }
-    if (f->key) {
-        put_part(f, out, &is_first);
-        put_or_null(f, out, r->record.key);
-    }
-    if (f->value) {
-        put_part(f, out, &is_first);
-        put_or_null(f, out, r->record.value);
-    }
-    buf_put_text(out, f->line_separator);
-}
-
-/* ---- settings -------------------------------------------------------------------------------- */
-
-struct setting_list {
-    char *items[SETTING_COUNT_MAX];
-    size_t count;
-};
-
-static void add(struct setting_list *list, const char *name, const char *value)
-{
-    if (list->count < SETTING_COUNT_MAX)
-        list->items[list->count++] = mem_printf("%s=%s", name, value);
-}
-
-static bool names_group(const struct cli_options *o)
-{
-    static const char *const properties[] = { "consumer-property", "command-property" };
-    for (size_t k = 0; k < ARRAY_LEN(properties); k++) {
-        for (size_t i = 0; i < cli_count(o, properties[k]); i++) {
-            if (strncmp(cli_text_at(o, properties[k], i), "group.id=", 9) == 0)
-                return true;
-        }
-    }
-    return false;
-}
-
-static void gather(const struct cli_context *context, const struct cli_options *o,
-                   struct setting_list *list)
-{
-    static const char *const properties[] = { "consumer-property", "command-property" };
-    add(list, "client.id", "console-consumer");
-    add(list, "auto.offset.reset", cli_has(o, "from-beginning") ? "earliest" : "latest");
-    const bool has_file = cli_has(o, "command-config") || cli_has(o, "consumer.config");
-    if (!cli_has(o, "group") && !names_group(o) && !has_file && !cli_has(o, "partition")) {
-        uint32_t chance;
-        io_random(context->io, &chance, sizeof(chance));
-        char *group = mem_printf("console-consumer-%u", chance % 100000);
-        add(list, "group.id", group);
-        add(list, "enable.auto.commit", "false");
-        mem_free(group);
-    }
-    for (size_t k = 0; k < ARRAY_LEN(properties); k++) {
-        for (size_t i = 0; i < cli_count(o, properties[k]) && list->count < SETTING_COUNT_MAX; i++)
-            list->items[list->count++] = mem_strdup(cli_text_at(o, properties[k], i));
-    }
-    if (cli_has(o, "group"))
-        add(list, "group.id", cli_text(o, "group", ""));
+    cli_settings_put_options(out, o, "consumer-property");
+    cli_settings_put_options(out, o, "command-property");
+    if (group != NULL)
+        cli_settings_put(out, "group.id", group);
     if (cli_has(o, "isolation-level"))
-        add(list, "isolation.level", cli_text(o, "isolation-level", ""));
+        cli_settings_put(out, "isolation.level", cli_text(o, "isolation-level", ""));
+    return 0;
+}
+
+static int load_config(struct cli_remote *remote, const struct cli_options *o)
+{
+    struct cli_settings given = { .list = { 0 } };
+    struct cli_settings all = { .list = { 0 } };
+    struct properties file;
+    properties_init(&file);
+    cli_settings_put_options(&given, o, "consumer-property");
+    cli_settings_put_options(&given, o, "command-property");
+    int r = cli_read_properties(remote->context, config_path(o), &file);
+    if (r == 0)
+        r = gather(remote->context, o, &given, &file, &all);
+    if (r == 0)
+        r = cli_settings_load(&all, remote->context, SETTING_KIND_CONSUMER,
+                              cli_text(o, "bootstrap-server", NULL), config_path(o),
+                              &remote->config);
+    properties_deinit(&file);
+    cli_settings_deinit(&all);
+    cli_settings_deinit(&given);
+    return r;
+}
+
+static int load_formatter(const struct cli_context *context, const struct cli_options *o,
+                          struct formatter *f)
+{
+    static const struct {
+        const char *option;
+        const char *property;
+    } map[] = { { "key-deserializer", "key.deserializer" },
+                { "value-deserializer", "value.deserializer" } };
+    struct err_note note = { 0 };
+    properties_init(&f->properties);
+    int r = cli_read_properties(context, cli_text(o, "formatter-config", NULL), &f->properties);
+    if (r < 0)
+        return r;
+    cli_put_properties(o, "property", &f->properties);
+    cli_put_properties(o, "formatter-property", &f->properties);
+    for (size_t i = 0; i < ARRAY_LEN(map); i++) {
+        if (cli_has(o, map[i].option))
+            properties_put(&f->properties, bytes_from_text(map[i].property),
+                           bytes_from_text(cli_text(o, map[i].option, "")), 0);
+    }
+    r = formatter_init(f, cli_text(o, "formatter", DEFAULT_FORMATTER), &note);
+    if (r < 0)
+        cli_err(context, "%s\n", note.text);
+    return r;
 }
 
 /* ---- the run --------------------------------------------------------------------------------- */
@@ -325,18 +287,7 @@ static int64_t parse_offset(const struct cli_options *o)
 
 static int start(struct run *run, const struct cli_options *o)
 {
-    struct setting_list settings = { .count = 0 };
-    gather(run->remote.context, o, &settings);
-    const struct cli_properties properties = {
-        .bootstrap = cli_text(o, "bootstrap-server", NULL),
-        .config_path = cli_text(o, "command-config", cli_text(o, "consumer.config", NULL)),
-        .properties = (const char *const *)settings.items,
-        .property_count = settings.count,
-    };
-    int r = cli_client_config(run->remote.context, SETTING_KIND_CONSUMER, &properties,
-                              &run->remote.config);
-    for (size_t i = 0; i < settings.count; i++)
-        mem_free(settings.items[i]);
+    int r = load_config(&run->remote, o);
     struct err_note note = { 0 };
     const char *include = cli_text(o, "include", NULL);
     if (r == 0 && include != NULL) {
@@ -364,52 +315,75 @@ static int start(struct run *run, const struct cli_options *o)
     return 0;
 }
 
-static void loop(struct run *run, const struct cli_options *o)
+/* Prints one record; what cannot be printed ends the tool, or is passed over. */
+static int print_record(struct run *run, const struct cli_options *o,
+                        const struct consumer_record *record, struct buf *line)
+{
+    const struct cli_context *context = run->remote.context;
+    struct err_note note = { 0 };
+    buf_clear(line);
+    const int r = formatter_put(&run->formatter, record, line, &note);
+    if (line->size > 0)
+        context->write(context->context, false, buf_view(line));
+    if (r < 0 && cli_has(o, "skip-message-on-error")) {
+        DIAG_ERROR(&run->remote.diag, "consumer",
+                   "Error processing message, skipping this message: %s", note.text);
+        return 0;
+    }
+    if (r < 0)
+        cli_err(context, "Offset %" PRId64 " of %.*s-%" PRId32 " cannot be printed: %s\n",
+                record->record.offset, BYTES_PRINTF(record->topic), record->partition, note.text);
+    return r;
+}
+
+/* 0: all was read that was asked for, or nothing more came in time. */
+static int loop(struct run *run, const struct cli_options *o)
 {
     const struct cli_context *context = run->remote.context;
     const int64_t timeout_ms = cli_number(o, "timeout-ms", INT64_MAX);
     const uint64_t count_max = (uint64_t)cli_number(o, "max-messages", -1);
     struct buf line;
     buf_init(&line, SIZE_MAX);
-    while (run->count < count_max) {
+    int r = 0;
+    while (r == 0 && run->count < count_max) {
         struct consumer_record record;
         struct err_note note = { 0 };
-        const int r =
-            consumer_poll(run->consumer, timeout_ms < 0 ? INT64_MAX : timeout_ms, &record, &note);
+        r = consumer_poll(run->consumer, timeout_ms < 0 ? INT64_MAX : timeout_ms, &record, &note);
         if (r <= 0) {
             if (r != -ERR_CANCELLED)
-                cli_err(context,
-                        "ERROR Error processing message, terminating consumer process: %s\n",
-                        r == 0 ? "org.apache.kafka.common.errors.TimeoutException" : note.text);
+                DIAG_ERROR(&run->remote.diag, "consumer",
+                           "Error processing message, terminating consumer process: %s",
+                           r == 0 ? "no record has come for so long" : note.text);
+            r = r == -ERR_INVALID_SETTING ? r : 0;
             break;
         }
         run->count++;
-        if (run->formatter.is_silent)
-            continue;
-        buf_clear(&line);
-        put_record(&run->formatter, &line, &record);
-        context->write(context->context, false, buf_view(&line));
+        r = print_record(run, o, &record, &line);
         if (context->is_interrupted != NULL && context->is_interrupted(context->context))
             break; /* nobody reads what is written */
     }
     buf_deinit(&line);
+    return r;
 }
 
 static int consume(const struct cli_context *context, const struct cli_options *o)
 {
     struct run run = { .count = 0 };
     cli_loop_init(&run.remote, context);
-    int r = formatter_init(context, o, &run.formatter);
+    int r = load_formatter(context, o, &run.formatter);
     if (r == 0)
         r = start(&run, o);
     if (r == 0) {
-        loop(&run, o);
+        r = loop(&run, o);
         consumer_free(run.consumer);
-        cli_err(context, "Processed a total of %" PRIu64 " messages\n", run.count);
+        if (r != -ERR_INVALID_SETTING)
+            cli_err(context, "Processed a total of %" PRIu64 " messages\n", run.count);
+        if (cli_has(o, "enable-systest-events"))
+            cli_out(context, "shutdown_complete\n");
     }
     cli_pattern_free(run.pattern);
     cli_remote_deinit(&run.remote);
-    properties_deinit(&run.formatter.properties);
+    formatter_deinit(&run.formatter);
     return r < 0 ? 1 : 0;
 }
 
@@ -422,22 +396,32 @@ static bool is_offset(const char *text)
            (bytes_to_i64(bytes_from_text(text), &offset) == 0 && offset >= 0);
 }
 
-static bool is_known_deserializer(const char *text)
+static int check_renamed(const struct cli_context *context, const struct cli_options *o)
 {
-    return strstr(text, "StringDeserializer") != NULL ||
-           strstr(text, "ByteArrayDeserializer") != NULL;
+    static const struct cli_renamed renamed[] = { { "consumer-property", "command-property" },
+                                                  { "consumer.config", "command-config" },
+                                                  { "property", "formatter-property" } };
+    const int exit_code = cli_check_renamed(context, &spec, o, renamed, ARRAY_LEN(renamed), false);
+    for (size_t i = 0; i < ARRAY_LEN(renamed) && exit_code < 0; i++) {
+        if (cli_has(o, renamed[i].old))
+            cli_out(context,
+                    "Option --%s is deprecated and will be removed in a future version. Use --%s "
+                    "instead.\n",
+                    renamed[i].old, renamed[i].now);
+    }
+    return exit_code;
 }
 
 static int check(const struct cli_context *context, const struct cli_options *o)
 {
-    static const char *const deserializers[] = { "key-deserializer", "value-deserializer" };
     const char *offset = cli_text(o, "offset", NULL);
-    const char *formatter = cli_text(o, "formatter", "DefaultMessageFormatter");
     if (cli_text(o, "bootstrap-server", NULL) == NULL)
         return cli_usage(context, &spec, "Missing required argument \"[bootstrap-server]\"");
     if (cli_has(o, "topic") == cli_has(o, "include"))
         return cli_usage(context, &spec,
                          "Exactly one of the following arguments is required: [topic], [include]");
+    if (cli_has(o, "topic") && cli_text(o, "topic", "")[0] == '\0')
+        return cli_usage(context, &spec, "The topic's name is empty");
     if (cli_has(o, "partition") && !cli_has(o, "topic"))
         return cli_usage(context, &spec, "The topic is required when partition is specified.");
     if (offset != NULL && !cli_has(o, "partition"))
@@ -450,23 +434,7 @@ static int check(const struct cli_context *context, const struct cli_options *o)
                          "The provided offset value '%s' is incorrect. Valid values are "
                          "'earliest', 'latest', or a non-negative long.",
                          offset);
-    if (cli_has(o, "group") && cli_has(o, "partition"))
-        return cli_usage(context, &spec,
-                         "Options group and partition cannot be specified together.");
-    if (strstr(formatter, "DefaultMessageFormatter") == NULL &&
-        strstr(formatter, "NoOpMessageFormatter") == NULL)
-        return cli_usage(
-            context, &spec,
-            "--formatter %s: only DefaultMessageFormatter and NoOpMessageFormatter are "
-            "here",
-            formatter);
-    for (size_t i = 0; i < ARRAY_LEN(deserializers); i++) {
-        const char *class = cli_text(o, deserializers[i], NULL);
-        if (class != NULL && !is_known_deserializer(class))
-            return cli_usage(context, &spec, "--%s %s: only StringDeserializer is here",
-                             deserializers[i], class);
-    }
-    return -1;
+    return check_renamed(context, o);
 }
 
 static int run(const struct cli_context *context, int argc, char **argv)

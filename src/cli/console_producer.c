@@ -3,33 +3,35 @@
  * Standard input is read by a job, so that what was read leaves while the next line is waited for.
  */
 #include "cli/cli_int.h"
-#include "cli/remote.h"
+#include "cli/client_options.h"
 
 #include "client/producer.h"
-#include "config/properties.h"
 #include "wire/kafka_error.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define READ_BYTES        65536
-#define LINE_BYTES_MAX    (512u << 20)
-#define HEADER_COUNT_MAX  1000
-#define SETTING_COUNT_MAX 64
+#define READ_BYTES       65536
+#define LINE_BYTES_MAX   (512u << 20)
+#define HEADER_COUNT_MAX 1000
+#define LINE_READER      "org.apache.kafka.tools.LineMessageReader"
 
 static const struct cli_option table[] = {
     { .name = "batch-size",
       .takes = CLI_VALUE,
+      .is_once = true,
       .type = CLI_INT,
       .value_words = "size",
       .words =
           "Bytes of a partition's records that are sent together; batch.size. Default 16384." },
     { .name = "bootstrap-server",
       .takes = CLI_VALUE,
+      .is_once = true,
       .value_words = "server to connect to",
       .words = "REQUIRED: brokers to begin with, host:port separated by commas." },
     { .name = "command-config",
       .takes = CLI_VALUE,
+      .is_once = true,
       .value_words = "config file",
       .words = "A properties file with settings of the producer." },
     { .name = "command-property",
@@ -38,34 +40,41 @@ static const struct cli_option table[] = {
       .words = "A setting of the producer, name=value; stronger than the file's." },
     { .name = "compression-codec",
       .takes = CLI_VALUE_OR_NOTHING,
+      .is_once = true,
       .value_words = "compression-codec",
       .words = "none, gzip, snappy, lz4 or zstd; gzip when given without one." },
     { .name = "help", .words = "Show this help." },
     { .name = "line-reader",
       .takes = CLI_VALUE,
+      .is_once = true,
       .value_words = "reader_class",
       .words = "Only Kafka's own LineMessageReader, the default." },
     { .name = "max-block-ms",
       .takes = CLI_VALUE,
+      .is_once = true,
       .type = CLI_LONG,
       .value_words = "max block on send",
       .words = "How long a record may wait for metadata or memory. Default 60000." },
     { .name = "max-memory-bytes",
       .takes = CLI_VALUE,
+      .is_once = true,
       .type = CLI_LONG,
       .value_words = "total memory in bytes",
       .words = "Memory for records that wait to be sent. Default 33554432." },
     { .name = "max-partition-memory-bytes",
       .takes = CLI_VALUE,
+      .is_once = true,
       .type = CLI_INT,
       .value_words = "memory in bytes per partition",
       .words = "Deprecated: as --batch-size." },
     { .name = "message-send-max-retries",
       .takes = CLI_VALUE,
+      .is_once = true,
       .type = CLI_INT,
       .words = "How often a batch is sent again. Default 3." },
     { .name = "metadata-expiry-ms",
       .takes = CLI_VALUE,
+      .is_once = true,
       .type = CLI_LONG,
       .value_words = "metadata expiration interval",
       .words = "How old knowledge of leaders may become. Default 300000." },
@@ -75,6 +84,7 @@ static const struct cli_option table[] = {
       .words = "Deprecated: as --command-property." },
     { .name = "producer.config",
       .takes = CLI_VALUE,
+      .is_once = true,
       .value_words = "config file",
       .words = "Deprecated: as --command-config." },
     { .name = "property",
@@ -83,6 +93,7 @@ static const struct cli_option table[] = {
       .words = "Deprecated: as --reader-property." },
     { .name = "reader-config",
       .takes = CLI_VALUE,
+      .is_once = true,
       .value_words = "config file",
       .words = "A properties file for the reading of lines." },
     { .name = "reader-property",
@@ -94,30 +105,36 @@ static const struct cli_option table[] = {
                "separator, value." },
     { .name = "request-required-acks",
       .takes = CLI_VALUE,
+      .is_once = true,
       .value_words = "request required acks",
       .words = "0, 1, -1 or all: who has to have a record before it counts. Default -1." },
     { .name = "request-timeout-ms",
       .takes = CLI_VALUE,
+      .is_once = true,
       .type = CLI_INT,
       .value_words = "request timeout ms",
       .words = "How long an answer may take. Default 1500." },
     { .name = "retry-backoff-ms",
       .takes = CLI_VALUE,
+      .is_once = true,
       .type = CLI_LONG,
       .words = "How long to wait before a batch is sent again. Default 100." },
     { .name = "socket-buffer-size",
       .takes = CLI_VALUE,
+      .is_once = true,
       .type = CLI_INT,
       .value_words = "size",
       .words = "The socket's send buffer; the system chooses it in this build." },
     { .name = "sync", .words = "Wait for each record's acknowledgement before the next is sent." },
     { .name = "timeout",
       .takes = CLI_VALUE,
+      .is_once = true,
       .type = CLI_LONG,
       .value_words = "timeout_ms",
       .words = "How long a batch may wait to become full. Default 1000." },
     { .name = "topic",
       .takes = CLI_VALUE,
+      .is_once = true,
       .value_words = "topic",
       .words = "REQUIRED: the topic to write to." },
     { .name = "version", .words = "Show the version." },
@@ -133,19 +150,8 @@ static const struct cli_spec spec = {
 
 /* ---- settings -------------------------------------------------------------------------------- */
 
-struct setting_list {
-    char *items[SETTING_COUNT_MAX];
-    size_t count;
-};
-
-static void add(struct setting_list *list, const char *name, const char *value)
-{
-    if (list->count < SETTING_COUNT_MAX)
-        list->items[list->count++] = mem_printf("%s=%s", name, value);
-}
-
 /* Options over properties over the tool's defaults, which differ from the producer's. */
-static void gather(const struct cli_options *o, struct setting_list *list)
+static void gather(const struct cli_options *o, struct cli_settings *list)
 {
     static const struct {
         const char *option;
@@ -164,21 +170,18 @@ static void gather(const struct cli_options *o, struct setting_list *list)
         { "max-partition-memory-bytes", "batch.size", NULL },
         { "batch-size", "batch.size", NULL },
     };
-    add(list, "client.id", "console-producer");
+    cli_settings_put(list, "client.id", "console-producer");
     for (size_t i = 0; i < ARRAY_LEN(map); i++) {
         if (map[i].initial != NULL)
-            add(list, map[i].setting, map[i].initial);
+            cli_settings_put(list, map[i].setting, map[i].initial);
     }
-    static const char *const properties[] = { "producer-property", "command-property" };
-    for (size_t k = 0; k < ARRAY_LEN(properties); k++) {
-        for (size_t i = 0; i < cli_count(o, properties[k]) && list->count < SETTING_COUNT_MAX; i++)
-            list->items[list->count++] = mem_strdup(cli_text_at(o, properties[k], i));
-    }
+    cli_settings_put_options(list, o, "producer-property");
+    cli_settings_put_options(list, o, "command-property");
     if (cli_has(o, "compression-codec"))
-        add(list, "compression.type", cli_text(o, "compression-codec", "gzip"));
+        cli_settings_put(list, "compression.type", cli_text(o, "compression-codec", "gzip"));
     for (size_t i = 0; i < ARRAY_LEN(map); i++) {
         if (cli_has(o, map[i].option))
-            add(list, map[i].setting, cli_text(o, map[i].option, ""));
+            cli_settings_put(list, map[i].setting, cli_text(o, map[i].option, ""));
     }
 }
 
@@ -213,37 +216,44 @@ static bool is_true(const char *text)
     return strcasecmp(bytes_trim(bytes_from_text(text)).size == 0 ? "" : text, "true") == 0;
 }
 
+/* Kafka's words, which are the names of the properties. */
+static int check_separators(const struct cli_context *context, const struct line_format *f)
+{
+    const struct {
+        const char *name;
+        const char *value;
+    } all[] = { { "headers.delimiter", f->headers_delimiter },
+                { "headers.separator", f->headers_separator },
+                { "headers.key.separator", f->headers_key_separator },
+                { "key.separator", f->key_separator } };
+    const size_t headers_count =
+        ARRAY_LEN(all) - 1; /* a key may be parted from its value as headers are */
+    for (size_t i = 0; i < headers_count; i++) {
+        for (size_t k = i + 1; k < headers_count; k++) {
+            if (strcmp(all[i].value, all[k].value) != 0)
+                continue;
+            cli_err(context, "%s and %s may not be equal\n", all[i].name, all[k].name);
+            return -ERR_INVALID_ARGUMENT;
+        }
+    }
+    for (size_t i = 0; i < ARRAY_LEN(all) && f->null_marker != NULL; i++) {
+        if (strcmp(all[i].value, f->null_marker) == 0) {
+            cli_err(context, "null.marker and %s may not be equal\n", all[i].name);
+            return -ERR_INVALID_ARGUMENT;
+        }
+    }
+    return 0;
+}
+
 static int read_properties(const struct cli_context *context, const struct cli_options *o,
                            struct line_reader *r)
 {
-    const char *path = cli_text(o, "reader-config", NULL);
     properties_init(&r->properties);
-    if (path != NULL) {
-        uint8_t *text;
-        size_t size;
-        struct err_note note = { 0 };
-        int e =
-            io_fs_read_whole(io_get_fs(context->io), path, PROPERTIES_TEXT_SIZE_MAX, &text, &size);
-        if (e == 0) {
-            e = properties_parse(&r->properties, bytes_from(text, size), &note);
-            mem_free(text);
-        }
-        if (e < 0) {
-            cli_err(context, "%s cannot be read: %s\n", path,
-                    note.text[0] == '\0' ? err_sentence(e) : note.text);
-            return e;
-        }
-    }
-    static const char *const names[] = { "property", "reader-property" };
-    for (size_t k = 0; k < ARRAY_LEN(names); k++) {
-        for (size_t i = 0; i < cli_count(o, names[k]); i++) {
-            const char *text = cli_text_at(o, names[k], i);
-            const char *equals = strchr(text, '=');
-            const size_t size = equals == NULL ? strlen(text) : (size_t)(equals - text);
-            properties_put(&r->properties, bytes_from(text, size),
-                           equals == NULL ? BYTES_LITERAL("") : bytes_from_text(equals + 1), 0);
-        }
-    }
+    const int e = cli_read_properties(context, cli_text(o, "reader-config", NULL), &r->properties);
+    if (e < 0)
+        return e;
+    cli_put_properties(o, "property", &r->properties);
+    cli_put_properties(o, "reader-property", &r->properties);
     r->format = (struct line_format){
         .has_key = is_true(property(r, "parse.key", "false")),
         .has_headers = is_true(property(r, "parse.headers", "false")),
@@ -254,7 +264,7 @@ static int read_properties(const struct cli_context *context, const struct cli_o
         .headers_key_separator = property(r, "headers.key.separator", ":"),
         .null_marker = property(r, "null.marker", NULL),
     };
-    return 0;
+    return check_separators(context, &r->format);
 }
 
 static struct bytes or_null(const struct line_format *f, struct bytes text)
@@ -266,9 +276,9 @@ static struct bytes or_null(const struct line_format *f, struct bytes text)
 static bool split(struct bytes *rest, const char *separator, struct bytes *out)
 {
     const size_t size = strlen(separator);
-    const uint8_t *at = size == 0 ? NULL : memmem(rest->data, rest->size, separator, size);
+    const uint8_t *at = memmem(rest->data, rest->size, separator, size);
     if (at == NULL)
-        return false;
+        return false; /* an empty separator stands at the beginning */
     const size_t before = (size_t)(at - rest->data);
     *out = bytes_from(rest->data, before);
     *rest = bytes_from(at + size, rest->size - before - size);
@@ -278,7 +288,7 @@ static bool split(struct bytes *rest, const char *separator, struct bytes *out)
 static int parse_headers(struct line_reader *r, struct bytes text, struct err_note *note)
 {
     r->headers.count = 0;
-    bool has_more = text.size > 0;
+    bool has_more = true;
     if (bytes_is_null(or_null(&r->format, text)))
         return 0;
     while (has_more) {
@@ -388,17 +398,38 @@ struct run {
     struct buf lines; /* read and not yet taken */
     const char *topic;
     bool is_sync;
+    struct err_note failure; /* of the record that is waited for */
 };
+
+/* As Kafka: what is sent on the side is told and the next line is tried; what is waited for ends the tool. */
+static int fail(struct run *run, const struct producer_record *record, int result,
+                const char *words)
+{
+    if (run->is_sync) {
+        cli_err(run->remote.context, "%s\n", words);
+        return result;
+    }
+    DIAG_ERROR(&run->remote.diag, "producer",
+               "Error when sending message to topic %s with key: %zu bytes, value: %zu bytes with "
+               "error: %s",
+               run->topic, record->key.size, record->value.size, words);
+    return 0;
+}
 
 static void on_delivery(void *context, const struct producer_delivery *delivery)
 {
     struct run *run = context;
-    if (delivery->error != KAFKA_NONE)
-        cli_err(run->remote.context,
-                "ERROR Error when sending message to topic %.*s, partition %" PRId32
-                " with error: %s (%s)\n",
-                BYTES_PRINTF(delivery->topic), delivery->partition, delivery->words,
-                kafka_error_name(delivery->error));
+    if (delivery->error == KAFKA_NONE)
+        return;
+    if (run->is_sync)
+        (void)err_note(&run->failure, 0, "%s (%s)", delivery->words,
+                       kafka_error_name(delivery->error));
+    else
+        DIAG_ERROR(&run->remote.diag, "producer",
+                   "Error when sending message to topic %.*s, partition %" PRId32
+                   " with error: %s (%s)",
+                   BYTES_PRINTF(delivery->topic), delivery->partition, delivery->words,
+                   kafka_error_name(delivery->error));
 }
 
 static int send_line(struct run *run, struct bytes line)
@@ -417,13 +448,14 @@ static int send_line(struct run *run, struct bytes line)
     r = producer_send_wait(run->producer, &record, &note);
     if (r == -ERR_CANCELLED)
         return r;
-    if (r < 0) /* as Kafka: told, and the next line is tried */
-        cli_err(run->remote.context,
-                "ERROR Error when sending message to topic %s with key: %zu bytes, value: %zu "
-                "bytes with error: %s\n",
-                run->topic, record.key.size, record.value.size,
-                note.text[0] == '\0' ? err_sentence(r) : note.text);
-    return run->is_sync ? producer_flush(run->producer) : 0;
+    if (r < 0)
+        return fail(run, &record, r, note.text[0] == '\0' ? err_sentence(r) : note.text);
+    if (!run->is_sync)
+        return 0;
+    r = producer_flush(run->producer);
+    return r == 0 && run->failure.text[0] != '\0'
+               ? fail(run, &record, -ERR_PROTOCOL, run->failure.text)
+               : r;
 }
 
 /* Sends the whole lines of run->lines; `all`: also what follows the last one. */
@@ -471,18 +503,13 @@ static int loop(struct run *run)
 
 static int start(struct run *run, const struct cli_options *o)
 {
-    struct setting_list settings = { .count = 0 };
+    struct cli_settings settings = { .list = { 0 } };
     gather(o, &settings);
-    const struct cli_properties properties = {
-        .bootstrap = cli_text(o, "bootstrap-server", NULL),
-        .config_path = cli_text(o, "command-config", cli_text(o, "producer.config", NULL)),
-        .properties = (const char *const *)settings.items,
-        .property_count = settings.count,
-    };
-    int r = cli_client_config(run->remote.context, SETTING_KIND_PRODUCER, &properties,
+    int r = cli_settings_load(&settings, run->remote.context, SETTING_KIND_PRODUCER,
+                              cli_text(o, "bootstrap-server", NULL),
+                              cli_text(o, "command-config", cli_text(o, "producer.config", NULL)),
                               &run->remote.config);
-    for (size_t i = 0; i < settings.count; i++)
-        mem_free(settings.items[i]);
+    cli_settings_deinit(&settings);
     if (r < 0)
         return r;
     struct err_note note = { 0 };
@@ -524,32 +551,53 @@ static int produce(const struct cli_context *context, const struct cli_options *
     return r < 0 && r != -ERR_CANCELLED ? 1 : 0;
 }
 
+/* "host:port", several parted by commas. */
+static bool is_address_list(const char *text)
+{
+    for (;;) {
+        const size_t size = strcspn(text, ",");
+        const struct bytes one = bytes_trim(bytes_from(text, size));
+        size_t colon = one.size;
+        while (colon > 0 && one.data[colon - 1] != ':')
+            colon--;
+        int64_t port;
+        if (colon < 2 || bytes_to_i64(bytes_slice(one, colon, one.size - colon), &port) < 0 ||
+            port < 0 || port > UINT16_MAX)
+            return false;
+        if (text[size] == '\0')
+            return true;
+        text += size + 1;
+    }
+}
+
 static int check(const struct cli_context *context, const struct cli_options *o)
 {
-    static const struct {
-        const char *old;
-        const char *now;
-    } deprecated[] = { { "property", "reader-property" },
-                       { "producer-property", "command-property" },
-                       { "producer.config", "command-config" } };
-    const char *reader = cli_text(o, "line-reader", "LineMessageReader");
-    const size_t size = strlen(reader);
-    static const char known[] = "LineMessageReader";
+    static const struct cli_renamed renamed[] = { { "property", "reader-property" },
+                                                  { "producer-property", "command-property" },
+                                                  { "producer.config", "command-config" } };
+    const char *reader = cli_text(o, "line-reader", LINE_READER);
+    const char *bootstrap = cli_text(o, "bootstrap-server", NULL);
     if (cli_text(o, "topic", NULL) == NULL)
         return cli_usage(context, &spec, "Missing required argument \"[topic]\"");
-    if (cli_text(o, "bootstrap-server", NULL) == NULL)
+    if (bootstrap == NULL)
         return cli_usage(context, &spec, "Missing required argument \"[bootstrap-server]\"");
-    if (size < sizeof(known) - 1 || strcmp(reader + size - (sizeof(known) - 1), known) != 0)
-        return cli_usage(context, &spec, "--line-reader %s: only LineMessageReader is here",
-                         reader);
-    for (size_t i = 0; i < ARRAY_LEN(deprecated); i++) {
-        if (cli_has(o, deprecated[i].old))
+    if (!is_address_list(bootstrap))
+        return cli_usage(context, &spec,
+                         "Please provide valid host:port like host1:9091,host2:9092");
+    if (strcmp(reader, LINE_READER) != 0)
+        return cli_usage(context, &spec, "--line-reader %s: only " LINE_READER " is here", reader);
+    const int exit_code = cli_check_renamed(context, &spec, o, renamed, ARRAY_LEN(renamed), true);
+    for (size_t i = 0; i < ARRAY_LEN(renamed) && exit_code < 0; i++) {
+        if (cli_has(o, renamed[i].old))
             cli_out(context,
                     "Warning: --%s is deprecated and will be removed in a future version. Use "
                     "--%s instead.\n",
-                    deprecated[i].old, deprecated[i].now);
+                    renamed[i].old, renamed[i].now);
     }
-    return -1;
+    if (exit_code < 0 && cli_has(o, "max-partition-memory-bytes"))
+        cli_out(context, "Warning: --max-partition-memory-bytes is deprecated and will be removed "
+                         "in Apache Kafka 5.0. Use --batch-size instead.\n");
+    return exit_code;
 }
 
 static int run(const struct cli_context *context, int argc, char **argv)

@@ -62,21 +62,47 @@ static const char *type_name(enum cli_type type)
     return names[type];
 }
 
+/* How argparse calls an option: "--config/-c". */
+struct naming {
+    char text[80];
+};
+
+static struct naming naming(const struct cli_option *option)
+{
+    struct naming out;
+    const char letter[] = { '/', '-', option->letter, '\0' };
+    (void)snprintf(out.text, sizeof(out.text), "--%s%s", option->name,
+                   option->letter == 0 ? "" : letter);
+    return out;
+}
+
+/* The first one counts. */
+static void be_late(struct cli_options *out, const struct cli_option *option, const char *value)
+{
+    if (out->late_option != NULL)
+        return;
+    out->late_option = option;
+    if (value == NULL)
+        (void)err_note(&out->late, 0,
+                       "Found multiple arguments for option %s, but you asked for only one",
+                       option->name);
+    else
+        (void)err_note(&out->late, 0, "Cannot parse argument '%s' of option %s", value,
+                       option->name);
+}
+
 static int put(struct cli_options *out, const struct cli_option *option, const char *value,
                struct err_note *note)
 {
     if (value != NULL && !is_of_type(option, value)) {
         if (out->spec->dialect == CLI_ARGPARSE)
             return err_note(note, -ERR_INVALID_ARGUMENT,
-                            "argument --%s: could not convert '%s' to %s", option->name, value,
+                            "argument %s: could not convert '%s' to %s", naming(option).text, value,
                             type_name(option->type));
-        return err_note(note, -ERR_INVALID_ARGUMENT, "Cannot parse argument '%s' of option %s",
-                        value, option->name);
+        be_late(out, option, value);
     }
-    if (option->is_once && cli_has(out, option->name))
-        return err_note(note, -ERR_INVALID_ARGUMENT,
-                        "Found multiple arguments for option %s, but you asked for only one",
-                        option->name);
+    if (option->is_once && out->spec->dialect == CLI_JOPT && cli_has(out, option->name))
+        be_late(out, option, NULL);
     VEC_ADD(&out->given, ((struct cli_given){ .option = option, .value = value }));
     return 0;
 }
@@ -85,8 +111,8 @@ static int missing_value(const struct cli_options *out, const struct cli_option 
                          struct err_note *note)
 {
     if (out->spec->dialect == CLI_ARGPARSE)
-        return err_note(note, -ERR_INVALID_ARGUMENT, "argument --%s: expected one argument",
-                        option->name);
+        return err_note(note, -ERR_INVALID_ARGUMENT, "argument %s: expected one argument",
+                        naming(option).text);
     return err_note(note, -ERR_INVALID_ARGUMENT, "Option %s requires an argument", option->name);
 }
 
@@ -163,13 +189,8 @@ static int check_required(const struct cli_options *options, struct err_note *no
 {
     for (size_t i = 0; i < options->spec->option_count; i++) {
         const struct cli_option *o = &options->spec->options[i];
-        if (o->is_required && !cli_has(options, o->name)) {
-            char letter[8] = "";
-            if (o->letter != 0)
-                (void)snprintf(letter, sizeof(letter), "/-%c", o->letter);
-            return err_note(note, -ERR_INVALID_ARGUMENT, "argument --%s%s is required", o->name,
-                            letter);
-        }
+        if (o->is_required && !cli_has(options, o->name))
+            return err_note(note, -ERR_INVALID_ARGUMENT, "argument %s is required", naming(o).text);
     }
     return 0;
 }
@@ -192,6 +213,8 @@ int cli_options_parse(const struct cli_spec *spec, int argc, char **argv, struct
                 return r;
         }
     }
+    if (out->late_option != NULL && !spec->is_lenient)
+        return err_note(note, -ERR_INVALID_ARGUMENT, "%s", out->late.text);
     return check_required(out, note);
 }
 
@@ -199,6 +222,42 @@ void cli_options_deinit(struct cli_options *options)
 {
     VEC_DEINIT(&options->given);
     VEC_DEINIT(&options->rest);
+}
+
+static bool is_among(const char *name, const char *const *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+int cli_check_exclusive(const struct cli_options *options, const char *const *names, size_t count,
+                        struct err_note *note)
+{
+    const struct cli_option *first = NULL;
+    for (size_t i = 0; i < options->given.count; i++) {
+        const struct cli_option *o = options->given.items[i].option;
+        if (!is_among(o->name, names, count) || o == first)
+            continue;
+        if (first != NULL)
+            return err_note(note, -ERR_INVALID_ARGUMENT,
+                            "argument %s: not allowed with argument %s", naming(o).text,
+                            naming(first).text);
+        first = o;
+    }
+    return 0;
+}
+
+const char *cli_late(const struct cli_options *options)
+{
+    return options->late_option == NULL ? NULL : options->late.text;
+}
+
+bool cli_is_late(const struct cli_options *options, const char *name)
+{
+    return options->late_option != NULL && strcmp(options->late_option->name, name) == 0;
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */
@@ -310,6 +369,47 @@ void cli_help(const struct cli_context *context, bool is_error, const struct cli
     for (size_t i = 0; i < spec->option_count; i++)
         put_option(&out, spec, &spec->options[i]);
     print(context, is_error, &out);
+    buf_deinit(&out);
+}
+
+/* "[--config CONFIG]", as argparse tells of an option. */
+static struct bytes synopsis_of(const struct cli_option *o, struct buf *out)
+{
+    buf_clear(out);
+    buf_put_text(out, o->is_required ? "" : "[");
+    if (strcmp(o->name, "help") == 0)
+        buf_put_text(out, "-h");
+    else
+        buf_printf(out, "--%s", o->name);
+    if (o->takes != CLI_NOTHING)
+        buf_printf(out, " %s%s", o->value_words, o->takes == CLI_VALUES ? " ..." : "");
+    buf_put_text(out, o->is_required ? "" : "]");
+    return buf_view(out);
+}
+
+void cli_synopsis(const struct cli_context *context, bool is_error, const char *program,
+                  const struct cli_spec *spec)
+{
+    struct buf out;
+    struct buf one;
+    buf_init(&out, SIZE_MAX);
+    buf_init(&one, SIZE_MAX);
+    buf_printf(&out, "usage: %s", program);
+    const size_t indent = out.size;
+    size_t column = indent;
+    for (size_t i = 0; i < spec->option_count; i++) {
+        const struct bytes text = synopsis_of(&spec->options[i], &one);
+        if (column + 1 + text.size > HELP_WIDTH) {
+            buf_printf(&out, "\n%*s", (int)indent, "");
+            column = indent;
+        }
+        buf_put_text(&out, " ");
+        buf_put_bytes(&out, text);
+        column += 1 + text.size;
+    }
+    buf_put_text(&out, "\n");
+    print(context, is_error, &out);
+    buf_deinit(&one);
     buf_deinit(&out);
 }
 

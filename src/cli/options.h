@@ -34,6 +34,9 @@ struct cli_spec {
     enum cli_dialect dialect;
     const struct cli_option *options;
     size_t option_count;
+    /* JOPT: a value of a wrong type, or a second value, is no matter for cli_begin: the tool tells of it (cli_late) in its
+     * own way, once it has looked at which options go together. */
+    bool is_lenient;
 };
 
 struct cli_given {
@@ -45,12 +48,23 @@ struct cli_options {
     const struct cli_spec *spec;
     VEC(struct cli_given) given;
     VEC(const char *) rest; /* words that are no option's */
+    const struct cli_option *late_option;
+    struct err_note late;
 };
 
 /* 0, or -ERR_INVALID_ARGUMENT with the dialect's text. In both cases to be released by cli_options_deinit. */
 MUST_CHECK int cli_options_parse(const struct cli_spec *spec, int argc, char **argv,
                                  struct cli_options *out, struct err_note *note);
 void cli_options_deinit(struct cli_options *options);
+
+/* JOPT: the first value that is of a wrong type, or given twice, and for which option; NULL: there is none. Kafka's tools
+ * notice such a value when they use it, not when they parse. */
+const char *cli_late(const struct cli_options *options);
+bool cli_is_late(const struct cli_options *options, const char *name);
+
+/* ARGPARSE: at most one of these may be given; -ERR_INVALID_ARGUMENT with the dialect's text. */
+MUST_CHECK int cli_check_exclusive(const struct cli_options *options, const char *const *names,
+                                   size_t count, struct err_note *note);
 
 /* A name that the table does not have is a bug. */
 bool cli_has(const struct cli_options *options, const char *name);
@@ -63,12 +77,15 @@ double cli_double(const struct cli_options *options, const char *name, double ot
 
 /* The table as help, to standard error or output. */
 void cli_help(const struct cli_context *context, bool is_error, const struct cli_spec *spec);
+/* ARGPARSE: "usage: PROGRAM [-h] --config CONFIG …". */
+void cli_synopsis(const struct cli_context *context, bool is_error, const char *program,
+                  const struct cli_spec *spec);
 /* A line of error, then the help, to standard error; answers exit code 1. */
 int cli_usage(const struct cli_context *context, const struct cli_spec *spec, const char *format,
               ...) PRINTF_LIKE(3, 4);
 
 /* What every tool of the JOPT dialect begins with: no words at all or --help shows the help (exit code 1, as in Kafka),
- * --version the version, a bad option its error. Answers -1 when the tool shall go on, else the exit code. */
+ * --version the version, a bad option (and a bad value, unless spec->is_lenient) its error. Answers -1 when the tool shall go on, else the exit code. */
 int cli_begin(const struct cli_context *context, const struct cli_spec *spec, int argc, char **argv,
               struct cli_options *out);
 

@@ -105,5 +105,43 @@ TEST(options, errors_are_kafkas)
     expect_error(&jopt, "--topic a --topic b",
                  "Found multiple arguments for option topic, but you asked for only one");
     expect_error(&argparse, "--bogus", "unrecognized arguments: '--bogus'");
-    expect_error(&argparse, "--topic", "argument --topic: expected one argument");
+    expect_error(&argparse, "--topic", "argument --topic/-t: expected one argument");
+}
+
+/* Kafka's tools look at which options go together first, and at a value when they use it. */
+TEST(options, a_bad_value_waits_where_the_tool_says_so)
+{
+    static const struct cli_spec lenient = { .name = "t",
+                                             .dialect = CLI_JOPT,
+                                             .options = table,
+                                             .option_count = ARRAY_LEN(table),
+                                             .is_lenient = true };
+    struct cli_options o;
+    struct err_note note;
+    char good[] = "--count 1 --topic a";
+    EXPECT_OK(parse(&lenient, good, &o, &note));
+    EXPECT(cli_late(&o) == NULL);
+    cli_options_deinit(&o);
+    char bad[] = "--count x --topic a --topic b --list";
+    EXPECT_OK(parse(&lenient, bad, &o, &note));
+    EXPECT_TEXT(cli_late(&o), "Cannot parse argument 'x' of option count");
+    EXPECT(cli_is_late(&o, "count"));
+    EXPECT(!cli_is_late(&o, "topic"));
+    cli_options_deinit(&o);
+}
+
+TEST(options, of_some_only_one_may_be_given)
+{
+    static const char *const names[] = { "topic", "count", "state" };
+    struct cli_options o;
+    struct err_note note = { 0 };
+    char one[] = "--topic a --list --topic b";
+    EXPECT_OK(parse(&argparse, one, &o, &note));
+    EXPECT_OK(cli_check_exclusive(&o, names, ARRAY_LEN(names), &note));
+    cli_options_deinit(&o);
+    char two[] = "--count 1 --list -t b";
+    EXPECT_OK(parse(&argparse, two, &o, &note));
+    EXPECT_ERR(cli_check_exclusive(&o, names, ARRAY_LEN(names), &note), ERR_INVALID_ARGUMENT);
+    EXPECT_TEXT(note.text, "argument --topic/-t: not allowed with argument --count");
+    cli_options_deinit(&o);
 }

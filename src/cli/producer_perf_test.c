@@ -404,13 +404,16 @@ static int run(const struct cli_context *context, int argc, char **argv)
     int r = cli_options_parse(&spec, argc, argv, &options, &note);
     int exit_code = 0;
     if (argc == 1 || cli_has(&options, "help")) {
-        cli_out(context, "usage: kafka-producer-perf-test\n%s\n\n", spec.words);
+        cli_synopsis(context, false, spec.name, &spec);
+        cli_out(context, "\n%s\n\n", spec.words);
         cli_help(context, false, &spec);
     } else {
         if (r == 0)
             r = check(&options, &note);
-        if (r < 0)
-            cli_err(context, "kafka-producer-perf-test: error: %s\n", note.text);
+        if (r < 0) {
+            cli_synopsis(context, true, spec.name, &spec);
+            cli_err(context, "%s: error: %s\n", spec.name, note.text);
+        }
         exit_code = r < 0 ? 1 : measure(context, &options);
     }
     cli_options_deinit(&options);

@@ -30,12 +30,19 @@ static int add_property(const struct cli_context *context, const char *text,
 {
     const char *equals = strchr(text, '=');
     if (equals == NULL || equals == text) {
-        cli_err(context, "Invalid command line properties: %s (name=value is wanted)\n", text);
+        cli_err(context, "Invalid property: %s\n", text);
         return -ERR_INVALID_SETTING;
     }
     out->name = bytes_from(text, (size_t)(equals - text));
     out->value = bytes_from_text(equals + 1);
     return 0;
+}
+
+/* That a value came from an option needs no saying here. */
+static const char *without_place(const char *text)
+{
+    static const char place[] = "override: ";
+    return strncmp(text, place, sizeof(place) - 1) == 0 ? text + sizeof(place) - 1 : text;
 }
 
 int cli_client_config(const struct cli_context *context, enum setting_kind kind,
@@ -60,7 +67,7 @@ int cli_client_config(const struct cli_context *context, enum setting_kind kind,
     }
     for (size_t i = 0; i < problems.list.count; i++) {
         if (problems.list.items[i].severity == CONFIG_ERROR)
-            cli_err(context, "%s\n", problems.list.items[i].text);
+            cli_err(context, "%s\n", without_place(problems.list.items[i].text));
     }
     config_problems_deinit(&problems);
     mem_free(overrides);
@@ -74,7 +81,8 @@ static void on_line(void *context, enum diag_level level, const char *part, cons
 {
     struct cli_remote *remote = context;
     (void)part; /* of a tool there is one */
-    if (strncmp(remote->last_warning, text, sizeof(remote->last_warning) - 1) == 0)
+    if (level != DIAG_ERROR &&
+        strncmp(remote->last_warning, text, sizeof(remote->last_warning) - 1) == 0)
         return;
     (void)snprintf(remote->last_warning, sizeof(remote->last_warning), "%s", text);
     const int64_t now_ms = io_now_ms(remote->context->io);

@@ -17,6 +17,7 @@
 #include "wire/messages/feature_level_record.h"
 #include "wire/record_frame.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define PROPERTIES_BYTES_MAX  (1u << 20)
@@ -38,18 +39,18 @@ static const struct cli_option info_options[] = {
 
 static const struct cli_option format_options[] = {
     { .name = "help", .letter = 'h', .words = "Show this help." },
-    { .name = "config",
-      .letter = 'c',
-      .takes = CLI_VALUE,
-      .value_words = "CONFIG",
-      .is_required = true,
-      .words = "The node's server.properties." },
     { .name = "cluster-id",
       .letter = 't',
       .takes = CLI_VALUE,
       .value_words = "CLUSTER_ID",
       .is_required = true,
       .words = "The id of the cluster, the same on all its nodes; random-uuid makes one." },
+    { .name = "config",
+      .letter = 'c',
+      .takes = CLI_VALUE,
+      .value_words = "CONFIG",
+      .is_required = true,
+      .words = "The node's server.properties." },
     { .name = "add-scram",
       .letter = 'S',
       .takes = CLI_VALUE,
@@ -292,14 +293,14 @@ static int parse_feature(const char *text, struct metadata_bootstrap_feature *ou
 {
     const char *equals = strchr(text, '=');
     int64_t level;
-    if (equals == NULL || equals == text ||
-        bytes_to_i64(bytes_trim(bytes_from_text(equals + 1)), &level) < 0 || level < 0 ||
-        level > INT16_MAX) {
+    if (equals == NULL)
         return err_note(note, -ERR_INVALID_ARGUMENT,
-                        "Can't parse feature=level string %s: a name, '=' and a level from 0 to %d "
-                        "are wanted",
-                        text, INT16_MAX);
-    }
+                        "Can't parse feature=level string %s: equals sign not found.", text);
+    if (bytes_to_i64(bytes_trim(bytes_from_text(equals + 1)), &level) < 0 || level < INT16_MIN ||
+        level > INT16_MAX)
+        return err_note(note, -ERR_INVALID_ARGUMENT,
+                        "Can't parse feature=level string %s: unable to parse %s as a short.", text,
+                        equals + 1);
     out->name = bytes_trim(bytes_from(text, (size_t)(equals - text)));
     out->level = (int16_t)level;
     return 0;
@@ -344,10 +345,6 @@ static int check_voter_options(const struct format *f, struct err_note *note)
         config_list(f->config, SETTING_BROKER_CONTROLLER_QUORUM_VOTERS).count > 0;
     const bool is_controller = config_has_role_controller(f->config);
     const char *which = is_standalone ? "--standalone" : "--initial-controllers";
-    if (is_standalone + has_initial + is_none > 1)
-        return err_note(note, -ERR_INVALID_ARGUMENT,
-                        "Only one of --standalone, --initial-controllers and "
-                        "--no-initial-controllers may be given.");
     if ((is_standalone || has_initial) && is_static)
         return err_note(note, -ERR_INVALID_ARGUMENT,
                         "You cannot specify %s and also set controller.quorum.voters: the voters "
@@ -412,11 +409,6 @@ static int choose_voters(struct format *f, struct err_note *note)
     const struct raft_voter *own = r < 0 ? NULL : raft_voters_get(&f->voters, f->node_id);
     if (own != NULL)
         f->own_id = own->directory_id;
-    else if (r == 0 && config_has_role_controller(f->config))
-        r = err_note(note, -ERR_INVALID_ARGUMENT,
-                     "The controllers of --initial-controllers lack this one, which has node id "
-                     "%" PRId32,
-                     f->node_id);
     return r;
 }
 
@@ -564,7 +556,10 @@ static int format_directory(struct format *f, const char *directory, struct err_
 {
     const bool is_metadata = strcmp(directory, f->directories.metadata) == 0;
     const bool has_voters = is_metadata && f->is_dynamic;
-    const char *kind = has_voters ? "dynamic metadata voter" : is_metadata ? "metadata" : "data";
+    const char *kind = !is_metadata                                      ? "data"
+                       : !has_voters                                     ? "metadata"
+                       : raft_voters_get(&f->voters, f->node_id) != NULL ? "dynamic metadata voter"
+                                                                         : "dynamic metadata";
     cli_out(f->context, "Formatting %s directory %s with metadata.version %s.\n", kind, directory,
             metadata_level_name(f->metadata_level));
     struct io_fs *fs = io_get_fs(f->context->io);
@@ -752,21 +747,34 @@ static const struct command commands[] = {
 static const char usage[] = "usage: kafka-storage [-h] "
                             "{info,format,version-mapping,feature-dependencies,random-uuid} ...\n";
 
+static int check_exclusive(const struct command *command, const struct cli_options *options,
+                           struct err_note *note)
+{
+    static const char *const voters[] = { "standalone", "no-initial-controllers",
+                                          "initial-controllers" };
+    if (command->run != format)
+        return 0;
+    return cli_check_exclusive(options, voters, ARRAY_LEN(voters), note);
+}
+
 static int run_command(const struct cli_context *context, const struct command *command, int argc,
                        char **argv)
 {
     struct cli_options options;
     struct err_note note = { 0 };
-    const int r = cli_options_parse(&command->spec, argc, argv, &options, &note);
+    int r = cli_options_parse(&command->spec, argc, argv, &options, &note);
+    if (r == 0)
+        r = check_exclusive(command, &options, &note);
     int exit_code;
+    char program[64];
+    (void)snprintf(program, sizeof(program), "kafka-storage %s", command->spec.name);
     if (cli_has(&options, "help")) {
-        cli_out(context, "usage: kafka-storage %s\n%s\n\n", command->spec.name,
-                command->spec.words);
+        cli_synopsis(context, false, program, &command->spec);
+        cli_out(context, "\n%s\n\n", command->spec.words);
         cli_help(context, false, &command->spec);
         exit_code = 0;
     } else if (r < 0 || options.rest.count > 0) {
-        cli_err(context, "usage: kafka-storage %s\n", command->spec.name);
-        cli_help(context, true, &command->spec);
+        cli_synopsis(context, true, program, &command->spec);
         if (r < 0)
             cli_err(context, "kafka-storage: error: %s\n", note.text);
         else

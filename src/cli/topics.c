@@ -102,6 +102,7 @@ static const struct cli_spec spec = {
     .dialect = CLI_JOPT,
     .options = table,
     .option_count = ARRAY_LEN(table),
+    .is_lenient = true,
 };
 
 /* ---- which options go together --------------------------------------------------------------- */
@@ -117,7 +118,6 @@ static const struct rule rules[] = {
     { "partitions", "ac" },
     { "replication-factor", "c" },
     { "replica-assignment", "ac" },
-    { "topic-id", "d" },
     { "under-replicated-partitions", "d" },
     { "under-min-isr-partitions", "d" },
     { "at-min-isr-partitions", "d" },
@@ -152,15 +152,13 @@ static int check_pairs(const struct cli_context *context, const struct cli_optio
 {
     static const char *const reports[] = { "under-replicated-partitions",
                                            "under-min-isr-partitions", "at-min-isr-partitions",
-                                           "unavailable-partitions", "topics-with-overrides" };
-    const char *first = NULL;
-    for (size_t i = 0; i < ARRAY_LEN(reports); i++) {
-        if (!cli_has(o, reports[i]))
-            continue;
-        if (first != NULL)
-            return cli_usage(context, &spec, "Option \"[%s]\" can't be used with option \"[%s]\"",
-                             first, reports[i]);
-        first = reports[i];
+                                           "unavailable-partitions" };
+    for (size_t i = 0; i < ARRAY_LEN(reports) && cli_has(o, "topics-with-overrides"); i++) {
+        if (cli_has(o, reports[i]))
+            return cli_usage(
+                context, &spec,
+                "Option \"[%s]\" can't be used with option \"[topics-with-overrides]\"",
+                reports[i]);
     }
     if (cli_has(o, "create") && cli_has(o, "replica-assignment") &&
         (cli_has(o, "partitions") || cli_has(o, "replication-factor")))
@@ -178,18 +176,22 @@ static int check(const struct cli_context *context, const struct cli_options *o)
         return cli_usage(context, &spec,
                          "Command must include exactly one action: --list, --describe, --create, "
                          "--alter or --delete");
+    if (cli_is_late(o, "bootstrap-server") || cli_is_late(o, "command-config")) {
+        cli_err(context, "%s\n", cli_late(o));
+        return 1;
+    }
     if (cli_text(o, "bootstrap-server", NULL) == NULL) {
         cli_err(context, "--bootstrap-server must be specified\n");
         return 1;
     }
     if (strchr("cat", action) != NULL && !cli_has(o, "topic"))
         return cli_usage(context, &spec, "Missing required argument \"[topic]\"");
+    if (action == 'a' && cli_has(o, "config"))
+        return cli_usage(context, &spec,
+                         "Option combination \"[[bootstrap-server], [config]]\" can't be used with "
+                         "option \"[alter]\" (kafka-configs alters settings)");
     if (action == 'a' && !cli_has(o, "partitions"))
         return cli_usage(context, &spec, "Missing required argument \"[partitions]\"");
-    if (cli_has(o, "topic") && cli_has(o, "topic-id")) {
-        cli_err(context, "Only one of topic or topic-id should be defined.\n");
-        return 1;
-    }
     for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
         if (cli_has(o, rules[i].option) && strchr(rules[i].actions, action) == NULL) {
             const char *name = "";
@@ -211,14 +213,11 @@ static int compare_names(const void *a, const void *b)
 
 static void take_topic(struct topics_run *tool, const struct metadata_response_topic *topic)
 {
-    struct uuid id;
-    const char *wanted_id = cli_text(tool->options, "topic-id", NULL);
     if (topic->error_code != KAFKA_NONE || bytes_is_null(topic->name))
         return;
     if (topic->is_internal && cli_has(tool->options, "exclude-internal"))
         return;
-    if (wanted_id != NULL &&
-        (uuid_from_text(bytes_from_text(wanted_id), &id) < 0 || !uuid_equal(id, topic->topic_id)))
+    if (!uuid_is_zero(tool->wanted_id) && !uuid_equal(tool->wanted_id, topic->topic_id))
         return;
     if (tool->wanted != NULL && !cli_pattern_matches(tool->wanted, topic->name))
         return;
@@ -289,6 +288,20 @@ static int parse_ids(struct topics_run *tool, struct bytes text, struct assignme
     return r;
 }
 
+static int differing_factor(struct topics_run *tool, int32_t partition,
+                            const struct assignment *assignment)
+{
+    struct buf ids;
+    buf_init(&ids, SIZE_MAX);
+    for (int32_t i = 0; i < assignment->count; i++)
+        buf_printf(&ids, "%s%" PRId32, i == 0 ? "" : ", ", assignment->ids[i]);
+    const int r = err_note(&tool->note, -ERR_INVALID_ARGUMENT,
+                           "Partition %" PRId32 " has different replication factor: [%.*s]",
+                           partition, BYTES_PRINTF(buf_view(&ids)));
+    buf_deinit(&ids);
+    return r;
+}
+
 /* In the arena: one a partition. */
 static int parse_assignment(struct topics_run *tool, const char *words, struct assignment **out,
                             int32_t *out_count)
@@ -311,10 +324,7 @@ static int parse_assignment(struct topics_run *tool, const char *words, struct a
         if (r < 0)
             return r;
         if (list[i].count != list[0].count)
-            return err_note(&tool->note, -ERR_INVALID_ARGUMENT,
-                            "Partition %" PRId32 " has different replication factor: %" PRId32
-                            " instead of %" PRId32,
-                            i, list[i].count, list[0].count);
+            return differing_factor(tool, i, &list[i]);
         start = end + 1;
     }
     *out = list;
@@ -331,7 +341,7 @@ static int put_configs(struct topics_run *tool, struct create_topics_request_cre
     for (size_t i = 0; i < count; i++) {
         const char *text = cli_text_at(tool->options, "config", i);
         const char *equals = strchr(text, '=');
-        if (equals == NULL || equals == text)
+        if (equals == NULL || equals[1] == '\0' || strchr(equals + 1, '=') != NULL)
             return err_note(&tool->note, -ERR_INVALID_ARGUMENT,
                             "requirement failed: Invalid topic config: all configs to be added "
                             "must be in the format \"key=val\".");
@@ -378,6 +388,9 @@ static int put_placement(struct topics_run *tool,
 static int create(struct topics_run *tool)
 {
     const char *name = cli_text(tool->options, "topic", "");
+    if (name[0] == '\0')
+        return err_note(&tool->note, -ERR_INVALID_ARGUMENT,
+                        "The given topic name '' cannot be represented in a request.");
     if (strpbrk(name, "._") != NULL)
         cli_out(tool->context,
                 "WARNING: Due to limitations in metric names, topics with a period ('.') or "
@@ -511,7 +524,13 @@ static int list(struct topics_run *tool)
 
 static int act(struct topics_run *tool)
 {
+    if (cli_late(tool->options) != NULL)
+        return err_note(&tool->note, -ERR_INVALID_ARGUMENT, "%s", cli_late(tool->options));
     const char action = action_of(tool->options);
+    const char *id = cli_text(tool->options, "topic-id", NULL);
+    if (action == 'd' && id != NULL && uuid_from_text(bytes_from_text(id), &tool->wanted_id) < 0)
+        return err_note(&tool->note, -ERR_INVALID_ARGUMENT,
+                        "%s is no topic id: 22 characters of base64 are wanted", id);
     const char *topic = cli_text(tool->options, "topic", NULL);
     if (action == 'c')
         return create(tool);
@@ -536,6 +555,8 @@ static int run_checked(const struct cli_context *context, const struct cli_optio
     };
     arena_init(&tool.arena, SIZE_MAX);
     int r = cli_remote_init(&tool.remote, context, &properties);
+    if (r == 0 && cli_has(options, "delete-config"))
+        cli_err(context, "--delete-config has no effect any more: kafka-configs does this\n");
     if (r == 0) {
         r = act(&tool);
         if (r < 0)

@@ -9,6 +9,7 @@ struct topics_run {
     struct cli_remote remote;
     struct arena arena;         /* of the whole run */
     struct cli_pattern *wanted; /* --topic as a pattern; NULL: all */
+    struct uuid wanted_id;      /* --topic-id; zero: all */
     VEC(struct bytes) names;    /* what is there and wanted, sorted */
     struct err_note note;       /* why an action failed */
 };

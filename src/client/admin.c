@@ -58,7 +58,8 @@ struct refresh {
 static bool is_refreshed(void *context)
 {
     const struct refresh *refresh = context;
-    return cluster_is_refreshed(refresh->cluster, refresh->ticket);
+    return cluster_is_refreshed(refresh->cluster, refresh->ticket) ||
+           cluster_is_nowhere(refresh->cluster);
 }
 
 int admin_refresh(struct admin *admin, const struct bytes *topics, size_t count, bool all,
@@ -71,6 +72,8 @@ int admin_refresh(struct admin *admin, const struct bytes *topics, size_t count,
     struct refresh refresh = { .cluster = admin->cluster,
                                .ticket = cluster_refresh(admin->cluster) };
     const int r = client_loop_wait(&admin->loop, is_refreshed, &refresh, admin_deadline(admin));
+    if (r == 0 && cluster_is_nowhere(admin->cluster))
+        return cluster_nowhere(admin->cluster, note);
     return r < 0 ? err_note(note, r, "Timed out waiting for a node assignment: no broker answers")
                  : 0;
 }
@@ -159,14 +162,17 @@ int admin_call(struct admin *admin, struct admin_target target, struct client_ca
         }
         if (call->result == 0)
             return 0;
-        cluster_pass_over(admin->cluster);
+        cluster_pass_over(admin->cluster, call->result);
+        if (cluster_is_nowhere(admin->cluster))
+            return cluster_nowhere(admin->cluster, note);
         if (target.route == ADMIN_TO_GROUP)
             admin_forget_coordinator(admin, target.key);
         if (!may_try_again(call->result))
             return err_note(note, call->result, "%s", call->note.text);
         r = admin_pause(admin, deadline_ns);
         if (r < 0)
-            return err_note(note, r, "%s", call->note.text);
+            return err_note(note, r, "Timed out waiting for a node assignment. %s",
+                            call->note.text);
     }
 }
 

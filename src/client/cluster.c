@@ -39,7 +39,8 @@ struct cluster {
     struct map topics; /* name → struct cluster_topic */
     struct map wanted; /* name → the cluster itself, as a mark */
     bool wants_all;
-    uint32_t turn; /* of the next server that is tried */
+    uint32_t turn;       /* of the next server that is tried */
+    uint32_t unresolved; /* how many in a row had names that nobody knows */
     int32_t controller_id;
     uint64_t generation;
 
@@ -210,9 +211,23 @@ struct channel *cluster_any(struct cluster *c)
     return server_channel(c, &c->bootstrap.items[at - c->ids.count]);
 }
 
-void cluster_pass_over(struct cluster *c)
+void cluster_pass_over(struct cluster *c, int result)
 {
     c->turn++;
+    c->unresolved = result == -ERR_NOT_FOUND ? c->unresolved + 1 : 0;
+}
+
+bool cluster_is_nowhere(const struct cluster *c)
+{
+    return c->generation == 0 && c->unresolved >= c->bootstrap.count;
+}
+
+int cluster_nowhere(const struct cluster *c, struct err_note *note)
+{
+    ASSERT(cluster_is_nowhere(c));
+    return err_note(note, -ERR_INVALID_SETTING,
+                    "No resolvable bootstrap urls given in bootstrap.servers: there is no host %s",
+                    c->bootstrap.items[0].host);
 }
 
 /* ---- refreshing ------------------------------------------------------------------------------ */
@@ -250,7 +265,7 @@ static void on_metadata(struct client_call *call)
         DIAG_WARN(c->diag, "client",
                   "Connection to %s could not be used. Node may not be available.",
                   call->note.text);
-        cluster_pass_over(c);
+        cluster_pass_over(c, result);
         c->has_news = false;
         c->not_before_ns =
             now_ns + client_retry_backoff_ns(&c->settings, c->failure_count++, &c->rng);

@@ -55,8 +55,12 @@ struct channel *cluster_broker(struct cluster *cluster, int32_t id); /* NULL: no
 /* A second connection, for what a broker does as a coordinator: joining a group waits long, and so may a fetch; in one
  * connection they would hold each other up. NULL: not known. */
 struct channel *cluster_coordinator(struct cluster *cluster, int32_t id);
-/* After a call to a connection failed: the next cluster_any is another one. */
-void cluster_pass_over(struct cluster *cluster);
+/* After a call to a connection failed with this result: the next cluster_any is another one. */
+void cluster_pass_over(struct cluster *cluster, int result);
+/* No bootstrap server's name is one: there is nothing to wait for. Then cluster_nowhere gives the code, with a note. */
+bool cluster_is_nowhere(const struct cluster *cluster);
+int cluster_nowhere(const struct cluster *cluster,
+                    struct err_note *note); /* -ERR_INVALID_SETTING */
 
 void cluster_want(struct cluster *cluster, struct bytes topic); /* from the next refresh on */
 void cluster_want_all(struct cluster *cluster);

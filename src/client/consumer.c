@@ -137,6 +137,8 @@ static void update_subscription(struct consumer *c)
 static void on_metadata(void *context, int result)
 {
     struct consumer *c = context;
+    if (cluster_is_nowhere(c->cluster) && c->error == 0)
+        c->error = cluster_nowhere(c->cluster, &c->note);
     if (result < 0 || c->is_closing)
         return;
     expand_wishes(c);

@@ -55,7 +55,8 @@ void consumer_subscribe(struct consumer *consumer, struct bytes topic);
 void consumer_subscribe_matching(struct consumer *consumer, const struct consumer_filter *filter);
 
 /* The next record: 1; 0 when timeout_ms is over; or negative with a note: -ERR_CANCELLED (interrupted), -ERR_NOT_FOUND (an offset
- * that is not there and auto.offset.reset=none), -ERR_CORRUPT, or -ERR_PROTOCOL (what the broker refused for good). */
+ * that is not there and auto.offset.reset=none), -ERR_CORRUPT, -ERR_PROTOCOL (what the broker refused for good), or -ERR_INVALID_SETTING (no bootstrap
+ * server's name is one). */
 MUST_CHECK int consumer_poll(struct consumer *consumer, int64_t timeout_ms,
                              struct consumer_record *out, struct err_note *note);
 /* Commits what was polled, and waits: 0 or negative. */

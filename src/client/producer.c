@@ -281,7 +281,7 @@ static void on_producer_id(struct client_call *call)
             }
         }
     } else {
-        cluster_pass_over(p->cluster);
+        cluster_pass_over(p->cluster, call->result);
         p->id_not_before_ns = io_monotonic_ns(p->io) + p->settings.retry_backoff_ms * NS_PER_MS;
     }
     if (call->result != -ERR_CANCELLED)
@@ -555,6 +555,8 @@ static int choose_partition(struct producer *p, const struct producer_record *re
                             struct topic_state *state, int32_t *out, struct err_note *note)
 {
     const struct cluster_topic *topic = cluster_topic(p->cluster, record->topic);
+    if (cluster_is_nowhere(p->cluster))
+        return cluster_nowhere(p->cluster, note);
     if (topic == NULL || topic->error == KAFKA_LEADER_NOT_AVAILABLE ||
         topic->error == KAFKA_UNKNOWN_TOPIC_OR_PARTITION)
         return -ERR_WOULD_BLOCK;
@@ -666,10 +668,13 @@ int producer_send_wait(struct producer *p, const struct producer_record *record,
     const int r = client_loop_wait(&p->loop, is_accepted, &a,
                                    io_monotonic_ns(p->io) + p->block_ms * NS_PER_MS);
     if (r == -ERR_TIMEOUT)
-        return err_note(note, r,
-                        "Topic %.*s not present in metadata, or buffer.memory not free, after "
-                        "%" PRId64 " ms.",
-                        BYTES_PRINTF(record->topic), p->block_ms);
+        return p->memory_used > 0
+                   ? err_note(note, r,
+                              "No room for the record in buffer.memory (%" PRId64
+                              " bytes) after %" PRId64 " ms.",
+                              p->memory_max, p->block_ms)
+                   : err_note(note, r, "Topic %.*s not present in metadata after %" PRId64 " ms.",
+                              BYTES_PRINTF(record->topic), p->block_ms);
     return r < 0 ? r : a.result;
 }
 

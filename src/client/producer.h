@@ -52,7 +52,8 @@ void producer_free(struct producer *producer);
 /* Takes a copy of the record. 0, or with nothing changed:
  *   -ERR_WOULD_BLOCK  the topic's partitions are being asked for, or buffer.memory is used up: turn the loop, try again
  *   -ERR_LIMIT        larger than max.request.size
- *   -ERR_NOT_FOUND    no such partition, or the topic cannot be had (the note says why) */
+ *   -ERR_NOT_FOUND    no such partition, or the topic cannot be had (the note says why)
+ *   -ERR_INVALID_SETTING  no bootstrap server's name is one */
 MUST_CHECK int producer_send(struct producer *producer, const struct producer_record *record,
                              struct err_note *note);
 /* The same, turning the loop up to max.block.ms while it would block: -ERR_TIMEOUT, -ERR_CANCELLED. */

@@ -106,7 +106,8 @@ enum kafka_error placement_plan(const struct draft *draft, uint32_t partition_co
         (void)err_note(note, 0,
                        "Unable to replicate the partition %u time(s): The target replication "
                        "factor of %u cannot be reached "
-                       "because only %u broker(s) are registered.",
+                       "because only %u broker(s) are registered or some brokers have all their "
+                       "log directories cordoned.",
                        replication_factor, replication_factor, field.count);
         return KAFKA_INVALID_REPLICATION_FACTOR;
     }

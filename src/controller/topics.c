@@ -26,21 +26,28 @@ static bool is_legal_character(uint8_t c)
 
 bool topics__name_is_legal(struct bytes name, struct err_note *note)
 {
-    const char *fault = NULL;
+    /* Kafka's sentences: around the name, or without it. */
+    const char *before = "";
+    const char *after = NULL;
     if (name.size == 0)
-        fault = "the empty string is not allowed";
+        after = "the empty string is not allowed";
     else if (bytes_equal_text(name, ".") || bytes_equal_text(name, ".."))
-        fault = "'.' or '..' is not allowed";
-    else if (name.size > TOPIC_NAME_BYTES_MAX)
-        fault = "the length of the name is longer than the max allowed length 249";
-    for (size_t i = 0; i < name.size && fault == NULL; i++) {
-        if (!is_legal_character(name.data[i]))
-            fault = "it contains one or more characters other than ASCII alphanumerics, '.', '_' "
-                    "and '-'";
+        after = " is not allowed";
+    else if (name.size > TOPIC_NAME_BYTES_MAX) {
+        before = "the length of ";
+        after = " is longer than the max allowed length 249";
     }
-    if (fault != NULL)
-        (void)err_note(note, 0, "Topic name is invalid: '%.*s': %s", BYTES_PRINTF(name), fault);
-    return fault == NULL;
+    for (size_t i = 0; i < name.size && after == NULL; i++) {
+        if (!is_legal_character(name.data[i]))
+            after = " contains one or more characters other than ASCII alphanumerics, '.', '_' and "
+                    "'-'";
+    }
+    if (after != NULL && name.size == 0)
+        (void)err_note(note, 0, "Topic name is invalid: %s", after);
+    else if (after != NULL)
+        (void)err_note(note, 0, "Topic name is invalid: %s'%.*s'%s", before, BYTES_PRINTF(name),
+                       after);
+    return after == NULL;
 }
 
 /* '.' and '_' are one character in the names of metrics: two topics may not differ by them alone. */

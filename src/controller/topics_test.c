@@ -152,8 +152,8 @@ TEST(controller_create_topics, refuses_names_that_are_none)
     name[249] = '\0';
     (void)controller_rig_topic(&rig, name, 1, 1);
     refuse(&rig, topic("", 1, 1), KAFKA_INVALID_TOPIC_EXCEPTION, "the empty string");
-    refuse(&rig, topic(".", 1, 1), KAFKA_INVALID_TOPIC_EXCEPTION, "'.' or '..'");
-    refuse(&rig, topic("..", 1, 1), KAFKA_INVALID_TOPIC_EXCEPTION, "'.' or '..'");
+    refuse(&rig, topic(".", 1, 1), KAFKA_INVALID_TOPIC_EXCEPTION, "'.' is not allowed");
+    refuse(&rig, topic("..", 1, 1), KAFKA_INVALID_TOPIC_EXCEPTION, "'..' is not allowed");
     refuse(&rig, topic("__cluster_metadata", 1, 1), KAFKA_INVALID_REQUEST,
            "Creation of internal topic __cluster_metadata is prohibited");
     for (int c = 1; c < 256; c++) {

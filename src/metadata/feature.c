@@ -1,6 +1,8 @@
 /* The table of features and of metadata versions. */
 #include "metadata/feature.h"
 
+#include "base/buf.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -109,9 +111,16 @@ int metadata_level_from_text(struct bytes text, int16_t *out, struct err_note *n
             return 0;
         }
     }
-    return err_note(note, -ERR_INVALID_ARGUMENT,
-                    "Unknown metadata.version '%.*s'. Supported metadata.version are: %s to %s",
-                    BYTES_PRINTF(text), level_names[0], level_names[ARRAY_LEN(level_names) - 1]);
+    struct buf all;
+    buf_init(&all, SIZE_MAX);
+    for (size_t i = 0; i < ARRAY_LEN(level_names); i++)
+        buf_printf(&all, "%s%s", i == 0 ? "" : ", ", level_names[i]);
+    const int r = err_note(note, -ERR_INVALID_ARGUMENT,
+                           "Unknown metadata.version '%.*s'. Supported metadata.version are: %.*s",
+                           BYTES_PRINTF(bytes_slice(text, 0, MIN(text.size, (size_t)40))),
+                           BYTES_PRINTF(buf_view(&all)));
+    buf_deinit(&all);
+    return r;
 }
 
 int16_t metadata_level(const struct metadata_image *image)

@@ -178,9 +178,10 @@ static int begin(struct legacy_walk *walk)
     return r;
 }
 
-static void fill_record(const struct legacy_walk *walk, const struct legacy_view *view,
+static void fill_record(struct legacy_walk *walk, const struct legacy_view *view,
                         struct record *out)
 {
+    walk->inner = *view;
     const bool has_outer_time = legacy_is_log_append_time(&walk->outer) && view->magic == 1;
     *out = (struct record){
         .offset = (int64_t)((uint64_t)walk->base_offset + (uint64_t)view->offset),

@@ -67,6 +67,8 @@ struct legacy_walk {
     uint32_t record_bytes_max;
     int64_t base_offset; /* of a magic 1 wrapper: what inner offsets are relative to */
     int32_t index;       /* of the next message */
+    struct legacy_view
+        inner; /* what the last record was made from; its bytes as long as the record's */
     bool is_begun;
     int error;
 };
