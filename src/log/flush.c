@@ -280,7 +280,7 @@ void log__mark_unflushed(struct log *log)
         segment->offsets.is_dirty = segment->times.is_dirty = true;
     }
     log->epochs.is_dirty = true;
-    if (log->offsets.flushed_end > 0)
+    if (log__has_flushed(log))
         return; /* the first flush saw to the directory itself */
     log->is_directory_new = true;
     log->is_metadata_unsynced = !uuid_is_zero(log->topic_id);

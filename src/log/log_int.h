@@ -119,6 +119,12 @@ void log__mark_unflushed(struct log *log);
 
 void log__departure_free(struct log_departure *departure); /* not running; NULL: fine */
 
+/* Whether anything of what the log holds is flushed. */
+static inline bool log__has_flushed(const struct log *log)
+{
+    return log->offsets.flushed_end > log->segments.items[0]->meter.base_offset;
+}
+
 /* Sets the recovery point by the flushed end and the segments there are. */
 void log__settle_recovery_point(struct log *log);
 /* Begins a flush where as many messages are not flushed as flush.messages allows. */

@@ -285,13 +285,12 @@ static int find_topic_id(struct log *log, const struct inventory *inventory, str
 static bool may_be_another_topics(const struct log *log, const struct log_params *params)
 {
     if (!uuid_is_zero(log->topic_id) || params->had_clean_shutdown ||
-        !params->is_recovery_point_known || params->recovery_point > 0)
+        !params->is_recovery_point_known)
         return false;
-    for (size_t i = 0; i < log->segments.count; i++) {
-        if (log->segments.items[i]->meter.size_bytes > 0)
-            return true;
-    }
-    return false;
+    bool is_empty = true;
+    for (size_t i = 0; i < log->segments.count; i++)
+        is_empty &= log->segments.items[i]->meter.size_bytes == 0;
+    return !is_empty && params->recovery_point <= log->segments.items[0]->meter.base_offset;
 }
 
 static int claim(struct log *log, const struct log_params *params, struct err_note *note)
@@ -339,6 +338,18 @@ static void set_offsets(struct log *log, const struct log_params *params, int64_
     epochs_truncate_from_start(&log->epochs, log->offsets.start);
 }
 
+/* The first segment. Where it begins beyond 0 its name is the only place of that, once the checkpoint follows the segment. */
+static int begin_at(struct log *log, int64_t offset, int64_t now_ms, struct err_note *note)
+{
+    int r = log__segment_add(log, offset, now_ms, note);
+    if (r < 0 || offset == 0)
+        return r;
+    r = io_fs_sync_directory(log->place.fs, log->place.directory);
+    if (r == 0)
+        r = io_fs_sync_directory(log->place.fs, log->log_dir);
+    return r < 0 ? err_note(note, r, "sync %s: %s", log->place.directory, err_sentence(r)) : 0;
+}
+
 /* The files say that the log ends before the start that was checkpointed: they were removed behind
  * our back, and begin anew there. */
 static int restart_at_checkpoint(struct log *log, const struct log_params *params,
@@ -362,14 +373,7 @@ static int restart_at_checkpoint(struct log *log, const struct log_params *param
         log__snapshot_remove(log, log->snapshot_offsets.items[log->snapshot_offsets.count - 1]);
     epochs_clear(&log->epochs);
     *end_offset = params->log_start_offset;
-    int r = log__segment_add(log, *end_offset, params->now_ms, note);
-    if (r == 0) {
-        /* Its name is the only place of the offset, once the checkpoint follows the segment again. */
-        r = io_fs_sync_directory(log->place.fs, log->place.directory);
-        if (r < 0)
-            err_note(note, r, "sync %s: %s", log->place.directory, err_sentence(r));
-    }
-    return r;
+    return begin_at(log, *end_offset, params->now_ms, note);
 }
 
 static int open_files(struct log *log, const struct log_params *params, struct inventory *inventory,
@@ -394,7 +398,7 @@ static int open_files(struct log *log, const struct log_params *params, struct i
     if (r == 0)
         r = open_epochs(log, &recovery.are_epochs_lost);
     if (r == 0 && log->segments.count == 0)
-        r = log__segment_add(log, params->log_start_offset, params->now_ms, note);
+        r = begin_at(log, params->log_start_offset, params->now_ms, note);
     if (r == 0)
         r = recovery_run(&recovery, log, params->log_start_offset, note);
     if (r == 0)
@@ -404,7 +408,7 @@ static int open_files(struct log *log, const struct log_params *params, struct i
     set_offsets(log, params, recovery.end_offset);
     if (!params->had_clean_shutdown)
         log__mark_unflushed(log);
-    log->is_metadata_unsynced |= log->offsets.flushed_end == 0 && !uuid_is_zero(log->topic_id);
+    log->is_metadata_unsynced |= !log__has_flushed(log) && !uuid_is_zero(log->topic_id);
     remove_stray_snapshots(log, recovery.end_offset);
     if (!recovery.has_producers)
         r = log__load_producers(log, log->offsets.start, recovery.end_offset, recovery.is_clean,

@@ -116,7 +116,7 @@ static int seal_active(struct log *log)
  * there, as if somebody had deleted what came before. Once in the life of a log. */
 static int settle_first_name(struct log *log, struct err_note *note)
 {
-    if (log->offsets.flushed_end > log->segments.items[0]->meter.base_offset)
+    if (log__has_flushed(log))
         return 0;
     const int r = io_fs_sync_directory(log->place.fs, log->place.directory);
     return r < 0 ? err_note(note, r, "sync %s: %s", log->place.directory, err_sentence(r)) : 0;
