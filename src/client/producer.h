@@ -3,8 +3,9 @@
  *   open batch → (full, linger.ms over, or flushed) → queue of the partition → in flight → delivered
  *
  * Idempotent by default (KIP-98): every batch carries the producer's id, epoch and the sequence of its first record, given when the
- * batch first leaves; a batch that is sent again carries the same, and batches of a partition are sent again in order. Records without a
- * key stay on one partition for a batch, then on another (KIP-480, KIP-794).
+ * batch first leaves; a batch that is sent again carries the same, and batches of a partition are sent again in order. What is given
+ * up leaves a gap that no broker lets pass: the partition goes on in the next epoch. Records without a key stay on one partition for
+ * a batch, then on another (KIP-480, KIP-794).
  * Transactions are not here yet. Threads: the loop's.
  */
 #pragma once
