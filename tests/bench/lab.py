@@ -166,7 +166,8 @@ def touch_memory(size_bytes):
     """Uses so much memory and gives it back: see bench_load touch."""
     available = int(next(line.split()[1] for line in pathlib.Path("/proc/meminfo").read_text().splitlines()
                          if line.startswith("MemAvailable:"))) * 1024
-    command(PROGRAMS / "bench_load", "touch", "--bytes", min(size_bytes, available // 2))
+    if size_bytes > 0:
+        command(PROGRAMS / "bench_load", "touch", "--bytes", min(size_bytes, available // 2))
 
 
 def rdkafka(address, topic, records, record_bytes, *settings):

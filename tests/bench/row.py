@@ -85,7 +85,7 @@ class Row:
     is_of_ottla_alone = False  # where Apache Kafka has no figure to compare with
     is_goal_of_whole = False  # the goal means the whole size: with --quick it is neither met nor missed
     repetitions_max = None  # a row that takes long may ask for fewer
-    memory_bytes = 1 << 30  # of the page cache and otherwise, that one repetition fills
+    memory_bytes = 1 << 28  # of the page cache and otherwise, that one repetition fills
 
     def __init__(self, scale):
         self.scale = scale

@@ -11,6 +11,7 @@ RECORD_BYTES = 1000
 class Consume(Row):
     name = "consume"
     title = "consume, 1 KB records in batches of 100 KB"
+    memory_bytes = 0  # prepare has filled it
     figures = (Figure("cpu", "broker CPU s per GB", at_most(0.35)),)
 
     def prepare(self, system):

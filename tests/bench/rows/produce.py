@@ -13,6 +13,7 @@ IN_FLIGHT = 5
 class _Produce(Row):
     record_bytes = 100
     records_full = 4000000
+    memory_bytes = 1 << 30
     settings = ()
 
     def prepare(self, system):
