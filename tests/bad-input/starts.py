@@ -289,6 +289,8 @@ def small_files_that_are_none(world):
             for how in ("garbage", "gone") if source is world.stopped else ("empty", "half"):
                 node = world.node(source)
                 path = os.path.join(node.data, name)
+                if source is world.killed and name == "t-0/partition.metadata":
+                    continue  # see a_topic_id_that_a_crash_took
                 if not os.path.exists(path) or (how == "half" and os.path.getsize(path) < 6):
                     continue  # half of one without entries is one without entries
                 os.remove(path) if how == "gone" else damage(path, how)
@@ -310,6 +312,29 @@ def small_files_that_are_none(world):
                     goes_on(node)
                 except Exception as e:
                     raise type(e)(f"{what}: {e}")
+
+
+def a_topic_id_that_a_crash_took(world):
+    """As Apache Kafka: the records may be those of another topic of this name, so that they are set aside, whole."""
+    for how in ("empty", "half", "gone"):
+        node = world.node(world.killed)
+        directory = os.path.join(node.data, "t-0")
+        path = os.path.join(directory, "partition.metadata")
+        os.remove(path) if how == "gone" else damage(path, how)
+        before = {n: data for n, data in tree(directory).items() if n.endswith(".log")}
+        expect(any(before.values()), f"{how}: there is nothing to lose")
+        node.start()
+        aside = [n for n in os.listdir(node.data) if n.startswith("t-0.") and n.endswith("-stray")]
+        expect(len(aside) == 1, f"{how}: {os.listdir(node.data)}")
+        expect(node.find(aside[0]), f"{how}: no line names it: {node.last_lines()}")
+        kept = tree(os.path.join(node.data, aside[0]))
+        expect(all(kept.get(n) == data for n, data in before.items()), f"{how}: what was set aside is not whole")
+        client = wire.Client(node)
+        expect(len(client.read_all("t", 1)) == RECORDS // 2, f"{how}: the other partition is harmed")
+        expect(client.produce("t", 0, [b"anew"])[0] == 0, f"{how}: the partition takes no records")
+        expect(client.read_all("t", 0) == [(0, b"anew")], f"{how}: {client.read_all('t', 0)}")
+        client.close()
+        node.stop()
 
 
 def producer_snapshots_that_are_none(world):
@@ -454,7 +479,7 @@ def run(directory, case):
                  a_directory_of_another_node, directories_of_two_clusters, the_same_directory_twice,
                  a_meta_properties_that_is_none, a_log_directory_that_is_a_file, a_directory_that_cannot_be_written,
                  ends_of_logs_that_were_being_written, a_log_that_is_cut, a_log_with_a_bad_byte_in_its_middle,
-                 indexes_that_are_none, small_files_that_are_none, producer_snapshots_that_are_none,
+                 indexes_that_are_none, small_files_that_are_none, a_topic_id_that_a_crash_took, producer_snapshots_that_are_none,
                  a_metadata_log_that_is_none, a_quorum_state_that_is_none, metadata_snapshots_that_are_none,
                  directories_and_names_that_are_none, settings_with_a_slip_of_the_pen, settings_with_bad_values,
                  settings_that_would_be_unsafe_to_ignore, a_properties_file_that_is_none):
