@@ -148,7 +148,15 @@ def admin_group_offsets(env):
     topic = env.topic(2)
     group = env.unique()
     offsets = [TopicPartition(topic, 0, 5), TopicPartition(topic, 1, 6)]
-    result(env.admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, offsets)]))
+
+    def altered():
+        """On a new node this may be the first group of all; librdkafka leaves it to us to ask again while that loads."""
+        answer = result(env.admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, offsets)]))
+        errors = {tp.error.code() for tp in answer.topic_partitions if tp.error is not None}
+        same(set(), errors - {KafkaError.COORDINATOR_LOAD_IN_PROGRESS}, "errors")
+        return not errors
+
+    wait("offsets are taken", altered)
     listed = result(env.admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)]))
     same([(0, 5), (1, 6)], sorted((tp.partition, tp.offset) for tp in listed.topic_partitions), "offsets")
 
