@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define TURN_EVERY_NS (50 * NS_PER_MS)
+
 /* ---- shared ---------------------------------------------------------------------------------- */
 
 void consumer__tick_soon(struct consumer *c)
@@ -52,6 +54,7 @@ void consumer__add_position(struct consumer *c, struct bytes topic, int32_t part
     p->partition = partition;
     p->offset = offset;
     p->committed = -1;
+    p->replica = -1;
     VEC_ADD(&c->positions, p);
 }
 
@@ -63,6 +66,7 @@ void consumer__drop_positions(struct consumer *c)
         mem_free(c->positions.items[i]);
     }
     c->positions.count = 0;
+    c->given = NULL;
 }
 
 /* ---- what is wanted -------------------------------------------------------------------------- */
@@ -74,14 +78,19 @@ void consumer_assign(struct consumer *c, struct bytes topic, int32_t partition, 
         (struct wish){ .topic = bytes_to_text(topic), .partition = partition, .offset = offset };
     cluster_want(c->cluster, topic);
     (void)cluster_refresh(c->cluster);
-    if (c->group_id != NULL && offset == CONSUMER_OFFSET_GROUP)
-        c->coordinator = -1;
+}
+
+/* A member that subscribes to more joins again when the metadata that is asked for has come. */
+static void begin_membership(struct consumer *c)
+{
+    if (c->group == GROUP_NONE)
+        c->group = GROUP_LOST;
 }
 
 void consumer_subscribe(struct consumer *c, struct bytes topic)
 {
     VEC_ADD(&c->topics, bytes_to_text(topic));
-    c->group = GROUP_LOST;
+    begin_membership(c);
     cluster_want(c->cluster, topic);
     (void)cluster_refresh(c->cluster);
 }
@@ -90,7 +99,7 @@ void consumer_subscribe_matching(struct consumer *c, const struct consumer_filte
 {
     c->filter = *filter;
     c->has_filter = true;
-    c->group = GROUP_LOST;
+    begin_membership(c);
     cluster_want_all(c->cluster);
     (void)cluster_refresh(c->cluster);
 }
@@ -167,12 +176,11 @@ static void on_tick(struct io_timer *timer)
     const int64_t now_ns = io_monotonic_ns(c->io);
     if (c->group != GROUP_NONE)
         consumer__group_tick(c, now_ns);
+    consumer__commit_tick(c, now_ns);
     consumer__lookup(c, now_ns);
     consumer__fetch_tick(c, now_ns);
-    if (lacks_topics(c) && cluster_generation(c->cluster) != c->generation_seen) {
-        c->generation_seen = cluster_generation(c->cluster);
+    if (lacks_topics(c))
         (void)cluster_refresh(c->cluster);
-    }
     if (!io_timer_is_armed(&c->tick))
         io_timer_arm_after(c->io, &c->tick, c->settings.retry_backoff_ms);
 }
@@ -185,24 +193,36 @@ static bool has_something(void *context)
     return c->error < 0 || !list_is_empty(&c->chunks);
 }
 
+/* However much there is to poll, heartbeats go on. */
+static int turn_if_due(struct consumer *c, int64_t now_ns)
+{
+    if (now_ns - c->turned_ns < TURN_EVERY_NS)
+        return 0;
+    c->turned_ns = now_ns;
+    return client_loop_turn(&c->loop);
+}
+
 int consumer_poll(struct consumer *c, int64_t timeout_ms, struct consumer_record *out,
                   struct err_note *note)
 {
+    c->given = NULL; /* what was polled before is consumed */
+    const int64_t now_ns = io_monotonic_ns(c->io);
     const int64_t deadline_ns =
-        timeout_ms == INT64_MAX ? INT64_MAX : io_monotonic_ns(c->io) + timeout_ms * NS_PER_MS;
-    for (;;) {
-        const int r = c->error < 0 ? c->error : consumer__next(c, out);
-        if (r < 0)
-            return err_note(note, r, "%s",
-                            c->note.text[0] == '\0' ? err_sentence(r) : c->note.text);
-        if (r > 0)
-            return r;
-        const int waited = client_loop_wait(&c->loop, has_something, c, deadline_ns);
-        if (waited == -ERR_TIMEOUT)
+        timeout_ms > CLIENT_MS_MAX ? INT64_MAX : now_ns + timeout_ms * NS_PER_MS;
+    int r = turn_if_due(c, now_ns);
+    while (r == 0) {
+        r = c->error < 0 ? c->error : consumer__next(c, out);
+        if (r != 0)
+            break;
+        r = client_loop_wait(&c->loop, has_something, c, deadline_ns);
+        c->turned_ns = io_monotonic_ns(c->io);
+        if (r == -ERR_TIMEOUT)
             return 0;
-        if (waited < 0)
-            return err_note(note, waited, "%s", err_sentence(waited));
     }
+    if (r > 0)
+        return r;
+    return err_note(note, r, "%s",
+                    r == c->error && c->note.text[0] != '\0' ? c->note.text : err_sentence(r));
 }
 
 static bool is_committed(void *context)
@@ -215,11 +235,16 @@ int consumer_commit(struct consumer *c, struct err_note *note)
 {
     if (c->group_id == NULL)
         return 0;
+    c->given = NULL;
     consumer__commit(c);
     const int64_t timeout_ms = config_i64(c->config, SETTING_CONSUMER_DEFAULT_API_TIMEOUT_MS);
     const int r = client_loop_wait(&c->loop, is_committed, c,
                                    io_monotonic_ns(c->io) + timeout_ms * NS_PER_MS);
-    return r < 0 ? err_note(note, r, "offsets were not committed: %s", err_sentence(r)) : 0;
+    if (r < 0)
+        return err_note(note, r, "offsets were not committed: %s", err_sentence(r));
+    return c->commit_result < 0 ? err_note(note, c->commit_result, "offsets were not committed: %s",
+                                           c->commit_note.text)
+                                : 0;
 }
 
 /* ---- birth and death ------------------------------------------------------------------------- */
@@ -259,7 +284,6 @@ int consumer_new(const struct client_loop *loop, const struct config *config,
         strcmp(config_text(config, SETTING_CONSUMER_ISOLATION_LEVEL), "read_committed") == 0;
     list_init(&c->chunks);
     list_init(&c->fetches);
-    arena_init(&c->record_arena, SIZE_MAX);
     int r = take_reset(c, note);
     const struct cluster_params params = {
         .io = c->io,
@@ -282,6 +306,7 @@ void consumer_free(struct consumer *c)
 {
     if (c == NULL)
         return;
+    c->given = NULL;
     if (c->cluster != NULL)
         consumer__leave(c);
     c->is_closing = true;
@@ -299,7 +324,6 @@ void consumer_free(struct consumer *c)
     mem_free(c->wishes);
     mem_free(c->member_id);
     mem_free(c->protocol);
-    arena_deinit(&c->record_arena);
     codec_contexts_free(c->codecs);
     mem_free(c);
 }

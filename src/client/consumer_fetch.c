@@ -25,9 +25,10 @@ struct fetch {
         struct fetch_request fetch;
         struct list_offsets_request list;
     } request;
-    int32_t leader;
+    int32_t broker;
     uint32_t chunk_count;
     VEC(struct position *) positions; /* emptied when they are dropped */
+    size_t next;                      /* answers come in the order of the request, as a rule */
 };
 
 static void fetch_unuse(struct fetch *f)
@@ -64,35 +65,44 @@ void consumer__drop_chunks(struct consumer *c)
     }
 }
 
-static struct position *position_in(const struct fetch *f, struct bytes topic, int32_t partition)
+static struct position *position_in(struct fetch *f, struct bytes topic, int32_t partition)
 {
     for (size_t i = 0; i < f->positions.count; i++) {
-        struct position *p = f->positions.items[i];
-        if (p->partition == partition && bytes_equal_text(topic, p->topic))
+        struct position *p = f->positions.items[(f->next + i) % f->positions.count];
+        if (p->partition == partition && bytes_equal_text(topic, p->topic)) {
+            f->next = (f->next + i + 1) % f->positions.count;
             return p;
+        }
     }
     return NULL;
 }
 
 /* ---- answers --------------------------------------------------------------------------------- */
 
-static void refused(struct consumer *c, struct position *p, int16_t error)
+static void out_of_range(struct consumer *c, struct position *p)
 {
+    if (c->reset == 0)
+        consumer__fail(c, -ERR_NOT_FOUND,
+                       "Fetch position %" PRId64 " is out of range for partition %s-%" PRId32
+                       ", and auto.offset.reset is none",
+                       p->offset, p->topic, p->partition);
+    p->offset = c->reset;
+    p->not_before_ns = 0;
+}
+
+static void refused(const struct fetch *f, struct position *p, int16_t error)
+{
+    struct consumer *c = f->consumer;
+    const bool is_of_replica = p->replica == f->broker;
     p->not_before_ns = consumer__retry_at(c);
-    if (error == KAFKA_OFFSET_OUT_OF_RANGE) {
-        if (c->reset == 0)
-            consumer__fail(c, -ERR_NOT_FOUND,
-                           "Fetch position %" PRId64 " is out of range for partition %s-%" PRId32
-                           ", and auto.offset.reset is none",
-                           p->offset, p->topic, p->partition);
-        p->offset = c->reset;
-        p->not_before_ns = 0;
-    } else if (kafka_error_is_retriable(error)) {
+    p->replica = -1; /* the leader knows better */
+    if (kafka_error_is_retriable(error) || (error == KAFKA_OFFSET_OUT_OF_RANGE && is_of_replica))
         (void)cluster_refresh(c->cluster);
-    } else {
+    else if (error == KAFKA_OFFSET_OUT_OF_RANGE)
+        out_of_range(c, p);
+    else
         consumer__fail(c, -ERR_PROTOCOL, "%s-%" PRId32 ": %s", p->topic, p->partition,
                        kafka_error_sentence(error));
-    }
 }
 
 static void take_partition(struct fetch *f, struct bytes topic,
@@ -103,8 +113,12 @@ static void take_partition(struct fetch *f, struct bytes topic,
     if (p == NULL)
         return;
     if (data->error_code != KAFKA_NONE) {
-        refused(c, p, data->error_code);
+        refused(f, p, data->error_code);
         return;
+    }
+    if (data->preferred_read_replica >= 0) {
+        p->replica = data->preferred_read_replica;
+        p->replica_until_ns = io_monotonic_ns(c->io) + c->settings.metadata_max_age_ms * NS_PER_MS;
     }
     if (data->records.size == 0)
         return;
@@ -123,9 +137,12 @@ static void free_positions(struct fetch *f, bool has_failed)
 {
     struct consumer *c = f->consumer;
     for (size_t i = 0; i < f->positions.count; i++) {
-        f->positions.items[i]->is_busy = false;
-        if (has_failed)
-            f->positions.items[i]->not_before_ns = consumer__retry_at(c);
+        struct position *p = f->positions.items[i];
+        p->is_busy = false;
+        if (!has_failed)
+            continue;
+        p->not_before_ns = consumer__retry_at(c);
+        p->replica = -1;
     }
     if (has_failed && !c->is_closing)
         (void)cluster_refresh(c->cluster);
@@ -158,10 +175,10 @@ static void on_listed(struct client_call *call)
             struct position *p = position_in(f, topic->name, data->partition_index);
             if (p == NULL)
                 continue;
-            if (data->error_code == KAFKA_NONE && data->offset >= 0)
-                p->offset = data->offset;
+            if (data->error_code != KAFKA_NONE)
+                refused(f, p, data->error_code);
             else
-                refused(f->consumer, p, data->error_code);
+                p->offset = MAX(data->offset, 0);
         }
     }
     fetch_unuse(f);
@@ -169,11 +186,11 @@ static void on_listed(struct client_call *call)
 
 /* ---- requests -------------------------------------------------------------------------------- */
 
-static struct fetch *fetch_new(struct consumer *c, int32_t leader)
+static struct fetch *fetch_new(struct consumer *c, int32_t broker)
 {
     struct fetch *f = MEM_NEW(struct fetch);
     f->consumer = c;
-    f->leader = leader;
+    f->broker = broker;
     arena_init(&f->arena, SIZE_MAX);
     list_push_back(&c->fetches, &f->link);
     return f;
@@ -246,40 +263,53 @@ static bool is_wanted(const struct position *p, bool is_fetch, int64_t now_ns)
                     : p->offset == CONSUMER_OFFSET_LATEST || p->offset == CONSUMER_OFFSET_EARLIEST;
 }
 
-/* One request of a kind to each leader that has something for us. */
+/* Whom to ask about the position: its leader, or the replica that the leader sent us to, for a while. -1: nobody is known. */
+static int32_t whom_to_ask(struct consumer *c, struct position *p, bool is_fetch, int64_t now_ns)
+{
+    if (is_fetch && p->replica >= 0 && now_ns < p->replica_until_ns &&
+        cluster_broker(c->cluster, p->replica) != NULL)
+        return p->replica;
+    p->replica = -1;
+    const struct cluster_partition *at =
+        cluster_partition(c->cluster, bytes_from_text(p->topic), p->partition);
+    return at == NULL || at->leader < 0 || cluster_broker(c->cluster, at->leader) == NULL
+               ? -1
+               : at->leader;
+}
+
+/* One request of a kind to each broker that has something for us. */
 static void ask(struct consumer *c, bool is_fetch, int64_t now_ns)
 {
-    struct map_i64 by_leader;
-    map_i64_init(&by_leader, 0);
+    struct map_i64 by_broker;
+    map_i64_init(&by_broker, 0);
     for (size_t i = 0; i < c->positions.count; i++) {
         struct position *p = c->positions.items[i];
         if (!is_wanted(p, is_fetch, now_ns))
             continue;
-        const struct cluster_partition *at =
-            cluster_partition(c->cluster, bytes_from_text(p->topic), p->partition);
-        if (at == NULL || at->leader < 0 || cluster_broker(c->cluster, at->leader) == NULL) {
+        const int32_t broker = whom_to_ask(c, p, is_fetch, now_ns);
+        if (broker < 0) {
             p->not_before_ns = consumer__retry_at(c);
             (void)cluster_refresh(c->cluster);
             continue;
         }
-        struct fetch *f = map_i64_get(&by_leader, at->leader);
+        struct fetch *f = map_i64_get(&by_broker, broker);
         if (f == NULL) {
-            f = fetch_new(c, at->leader);
-            (void)map_i64_put(&by_leader, at->leader, f);
+            f = fetch_new(c, broker);
+            (void)map_i64_put(&by_broker, broker, f);
         }
         VEC_ADD(&f->positions, p);
         p->is_busy = true;
     }
-    for (struct map_i64_walk w = { 0 }; map_i64_next(&by_leader, &w);) {
+    for (struct map_i64_walk w = { 0 }; map_i64_next(&by_broker, &w);) {
         struct fetch *f = w.value;
         if (is_fetch)
             send_fetch(c, f);
         else
             send_list(c, f);
         f->call.context = f;
-        channel_send(cluster_broker(c->cluster, f->leader), &f->call);
+        channel_send(cluster_broker(c->cluster, f->broker), &f->call);
     }
-    map_i64_deinit(&by_leader);
+    map_i64_deinit(&by_broker);
 }
 
 void consumer__fetch_tick(struct consumer *c, int64_t now_ns)
@@ -391,6 +421,8 @@ int consumer__next(struct consumer *c, struct consumer_record *out)
             out->leader_epoch = k->batch.leader_epoch;
             out->is_append_time = (k->batch.attributes & BATCH_LOG_APPEND_TIME) != 0;
             k->position->offset = out->record.offset + 1;
+            c->given = k->position;
+            c->given_offset = out->record.offset;
             return 1;
         }
         chunk_free(c, k);

@@ -1,4 +1,4 @@
-/* A member of a classic group: coordinator, join, sync, heartbeats, committed offsets (Kafka protocol guide; KIP-394, KIP-345).
+/* A member of a classic group: coordinator, join, sync, heartbeats (Kafka protocol guide; KIP-394, KIP-345).
  *
  *   lost → finding → unjoined → joining → (leading →) syncing → member
  * What a broker says against it leads back to unjoined (a new generation) or lost (another coordinator).
@@ -16,25 +16,19 @@
 #include "wire/messages/join_group_request.h"
 #include "wire/messages/join_group_response.h"
 #include "wire/messages/leave_group_request.h"
-#include "wire/messages/offset_commit_request.h"
-#include "wire/messages/offset_commit_response.h"
-#include "wire/messages/offset_fetch_request.h"
-#include "wire/messages/offset_fetch_response.h"
 #include "wire/messages/sync_group_request.h"
 #include "wire/messages/sync_group_response.h"
 
 #include <string.h>
 
 #define FIND_COORDINATOR_VERSION_ONE_KEY 3
-#define OFFSET_FETCH_VERSION_ONE_GROUP   7
-#define OFFSET_COMMIT_VERSION_NAMES      9
 #define PROTOCOL_TYPE                    "consumer"
 #define JOIN_MARGIN_MS                   5000
 #define LEAVE_WAIT_MS                    2000
 
 /* ---- shared ---------------------------------------------------------------------------------- */
 
-static struct bytes instance_id(const struct consumer *c)
+struct bytes consumer__instance_id(const struct consumer *c)
 {
     return bytes_from_text(config_text(c->config, SETTING_CONSUMER_GROUP_INSTANCE_ID));
 }
@@ -52,7 +46,7 @@ static void revoke(struct consumer *c)
     consumer__drop_positions(c);
 }
 
-static void lose_coordinator(struct consumer *c)
+void consumer__lose_coordinator(struct consumer *c)
 {
     c->coordinator = -1;
     c->group_not_before_ns = consumer__retry_at(c);
@@ -67,13 +61,12 @@ static void rejoin(struct consumer *c)
     consumer__tick_soon(c);
 }
 
-/* What the coordinator answered to join, sync, heartbeat or commit. */
-static void on_group_error(struct consumer *c, int16_t error)
+void consumer__group_error(struct consumer *c, int16_t error)
 {
     switch (error) {
     case KAFKA_COORDINATOR_NOT_AVAILABLE:
     case KAFKA_NOT_COORDINATOR:
-        lose_coordinator(c);
+        consumer__lose_coordinator(c);
         break;
     case KAFKA_UNKNOWN_MEMBER_ID:
         set_member(c, BYTES_NULL);
@@ -94,9 +87,10 @@ static void on_group_error(struct consumer *c, int16_t error)
     c->group_not_before_ns = MAX(c->group_not_before_ns, consumer__retry_at(c));
 }
 
-static void send_call(struct consumer *c, struct client_call *call, enum api_key key,
-                      const void *request, void (*done)(struct client_call *))
+void consumer__send(struct consumer *c, struct client_call *call, enum api_key key,
+                    const void *request, void (*done)(struct client_call *))
 {
+    ASSERT(c->coordinator >= 0); /* and a broker that is known stays so */
     call->key = key;
     call->request = request;
     call->done = done;
@@ -131,7 +125,7 @@ static void on_found(struct client_call *call)
     consumer__tick_soon(c);
 }
 
-static void find_coordinator(struct consumer *c)
+void consumer__find_coordinator(struct consumer *c)
 {
     if (c->group_call.is_open_ || cluster_generation(c->cluster) == 0)
         return;
@@ -185,11 +179,11 @@ static void on_synced(struct client_call *call)
     const struct sync_group_response *response = call->response;
     arena_deinit(&c->group_arena);
     if (call->result < 0) {
-        lose_coordinator(c);
+        consumer__lose_coordinator(c);
         c->group = GROUP_LOST;
     } else if (response->error_code != KAFKA_NONE) {
         c->group = GROUP_UNJOINED;
-        on_group_error(c, response->error_code);
+        consumer__group_error(c, response->error_code);
     } else {
         c->group = GROUP_MEMBER;
         take_assignment(c, response->assignment);
@@ -201,19 +195,26 @@ static void on_synced(struct client_call *call)
     consumer__tick_soon(c);
 }
 
+/* Joins and syncs wait for other members. */
+static int32_t rebalance_timeout_ms(const struct consumer *c)
+{
+    const int64_t ms =
+        config_i64(c->config, SETTING_CONSUMER_MAX_POLL_INTERVAL_MS) + JOIN_MARGIN_MS;
+    return (int32_t)MIN(ms, (int64_t)INT32_MAX);
+}
+
 static void send_sync(struct consumer *c, struct sync_group_request *request)
 {
     request->group_id = bytes_from_text(c->group_id);
     request->generation_id = c->generation;
     request->member_id = bytes_from_text(c->member_id);
-    request->group_instance_id = instance_id(c);
+    request->group_instance_id = consumer__instance_id(c);
     request->protocol_type = BYTES_LITERAL(PROTOCOL_TYPE);
     request->protocol_name = bytes_from_text(c->protocol);
     c->group = GROUP_SYNCING;
     c->group_call.version_max = 0;
-    c->group_call.timeout_ms =
-        (int32_t)(config_i64(c->config, SETTING_CONSUMER_MAX_POLL_INTERVAL_MS) + JOIN_MARGIN_MS);
-    send_call(c, &c->group_call, API_SYNC_GROUP, request, on_synced);
+    c->group_call.timeout_ms = rebalance_timeout_ms(c);
+    consumer__send(c, &c->group_call, API_SYNC_GROUP, request, on_synced);
 }
 
 /* ---- leading --------------------------------------------------------------------------------- */
@@ -269,6 +270,10 @@ static void decode_member(struct arena *arena, const struct join_group_response_
 /* The answer to join stays in group_call until sync is sent: everything here is made in the arena first. */
 static void lead(struct consumer *c)
 {
+    if (c->coordinator < 0) {
+        c->group = GROUP_LOST;
+        return;
+    }
     const struct join_group_response *response = c->group_call.response;
     const size_t count = (size_t)response->members_count;
     struct arena *arena = &c->group_arena;
@@ -287,7 +292,7 @@ static void lead(struct consumer *c)
     }
     if (lacks && c->group != GROUP_LEADING) {
         c->group = GROUP_LEADING; /* once; what is not known then is not there */
-        (void)cluster_refresh(c->cluster);
+        c->leading_ticket = cluster_refresh(c->cluster);
         return;
     }
     enum assignor assignor = ASSIGNOR_RANGE;
@@ -307,32 +312,9 @@ static void lead(struct consumer *c)
 
 /* ---- join ------------------------------------------------------------------------------------ */
 
-static void on_joined(struct client_call *call)
+/* In. Who leads shares out; the others wait for their share. */
+static void take_membership(struct consumer *c, const struct join_group_response *response)
 {
-    struct consumer *c = call->context;
-    const struct join_group_response *response = call->response;
-    arena_deinit(&c->group_arena);
-    arena_init(&c->group_arena, SIZE_MAX);
-    if (call->result < 0) {
-        lose_coordinator(c);
-        c->group = GROUP_LOST;
-        consumer__tick_soon(c);
-        return;
-    }
-    if (response->error_code ==
-        KAFKA_MEMBER_ID_REQUIRED) { /* KIP-394: at once again, with the id */
-        set_member(c, response->member_id);
-        c->group = GROUP_UNJOINED;
-        consumer__tick_soon(c);
-        return;
-    }
-    if (response->error_code != KAFKA_NONE) {
-        c->group = GROUP_UNJOINED;
-        on_group_error(c, response->error_code);
-        consumer__tick_soon(c);
-        return;
-    }
-    set_member(c, response->member_id);
     c->generation = response->generation_id;
     mem_free(c->protocol);
     c->protocol = bytes_is_null(response->protocol_name) ? mem_strdup("")
@@ -344,6 +326,29 @@ static void on_joined(struct client_call *call)
     struct sync_group_request *request = ARENA_NEW(&c->group_arena, struct sync_group_request);
     sync_group_request_init(request);
     send_sync(c, request);
+}
+
+static void on_joined(struct client_call *call)
+{
+    struct consumer *c = call->context;
+    const struct join_group_response *response = call->response;
+    arena_deinit(&c->group_arena);
+    arena_init(&c->group_arena, SIZE_MAX);
+    const int16_t error = call->result < 0 ? KAFKA_NONE : response->error_code;
+    if (call->result == 0 && (error == KAFKA_NONE || error == KAFKA_MEMBER_ID_REQUIRED))
+        set_member(c, response->member_id);       /* KIP-394: to come again with */
+    if (call->result < 0 || c->coordinator < 0) { /* another call may have lost it meanwhile */
+        consumer__lose_coordinator(c);
+        c->group = GROUP_LOST;
+    } else if (error == KAFKA_MEMBER_ID_REQUIRED) {
+        c->group = GROUP_UNJOINED; /* at once again */
+    } else if (error != KAFKA_NONE) {
+        c->group = GROUP_UNJOINED;
+        consumer__group_error(c, error);
+    } else {
+        take_membership(c, response);
+    }
+    consumer__tick_soon(c);
 }
 
 static struct bytes encode_subscription(struct consumer *c)
@@ -406,7 +411,7 @@ static void join(struct consumer *c)
         (int32_t)config_i64(c->config, SETTING_CONSUMER_MAX_POLL_INTERVAL_MS);
     const size_t id_size = strlen(c->member_id);
     request->member_id = bytes_from(arena_dup(&c->group_arena, c->member_id, id_size), id_size);
-    request->group_instance_id = instance_id(c);
+    request->group_instance_id = consumer__instance_id(c);
     request->protocol_type = BYTES_LITERAL(PROTOCOL_TYPE);
     request->reason = BYTES_NULL;
     put_protocols(c, request);
@@ -415,10 +420,8 @@ static void join(struct consumer *c)
     c->partitions_seen = count_partitions(c);
     c->group = GROUP_JOINING;
     c->group_call.version_max = 0;
-    c->group_call.timeout_ms = request->rebalance_timeout_ms > INT32_MAX - JOIN_MARGIN_MS
-                                   ? INT32_MAX
-                                   : request->rebalance_timeout_ms + JOIN_MARGIN_MS;
-    send_call(c, &c->group_call, API_JOIN_GROUP, request, on_joined);
+    c->group_call.timeout_ms = rebalance_timeout_ms(c);
+    consumer__send(c, &c->group_call, API_JOIN_GROUP, request, on_joined);
 }
 
 void consumer__group_changed(struct consumer *c)
@@ -427,7 +430,7 @@ void consumer__group_changed(struct consumer *c)
         if (config_bool(c->config, SETTING_CONSUMER_ENABLE_AUTO_COMMIT))
             consumer__commit(c);
         rejoin(c);
-    } else if (c->group == GROUP_LEADING) {
+    } else if (c->group == GROUP_LEADING && cluster_is_refreshed(c->cluster, c->leading_ticket)) {
         lead(c);
     }
 }
@@ -442,14 +445,14 @@ static void on_heartbeat(struct client_call *call)
     if (c->is_closing || c->group != GROUP_MEMBER)
         return;
     if (call->result < 0) {
-        lose_coordinator(c);
+        consumer__lose_coordinator(c);
     } else if (response->error_code == KAFKA_REBALANCE_IN_PROGRESS) {
         if (config_bool(c->config, SETTING_CONSUMER_ENABLE_AUTO_COMMIT))
             consumer__commit(c);
         rejoin(c);
         c->group_not_before_ns = 0;
     } else if (response->error_code != KAFKA_NONE) {
-        on_group_error(c, response->error_code);
+        consumer__group_error(c, response->error_code);
     }
 }
 
@@ -468,154 +471,11 @@ static void heartbeat(struct consumer *c, int64_t now_ns)
     request->generation_id = c->generation;
     const size_t id_size = strlen(c->member_id);
     request->member_id = bytes_from(arena_dup(&c->heartbeat_arena, c->member_id, id_size), id_size);
-    request->group_instance_id = instance_id(c);
-    send_call(c, &c->heartbeat_call, API_HEARTBEAT, request, on_heartbeat);
-}
-
-/* ---- committed offsets ----------------------------------------------------------------------- */
-
-static void on_committed(struct client_call *call)
-{
-    struct consumer *c = call->context;
-    const struct offset_commit_response *response = call->response;
-    arena_deinit(&c->commit_arena);
-    if (call->result < 0 && !c->is_closing)
-        lose_coordinator(c);
-    for (int32_t i = 0; call->result == 0 && i < response->topics_count; i++) {
-        for (int32_t k = 0; k < response->topics[i].partitions_count; k++) {
-            const int16_t error = response->topics[i].partitions[k].error_code;
-            if (error == KAFKA_COORDINATOR_NOT_AVAILABLE || error == KAFKA_NOT_COORDINATOR)
-                lose_coordinator(c);
-        }
-    }
-    consumer__tick_soon(c);
-}
-
-void consumer__commit(struct consumer *c)
-{
-    c->wants_commit = false;
-    if (c->group_id == NULL)
-        return;
-    if (c->commit_call.is_open_ || c->coordinator < 0) {
-        c->wants_commit = true;
-        return;
-    }
-    arena_deinit(&c->commit_arena);
-    arena_init(&c->commit_arena, SIZE_MAX);
-    struct arena *arena = &c->commit_arena;
-    struct offset_commit_request *request = ARENA_NEW(arena, struct offset_commit_request);
-    offset_commit_request_init(request);
-    request->group_id = bytes_from_text(c->group_id);
-    if (c->group == GROUP_MEMBER) {
-        request->generation_id_or_member_epoch = c->generation;
-        const size_t id_size = strlen(c->member_id);
-        request->member_id = bytes_from(arena_dup(arena, c->member_id, id_size), id_size);
-        request->group_instance_id = instance_id(c);
-    }
-    request->topics = offset_commit_request_topic_array(arena, c->positions.count);
-    for (size_t i = 0; i < c->positions.count; i++) {
-        struct position *p = c->positions.items[i];
-        if (p->offset < 0 || p->offset == p->committed)
-            continue;
-        p->committed = p->offset;
-        struct offset_commit_request_topic *topic = &request->topics[request->topics_count++];
-        topic->name = bytes_from(arena_dup(arena, p->topic, strlen(p->topic)), strlen(p->topic));
-        topic->partitions = offset_commit_request_partition_array(arena, 1);
-        topic->partitions_count = 1;
-        topic->partitions[0].partition_index = p->partition;
-        topic->partitions[0].committed_offset = p->offset;
-        topic->partitions[0].committed_metadata = BYTES_LITERAL("");
-    }
-    if (request->topics_count == 0)
-        return;
-    c->commit_call.version_max = OFFSET_COMMIT_VERSION_NAMES;
-    send_call(c, &c->commit_call, API_OFFSET_COMMIT, request, on_committed);
-}
-
-static void on_looked_up(struct client_call *call)
-{
-    struct consumer *c = call->context;
-    const struct offset_fetch_response *response = call->response;
-    arena_deinit(&c->lookup_arena);
-    const int64_t later = consumer__retry_at(c);
-    if (call->result < 0 || response->error_code != KAFKA_NONE) {
-        if (!c->is_closing)
-            lose_coordinator(c);
-        return;
-    }
-    for (int32_t i = 0; i < response->topics_count; i++) {
-        for (int32_t k = 0; k < response->topics[i].partitions_count; k++) {
-            const struct offset_fetch_response_partition *data = &response->topics[i].partitions[k];
-            struct position *p =
-                consumer__position(c, response->topics[i].name, data->partition_index);
-            if (p == NULL || p->offset != CONSUMER_OFFSET_GROUP)
-                continue;
-            if (data->error_code != KAFKA_NONE) {
-                p->not_before_ns = later;
-            } else if (data->committed_offset >= 0) {
-                p->offset = p->committed = data->committed_offset;
-            } else if (c->reset == 0) {
-                consumer__fail(c, -ERR_NOT_FOUND,
-                               "Undefined offset with no reset policy for partition %s-%" PRId32,
-                               p->topic, p->partition);
-            } else {
-                p->offset = c->reset;
-            }
-        }
-    }
-    consumer__tick_soon(c);
-}
-
-void consumer__lookup(struct consumer *c, int64_t now_ns)
-{
-    size_t wanting = 0;
-    for (size_t i = 0; i < c->positions.count; i++) {
-        struct position *p = c->positions.items[i];
-        if (p->offset == CONSUMER_OFFSET_GROUP && c->group_id == NULL)
-            p->offset = c->reset;
-        wanting += p->offset == CONSUMER_OFFSET_GROUP && now_ns >= p->not_before_ns;
-    }
-    if (wanting == 0 || c->lookup_call.is_open_)
-        return;
-    if (c->coordinator < 0) {
-        if (now_ns >= c->group_not_before_ns)
-            find_coordinator(c);
-        return;
-    }
-    arena_deinit(&c->lookup_arena);
-    arena_init(&c->lookup_arena, SIZE_MAX);
-    struct arena *arena = &c->lookup_arena;
-    struct offset_fetch_request *request = ARENA_NEW(arena, struct offset_fetch_request);
-    offset_fetch_request_init(request);
-    request->group_id = bytes_from_text(c->group_id);
-    request->topics = offset_fetch_request_topic_array(arena, wanting);
-    for (size_t i = 0; i < c->positions.count; i++) {
-        const struct position *p = c->positions.items[i];
-        if (p->offset != CONSUMER_OFFSET_GROUP || now_ns < p->not_before_ns)
-            continue;
-        struct offset_fetch_request_topic *topic = &request->topics[request->topics_count++];
-        topic->name = bytes_from(arena_dup(arena, p->topic, strlen(p->topic)), strlen(p->topic));
-        topic->partition_indexes = ARENA_NEW(arena, int32_t);
-        topic->partition_indexes[0] = p->partition;
-        topic->partition_indexes_count = 1;
-    }
-    c->lookup_call.version_max = OFFSET_FETCH_VERSION_ONE_GROUP;
-    send_call(c, &c->lookup_call, API_OFFSET_FETCH, request, on_looked_up);
+    request->group_instance_id = consumer__instance_id(c);
+    consumer__send(c, &c->heartbeat_call, API_HEARTBEAT, request, on_heartbeat);
 }
 
 /* ---- steps ----------------------------------------------------------------------------------- */
-
-static void auto_commit(struct consumer *c, int64_t now_ns)
-{
-    const int64_t interval_ns =
-        config_i64(c->config, SETTING_CONSUMER_AUTO_COMMIT_INTERVAL_MS) * NS_PER_MS;
-    const bool is_due = config_bool(c->config, SETTING_CONSUMER_ENABLE_AUTO_COMMIT) &&
-                        now_ns - c->commit_ns >= interval_ns;
-    if (!is_due && !c->wants_commit)
-        return;
-    c->commit_ns = now_ns;
-    consumer__commit(c);
-}
 
 void consumer__group_tick(struct consumer *c, int64_t now_ns)
 {
@@ -625,15 +485,14 @@ void consumer__group_tick(struct consumer *c, int64_t now_ns)
                        "valid group.id in the consumer configuration.");
         return;
     }
-    if (c->group == GROUP_MEMBER && c->coordinator >= 0) {
+    if (c->group == GROUP_MEMBER && c->coordinator >= 0)
         heartbeat(c, now_ns);
-        auto_commit(c, now_ns);
-    }
     if (now_ns < c->group_not_before_ns || c->group_call.is_open_)
         return;
     if (c->coordinator < 0 && (c->group == GROUP_LOST || c->group == GROUP_MEMBER))
-        find_coordinator(c);
-    else if (c->group == GROUP_UNJOINED && cluster_generation(c->cluster) > 0)
+        consumer__find_coordinator(c);
+    else if ((c->group == GROUP_LOST || c->group == GROUP_UNJOINED) &&
+             cluster_generation(c->cluster) > 0)
         join(c);
 }
 
@@ -642,10 +501,10 @@ static void on_left(struct client_call *call)
     (void)call; /* whether it was heard changes nothing */
 }
 
-static bool is_quiet(void *context)
+static bool is_committed(void *context)
 {
     const struct consumer *c = context;
-    return !c->commit_call.is_open_;
+    return !c->wants_commit && !c->commit_call.is_open_;
 }
 
 static bool has_left(void *context)
@@ -657,20 +516,21 @@ static bool has_left(void *context)
 /* Commits, then says good-bye (not a static member: it comes back), both within a short time. */
 void consumer__leave(struct consumer *c)
 {
-    if (c->group_id == NULL || c->coordinator < 0)
+    if (c->group_id == NULL)
         return;
     struct client_loop loop = c->loop;
     loop.is_interrupted = NULL;
     const int64_t deadline_ns = io_monotonic_ns(c->io) + LEAVE_WAIT_MS * NS_PER_MS;
-    if (config_bool(c->config, SETTING_CONSUMER_ENABLE_AUTO_COMMIT)) {
-        IGNORE_RESULT(client_loop_wait(&loop, is_quiet, c, deadline_ns)); /* then without it */
-        if (!c->commit_call.is_open_)
-            consumer__commit(c);
-        IGNORE_RESULT(client_loop_wait(&loop, is_quiet, c, deadline_ns));
+    if (config_bool(c->config, SETTING_CONSUMER_ENABLE_AUTO_COMMIT) &&
+        consumer__has_uncommitted(c)) {
+        c->wants_commit = true;
+        consumer__tick_soon(c);
+        IGNORE_RESULT(client_loop_wait(&loop, is_committed, c, deadline_ns)); /* then without it */
     }
-    if (c->group != GROUP_MEMBER || !bytes_is_null(instance_id(c)))
+    if (c->group != GROUP_MEMBER || !bytes_is_null(consumer__instance_id(c)))
         return;
-    c->group = GROUP_NONE;
+    c->is_closing = true; /* nothing else is begun */
+    io_timer_cancel(c->io, &c->tick);
     IGNORE_RESULT(client_loop_wait(&loop, has_left, c, deadline_ns)); /* a heartbeat under way */
     if (c->heartbeat_call.is_open_ || c->coordinator < 0)
         return;
@@ -678,7 +538,7 @@ void consumer__leave(struct consumer *c)
     request.group_id = bytes_from_text(c->group_id);
     request.member_id = bytes_from_text(c->member_id);
     c->heartbeat_call.version_max = 2; /* the last that names one member */
-    send_call(c, &c->heartbeat_call, API_LEAVE_GROUP, &request, on_left);
+    consumer__send(c, &c->heartbeat_call, API_LEAVE_GROUP, &request, on_left);
     IGNORE_RESULT(client_loop_wait(&loop, has_left, c, deadline_ns));
     client_call_cancel(&c->heartbeat_call);
 }

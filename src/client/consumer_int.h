@@ -1,4 +1,5 @@
-/* Inside the consumer: its partitions (consumer.c), the group (consumer_group.c), fetching (consumer_fetch.c). */
+/* Inside the consumer: its partitions (consumer.c), the group (consumer_group.c), what the group committed (consumer_offsets.c),
+ * fetching (consumer_fetch.c). */
 #pragma once
 
 #include "base/mem.h"
@@ -16,6 +17,8 @@ struct position {
     int64_t committed; /* -1: nothing yet */
     bool is_busy;      /* a request about it is under way */
     bool has_chunk;    /* fetched records wait to be polled */
+    int32_t replica;   /* that the leader sends us to (KIP-392); -1: none */
+    int64_t replica_until_ns;
     int64_t not_before_ns;
 };
 
@@ -57,15 +60,16 @@ struct consumer {
     struct codec_contexts *codecs;
     struct io_timer tick;
     VEC(struct position *) positions;
-    struct list chunks;  /* in order of arrival */
-    struct list fetches; /* under way, or with chunks left */
-    struct arena record_arena;
-    int error; /* what ended it; the note says more */
+    struct list chunks;     /* in order of arrival */
+    struct list fetches;    /* under way, or with chunks left */
+    struct position *given; /* whose record was polled last: it may still be worked on */
+    int64_t given_offset;
+    int64_t turned_ns; /* when the loop last had a turn */
+    int error;         /* what ended it; the note says more */
     struct err_note note;
     bool is_closing;
     bool is_isolated; /* isolation.level=read_committed */
     int64_t reset;    /* CONSUMER_OFFSET_LATEST, _EARLIEST, or 0: none */
-    uint64_t generation_seen;
 
     /* wanted */
     VEC(char *) topics; /* subscribed */
@@ -87,6 +91,8 @@ struct consumer {
     char *protocol;
     int32_t generation;
     int64_t partitions_seen; /* of the subscription, when it was last joined */
+    uint64_t leading_ticket; /* of the metadata that the leader waits for */
+    int32_t lookup_generation;
     struct client_call group_call;
     struct client_call commit_call;
     struct client_call heartbeat_call;
@@ -99,6 +105,8 @@ struct consumer {
     int64_t heartbeat_ns;
     int64_t commit_ns;
     bool wants_commit;
+    int commit_result; /* of the latest */
+    struct err_note commit_note;
 };
 
 void consumer__tick_soon(struct consumer *c);
@@ -112,11 +120,22 @@ int64_t consumer__retry_at(const struct consumer *c);
 /* consumer_group.c: one step of what the group needs. */
 void consumer__group_tick(struct consumer *c, int64_t now_ns);
 void consumer__group_changed(struct consumer *c); /* the subscription's topics did */
-void consumer__lookup(struct consumer *c,
-                      int64_t now_ns); /* committed offsets of positions without one */
-void consumer__commit(struct consumer *c);
+void consumer__find_coordinator(struct consumer *c);
+void consumer__lose_coordinator(struct consumer *c);
+/* What the coordinator answered to join, sync, heartbeat or commit. */
+void consumer__group_error(struct consumer *c, int16_t error);
+/* To the coordinator, which is known. */
+void consumer__send(struct consumer *c, struct client_call *call, enum api_key key,
+                    const void *request, void (*done)(struct client_call *));
+struct bytes consumer__instance_id(const struct consumer *c);
 void consumer__leave(struct consumer *c);
 void consumer__group_deinit(struct consumer *c);
+
+/* consumer_offsets.c: committed offsets of positions without one; commits that are due or wanted. */
+void consumer__lookup(struct consumer *c, int64_t now_ns);
+void consumer__commit_tick(struct consumer *c, int64_t now_ns);
+void consumer__commit(struct consumer *c);
+bool consumer__has_uncommitted(const struct consumer *c);
 
 /* consumer_fetch.c */
 void consumer__fetch_tick(struct consumer *c, int64_t now_ns);

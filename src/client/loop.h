@@ -14,3 +14,5 @@ struct client_loop {
  * failed with. */
 MUST_CHECK int client_loop_wait(const struct client_loop *loop, bool (*is_done)(void *context),
                                 void *context, int64_t deadline_ns);
+/* One turn without waiting: 0, -ERR_CANCELLED when interrupted, or what turning failed with. */
+MUST_CHECK int client_loop_turn(const struct client_loop *loop);

@@ -20,7 +20,7 @@
 
 struct member {
     char *id;
-    uint8_t *subscription; /* of the first protocol */
+    uint8_t *subscription; /* of the first protocol; NULL: it has not come back with its id */
     size_t subscription_size;
     char *protocol;
     uint8_t *assignment; /* NULL: not given yet */
@@ -141,9 +141,15 @@ static void answer_join(struct rig_request *request, int16_t error, const char *
 
 static void complete_if_all_are_here(struct rig_group *g)
 {
-    for (size_t i = 0; i < g->members.count; i++) {
-        if (g->members.items[i].waiting == NULL)
+    for (size_t i = 0; i < g->members.count;) {
+        if (g->members.items[i].subscription == NULL) {
+            member_free(&g->members.items[i]);
+            VEC_REMOVE_AT(&g->members, i);
+        } else if (g->members.items[i].waiting == NULL) {
             return;
+        } else {
+            i++;
+        }
     }
     g->is_preparing = false;
     g->generation++;
