@@ -54,6 +54,7 @@ void consumer__add_position(struct consumer *c, struct bytes topic, int32_t part
     p->partition = partition;
     p->offset = offset;
     p->committed = -1;
+    p->epoch = -1;
     p->replica = -1;
     VEC_ADD(&c->positions, p);
 }

@@ -175,10 +175,12 @@ static void on_listed(struct client_call *call)
             struct position *p = position_in(f, topic->name, data->partition_index);
             if (p == NULL)
                 continue;
-            if (data->error_code != KAFKA_NONE)
+            if (data->error_code != KAFKA_NONE) {
                 refused(f, p, data->error_code);
-            else
-                p->offset = MAX(data->offset, 0);
+                continue;
+            }
+            p->offset = MAX(data->offset, 0);
+            p->epoch = data->leader_epoch;
         }
     }
     fetch_unuse(f);
@@ -378,6 +380,7 @@ static int next_batch(struct consumer *c, struct chunk *k)
             return 1;
         }
         k->position->offset = batch_last_offset(&k->batch) + 1;
+        k->position->epoch = k->batch.leader_epoch;
     }
 }
 
@@ -402,6 +405,7 @@ static int next_record(struct consumer *c, struct chunk *k, struct consumer_reco
             k->is_walking = false;
             k->position->offset =
                 batch_last_offset(&k->batch) + 1; /* compaction may end it earlier */
+            k->position->epoch = k->batch.leader_epoch;
         } else if (out->record.offset >= k->position->offset) {
             return 1;
         }
@@ -420,9 +424,11 @@ int consumer__next(struct consumer *c, struct consumer_record *out)
             out->partition = k->position->partition;
             out->leader_epoch = k->batch.leader_epoch;
             out->is_append_time = (k->batch.attributes & BATCH_LOG_APPEND_TIME) != 0;
-            k->position->offset = out->record.offset + 1;
             c->given = k->position;
             c->given_offset = out->record.offset;
+            c->given_epoch = k->position->epoch;
+            k->position->offset = out->record.offset + 1;
+            k->position->epoch = k->batch.leader_epoch;
             return 1;
         }
         chunk_free(c, k);

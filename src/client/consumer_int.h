@@ -15,6 +15,7 @@ struct position {
     int32_t partition;
     int64_t offset;    /* of the next record; below 0: CONSUMER_OFFSET_…, not known yet */
     int64_t committed; /* -1: nothing yet */
+    int32_t epoch;     /* of the batch before `offset`; goes with a commit (KIP-320); -1: unknown */
     bool is_busy;      /* a request about it is under way */
     bool has_chunk;    /* fetched records wait to be polled */
     int32_t replica;   /* that the leader sends us to (KIP-392); -1: none */
@@ -64,8 +65,9 @@ struct consumer {
     struct list fetches;    /* under way, or with chunks left */
     struct position *given; /* whose record was polled last: it may still be worked on */
     int64_t given_offset;
-    int64_t turned_ns; /* when the loop last had a turn */
-    int error;         /* what ended it; the note says more */
+    int32_t given_epoch; /* of what is before it */
+    int64_t turned_ns;   /* when the loop last had a turn */
+    int error;           /* what ended it; the note says more */
     struct err_note note;
     bool is_closing;
     bool is_isolated; /* isolation.level=read_committed */

@@ -139,6 +139,7 @@ void consumer__commit(struct consumer *c)
         topic->partitions_count = 1;
         topic->partitions[0].partition_index = p->partition;
         topic->partitions[0].committed_offset = consumed(c, p);
+        topic->partitions[0].committed_leader_epoch = p == c->given ? c->given_epoch : p->epoch;
         topic->partitions[0].committed_metadata = BYTES_LITERAL("");
     }
     if (request->topics_count == 0)
@@ -169,6 +170,12 @@ void consumer__commit_tick(struct consumer *c, int64_t now_ns)
 
 /* ---- looking up ------------------------------------------------------------------------------ */
 
+static void start_at(struct position *p, int64_t committed, int32_t epoch)
+{
+    p->offset = p->committed = committed;
+    p->epoch = epoch;
+}
+
 static void take_offset(struct consumer *c, struct position *p,
                         const struct offset_fetch_response_partition *data)
 {
@@ -177,14 +184,14 @@ static void take_offset(struct consumer *c, struct position *p,
                        kafka_error_sentence(data->error_code));
     else if (data->error_code != KAFKA_NONE)
         p->not_before_ns = consumer__retry_at(c);
-    else if (data->committed_offset >= 0)
-        p->offset = p->committed = data->committed_offset;
-    else if (c->reset == 0)
+    else if (data->committed_offset < 0 && c->reset == 0)
         consumer__fail(c, -ERR_NOT_FOUND,
                        "Undefined offset with no reset policy for partition %s-%" PRId32, p->topic,
                        p->partition);
-    else
+    else if (data->committed_offset < 0)
         p->offset = c->reset;
+    else
+        start_at(p, data->committed_offset, data->committed_leader_epoch);
 }
 
 static void lookup_failed(struct consumer *c, int result, int16_t error)

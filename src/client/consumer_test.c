@@ -601,6 +601,39 @@ TEST(consumer_commit, needs_no_membership)
     end(&s);
 }
 
+/* KIP-320: with an offset goes the epoch of what is before it, that a leader may be asked later where that one ended. */
+TEST(consumer_commit, tells_the_epoch_of_what_was_read)
+{
+    struct scene s;
+    begin(&s, context->seed, GROUP "enable.auto.commit=false");
+    subscribe(&s.eater);
+    fill(&s, 2);
+    client_rig_lead(s.topic, 0, 2);
+    rig_append_numbers(&s.topic->partitions[0], 2, 2);
+    eat(&s.eater, 2 * PARTITIONS + 2);
+    EXPECT_OK(consumer_commit(s.eater.consumer, &s.eater.note));
+    EXPECT_EQ(rig_group_committed_epoch(&s.rig, "t", 0), 6);
+    EXPECT_EQ(rig_group_committed_epoch(&s.rig, "t", 1), 5);
+    consumer_free(TAKE(s.eater.consumer));
+    client_rig_lead(s.topic, 0, 3);
+    open_eater(&s.rig, &s.eater); /* one that has read nothing knows it from the group */
+    subscribe(&s.eater);
+    expect_nothing(&s.eater, 1000);
+    fill(&s, 1);
+    for (int32_t i = 0; i < PARTITIONS; i++)
+        s.eater.next[i] = s.topic->partitions[i].end_offset - 1;
+    eat(&s.eater, PARTITIONS);
+    consumer__commit(s.eater.consumer); /* what was polled last is not done with */
+    client_rig_run_ms(&s.rig, 1000);
+    int32_t sum = 0;
+    for (int32_t i = 0; i < PARTITIONS; i++)
+        sum += rig_group_committed_epoch(&s.rig, "t", i);
+    EXPECT_EQ(sum, s.eater.consumer->given->partition == 0 ? 6 + 5 + 5 : 7 + 5 + 5);
+    EXPECT_OK(consumer_commit(s.eater.consumer, &s.eater.note));
+    EXPECT_EQ(rig_group_committed_epoch(&s.rig, "t", 0), 7);
+    end(&s);
+}
+
 TEST(consumer_group, finds_a_coordinator_that_moves)
 {
     struct scene s;

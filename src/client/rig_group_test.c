@@ -32,6 +32,7 @@ struct committed {
     char *topic;
     int32_t partition;
     int64_t offset;
+    int32_t epoch;
 };
 
 struct rig_group {
@@ -284,16 +285,24 @@ int64_t rig_group_committed(const struct client_rig *rig, const char *topic, int
     return c == NULL ? -1 : c->offset;
 }
 
+int32_t rig_group_committed_epoch(const struct client_rig *rig, const char *topic,
+                                  int32_t partition)
+{
+    const struct committed *c = find_committed(rig->group, bytes_from_text(topic), partition);
+    return c == NULL ? -1 : c->epoch;
+}
+
 static void keep(struct rig_group *g, struct bytes topic,
                  const struct offset_commit_request_partition *from)
 {
     struct committed *c = find_committed(g, topic, from->partition_index);
-    if (c != NULL)
-        c->offset = from->committed_offset;
-    else
+    if (c == NULL) {
         VEC_ADD(&g->committed, ((struct committed){ .topic = bytes_to_text(topic),
-                                                    .partition = from->partition_index,
-                                                    .offset = from->committed_offset }));
+                                                    .partition = from->partition_index }));
+        c = &g->committed.items[g->committed.count - 1];
+    }
+    c->offset = from->committed_offset;
+    c->epoch = from->committed_leader_epoch;
 }
 
 static void commit(struct rig_request *request)
@@ -347,6 +356,7 @@ static void look_up(struct rig_request *request)
                 find_committed(request->rig->group, from->name, from->partition_indexes[k]);
             to->partitions[k].partition_index = from->partition_indexes[k];
             to->partitions[k].committed_offset = c == NULL ? -1 : c->offset;
+            to->partitions[k].committed_leader_epoch = c == NULL ? -1 : c->epoch;
         }
     }
     rig_answer(request, &response);

@@ -52,6 +52,7 @@ int64_t rig_append(struct rig_partition *p, struct bytes batch)
     struct batch_view view;
     struct rig_batch kept = { .data = mem_dup(batch.data, batch.size), .size = batch.size };
     batch_set_base_offset(kept.data, p->end_offset);
+    batch_set_leader_epoch(kept.data, p->leader_epoch);
     EXPECT_EQ(batch_parse(bytes_from(kept.data, kept.size), &view), (int)batch.size);
     EXPECT_OK(batch_check_crc(&view));
     kept.base_offset = view.base_offset;

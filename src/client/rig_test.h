@@ -180,6 +180,8 @@ void rig_group_end(struct client_rig *rig);
 void rig_group_serve(struct rig_request *request);
 int64_t rig_group_committed(const struct client_rig *rig, const char *topic,
                             int32_t partition); /* -1 */
+int32_t rig_group_committed_epoch(const struct client_rig *rig, const char *topic,
+                                  int32_t partition); /* -1 */
 uint32_t rig_group_members(const struct client_rig *rig);
 int32_t rig_group_generation(const struct client_rig *rig);
 void rig_group_forget_members(struct client_rig *rig); /* as a coordinator that lost its memory */
