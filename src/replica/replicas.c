@@ -236,10 +236,11 @@ static void on_loaded_all(void *context)
     struct replicas *r = context;
     r->is_loading = false;
     r->is_loaded = true;
-    /* What the image gives us and no directory holds is new. */
+    /* What the image gives us and no directory holds is new; and nothing is begun on the way out. */
     struct metadata_walk topics;
     const struct metadata_topic *topic;
-    for (metadata_walk_topics(&topics, r->image); (topic = metadata_next_topic(&topics)) != NULL;) {
+    for (metadata_walk_topics(&topics, r->image);
+         !r->is_closing && (topic = metadata_next_topic(&topics)) != NULL;) {
         struct metadata_walk partitions;
         const struct metadata_partition *told;
         for (metadata_walk_partitions(&partitions, topic);
