@@ -138,6 +138,7 @@ struct run {
     struct history history;
     struct rng rng;
     int64_t recovery_point; /* as a checkpoint would have it */
+    int64_t flushed_end;
     int64_t log_start_offset;
     int32_t sequence;
     uint32_t full_count; /* appends refused for a full disk */
@@ -165,7 +166,8 @@ static void run_open(struct run *run)
 
 static void run_checkpoint(struct run *run)
 {
-    run->recovery_point = log_offsets(run->log)->flushed_end;
+    run->recovery_point = log_offsets(run->log)->recovery_point;
+    run->flushed_end = log_offsets(run->log)->flushed_end;
     run->log_start_offset = log_offsets(run->log)->start;
 }
 
@@ -217,7 +219,8 @@ static void run_step(struct run *run)
         history_truncate(&run->history, offset);
         struct log_producer producer;
         run->sequence = log_producer_get(run->log, 5, &producer) ? producer.last_sequence + 1 : 0;
-        run->recovery_point = MIN(run->recovery_point, log_offsets(run->log)->flushed_end);
+        run->recovery_point = MIN(run->recovery_point, log_offsets(run->log)->recovery_point);
+        run->flushed_end = MIN(run->flushed_end, log_offsets(run->log)->flushed_end);
         break;
     }
     case 3:
@@ -232,7 +235,8 @@ static void run_step(struct run *run)
         run->is_clean = log_close(run->log, true, &offsets, NULL) == 0;
         run->log = NULL;
         if (run->is_clean) {
-            run->recovery_point = offsets.flushed_end;
+            run->recovery_point = offsets.recovery_point;
+            run->flushed_end = offsets.flushed_end;
             run->log_start_offset = offsets.start;
         }
         run_open(run);
@@ -407,7 +411,7 @@ static void crash_at(uint64_t seed, uint64_t change, enum sim_crash kind)
     sim_disk_crash_at(run.disk, 0, kind);
     if (run.log == NULL)
         test_fail(__FILE__, __LINE__, "%s: cannot be opened: %s", where, run.open_note.text);
-    history_resync(&run.history, run.log, kind == SIM_POWER_LOST ? run.recovery_point : INT64_MAX,
+    history_resync(&run.history, run.log, kind == SIM_POWER_LOST ? run.flushed_end : INT64_MAX,
                    where);
     struct log_producer producer;
     run.sequence = log_producer_get(run.log, 5, &producer) ? producer.last_sequence + 1 : 0;
@@ -568,6 +572,48 @@ TEST(log_crash, finds_times_in_a_segment_that_was_closed_on_a_full_disk)
         log = sample_open(&(struct sample_open){ .fs = sim_disk_fs(disk) });
         for (int32_t n = 0; n < 12; n++)
             EXPECT_EQ(offset_for_time(log, SAMPLE_NOW_MS + n).offset, n);
+        log_abandon(log);
+        sim_disk_free(disk);
+    }
+}
+
+/* What was cut off a segment stays cut off, also when the process dies before the cut is synced, and the log goes on in another. */
+TEST(log_crash, cuts_a_damaged_end_for_good)
+{
+    for (uint64_t seed = 0; seed < 50; seed++) {
+        struct sim_disk *disk = sim_disk_new(context->seed + seed);
+        struct sample_open open = { .fs = sim_disk_fs(disk), .is_unclean = true };
+        struct log *log = sample_open(&open);
+        for (int i = 0; i < 3; i++)
+            sample_append(log, &(struct sample_batch){ 0 });
+        log_flush(log);
+        open.recovery_point = log_offsets(log)->recovery_point;
+        const int64_t size = log_size_bytes(log);
+        struct io_file *file;
+        EXPECT_OK(io_file_open(open.fs, "/d" LOG_FILE, IO_OPEN_WRITE, &file));
+        EXPECT_OK(io_file_write(file, size, "what was not synced", 19));
+        EXPECT_OK(io_file_sync(file));
+        io_file_unref(file);
+        log_abandon(log);
+        log = sample_open(&open); /* cuts */
+        EXPECT_EQ(log_size_bytes(log), size);
+        /* It goes on in another, and dies before the flush that follows. */
+        sim_disk_add_fault(
+            disk, &(struct sim_fault){ .calls = SIM_SYNC, .path_part = ".log", .error = -EIO });
+        IGNORE_RESULT(log_roll(log, SAMPLE_NOW_MS, NULL));
+        log_abandon(log);
+        sim_disk_clear_faults(disk);
+        log = sample_open(&open);
+        EXPECT_EQ(log_segment_count(log), 2);
+        sample_append(log, &(struct sample_batch){ 0 });
+        log_flush(log);
+        open.recovery_point = log_offsets(log)->recovery_point;
+        log_abandon(log);
+        sim_disk_crash(disk, SIM_POWER_LOST);
+        open.fs = sim_disk_fs(disk);
+        log = sample_open(&open);
+        EXPECT_EQ(log_offsets(log)->end, 4);
+        EXPECT_EQ(log->segments.items[0]->meter.size_bytes, size);
         log_abandon(log);
         sim_disk_free(disk);
     }

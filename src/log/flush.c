@@ -225,10 +225,12 @@ static uint32_t first_unsynced(const struct log *log)
 void log__settle_recovery_point(struct log *log)
 {
     const uint32_t first = log__segment_index(log, log->indexed_end);
+    const bool is_active = first + 1 == log->segments.count;
+    const int64_t end =
+        is_active ? log->offsets.end : log->segments.items[first + 1]->meter.base_offset;
     log->offsets.recovery_point = log->offsets.flushed_end;
-    if (first + 1 < log->segments.count)
-        log->offsets.recovery_point =
-            MIN(log->offsets.flushed_end, log->segments.items[first + 1]->meter.base_offset - 1);
+    if (end > log->segments.items[first]->meter.base_offset)
+        log->offsets.recovery_point = MIN(log->offsets.flushed_end, end - 1);
 }
 
 /* Takes along everything that must be durable for the flushed end to be `offset`. */
@@ -423,9 +425,11 @@ int log__flush_to_close(struct log *log, bool sync, struct err_note *note)
     }
     if (r == 0)
         r = flush_all(flush);
-    if (r == 0 && sync)
-        log->offsets.recovery_point = log->offsets.flushed_end = log->offsets.end;
-    else if (note != NULL)
+    if (r == 0 && sync) {
+        log->offsets.flushed_end = log->offsets.end;
+        log->indexed_end = MAX(log->indexed_end, flush->indexed_end);
+        log__settle_recovery_point(log);
+    } else if (note != NULL)
         *note = flush->note;
     flush_free(flush);
     return r;

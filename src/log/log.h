@@ -133,7 +133,7 @@ struct log_offsets {
     int64_t end;         /* written: first offset that cannot be read yet; Kafka's log end offset */
     int64_t flushed_end; /* on stable storage below this */
     /* What the checkpoint is to say: recovery looks at the segment of this offset and those behind it. Below flushed_end
-     * while indexes of a segment that was closed are not synced yet. */
+     * for a segment whose indexes are not synced yet, or that is written to. */
     int64_t recovery_point;
 };
 const struct log_offsets *log_offsets(const struct log *log); /* borrowed; changes in place */

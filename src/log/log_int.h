@@ -125,7 +125,8 @@ static inline bool log__has_flushed(const struct log *log)
     return log->offsets.flushed_end > log->segments.items[0]->meter.base_offset;
 }
 
-/* Sets the recovery point by the flushed end and the segments there are. */
+/* Sets the recovery point by the flushed end and the segments there are. It is not beyond the last batch of one whose indexes
+ * are to be synced, or that is written to yet: its end may be cut off and come back after a power loss, so it is looked at. */
 void log__settle_recovery_point(struct log *log);
 /* Begins a flush where as many messages are not flushed as flush.messages allows. */
 void log__follow_flush_messages(struct log *log);
