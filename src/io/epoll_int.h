@@ -4,6 +4,7 @@
 #include "base/list.h"
 #include "io/address.h"
 #include "io/driver.h"
+#include "io/patience.h"
 #include "io/timer_heap.h"
 #include "io/workers.h"
 
@@ -18,6 +19,7 @@ struct epoll_loop {
     bool must_stop;             /* atomic */
     bool has_ended;             /* atomic; nothing is posted to it any more */
     bool waits_in_ms;           /* the kernel lacks epoll_pwait2 */
+    struct patience patience;   /* whether a wait begins by polling */
     struct timer_heap timers;
     void (*turn_end)(void *context);
     void *turn_end_context;
@@ -31,6 +33,13 @@ struct epoll_loop {
     pthread_t sigpipe_thread; /* has SIGPIPE blocked, when has_sigpipe_thread */
     bool has_sigpipe_thread;
 };
+
+int64_t epoll__monotonic_ns(void);
+bool epoll__has_mail(const struct epoll_loop *loop);
+/* Until there are events, mail, a timer that is due, a stop, or timeout_ms are over (-1: never): as epoll_wait. */
+struct epoll_event;
+int epoll__wait(struct epoll_loop *loop, struct epoll_event *events, int count_max,
+                int64_t timeout_ms);
 
 /* A descriptor whose events are watched. */
 struct epoll_source {
@@ -67,7 +76,6 @@ void epoll__source_close(struct epoll_source *source);
 void epoll__sources_settle(struct epoll_loop *loop);
 /* Closes and frees all. */
 void epoll__sources_free(struct epoll_loop *loop);
-struct epoll_event;
 void epoll__source_on_event(const struct epoll_event *event);
 
 /* epoll_listener.c, epoll_connect.c: entries of the loop's table. */

@@ -17,7 +17,6 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -40,10 +39,15 @@ static int64_t loop_now_ms(struct io *io)
     return clock_ns(CLOCK_REALTIME) / NS_PER_MS;
 }
 
+int64_t epoll__monotonic_ns(void)
+{
+    return clock_ns(CLOCK_MONOTONIC);
+}
+
 static int64_t loop_monotonic_ns(struct io *io)
 {
     (void)io;
-    return clock_ns(CLOCK_MONOTONIC);
+    return epoll__monotonic_ns();
 }
 
 static void loop_random(struct io *io, void *out, size_t size_bytes)
@@ -106,7 +110,7 @@ static void loop_post(struct io *to, struct io_message *message)
         wake(loop);
 }
 
-static bool has_mail(const struct epoll_loop *loop)
+bool epoll__has_mail(const struct epoll_loop *loop)
 {
     return __atomic_load_n(&loop->mailbox, __ATOMIC_SEQ_CST) != NULL;
 }
@@ -114,7 +118,7 @@ static bool has_mail(const struct epoll_loop *loop)
 /* All that has been posted, oldest first. */
 static struct io_message *take_mail(struct epoll_loop *loop)
 {
-    if (!has_mail(loop))
+    if (!epoll__has_mail(loop))
         return NULL;
     struct io_message *newest = __atomic_exchange_n(&loop->mailbox, NULL, __ATOMIC_ACQUIRE);
     struct io_message *oldest = NULL;
@@ -181,67 +185,18 @@ static void tell_ready(struct epoll_loop *loop)
         epoll__socket_on_ready_list(link);
 }
 
-static int64_t wait_ns_of(const struct epoll_loop *loop, int64_t timeout_ms)
-{
-    if (has_mail(loop) || !list_is_empty(&loop->ready) ||
-        __atomic_load_n(&loop->must_stop, __ATOMIC_SEQ_CST))
-        return 0;
-    const int64_t next_ns = timer_heap_next_ns(&loop->timers);
-    int64_t wait_ns =
-        timeout_ms < 0 || timeout_ms > INT64_MAX / NS_PER_MS ? INT64_MAX : timeout_ms * NS_PER_MS;
-    if (next_ns != INT64_MAX)
-        wait_ns =
-            MIN(wait_ns, MAX(MAX(next_ns, INT64_C(0)) - clock_ns(CLOCK_MONOTONIC), INT64_C(0)));
-    return wait_ns;
-}
-
-/* Waits to the nanosecond where the kernel can (5.11), else to the millisecond above. */
-static int wait_events(struct epoll_loop *loop, struct epoll_event *events, int64_t wait_ns)
-{
-    const bool forever = wait_ns == INT64_MAX;
-    int64_t n = -1;
-    if (!loop->waits_in_ms) {
-        const struct timespec wait = { .tv_sec = wait_ns / NS_PER_SECOND,
-                                       .tv_nsec = wait_ns % NS_PER_SECOND };
-        n = syscall(SYS_epoll_pwait2, loop->epoll_descriptor, events, EVENTS_A_TURN,
-                    forever ? NULL : &wait, NULL, (size_t)0);
-        /* Some containers refuse what they do not know, each in its way. */
-        loop->waits_in_ms = n < 0 && (errno == ENOSYS || errno == EPERM);
-    }
-    if (loop->waits_in_ms) {
-        const int64_t wait_ms = wait_ns / NS_PER_MS + (wait_ns % NS_PER_MS != 0);
-        n = epoll_wait(loop->epoll_descriptor, events, EVENTS_A_TURN,
-                       forever ? -1 : (int)MIN(wait_ms, (int64_t)INT32_MAX));
-    }
-    return n < 0 ? -errno : (int)n;
-}
-
-static int sleep_until_events(struct epoll_loop *loop, struct epoll_event *events,
-                              int64_t timeout_ms)
-{
-    int64_t wait_ns = wait_ns_of(loop, timeout_ms);
-    if (wait_ns == 0)
-        return wait_events(loop, events, 0);
-    __atomic_store_n(&loop->is_asleep, true, __ATOMIC_SEQ_CST);
-    if (has_mail(loop) || __atomic_load_n(&loop->must_stop, __ATOMIC_SEQ_CST))
-        wait_ns = 0;
-    const int n = wait_events(loop, events, wait_ns);
-    __atomic_store_n(&loop->is_asleep, false, __ATOMIC_SEQ_CST);
-    return n;
-}
-
 int epoll_io_turn(struct io *io, int64_t timeout_ms)
 {
     struct epoll_loop *loop = epoll__loop_of(io);
     struct epoll_event events[EVENTS_A_TURN];
     epoll__sources_settle(loop);
-    const int n = sleep_until_events(loop, events, timeout_ms);
+    const int n = epoll__wait(loop, events, EVENTS_A_TURN, timeout_ms);
     if (n < 0 && n != -EINTR)
         return n;
     for (int i = 0; i < n; i++)
         epoll__source_on_event(&events[i]);
     if (timer_heap_next_ns(&loop->timers) != INT64_MAX)
-        timer_heap_fire(&loop->timers, clock_ns(CLOCK_MONOTONIC));
+        timer_heap_fire(&loop->timers, epoll__monotonic_ns());
     deliver_mail(loop);
     tell_ready(loop);
     if (loop->turn_end != NULL)

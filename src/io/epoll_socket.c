@@ -130,6 +130,15 @@ static int64_t check_connected(const struct epoll_socket *socket)
     return socket->status == -EINPROGRESS ? -EAGAIN : socket->status;
 }
 
+/* What a call answered, as io tells it. */
+static int64_t moved(struct epoll_socket *socket, int64_t n)
+{
+    if (n < 0)
+        return -errno;
+    patience_on_moved(&socket->source.loop->patience, (uint64_t)n);
+    return n;
+}
+
 static int64_t socket_recvv(struct io_socket *io_socket, const struct iovec *out, int count)
 {
     struct epoll_socket *socket = self(io_socket);
@@ -145,7 +154,7 @@ static int64_t socket_recvv(struct io_socket *io_socket, const struct iovec *out
         n = count == 1 ? recv(descriptor, out->iov_base, out->iov_len, 0)
                        : recvmsg(descriptor, &message, 0);
     } while (n < 0 && errno == EINTR);
-    return n < 0 ? -errno : n;
+    return moved(socket, n);
 }
 
 static int64_t socket_sendv(struct io_socket *io_socket, const struct iovec *parts, int count,
@@ -164,7 +173,7 @@ static int64_t socket_sendv(struct io_socket *io_socket, const struct iovec *par
         n = count == 1 ? send(descriptor, parts->iov_base, parts->iov_len, flags)
                        : sendmsg(descriptor, &message, flags);
     } while (n < 0 && errno == EINTR);
-    return n < 0 ? -errno : n;
+    return moved(socket, n);
 }
 
 /* sendfile knows no MSG_NOSIGNAL: a thread that uses it holds SIGPIPE back for good. */
@@ -194,7 +203,7 @@ static int64_t socket_send_file(struct io_socket *io_socket, struct io_file *fil
         off_t from = position;
         n = sendfile(socket->source.descriptor, posix_file_descriptor(file), &from, size_bytes);
     } while (n < 0 && errno == EINTR);
-    return n < 0 ? -errno : n;
+    return moved(socket, n);
 }
 
 /* ---- the rest -------------------------------------------------------------------------------- */
