@@ -183,6 +183,24 @@ def cpu_of(process, work):
     return process.cpu_seconds() - before, result
 
 
+class Stolen:
+    """The share of the processors' time that the machine's host kept for itself, for one `with`."""
+
+    def __enter__(self):
+        self.before = self._ticks()
+        self.percent = None
+        return self
+
+    def __exit__(self, *_):
+        stolen, all_ticks = (after - before for after, before in zip(self._ticks(), self.before))
+        self.percent = 100 * stolen / all_ticks if all_ticks else 0.0
+
+    @staticmethod
+    def _ticks():
+        ticks = [int(word) for word in pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+        return ticks[7], sum(ticks)
+
+
 def sync_ms(directory, times=25):
     """The median of a small write and fdatasync in this directory."""
     took = []

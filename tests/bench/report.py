@@ -10,6 +10,7 @@ import subprocess
 from lab import sync_ms
 
 Medians = collections.namedtuple("Medians", "kafka ottla floor")
+STOLEN_PERCENT_TOLD = 0.5  # from here on it shows in latencies
 COLUMNS = ("work", "figure", "Kafka", "Ottla", "bare", "Ottla/Kafka", "Ottla/bare", "wanted", "")
 
 
@@ -72,6 +73,11 @@ def _spread(rows, results):
                 if values:
                     out.append(f"| {row.name} | {figure.words} | {side} | "
                                + ", ".join(_number(value, figure.decimals) for value in values) + " |")
+        for side in ("kafka", "ottla", "floor"):
+            values = [one["stolen"] for one in results.get((row.name, side), [])]
+            if any(value >= STOLEN_PERCENT_TOLD for value in values):
+                out.append(f"| {row.name} | processor time kept by the host, % | {side} | "
+                           + ", ".join(_number(value, 1) for value in values) + " |")
     return "\n".join(out)
 
 

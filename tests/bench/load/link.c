@@ -59,21 +59,46 @@ static void raise_descriptor_limit(int32_t count)
 }
 
 struct greeting {
+    const struct load_options *options;
     struct links *links;
     int32_t greeted_count;
 };
+
+/* 0, also when there is nothing; or why nothing more will come. */
+static int receive(struct link *link)
+{
+    ASSERT(link->answer_size < link->answer_size_max);
+    const ssize_t n = recv(link->fd, link->answer + link->answer_size,
+                           link->answer_size_max - link->answer_size, 0);
+    if (n > 0)
+        link->answer_size += (size_t)n;
+    return n > 0 || (n < 0 && errno == EAGAIN) ? 0 : n < 0 ? -errno : -ECONNRESET;
+}
+
+/* Behind a full backlog the kernel takes connections that the broker never sees, and forgets them later: a client
+ * would connect again, so this does. */
+static void connect_again(struct greeting *greeting, int32_t index)
+{
+    struct link *link = &greeting->links->items[index];
+    (void)close(link->fd); /* a socket has nothing to tell at its close */
+    link->frame = NULL;
+    link->sent_bytes = 0;
+    greeting->links->again_count++;
+    start_connecting(link, index, greeting->options);
+}
 
 static void on_greeting_event(void *context, int32_t index, bool can_read, bool can_write)
 {
     struct greeting *greeting = context;
     struct link *link = &greeting->links->items[index];
+    if (can_read && receive(link) == -ECONNRESET) {
+        connect_again(greeting, index);
+        return;
+    }
     if (can_write && link->wants_output) {
         (void)link_send(link, link->sent_bytes == 0 ? &hello : NULL, -1);
         watch(link, index, EPOLL_CTL_MOD, link->frame != NULL);
     }
-    if (!can_read)
-        return;
-    link_receive(link);
     size_t at = 0;
     struct bytes answer;
     if (!link_next_answer(link, &at, &answer))
@@ -102,7 +127,7 @@ void links_open(struct links *links, const struct load_options *options, size_t 
         link->answer = mem_alloc(answer_bytes_max);
         start_connecting(link, i, options);
     }
-    struct greeting greeting = { .links = links };
+    struct greeting greeting = { .options = options, .links = links };
     while (greeting.greeted_count < links->count)
         links_wait(links, -1, on_greeting_event, &greeting);
     links->connect_seconds = (double)(load_now_ns() - start_ns) / NS_PER_SECOND;
@@ -173,15 +198,9 @@ void link_watch_output(struct links *links, int32_t index)
 
 void link_receive(struct link *link)
 {
-    ASSERT(link->answer_size < link->answer_size_max);
-    const ssize_t n = recv(link->fd, link->answer + link->answer_size,
-                           link->answer_size_max - link->answer_size, 0);
-    if (n > 0)
-        link->answer_size += (size_t)n;
-    else if (n == 0)
-        load_fail("the broker closed a connection");
-    else if (errno != EAGAIN)
-        load_fail("recv: %s", err_sentence(-errno));
+    const int r = receive(link);
+    if (r < 0)
+        load_fail("recv: %s", err_sentence(r));
 }
 
 bool link_next_answer(const struct link *link, size_t *at, struct bytes *out)

@@ -33,6 +33,7 @@ struct links {
     int32_t count;
     struct link *items; /* owned */
     double connect_seconds;
+    int32_t again_count; /* connections that were reset before they were greeted, and made anew */
 };
 
 /* Connects all of them and waits until each is greeted. */

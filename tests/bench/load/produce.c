@@ -224,9 +224,10 @@ static void report(struct producing *p, double seconds)
 {
     const struct load_options *options = p->options;
     printf("{\"requests\":%" PRId64 ",\"records\":%" PRId64 ",\"bytes\":%" PRId64
-           ",\"seconds\":%.6f,\"connect_seconds\":%.6f",
+           ",\"seconds\":%.6f,\"connect_seconds\":%.6f,\"connects_again\":%d",
            options->requests, options->requests * options->records,
-           options->requests * (int64_t)p->frames[0].size, seconds, p->links.connect_seconds);
+           options->requests * (int64_t)p->frames[0].size, seconds, p->links.connect_seconds,
+           p->links.again_count);
     latency_print(&p->latency);
     printf("}\n");
 }
