@@ -9,6 +9,7 @@ struct groups_run {
     struct cli_remote remote;
     struct arena arena; /* of the whole run */
     struct err_note note;
+    bool is_misuse; /* the note is about the options: the help is shown, and the exit code is 1 */
 };
 
 /* One partition of a group: where it stands, and where its log ends. */
@@ -60,6 +61,32 @@ MUST_CHECK int groups_log_offsets(struct groups_run *run, struct groups_offsets 
                                   int64_t timestamp);
 /* The groups that --group and --all-groups name; in the arena. */
 MUST_CHECK int groups_chosen(struct groups_run *run, struct bytes **out, size_t *out_count);
+
+/* The options of --reset-offsets that say where to; at most one is given. */
+extern const char *const groups_scenarios[];
+extern const size_t groups_scenario_count;
+
+/* Adds partitions of "topic" or "topic:0,1,2". Names that are none are a misuse; a topic or partitions that are not there fail,
+ * but where `missing` is given: then what is not there is added to it. */
+MUST_CHECK int groups_add_topic(struct groups_run *run, const char *text,
+                                struct groups_offsets *out, struct groups_offsets *missing);
+
+/* Times as --to-datetime and --by-duration take them: ms since 1970, and a length in ms. -ERR_INVALID_ARGUMENT with a note. */
+MUST_CHECK int groups_parse_datetime(const char *text, int64_t *out, struct err_note *note);
+MUST_CHECK int groups_parse_duration(const char *text, int64_t *out, struct err_note *note);
+
+/* A plan as CSV: [group,]topic,partition,offset a line; texts may stand in quotes. */
+struct groups_plan_row {
+    struct bytes group; /* null: of any */
+    struct bytes topic;
+    int32_t partition;
+    int64_t offset;
+};
+struct groups_plan {
+    VEC(struct groups_plan_row) list;
+};
+MUST_CHECK int groups_read_plan(struct groups_run *run, const char *path, struct groups_plan *out);
+void groups_print_row(struct groups_run *run, const struct groups_plan_row *row);
 
 struct groups_offset *groups_find(struct groups_offsets *offsets, struct bytes topic,
                                   int32_t partition);

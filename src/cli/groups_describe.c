@@ -202,18 +202,13 @@ static int describe_state(struct groups_run *run, const struct groups_group *gro
     return 0;
 }
 
-static int describe(struct groups_run *run, struct bytes name)
+static int describe(struct groups_run *run, const struct groups_group *group)
 {
-    struct groups_group group = { 0 };
-    int r = groups_describe(run, name, &group);
-    if (r == 0 && cli_has(run->options, "members"))
-        r = describe_members(run, &group);
-    else if (r == 0 && cli_has(run->options, "state"))
-        r = describe_state(run, &group);
-    else if (r == 0)
-        r = describe_offsets(run, &group);
-    groups_group_deinit(&group);
-    return r;
+    if (cli_has(run->options, "members"))
+        return describe_members(run, group);
+    if (cli_has(run->options, "state"))
+        return describe_state(run, group);
+    return describe_offsets(run, group);
 }
 
 int groups_run_describe(struct groups_run *run)
@@ -221,7 +216,15 @@ int groups_run_describe(struct groups_run *run)
     struct bytes *names;
     size_t count;
     int r = groups_chosen(run, &names, &count);
+    if (r < 0)
+        return r;
+    /* One that is not there fails the command before anything is told of the others. */
+    struct groups_group *groups = ARENA_NEW_ARRAY(&run->arena, struct groups_group, count);
     for (size_t i = 0; r == 0 && i < count; i++)
-        r = describe(run, names[i]);
+        r = groups_describe(run, names[i], &groups[i]);
+    for (size_t i = 0; r == 0 && i < count; i++)
+        r = describe(run, &groups[i]);
+    for (size_t i = 0; i < count; i++)
+        groups_group_deinit(&groups[i]);
     return r;
 }

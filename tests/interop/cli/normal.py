@@ -69,6 +69,8 @@ def alike(command, code, out, err, names):
             text = re.sub(r" +", " ", text)
         if "sentence" in command.marks:
             text = SENTENCE.sub(r"\1…", text)
+        if "words" in command.marks:  # of a list that has no order
+            text = "\n".join(" ".join(sorted(re.split(r"[ ,]+", line))) for line in text.split("\n"))
         if "set" in command.marks:  # also of JSON values without ends of lines
             only = next((m[5:] for m in command.marks if m.startswith("only=")), "")
             text = "\n".join(sorted({line for line in text.replace("}}{", "}}\n{").split("\n") if only in line}))
@@ -77,4 +79,7 @@ def alike(command, code, out, err, names):
         texts.append(once(text))
     if "out" in command.marks:
         texts[1] = ""
+    told = texts[0].split("\n")  # a stack trace says again what was told
+    texts[1] = "\n".join(line for line in texts[1].split("\n") if not line or not any(line in t for t in told))
+    texts[1] = texts[1].strip("\n")
     return f"exit code {code}\n{texts[0]}\n" + (f"--- standard error\n{texts[1]}" if texts[1] else "")
