@@ -27,7 +27,7 @@ struct bytes coord__copy(struct arena *arena, struct bytes b)
 void coord__answer_now(struct group_coordinator *c, uint64_t token, int16_t api_key, void *message)
 {
     VEC_ADD(&c->effects->answers,
-            ((struct group_answer){ .token = token, .api_key = api_key, .message = message }));
+            ((struct coord_answer){ .token = token, .api_key = api_key, .message = message }));
 }
 
 void coord__answer(struct group_coordinator *c, void *message)

@@ -2,65 +2,18 @@
 #include "coord/coord_int.h"
 
 #include "base/mem.h"
-#include "wire/record_frame.h"
-
-/* What a record and a batch add to keys and values, at most. */
-#define RECORD_OVERHEAD_BYTES 21
-#define BATCH_OVERHEAD_BYTES  61
 
 /* ---- encoding ------------------------------------------------------------------------------------ */
 
-static int64_t value_bytes(const struct record *record)
-{
-    if (record->value == NULL)
-        return 0;
-    return 2 + wire_size(record->value_type, record->value_version, record->value, NULL);
-}
-
-/* The record's bytes in the effects' arena; false: they cannot be, or are more than a batch may hold. */
-static bool encode(struct group_coordinator *c, const struct record *record,
-                   struct group_record *out)
-{
-    struct arena *arena = &c->effects->arena;
-    const int64_t value_size = value_bytes(record);
-    if (value_size < 0 || value_size > (int64_t)c->settings.batch_bytes_max)
-        return false;
-    struct buf bytes;
-    buf_init(&bytes, INT32_MAX);
-    struct writer w = writer_to(&bytes);
-    int r = 0;
-    if (record->key != NULL)
-        r = coordinator_key_encode(record->key_type, record->key, &w, NULL);
-    else
-        buf_put_bytes(&bytes, record->raw_key);
-    const size_t key_size = bytes.size;
-    if (r == 0 && record->value != NULL)
-        r = coordinator_value_encode(record->value_type, record->value_version, record->value, &w,
-                                     NULL);
-    if (r == 0 && buf_is_ok(&bytes)) {
-        const uint8_t *data = arena_dup(arena, bytes.data, bytes.size);
-        out->key = bytes_from(data, key_size);
-        out->value =
-            record->value == NULL ? BYTES_NULL : bytes_from(data + key_size, bytes.size - key_size);
-    }
-    const bool is_ok = r == 0 && buf_is_ok(&bytes);
-    buf_deinit(&bytes);
-    return is_ok;
-}
-
-static size_t record_size(const struct group_record *record)
-{
-    return record->key.size + record->value.size + RECORD_OVERHEAD_BYTES;
-}
-
 /* All or nothing; each fits in a batch of its own, and together in one if they must. */
-static bool encode_all(struct group_coordinator *c, bool as_one, struct group_record *out)
+static bool encode_all(struct group_coordinator *c, bool as_one, struct coord_record *out)
 {
     size_t total_bytes = BATCH_OVERHEAD_BYTES;
     for (size_t i = 0; i < c->records.count; i++) {
-        if (!encode(c, &c->records.items[i], &out[i]))
+        if (!coord__record_encode(&c->records.items[i], c->settings.batch_bytes_max,
+                                  &c->effects->arena, &out[i]))
             return false;
-        const size_t size = record_size(&out[i]);
+        const size_t size = coord__record_bytes(&out[i]);
         total_bytes += size;
         if (BATCH_OVERHEAD_BYTES + size > c->settings.batch_bytes_max ||
             (as_one && total_bytes > c->settings.batch_bytes_max))
@@ -81,20 +34,20 @@ static struct write *write_begin(struct group_coordinator *c)
 }
 
 /* How many of the records from `first` on go into one batch. */
-static uint32_t batch_count(const struct group_coordinator *c, const struct group_record *records,
+static uint32_t batch_count(const struct group_coordinator *c, const struct coord_record *records,
                             size_t first, size_t end)
 {
     size_t bytes = BATCH_OVERHEAD_BYTES;
     size_t at = first;
-    while (at < end && bytes + record_size(&records[at]) <= c->settings.batch_bytes_max)
-        bytes += record_size(&records[at++]);
+    while (at < end && bytes + coord__record_bytes(&records[at]) <= c->settings.batch_bytes_max)
+        bytes += coord__record_bytes(&records[at++]);
     return (uint32_t)(at - first);
 }
 
 enum kafka_error coord__append(struct group_coordinator *c, unsigned flags, struct write **out)
 {
     const size_t count = c->records.count;
-    struct group_record *encoded = ARENA_NEW_ARRAY(&c->effects->arena, struct group_record, count);
+    struct coord_record *encoded = ARENA_NEW_ARRAY(&c->effects->arena, struct coord_record, count);
     *out = NULL;
     if (!encode_all(c, (flags & APPEND_AS_ONE) != 0, encoded)) {
         c->records.count = 0;
@@ -102,7 +55,7 @@ enum kafka_error coord__append(struct group_coordinator *c, unsigned flags, stru
     }
     for (size_t first = 0; first < count;) {
         struct write *write = write_begin(c);
-        const struct group_append append = { .write_id = write->id,
+        const struct coord_append append = { .write_id = write->id,
                                              .records = &encoded[first],
                                              .record_count =
                                                  batch_count(c, encoded, first, count) };

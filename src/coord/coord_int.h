@@ -7,19 +7,13 @@
 #include "coord/foreign.h"
 #include "coord/group_coordinator.h"
 #include "coord/java_string.h"
+#include "coord/record.h"
 #include "coord/write.h"
 #include "wire/api.h"
 #include "wire/message.h"
 
 /* A member that has never had an answer cannot send heartbeats; it is given up after this, as in Kafka. */
 #define NEW_MEMBER_TIMEOUT_MS (5 * 60 * 1000)
-
-enum coordinator_state {
-    COORDINATOR_LOADING,
-    COORDINATOR_ACTIVE,
-    COORDINATOR_FAILED,
-    COORDINATOR_CLOSED,
-};
 
 enum deadline_kind {
     DEADLINE_SESSION, /* in struct member */
@@ -28,16 +22,6 @@ enum deadline_kind {
     DEADLINE_SYNC,    /* in struct membership */
     DEADLINE_EXPIRY,  /* in struct group_coordinator */
     DEADLINE_WRITE,   /* in struct group_coordinator */
-};
-
-/* A record on its way into the log, and its meaning. */
-struct record {
-    const struct wire_message *key_type;
-    const void *key;
-    const struct wire_message *value_type;
-    int16_t value_version;
-    const void *value;    /* NULL: a tombstone */
-    struct bytes raw_key; /* instead of key, for records of other protocols */
 };
 
 struct group_coordinator {

@@ -28,6 +28,7 @@
 #include "base/err.h"
 #include "base/uuid.h"
 #include "base/vec.h"
+#include "coord/coordinator.h"
 #include "wire/kafka_error.h"
 
 struct group_coordinator;
@@ -101,30 +102,10 @@ struct group_event {
 
 /* ---- effects ------------------------------------------------------------------------------------- */
 
-struct group_record {
-    struct bytes key;
-    struct bytes value; /* null: a tombstone */
-};
-
-/* One batch to append to the partition. GROUP_ON_APPENDED must follow, once, in the order of writes. Where one cannot be
- * appended, those after it must not be either: they fail with it, and nothing more is to be said of them. */
-struct group_append {
-    uint64_t write_id;
-    const struct group_record *records;
-    uint32_t record_count;
-};
-
-struct group_answer {
-    uint64_t token;
-    int16_t api_key;
-    void *
-        message; /* the struct of the API's response, fit for the request's version; the owner may change it */
-};
-
 /* What is in them is valid until group_effects_clear. */
 struct group_effects {
-    VEC(struct group_append) appends; /* first these, in order */
-    VEC(struct group_answer) answers;
+    VEC(struct coord_append) appends; /* first these, in order */
+    VEC(struct coord_answer) answers;
     int64_t
         deadline_ms; /* when to come back with GROUP_ON_TIMER; INT64_MAX: never. Replaces the last one */
     struct arena arena;

@@ -166,7 +166,7 @@ static void forget_group(struct history *h, int group)
     }
 }
 
-static void on_answer(struct history *h, const struct group_answer *answer)
+static void on_answer(struct history *h, const struct coord_answer *answer)
 {
     struct client *client = NULL;
     for (int i = 0; i < CLIENTS; i++) {
@@ -258,7 +258,7 @@ static void step(struct history *h, struct group_event event)
     rng_fill(&h->rng, event.random, sizeof(event.random));
     group_coordinator_step(h->coordinator, &event, &h->effects);
     for (size_t i = 0; i < h->effects.appends.count; i++) {
-        const struct group_append *append = &h->effects.appends.items[i];
+        const struct coord_append *append = &h->effects.appends.items[i];
         struct pending_write *write = VEC_PUSH(&h->writes);
         write->id = append->write_id;
         for (uint32_t j = 0; j < append->record_count; j++)

@@ -126,7 +126,7 @@ static void on_written(struct append_wait *wait, enum kafka_error error)
 }
 
 /* One batch as Apache Kafka's coordinator writes it. */
-static struct shared *build_batch(const struct slot *slot, const struct group_append *append)
+static struct shared *build_batch(const struct slot *slot, const struct coord_append *append)
 {
     struct batch_options options = BATCH_OPTIONS_NONE;
     options.codec = (enum codec)config_i64(slot->groups->config,
@@ -151,7 +151,7 @@ static struct shared *build_batch(const struct slot *slot, const struct group_ap
     return batch;
 }
 
-static enum kafka_error append(struct slot *slot, const struct group_append *decided)
+static enum kafka_error append(struct slot *slot, const struct coord_append *decided)
 {
     struct groups *groups = slot->groups;
     struct partition *p = replicas_get(groups->shard->replicas, slot->topic_id, slot->partition);
@@ -182,7 +182,7 @@ static enum kafka_error append(struct slot *slot, const struct group_append *dec
     return KAFKA_NONE;
 }
 
-static void answer(struct groups *groups, const struct group_answer *answer)
+static void answer(struct groups *groups, const struct coord_answer *answer)
 {
     struct group_ask *ask = map_i64_remove(&groups->asks, (int64_t)answer->token);
     if (ask != NULL)

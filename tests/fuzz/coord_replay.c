@@ -45,7 +45,7 @@ static void step(struct run *run, struct group_event event)
     event.random[0] = (uint8_t)run->next_token;
     group_coordinator_step(run->coordinator, &event, &run->effects);
     for (size_t i = 0; i < run->effects.appends.count; i++) {
-        const struct group_append *append = &run->effects.appends.items[i];
+        const struct coord_append *append = &run->effects.appends.items[i];
         run->writes_end = append->write_id;
         for (uint32_t j = 0; j < append->record_count; j++)
             ASSERT(group_coordinator_replay(run->shadow, -1, append->records[j].key,

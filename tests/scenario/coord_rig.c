@@ -1,4 +1,4 @@
-/* See coord_rig.h. */
+/* See rig.h: a group coordinator with a log, a clock and clients. */
 #include "coord_rig_parts.h"
 
 #include "wire/api.h"
@@ -10,71 +10,7 @@
 
 #define WALL_MS_AT_START INT64_C(1700000000000)
 
-/* ---- words ---------------------------------------------------------------------------------------------- */
-
-const char *command_option(const struct command *command, const char *name, const char *otherwise)
-{
-    const size_t size = strlen(name);
-    for (int i = 1; i < command->count; i++) {
-        if (strncmp(command->words[i], name, size) == 0 && command->words[i][size] == '=')
-            return command->words[i] + size + 1;
-    }
-    return otherwise;
-}
-
-int64_t number(const char *text)
-{
-    int64_t value;
-    return bytes_to_i64(bytes_from_text(text), &value) == 0 ? value : 0;
-}
-
-int64_t command_number(const struct command *command, const char *name, int64_t otherwise)
-{
-    const char *text = command_option(command, name, NULL);
-    return text == NULL ? otherwise : number(text);
-}
-
-bool command_has(const struct command *command, const char *word)
-{
-    for (int i = 1; i < command->count; i++) {
-        if (strcmp(command->words[i], word) == 0)
-            return true;
-    }
-    return false;
-}
-
-char **split(struct arena *arena, const char *text, char separator, int32_t *out_count)
-{
-    *out_count = 0;
-    char **items = ARENA_NEW_ARRAY(arena, char *, text == NULL ? 1 : strlen(text) + 1);
-    if (text == NULL || *text == '\0')
-        return items;
-    char *at = arena_printf(arena, "%s", text);
-    for (char *end; (end = strchr(at, separator)) != NULL; at = end + 1) {
-        *end = '\0';
-        items[(*out_count)++] = at;
-    }
-    items[(*out_count)++] = at;
-    return items;
-}
-
-static void parse(struct arena *arena, struct bytes line, struct command *out)
-{
-    *out = (struct command){ .label = arena_printf(arena, "%s", "") };
-    int32_t count;
-    char **words = split(arena, arena_printf(arena, "%.*s", BYTES_PRINTF(line)), ' ', &count);
-    for (int32_t i = 0; i < count && out->count < RIG_WORDS_MAX; i++) {
-        const size_t size = strlen(words[i]);
-        if (size == 0)
-            continue;
-        if (i == 0 && words[i][size - 1] == ':') {
-            words[i][size - 1] = '\0';
-            out->label = words[i];
-        } else {
-            out->words[out->count++] = words[i];
-        }
-    }
-}
+/* ---- names ---------------------------------------------------------------------------------------------- */
 
 struct bytes rig_member_id(struct rig *rig, const char *word)
 {
@@ -134,7 +70,7 @@ static void asked_free(struct rig_asked *asked)
 }
 
 /* From now on the label stands for the id that the join brought. */
-static void learn_member(struct rig *rig, const struct group_answer *answer)
+static void learn_member(struct rig *rig, const struct coord_answer *answer)
 {
     const struct rig_asked *asked = map_i64_get(&rig->labels, (int64_t)answer->token);
     if (answer->api_key != API_JOIN_GROUP || *asked->label == '\0')
@@ -145,7 +81,7 @@ static void learn_member(struct rig *rig, const struct group_answer *answer)
             map_put(&rig->members, bytes_from_text(asked->label), bytes_to_text(told->member_id)));
 }
 
-static void print_answer(struct rig *rig, const struct group_answer *answer)
+static void print_answer(struct rig *rig, const struct coord_answer *answer)
 {
     struct rig_asked *asked = map_i64_remove(&rig->labels, (int64_t)answer->token);
     ASSERT(asked != NULL); /* each is answered once */
@@ -165,7 +101,7 @@ static void print_answer(struct rig *rig, const struct group_answer *answer)
     asked_free(asked);
 }
 
-static void print_record(struct rig *rig, uint64_t write_id, const struct group_record *record)
+static void print_record(struct rig *rig, uint64_t write_id, const struct coord_record *record)
 {
     struct framed_record key;
     struct framed_record value;
@@ -204,7 +140,7 @@ static void record_deinit(struct rig_record *record)
     mem_free((void *)(uintptr_t)record->value.data);
 }
 
-static void take_append(struct rig *rig, const struct group_append *append)
+static void take_append(struct rig *rig, const struct coord_append *append)
 {
     struct rig_write *write = VEC_PUSH(&rig->writes);
     write->id = append->write_id;
@@ -421,15 +357,6 @@ static void set(struct rig *rig, const struct command *command)
     group_coordinator_set_settings(rig->coordinator, s);
 }
 
-static enum kafka_error error_by_name(const char *name)
-{
-    for (int16_t code = -1; code < 200; code++) {
-        if (strcmp(kafka_error_name(code), name) == 0)
-            return (enum kafka_error)code;
-    }
-    return KAFKA_UNKNOWN_SERVER_ERROR;
-}
-
 static void print_state(struct rig *rig)
 {
     struct buf text;
@@ -457,7 +384,7 @@ static int run(struct rig *rig, const struct command *command, struct err_note *
     else if (strcmp(word, "done") == 0 || strcmp(word, "fail") == 0) {
         if (rig->writes.count == 0)
             return err_note(note, -ERR_INVALID_ARGUMENT, "nothing is being written");
-        end_write(rig, command->count > 1 ? error_by_name(command->words[1]) : KAFKA_NONE);
+        end_write(rig, command->count > 1 ? command_error(command->words[1]) : KAFKA_NONE);
     } else if (strcmp(word, "release") == 0) {
         rig->holds_writes = false;
         while (rig->writes.count > 0)
@@ -528,7 +455,7 @@ int rig_run(struct rig *rig, struct bytes line, struct buf *out, struct err_note
 {
     struct command command;
     arena_reset(&rig->arena);
-    parse(&rig->arena, line, &command);
+    command_parse(&rig->arena, line, &command);
     if (command.count == 0)
         return err_note(note, -ERR_INVALID_ARGUMENT, "no word");
     rig->out = out;

@@ -3,7 +3,9 @@
 
 #include "base/map.h"
 #include "base/mem.h"
-#include "coord_rig.h"
+#include "coord/group_coordinator.h"
+#include "rig.h"
+#include "words.h"
 
 struct rig_record {
     int64_t producer_id;
@@ -38,21 +40,6 @@ struct rig_asked {
     int16_t version;
     struct arena arena; /* of the request: valid until its answer */
 };
-
-/* The words of a line. */
-struct command {
-    char *label; /* "" if none */
-    char *words[RIG_WORDS_MAX];
-    int count;
-};
-
-const char *command_option(const struct command *command, const char *name,
-                           const char *otherwise); /* the value of name=… */
-int64_t command_number(const struct command *command, const char *name, int64_t otherwise);
-bool command_has(const struct command *command, const char *word);
-int64_t number(const char *text); /* 0 for what is none */
-/* Splits "a,b" in the arena; NULL and "" give none. */
-char **split(struct arena *arena, const char *text, char separator, int32_t *out_count);
 
 /* "$a" or "a": the id that was given to who asked under that label; others stand for themselves, "-" for nobody. */
 struct bytes rig_member_id(struct rig *rig, const char *word);

@@ -1,10 +1,10 @@
-/* Runs scenario files of the group coordinator and compares what happens with what they say. See README.md.
+/* Runs scenario files of a rig and compares what happens with what they say. See README.md.
  *
- *     coord_scenario [--write] FILE...      --write: puts into the files what happens now
+ *     <rig>_scenario [--write] FILE...      --write: puts into the files what happens now
  *
  * Ends with `N passed, N failed`.
  */
-#include "coord_rig.h"
+#include "rig.h"
 
 #include "base/mem.h"
 

@@ -1,11 +1,8 @@
-/* A group coordinator with a log, a clock and clients, driven by words. See README.md for the words. */
+/* A coordinator with a log, a clock and clients, driven by words: one rig a program. See README.md for the words. */
 #pragma once
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "coord/group_coordinator.h"
-
-#define RIG_WORDS_MAX 24
 
 struct rig;
 

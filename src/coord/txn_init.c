@@ -1,0 +1,160 @@
+/* InitProducerId of a transactional id: a producer takes it over, and everyone before it is fenced (KIP-98); or goes on with it
+ * after an error, under the next epoch (KIP-360). */
+#include "base/mem.h"
+#include "coord/txn_int.h"
+#include "wire/messages/init_producer_id_request.h"
+
+/* ---- producer ids ---------------------------------------------------------------------------------------- */
+
+bool coord__txn_take_producer_id(struct txn_coordinator *c, const struct txn_request *request,
+                                 int64_t *out)
+{
+    if (c->spare_producer_id != TXN_NO_PRODUCER_ID) {
+        *out = c->spare_producer_id;
+        c->spare_producer_id = TXN_NO_PRODUCER_ID;
+        return true;
+    }
+    struct txn_want *want = MEM_NEW(struct txn_want);
+    want->id = c->next_want_id++;
+    want->request = *request;
+    list_push_back(&c->wants, &want->link);
+    VEC_ADD(&c->effects->id_wants, want->id);
+    return false;
+}
+
+/* Whoever wanted it may have no need of it any more: then the next one gets it. */
+void coord__txn_on_producer_id(struct txn_coordinator *c)
+{
+    struct txn_want *want = NULL;
+    LIST_FOR_EACH(&c->wants, link)
+    {
+        struct txn_want *each = LIST_ENTRY(link, struct txn_want, link);
+        if (each->id == c->event->producer_id.want_id)
+            want = each;
+    }
+    if (want == NULL)
+        return;
+    const struct txn_request request = want->request;
+    list_remove(&want->link);
+    mem_free(want);
+    if (c->event->producer_id.error != KAFKA_NONE) {
+        coord__txn_refuse(c, &request, c->event->producer_id.error);
+        return;
+    }
+    c->spare_producer_id = c->event->producer_id.producer_id;
+    coord__txn_handle(c, &request);
+}
+
+/* ---- whose it is ------------------------------------------------------------------------------------------- */
+
+/* A producer that names itself goes on with its own id; or with the one before, whose epochs were exhausted, when it asks
+ * again because it did not hear the answer. */
+static bool may_go_on(const struct txn_values *now, const struct init_producer_id_request *asked)
+{
+    return asked->producer_id == TXN_NO_PRODUCER_ID || now->epoch == TXN_NO_EPOCH ||
+           asked->producer_id == now->producer_id ||
+           (asked->producer_id == now->previous_producer_id &&
+            txn_is_epoch_exhausted(asked->producer_epoch));
+}
+
+static void begin_anew(struct txn_values *next, int32_t timeout_ms, int64_t wall_ms)
+{
+    next->previous_producer_id = next->producer_id;
+    next->state = TXN_EMPTY;
+    next->timeout_ms = timeout_ms;
+    next->start_ms = -1;
+    next->update_ms = wall_ms;
+}
+
+/* The next epoch; false: the producer names one that was fenced. Not called for the last epoch but to ask again. */
+static bool raise_epoch(const struct txn_values *now, const struct init_producer_id_request *asked,
+                        struct txn_values *next)
+{
+    next->epoch = (int16_t)(now->epoch + 1);
+    if (asked->producer_id == TXN_NO_PRODUCER_ID) {
+        next->last_epoch = TXN_NO_EPOCH;
+    } else if (now->epoch == TXN_NO_EPOCH || asked->producer_epoch == now->epoch) {
+        next->last_epoch = now->epoch;
+    } else if (asked->producer_epoch == now->last_epoch) {
+        next->epoch = now->epoch; /* it asks again */
+        next->last_epoch = now->last_epoch;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static void give_epoch(struct txn_coordinator *c, const struct txn_request *request,
+                       struct txn *txn, int32_t timeout_ms)
+{
+    const struct init_producer_id_request *asked = request->message;
+    struct txn_values next = txn->now;
+    next.partitions = (struct txn_partitions){ 0 };
+    begin_anew(&next, timeout_ms, c->event->wall_ms);
+    const bool names_itself = asked->producer_id != TXN_NO_PRODUCER_ID;
+    if (txn_is_epoch_exhausted(txn->now.epoch) &&
+        (!names_itself || asked->producer_epoch == txn->now.epoch)) {
+        if (!coord__txn_take_producer_id(c, request, &next.producer_id))
+            return;
+        next.epoch = 0;
+        next.last_epoch = (int16_t)(names_itself ? txn->now.epoch : TXN_NO_EPOCH);
+    } else if (!raise_epoch(&txn->now, asked, &next)) {
+        coord__txn_refuse(c, request, KAFKA_PRODUCER_FENCED);
+        return;
+    }
+    (void)coord__txn_write(c, txn, &next, request, false);
+}
+
+/* ---- the request ---------------------------------------------------------------------------------------------- */
+
+static enum kafka_error check(const struct txn_coordinator *c,
+                              const struct init_producer_id_request *asked)
+{
+    if (asked->transactional_id.size == 0)
+        return KAFKA_INVALID_REQUEST;
+    if (asked->enable2_pc && !c->settings.allows_two_phase_commit)
+        return KAFKA_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+    if (asked->keep_prepared_txn)
+        return KAFKA_UNSUPPORTED_VERSION; /* 4.3.1 does not serve it yet */
+    if (!asked->enable2_pc && (asked->transaction_timeout_ms <= 0 ||
+                               asked->transaction_timeout_ms > c->settings.timeout_ms_max))
+        return KAFKA_INVALID_TRANSACTION_TIMEOUT;
+    return KAFKA_NONE;
+}
+
+static struct txn *find_or_create(struct txn_coordinator *c, const struct txn_request *request)
+{
+    const struct init_producer_id_request *asked = request->message;
+    struct txn *txn = coord__txn_find(c, asked->transactional_id);
+    int64_t producer_id;
+    if (txn != NULL || !coord__txn_take_producer_id(c, request, &producer_id))
+        return txn;
+    txn = coord__txn_create(c, asked->transactional_id);
+    txn->now.producer_id = producer_id;
+    return txn;
+}
+
+void coord__txn_init_producer_id(struct txn_coordinator *c, const struct txn_request *request)
+{
+    const struct init_producer_id_request *asked = request->message;
+    const enum kafka_error error = check(c, asked);
+    if (error != KAFKA_NONE) {
+        coord__txn_refuse(c, request, error);
+        return;
+    }
+    struct txn *txn = find_or_create(c, request);
+    if (txn == NULL)
+        return; /* it waits for a producer id */
+    const int32_t timeout_ms =
+        asked->enable2_pc ? TXN_NO_TIMEOUT_MS : asked->transaction_timeout_ms;
+    if (txn->pending != TXN_IDLE)
+        coord__txn_refuse(c, request, KAFKA_CONCURRENT_TRANSACTIONS);
+    else if (!may_go_on(&txn->now, asked))
+        coord__txn_refuse(c, request, KAFKA_PRODUCER_FENCED);
+    else if (txn->now.state == TXN_ONGOING)
+        coord__txn_fence(c, txn, request);
+    else
+        give_epoch(c, request, txn, timeout_ms);
+    if (txn->pending == TXN_IDLE && txn->now.epoch == TXN_NO_EPOCH)
+        coord__txn_remove(c, txn); /* it did not come to be */
+}

@@ -1,0 +1,634 @@
+/* See rig.h: a transaction coordinator with a log, a clock, clients, partitions that take markers, and producer ids. */
+#include "base/map.h"
+#include "base/mem.h"
+#include "coord/txn_coordinator.h"
+#include "rig.h"
+#include "wire/api.h"
+#include "wire/messages/add_partitions_to_txn_request.h"
+#include "wire/messages/describe_transactions_request.h"
+#include "wire/messages/end_txn_request.h"
+#include "wire/messages/init_producer_id_request.h"
+#include "wire/messages/list_transactions_request.h"
+#include "wire/record_frame.h"
+#include "words.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WALL_MS_AT_START  INT64_C(1700000000000)
+#define FIRST_PRODUCER_ID INT64_C(1000)
+
+struct rig_record {
+    struct bytes key; /* owned */
+    struct bytes value;
+};
+
+struct rig_write {
+    uint64_t id;
+    VEC(struct rig_record) records;
+};
+
+struct rig_marker {
+    uint64_t ending;
+    char *topic; /* owned */
+    int32_t partition;
+};
+
+struct rig_asked {
+    char *label;
+    int16_t version;
+    struct arena arena; /* of the request: valid until its answer */
+};
+
+struct rig {
+    struct txn_coordinator *coordinator;
+    struct txn_settings settings;
+    struct txn_effects effects;
+    struct arena arena; /* of a command */
+    struct buf *out;
+    int64_t now_ms;
+    uint64_t next_token;
+    int64_t next_producer_id;
+    struct map_i64 asked; /* token → struct rig_asked */
+    VEC(struct rig_record) log;
+    VEC(struct rig_write) writes;   /* under way, oldest first */
+    VEC(struct rig_marker) markers; /* the same */
+    VEC(uint64_t) wants;            /* the same */
+    bool holds_writes;
+    bool holds_markers;
+    bool holds_ids;
+};
+
+/* ---- what is printed ------------------------------------------------------------------------------------- */
+
+/* Error codes as their names. */
+static void put_readable(struct rig *rig, struct bytes text)
+{
+    static const char throttle[] = "\"throttleTimeMs\":0,";
+    static const char *const codes[] = { "\"errorCode\":", "\"partitionErrorCode\":" };
+    for (size_t at = 0; at < text.size;) {
+        const struct bytes rest = bytes_slice(text, at, SIZE_MAX);
+        const char *word = NULL;
+        for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
+            if (bytes_starts_with(rest, bytes_from_text(codes[i])))
+                word = codes[i];
+        }
+        if (bytes_starts_with(rest, bytes_from_text(throttle))) {
+            at += strlen(throttle);
+        } else if (word != NULL) {
+            at += strlen(word);
+            int code = 0;
+            const bool is_negative = text.data[at] == '-';
+            for (at += is_negative; isdigit(text.data[at]); at++)
+                code = code * 10 + (text.data[at] - '0');
+            buf_printf(rig->out, "%s%s", word,
+                       kafka_error_name((int16_t)(is_negative ? -code : code)));
+        } else {
+            buf_put_u8(rig->out, text.data[at++]);
+        }
+    }
+}
+
+static void asked_free(struct rig_asked *asked)
+{
+    mem_free(asked->label);
+    arena_deinit(&asked->arena);
+    mem_free(asked);
+}
+
+static void print_answer(struct rig *rig, const struct coord_answer *answer)
+{
+    struct rig_asked *asked = map_i64_remove(&rig->asked, (int64_t)answer->token);
+    ASSERT(asked != NULL); /* each is answered once */
+    const struct api *api = api_get(answer->api_key);
+    struct buf json;
+    buf_init(&json, 1 << 24);
+    /* The batched form alone is the coordinator's: who asked in another gives the answer its shape. */
+    const bool is_batched = answer->api_key == API_ADD_PARTITIONS_TO_TXN;
+    const int16_t version = is_batched && asked->version < 4 ? 4 : asked->version;
+    wire_print(api->response, version, answer->message, &json);
+    buf_printf(rig->out, "  %s< ", asked->label);
+    put_readable(rig, buf_view(&json));
+    buf_put_text(rig->out, "\n");
+    buf_deinit(&json);
+    asked_free(asked);
+}
+
+static void print_record(struct rig *rig, uint64_t write_id, const struct coord_record *record)
+{
+    struct framed_record key;
+    struct framed_record value;
+    struct buf json;
+    buf_init(&json, 1 << 24);
+    ASSERT(coordinator_key_decode(WIRE_KIND_TRANSACTION_KEY, record->key, &rig->arena, &key,
+                                  NULL) == 0);
+    wire_print(key.message, key.version, key.value, &json);
+    buf_put_text(&json, " = ");
+    if (bytes_is_null(record->value)) {
+        buf_put_text(&json, "nothing");
+    } else {
+        ASSERT(coordinator_value_decode(&key, record->value, &rig->arena, &value, NULL) == 0);
+        buf_printf(&json, "v%d ", value.version);
+        wire_print(value.message, value.version, value.value, &json);
+    }
+    buf_printf(rig->out, "  write %" PRIu64 " %.*s\n", write_id, (int)json.size, json.data);
+    buf_deinit(&json);
+}
+
+static void print_marker(struct rig *rig, const struct txn_marker *marker)
+{
+    buf_printf(rig->out, "  marker %s for %.*s-%d producer %" PRId64 " epoch %d version %d\n",
+               marker->is_commit ? "COMMIT" : "ABORT", BYTES_PRINTF(marker->topic),
+               marker->partition, marker->producer_id, marker->producer_epoch,
+               marker->transaction_version);
+}
+
+/* ---- the log ----------------------------------------------------------------------------------------------- */
+
+static void step(struct rig *rig, struct txn_event event);
+
+static struct bytes keep(struct bytes b)
+{
+    return bytes_is_null(b) ? b : bytes_from(mem_dup(b.data, b.size), b.size);
+}
+
+static void record_deinit(struct rig_record *record)
+{
+    mem_free((void *)(uintptr_t)record->key.data);
+    mem_free((void *)(uintptr_t)record->value.data);
+}
+
+static void take_append(struct rig *rig, const struct coord_append *append)
+{
+    struct rig_write *write = VEC_PUSH(&rig->writes);
+    write->id = append->write_id;
+    for (uint32_t i = 0; i < append->record_count; i++) {
+        const struct rig_record record = { .key = keep(append->records[i].key),
+                                           .value = keep(append->records[i].value) };
+        VEC_ADD(&write->records, record);
+        print_record(rig, append->write_id, &append->records[i]);
+    }
+}
+
+static void forget_writes(struct rig *rig)
+{
+    while (rig->writes.count > 0) {
+        struct rig_write *write = &rig->writes.items[rig->writes.count - 1];
+        for (size_t i = 0; i < write->records.count; i++)
+            record_deinit(&write->records.items[i]);
+        VEC_DEINIT(&write->records);
+        rig->writes.count--;
+    }
+}
+
+/* The oldest write: its records are in the log, or it and all after it are not. */
+static void end_write(struct rig *rig, enum kafka_error error)
+{
+    struct rig_write write = rig->writes.items[0];
+    VEC_REMOVE_AT(&rig->writes, 0);
+    for (size_t i = 0; i < write.records.count; i++) {
+        if (error == KAFKA_NONE)
+            VEC_ADD(&rig->log, write.records.items[i]);
+        else
+            record_deinit(&write.records.items[i]);
+    }
+    VEC_DEINIT(&write.records);
+    if (error != KAFKA_NONE)
+        forget_writes(rig);
+    step(rig, (struct txn_event){ .type = TXN_ON_APPENDED,
+                                  .appended = { .write_id = write.id, .error = error } });
+}
+
+/* ---- partitions and producer ids ------------------------------------------------------------------------------ */
+
+static void end_marker(struct rig *rig, size_t index, enum kafka_error error, bool is_gone)
+{
+    const struct rig_marker marker = rig->markers.items[index];
+    VEC_REMOVE_AT(&rig->markers, index);
+    const struct txn_marker_result result = { .ending = marker.ending,
+                                              .topic = bytes_from_text(marker.topic),
+                                              .partition = marker.partition,
+                                              .error = error,
+                                              .is_gone = is_gone };
+    step(rig,
+         (struct txn_event){ .type = TXN_ON_MARKERS, .markers = { .items = &result, .count = 1 } });
+    mem_free(marker.topic);
+}
+
+static void forget_markers(struct rig *rig)
+{
+    for (size_t i = 0; i < rig->markers.count; i++)
+        mem_free(rig->markers.items[i].topic);
+    rig->markers.count = 0;
+}
+
+/* marked t-0 [ERROR|gone] */
+static int mark(struct rig *rig, const struct command *command, struct err_note *note)
+{
+    const char *fate = command->count > 2 ? command->words[2] : "NONE";
+    const bool is_gone = strcmp(fate, "gone") == 0;
+    for (size_t i = 0; i < rig->markers.count; i++) {
+        const struct rig_marker *marker = &rig->markers.items[i];
+        if (strcmp(arena_printf(&rig->arena, "%s-%d", marker->topic, marker->partition),
+                   command->words[1]) != 0)
+            continue;
+        end_marker(rig, i, is_gone ? KAFKA_NONE : command_error(fate), is_gone);
+        return 0;
+    }
+    return err_note(note, -ERR_INVALID_ARGUMENT, "no marker is on its way to %s",
+                    command->words[1]);
+}
+
+static void give_id(struct rig *rig, enum kafka_error error)
+{
+    const uint64_t want_id = rig->wants.items[0];
+    VEC_REMOVE_AT(&rig->wants, 0);
+    const int64_t id = error == KAFKA_NONE ? rig->next_producer_id++ : -1;
+    step(rig, (struct txn_event){
+                  .type = TXN_ON_PRODUCER_ID,
+                  .producer_id = { .want_id = want_id, .error = error, .producer_id = id } });
+}
+
+/* ---- steps --------------------------------------------------------------------------------------------------- */
+
+static void take_effects(struct rig *rig)
+{
+    for (size_t i = 0; i < rig->effects.appends.count; i++)
+        take_append(rig, &rig->effects.appends.items[i]);
+    for (size_t i = 0; i < rig->effects.answers.count; i++)
+        print_answer(rig, &rig->effects.answers.items[i]);
+    for (size_t i = 0; i < rig->effects.markers.count; i++) {
+        const struct txn_marker *marker = &rig->effects.markers.items[i];
+        print_marker(rig, marker);
+        VEC_ADD(&rig->markers, ((struct rig_marker){ .ending = marker->ending,
+                                                     .topic = bytes_to_text(marker->topic),
+                                                     .partition = marker->partition }));
+    }
+    for (size_t i = 0; i < rig->effects.id_wants.count; i++)
+        VEC_ADD(&rig->wants, rig->effects.id_wants.items[i]);
+    txn_effects_clear(&rig->effects);
+}
+
+static void step(struct rig *rig, struct txn_event event)
+{
+    event.now_ms = rig->now_ms;
+    event.wall_ms = WALL_MS_AT_START + rig->now_ms;
+    txn_coordinator_step(rig->coordinator, &event, &rig->effects);
+    take_effects(rig);
+    while (!rig->holds_ids && rig->wants.count > 0)
+        give_id(rig, KAFKA_NONE);
+    while (!rig->holds_writes && rig->writes.count > 0)
+        end_write(rig, KAFKA_NONE);
+    while (!rig->holds_markers && rig->markers.count > 0)
+        end_marker(rig, 0, KAFKA_NONE, false);
+}
+
+/* Time passes from one deadline to the next. */
+static void wait(struct rig *rig, int64_t ms)
+{
+    const int64_t end_ms = rig->now_ms + ms;
+    while (rig->effects.deadline_ms <= end_ms) {
+        rig->now_ms = MAX(rig->now_ms, rig->effects.deadline_ms);
+        const size_t before = rig->out->size;
+        step(rig, (struct txn_event){ .type = TXN_ON_TIMER });
+        if (rig->out->size > before)
+            buf_printf(rig->out, "  (at %" PRId64 " ms)\n", rig->now_ms);
+    }
+    rig->now_ms = end_ms;
+}
+
+/* ---- requests -------------------------------------------------------------------------------------------------- */
+
+static struct bytes id_word(const struct command *command)
+{
+    const char *word = command->count > 1 ? command->words[1] : "-";
+    return bytes_from_text(strcmp(word, "-") == 0 ? "" : word);
+}
+
+static void *init_producer_id(struct rig *rig, const struct command *command)
+{
+    struct init_producer_id_request *m = ARENA_NEW(&rig->arena, struct init_producer_id_request);
+    init_producer_id_request_init(m);
+    m->transactional_id = id_word(command);
+    m->transaction_timeout_ms = (int32_t)command_number(command, "timeout", 60000);
+    m->producer_id = command_number(command, "pid", -1);
+    m->producer_epoch = (int16_t)command_number(command, "epoch", -1);
+    m->enable2_pc = command_has(command, "2pc");
+    m->keep_prepared_txn = command_has(command, "keep");
+    return m;
+}
+
+static void put_partition(struct rig *rig, char *text,
+                          struct add_partitions_to_txn_request_topic *out)
+{
+    char *dash = strrchr(text, '-');
+    ASSERT(dash != NULL);
+    *dash = '\0';
+    out->name = bytes_from_text(text);
+    out->partitions = ARENA_NEW(&rig->arena, int32_t);
+    out->partitions[0] = (int32_t)number(dash + 1);
+    out->partitions_count = 1;
+}
+
+static void *add_partitions(struct rig *rig, const struct command *command)
+{
+    struct add_partitions_to_txn_request *m =
+        ARENA_NEW(&rig->arena, struct add_partitions_to_txn_request);
+    add_partitions_to_txn_request_init(m);
+    m->transactions = add_partitions_to_txn_request_transaction_array(&rig->arena, 1);
+    m->transactions_count = 1;
+    struct add_partitions_to_txn_request_transaction *t = &m->transactions[0];
+    t->transactional_id = id_word(command);
+    t->producer_id = command_number(command, "pid", FIRST_PRODUCER_ID);
+    t->producer_epoch = (int16_t)command_number(command, "epoch", 0);
+    t->verify_only = command_has(command, "verify");
+    char **items =
+        split(&rig->arena, command_option(command, "parts", "t-0"), ',', &t->topics_count);
+    t->topics = add_partitions_to_txn_request_topic_array(&rig->arena, (size_t)t->topics_count);
+    for (int32_t i = 0; i < t->topics_count; i++)
+        put_partition(rig, items[i], &t->topics[i]);
+    return m;
+}
+
+static void *end_txn(struct rig *rig, const struct command *command)
+{
+    struct end_txn_request *m = ARENA_NEW(&rig->arena, struct end_txn_request);
+    end_txn_request_init(m);
+    m->transactional_id = id_word(command);
+    m->producer_id = command_number(command, "pid", FIRST_PRODUCER_ID);
+    m->producer_epoch = (int16_t)command_number(command, "epoch", 0);
+    m->committed = strcmp(command->words[0], "commit") == 0;
+    return m;
+}
+
+static void *describe(struct rig *rig, const struct command *command)
+{
+    struct describe_transactions_request *m =
+        ARENA_NEW(&rig->arena, struct describe_transactions_request);
+    describe_transactions_request_init(m);
+    m->transactional_ids = ARENA_NEW_ARRAY(&rig->arena, struct bytes, (size_t)command->count);
+    for (int i = 1; i < command->count; i++)
+        m->transactional_ids[m->transactional_ids_count++] =
+            bytes_from_text(strcmp(command->words[i], "-") == 0 ? "" : command->words[i]);
+    return m;
+}
+
+static void *list(struct rig *rig, const struct command *command)
+{
+    struct list_transactions_request *m = ARENA_NEW(&rig->arena, struct list_transactions_request);
+    list_transactions_request_init(m);
+    char **states =
+        split(&rig->arena, command_option(command, "states", NULL), ',', &m->state_filters_count);
+    m->state_filters = ARENA_NEW_ARRAY(&rig->arena, struct bytes, (size_t)m->state_filters_count);
+    for (int32_t i = 0; i < m->state_filters_count; i++)
+        m->state_filters[i] = bytes_from_text(states[i]);
+    char **ids = split(&rig->arena, command_option(command, "pids", NULL), ',',
+                       &m->producer_id_filters_count);
+    m->producer_id_filters =
+        ARENA_NEW_ARRAY(&rig->arena, int64_t, (size_t)m->producer_id_filters_count);
+    for (int32_t i = 0; i < m->producer_id_filters_count; i++)
+        m->producer_id_filters[i] = number(ids[i]);
+    m->duration_filter = command_number(command, "duration", -1);
+    return m;
+}
+
+static bool begins_with(const void *pattern, struct bytes id)
+{
+    return bytes_starts_with(id, bytes_from_text(pattern));
+}
+
+static const struct {
+    const char *word;
+    int16_t api_key;
+    void *(*make)(struct rig *rig, const struct command *command);
+} requests[] = {
+    { "init", API_INIT_PRODUCER_ID, init_producer_id },
+    { "add", API_ADD_PARTITIONS_TO_TXN, add_partitions },
+    { "commit", API_END_TXN, end_txn },
+    { "abort", API_END_TXN, end_txn },
+    { "describe", API_DESCRIBE_TRANSACTIONS, describe },
+    { "list", API_LIST_TRANSACTIONS, list },
+};
+
+static int ask(struct rig *rig, const struct command *command, struct err_note *note)
+{
+    struct txn_event event = { .type = TXN_ON_REQUEST };
+    struct txn_request *request = &event.request;
+    for (size_t i = 0; i < ARRAY_LEN(requests); i++) {
+        if (strcmp(requests[i].word, command->words[0]) != 0)
+            continue;
+        request->api_key = requests[i].api_key;
+        request->message = requests[i].make(rig, command);
+    }
+    if (request->message == NULL)
+        return err_note(note, -ERR_INVALID_ARGUMENT, "no word \"%s\"", command->words[0]);
+    request->version =
+        (int16_t)command_number(command, "v", api_get(request->api_key)->version_max_stable);
+    request->pattern = command_option(command, "pattern", NULL);
+    if (request->pattern != NULL)
+        request->matches_pattern = begins_with;
+    struct rig_asked *asked = MEM_NEW(struct rig_asked);
+    asked->label = mem_strdup(command->label);
+    asked->version = request->version;
+    asked->arena = rig->arena; /* the words, too */
+    arena_init(&rig->arena, SIZE_MAX);
+    request->token = rig->next_token++;
+    (void)map_i64_put(&rig->asked, (int64_t)request->token, asked); /* tokens are new */
+    step(rig, event);
+    return 0;
+}
+
+/* ---- everything else that can happen ------------------------------------------------------------------------------ */
+
+static void forget_asked(struct rig *rig)
+{
+    for (struct map_i64_walk w = { 0 }; map_i64_next(&rig->asked, &w);)
+        asked_free(w.value);
+    map_i64_clear(&rig->asked);
+}
+
+/* A new coordinator, fed with the log as it is. What was under way never happened. */
+static int load(struct rig *rig, struct err_note *note)
+{
+    forget_writes(rig);
+    forget_markers(rig);
+    rig->wants.count = 0;
+    forget_asked(rig);
+    txn_coordinator_free(rig->coordinator);
+    rig->coordinator = txn_coordinator_new(&rig->settings, 1);
+    rig->effects.deadline_ms = INT64_MAX;
+    for (size_t i = 0; i < rig->log.count; i++) {
+        const int r = txn_coordinator_replay(rig->coordinator, rig->log.items[i].key,
+                                             rig->log.items[i].value, note);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static void set(struct rig *rig, const struct command *command)
+{
+    struct txn_settings *s = &rig->settings;
+    s->timeout_ms_max = (int32_t)command_number(command, "timeout", s->timeout_ms_max);
+    s->allows_two_phase_commit =
+        command_number(command, "two-phase", s->allows_two_phase_commit) != 0;
+    s->abort_interval_ms = command_number(command, "abort", s->abort_interval_ms);
+    s->expiration_ms = command_number(command, "expiration", s->expiration_ms);
+    s->expiry_interval_ms = command_number(command, "expiry", s->expiry_interval_ms);
+    s->transaction_version = (int16_t)command_number(command, "version", s->transaction_version);
+    s->batch_bytes_max = (uint32_t)command_number(command, "batch", s->batch_bytes_max);
+    txn_coordinator_set_settings(rig->coordinator, s);
+}
+
+static void print_state(struct rig *rig)
+{
+    struct buf text;
+    buf_init(&text, 1 << 24);
+    txn_coordinator_print(rig->coordinator, &text);
+    for (size_t at = 0; at < text.size;) {
+        const uint8_t *end = memchr(text.data + at, '\n', text.size - at);
+        const size_t size = (size_t)(end - (text.data + at)) + 1;
+        buf_printf(rig->out, "  %.*s", (int)size, text.data + at);
+        at += size;
+    }
+    buf_deinit(&text);
+}
+
+static void print_stats(struct rig *rig)
+{
+    struct txn_stats s;
+    txn_coordinator_stats(rig->coordinator, &s);
+    buf_printf(rig->out,
+               "  ids %" PRIu64 " open %" PRIu64 " ending %" PRIu64 " committed %" PRIu64
+               " aborted %" PRIu64 " timed out %" PRIu64 " expired %" PRIu64 "\n",
+               s.id_count, s.open_count, s.ending_count, s.commit_count, s.abort_count,
+               s.timeout_count, s.expired_count);
+}
+
+/* hold writes|markers|ids, release writes|markers|ids */
+static void hold(struct rig *rig, const char *what, bool holds)
+{
+    if (strcmp(what, "writes") == 0)
+        rig->holds_writes = holds;
+    else if (strcmp(what, "markers") == 0)
+        rig->holds_markers = holds;
+    else
+        rig->holds_ids = holds;
+    if (!holds) /* what was held comes now */
+        step(rig, (struct txn_event){ .type = TXN_ON_TIMER });
+}
+
+/* A record as another Kafka may have written it: "record 0 ID hex=…"; without hex a tombstone. One that is refused is not kept. */
+static void put_record(struct rig *rig, const struct command *command)
+{
+    struct buf key;
+    struct buf value;
+    buf_init(&key, 1000);
+    buf_init(&value, 1000);
+    buf_put_i16(&key, (int16_t)number(command->words[1]));
+    buf_put_i16(&key, (int16_t)strlen(command->words[2]));
+    buf_put_text(&key, command->words[2]);
+    const char *hex = command_option(command, "hex", "");
+    for (size_t i = 0; hex[i] != '\0' && hex[i + 1] != '\0'; i += 2)
+        buf_put_u8(&value, (uint8_t)strtol(arena_printf(&rig->arena, "%.2s", hex + i), NULL, 16));
+    struct rig_record record = { .key = keep(buf_view(&key)),
+                                 .value = value.size == 0 ? BYTES_NULL : keep(buf_view(&value)) };
+    buf_deinit(&key);
+    buf_deinit(&value);
+    struct err_note reason = { "" };
+    if (txn_coordinator_replay(rig->coordinator, record.key, record.value, &reason) == 0) {
+        VEC_ADD(&rig->log, record);
+    } else {
+        buf_printf(rig->out, "  refused: %s\n", reason.text);
+        record_deinit(&record);
+    }
+}
+
+static int run(struct rig *rig, const struct command *command, struct err_note *note)
+{
+    const char *word = command->words[0];
+    const char *first = command->count > 1 ? command->words[1] : NULL;
+    if (strcmp(word, "wait") == 0)
+        wait(rig, number(first));
+    else if (strcmp(word, "set") == 0)
+        set(rig, command);
+    else if (strcmp(word, "hold") == 0 || strcmp(word, "release") == 0)
+        hold(rig, first, *word == 'h');
+    else if (strcmp(word, "done") == 0 || strcmp(word, "fail") == 0) {
+        if (rig->writes.count == 0)
+            return err_note(note, -ERR_INVALID_ARGUMENT, "nothing is being written");
+        end_write(rig, first == NULL ? KAFKA_NONE : command_error(first));
+    } else if (strcmp(word, "marked") == 0)
+        return mark(rig, command, note);
+    else if (strcmp(word, "id") == 0) {
+        if (rig->wants.count == 0)
+            return err_note(note, -ERR_INVALID_ARGUMENT, "no producer id is wanted");
+        give_id(rig, first == NULL ? KAFKA_NONE : command_error(first));
+    } else if (strcmp(word, "load") == 0)
+        return load(rig, note);
+    else if (strcmp(word, "loaded") == 0)
+        step(rig, (struct txn_event){ .type = TXN_ON_LOADED });
+    else if (strcmp(word, "load-failed") == 0)
+        step(rig, (struct txn_event){ .type = TXN_ON_LOAD_FAILED });
+    else if (strcmp(word, "unload") == 0)
+        step(rig, (struct txn_event){ .type = TXN_ON_UNLOAD });
+    else if (strcmp(word, "record") == 0)
+        put_record(rig, command);
+    else if (strcmp(word, "state") == 0)
+        print_state(rig);
+    else if (strcmp(word, "stats") == 0)
+        print_stats(rig);
+    else
+        return ask(rig, command, note);
+    return 0;
+}
+
+/* ---- birth and death --------------------------------------------------------------------------------------------------- */
+
+struct rig *rig_new(void)
+{
+    struct rig *rig = MEM_NEW(struct rig);
+    rig->settings = (struct txn_settings){ .timeout_ms_max = 900000,
+                                           .abort_interval_ms = 10000,
+                                           .expiration_ms = INT64_C(604800000),
+                                           .expiry_interval_ms = 3600000,
+                                           .transaction_version = 2,
+                                           .batch_bytes_max = 1048588 };
+    rig->next_token = 1;
+    rig->next_producer_id = FIRST_PRODUCER_ID;
+    map_i64_init(&rig->asked, 1);
+    arena_init(&rig->arena, SIZE_MAX);
+    txn_effects_init(&rig->effects);
+    rig->coordinator = txn_coordinator_new(&rig->settings, 1);
+    return rig;
+}
+
+void rig_free(struct rig *rig)
+{
+    forget_writes(rig);
+    VEC_DEINIT(&rig->writes);
+    forget_markers(rig);
+    VEC_DEINIT(&rig->markers);
+    VEC_DEINIT(&rig->wants);
+    forget_asked(rig);
+    map_i64_deinit(&rig->asked);
+    for (size_t i = 0; i < rig->log.count; i++)
+        record_deinit(&rig->log.items[i]);
+    VEC_DEINIT(&rig->log);
+    txn_effects_deinit(&rig->effects);
+    txn_coordinator_free(rig->coordinator);
+    arena_deinit(&rig->arena);
+    mem_free(rig);
+}
+
+int rig_run(struct rig *rig, struct bytes line, struct buf *out, struct err_note *note)
+{
+    struct command command;
+    arena_reset(&rig->arena);
+    command_parse(&rig->arena, line, &command);
+    if (command.count == 0)
+        return err_note(note, -ERR_INVALID_ARGUMENT, "no word");
+    rig->out = out;
+    return run(rig, &command, note);
+}
