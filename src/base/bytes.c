@@ -187,14 +187,15 @@ static uint64_t load_le(const uint8_t *p, size_t count)
     return word;
 }
 
-uint64_t bytes_hash(struct bytes b, uint64_t seed)
+/* Takes in all of b; `variant` tells the two widths apart. */
+static struct sip sip_absorb(struct bytes b, uint64_t seed, uint64_t variant)
 {
     /* The second half of the key is made from the first such that the published test key (bytes
      * 00 … 0f) is the one of seed 0x0706050403020100. */
     const uint64_t key_0 = seed;
     const uint64_t key_1 = seed ^ UINT64_C(0x0808080808080808);
     struct sip s = { .v0 = key_0 ^ UINT64_C(0x736f6d6570736575),
-                     .v1 = key_1 ^ UINT64_C(0x646f72616e646f6d),
+                     .v1 = key_1 ^ UINT64_C(0x646f72616e646f6d) ^ variant,
                      .v2 = key_0 ^ UINT64_C(0x6c7967656e657261),
                      .v3 = key_1 ^ UINT64_C(0x7465646279746573) };
     if (b.data == NULL)
@@ -210,8 +211,29 @@ uint64_t bytes_hash(struct bytes b, uint64_t seed)
     s.v3 ^= last;
     sip_round(&s);
     s.v0 ^= last;
-    s.v2 ^= 0xff;
+    return s;
+}
+
+static uint64_t sip_squeeze(struct sip *s)
+{
     for (int i = 0; i < 3; i++)
-        sip_round(&s);
-    return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
+        sip_round(s);
+    return s->v0 ^ s->v1 ^ s->v2 ^ s->v3;
+}
+
+uint64_t bytes_hash(struct bytes b, uint64_t seed)
+{
+    struct sip s = sip_absorb(b, seed, 0);
+    s.v2 ^= 0xff;
+    return sip_squeeze(&s);
+}
+
+struct wide_hash bytes_hash_wide(struct bytes b, uint64_t seed)
+{
+    struct sip s = sip_absorb(b, seed, 0xee);
+    s.v2 ^= 0xee;
+    struct wide_hash hash = { .low = sip_squeeze(&s) };
+    s.v1 ^= 0xdd;
+    hash.high = sip_squeeze(&s);
+    return hash;
 }

@@ -44,3 +44,10 @@ bool bytes_is_utf8(struct bytes b);
 
 /* SipHash-1-3 keyed by `seed`: for tables that hold names chosen by strangers. */
 uint64_t bytes_hash(struct bytes b, uint64_t seed);
+
+/* The same with 128 bits: where two names that hash alike are taken for one. */
+struct wide_hash {
+    uint64_t low;
+    uint64_t high;
+};
+struct wide_hash bytes_hash_wide(struct bytes b, uint64_t seed);

@@ -220,6 +220,34 @@ TEST(bytes_hash, is_siphash_1_3)
                   sip_vectors[size]);
 }
 
+/* SipHash-1-3 with 128 bits under the same key, by a second implementation that was held against the published vectors of
+ * SipHash-2-4 with 128 bits. */
+TEST(bytes_hash_wide, is_siphash_1_3_of_128_bits)
+{
+    static const struct {
+        size_t size;
+        struct wide_hash hash;
+    } vectors[] = {
+        { 0, { 0xbea58827b2bc7ee7, 0x013030dd6adb62fd } },
+        { 1, { 0xa8edd36004376ffc, 0x63f02f2bcc73055e } },
+        { 7, { 0xc3e0aaf223b98410, 0x77ab4808c82e2fa6 } },
+        { 8, { 0xb4dae3d5e1fe12aa, 0x99c7f935ab164f72 } },
+        { 9, { 0x9439f32c04b8dd81, 0x427c1394000e72f4 } },
+        { 15, { 0x6c52bdb205557ec1, 0x09017e1eeccd2129 } },
+        { 16, { 0xeb8e511557d9a8d0, 0x93179e3df8b013b5 } },
+        { 63, { 0x6f42fe4ee300584c, 0xad6052a70a6b9f07 } },
+    };
+    uint8_t input[64];
+    for (size_t i = 0; i < sizeof(input); i++)
+        input[i] = (uint8_t)i;
+    for (size_t i = 0; i < ARRAY_LEN(vectors); i++) {
+        const struct wide_hash hash =
+            bytes_hash_wide(bytes_from(input, vectors[i].size), UINT64_C(0x0706050403020100));
+        EXPECT_EQ(hash.low, vectors[i].hash.low);
+        EXPECT_EQ(hash.high, vectors[i].hash.high);
+    }
+}
+
 TEST(bytes_hash, does_not_depend_on_where_the_bytes_lie)
 {
     uint8_t place[40];

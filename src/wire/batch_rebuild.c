@@ -8,15 +8,14 @@
 
 #define READ_BYTES ((size_t)64 << 10)
 
-/* All records, decompressed, in `out`, whose maximum is one byte more than is allowed. */
-static int unpack(const struct batch_view *batch, const struct batch_rebuild *how, struct buf *out)
+int batch__unpack(const struct batch_view *batch, struct codec_contexts *contexts, struct buf *out)
 {
     if (batch_codec(batch) == CODEC_NONE) {
         buf_put_bytes(out, batch_records(batch));
         return buf_is_ok(out) ? 0 : -ERR_LIMIT;
     }
     AUTO(decompressor_closep) struct decompressor *d = NULL;
-    const int r = decompressor_open(how->contexts, batch_codec(batch), batch_records(batch), &d);
+    const int r = decompressor_open(contexts, batch_codec(batch), batch_records(batch), &d);
     if (r < 0)
         return r;
     int64_t count;
@@ -69,7 +68,7 @@ static int repack(const struct batch_view *batch, const struct batch_rebuild *ho
     /* One byte more, so that a stream of exactly the maximum can tell that it is over. */
     buf_init(&records, MIN(how->uncompressed_bytes_max, (size_t)INT32_MAX) + 1);
     buf_init(&renumbered, INT32_MAX);
-    int r = unpack(batch, how, &records);
+    int r = batch__unpack(batch, how->contexts, &records);
     if (r == 0 && records.size == records.size_max)
         r = -ERR_LIMIT;
     if (r < 0)

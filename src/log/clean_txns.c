@@ -1,0 +1,95 @@
+/* Transactions on the way: see clean_txns.h. */
+#include "log/clean_txns.h"
+
+#include "base/mem.h"
+
+#include <stdlib.h>
+
+void clean_txns_init(struct clean_txns *txns, uint64_t seed)
+{
+    *txns = (struct clean_txns){ 0 };
+    map_i64_init(&txns->open_aborted, seed);
+    map_i64_init(&txns->open_committed, seed);
+}
+
+void clean_txns_deinit(struct clean_txns *txns)
+{
+    VEC_DEINIT(&txns->aborted);
+    map_i64_deinit(&txns->open_aborted);
+    map_i64_deinit(&txns->open_committed);
+}
+
+void clean_txns_add(struct clean_txns *txns, const struct producer_ended_txn *aborted)
+{
+    VEC_ADD(&txns->aborted, ((struct clean_txn){ .ended = *aborted }));
+}
+
+static int by_first_offset(const void *a, const void *b)
+{
+    const struct clean_txn *left = a;
+    const struct clean_txn *right = b;
+    return (left->ended.first_offset > right->ended.first_offset) -
+           (left->ended.first_offset < right->ended.first_offset);
+}
+
+void clean_txns_begin(struct clean_txns *txns, int64_t offset)
+{
+    txns->begin_offset = offset;
+    map_i64_clear(&txns->open_aborted);
+    map_i64_clear(&txns->open_committed);
+    txns->next = 0;
+    for (size_t i = 0; i < txns->aborted.count; i++)
+        txns->aborted.items[i].is_observed = false;
+    if (txns->aborted.count > 1)
+        qsort(txns->aborted.items, txns->aborted.count, sizeof(txns->aborted.items[0]),
+              by_first_offset);
+}
+
+/* Those that begin at or before the offset are open now. */
+static void open_up_to(struct clean_txns *txns, int64_t offset)
+{
+    for (; txns->next < txns->aborted.count; txns->next++) {
+        struct clean_txn *txn = &txns->aborted.items[txns->next];
+        if (txn->ended.first_offset > offset)
+            return;
+        if (txn->ended.marker_offset >= txns->begin_offset &&
+            map_i64_get(&txns->open_aborted, txn->ended.producer_id) == NULL)
+            (void)map_i64_put(&txns->open_aborted, txn->ended.producer_id, txn);
+    }
+}
+
+bool clean_txns_on_data(struct clean_txns *txns, const struct batch_view *batch)
+{
+    open_up_to(txns, batch_last_offset(batch));
+    if ((batch->attributes & BATCH_TRANSACTIONAL) == 0)
+        return false;
+    struct clean_txn *txn = map_i64_get(&txns->open_aborted, batch->producer_id);
+    if (txn == NULL) {
+        (void)map_i64_put(&txns->open_committed, batch->producer_id, txns);
+        return false;
+    }
+    txn->is_observed = true;
+    return true;
+}
+
+static struct clean_marker on_abort(struct clean_txns *txns, int64_t producer_id)
+{
+    const struct clean_txn *txn = map_i64_remove(&txns->open_aborted, producer_id);
+    const bool is_observed = txn != NULL && txn->is_observed;
+    return (struct clean_marker){ .is_spent = !is_observed,
+                                  .aborted = is_observed ? &txn->ended : NULL };
+}
+
+struct clean_marker clean_txns_on_control(struct clean_txns *txns, const struct batch_view *batch)
+{
+    open_up_to(txns, batch_last_offset(batch));
+    struct producer_event event;
+    if (producer_event_read(batch, &event) < 0)
+        return (struct clean_marker){ 0 };
+    if (!event.has_marker) /* one that was cleaned before, and stayed for its place */
+        return (struct clean_marker){ .is_spent = true };
+    if (event.marker_type == CONTROL_ABORT)
+        return on_abort(txns, batch->producer_id);
+    return (struct clean_marker){ .is_spent = map_i64_remove(&txns->open_committed,
+                                                             batch->producer_id) == NULL };
+}
