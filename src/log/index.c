@@ -53,15 +53,26 @@ static const uint8_t *pending_at(const struct index *index, uint32_t i)
     return index->pending + (size_t)i * index_entry_bytes(index->kind);
 }
 
-/* How many of `count` entries in file form have a key of at most `key`. */
-static uint32_t count_up_to(enum index_kind kind, const uint8_t *entries, uint32_t count,
-                            int64_t key)
+/* Where a search ends: both columns ascend. */
+struct bound {
+    bool is_of_value; /* below are values less than `limit`; else keys of at most `limit` */
+    int64_t limit;
+};
+
+static bool is_below(struct index_entry entry, struct bound bound)
+{
+    return bound.is_of_value ? (int64_t)entry.value < bound.limit : entry.key <= bound.limit;
+}
+
+/* How many of `count` entries in file form are below the bound. */
+static uint32_t count_below(enum index_kind kind, const uint8_t *entries, uint32_t count,
+                            struct bound bound)
 {
     uint32_t low = 0;
     uint32_t high = count;
     while (low < high) {
         const uint32_t middle = low + (high - low) / 2;
-        if (index_decode(kind, entries + (size_t)middle * index_entry_bytes(kind)).key <= key)
+        if (is_below(index_decode(kind, entries + (size_t)middle * index_entry_bytes(kind)), bound))
             low = middle + 1;
         else
             high = middle;
@@ -209,12 +220,12 @@ int index_seal(struct index *index, struct index_place place)
 /* ---- lookups
  * ------------------------------------------------------------------------------------- */
 
-/* How many entries of the file have a key of at most `key`, and the last of them. */
-static int find_on_disk(struct index *index, struct index_place place, int64_t key,
-                        struct index_entry *out, struct index_wait *out_wait)
+/* How many entries of the file are below the bound, and the last of them, if there is one. */
+static int find_on_disk(struct index *index, struct index_place place, struct bound bound,
+                        uint32_t *out_count, struct index_entry *out, struct index_wait *out_wait)
 {
     const uint32_t entry_bytes = index_entry_bytes(index->kind);
-    uint32_t low = 0; /* entries below have keys at most `key` */
+    uint32_t low = 0; /* entries before it are below */
     uint32_t high = index->disk_count;
     struct index_entry below = { 0 };
     while (high - low > WINDOW_ENTRIES) {
@@ -224,7 +235,7 @@ static int find_on_disk(struct index *index, struct index_place place, int64_t k
         if (r < 0)
             return r;
         const struct index_entry entry = index_decode(index->kind, bytes);
-        if (entry.key <= key) {
+        if (is_below(entry, bound)) {
             low = middle + 1;
             below = entry;
         } else {
@@ -236,27 +247,57 @@ static int find_on_disk(struct index *index, struct index_place place, int64_t k
         const int r = read_entries(index, place, low, high - low, window, out_wait);
         if (r < 0)
             return r;
-        const uint32_t n = count_up_to(index->kind, window, high - low, key);
+        const uint32_t n = count_below(index->kind, window, high - low, bound);
         if (n > 0)
             below = index_decode(index->kind, window + (size_t)(n - 1) * entry_bytes);
         low += n;
     }
-    if (low == 0)
-        return 0;
+    *out_count = low;
     *out = below;
-    return 1;
+    return 0;
 }
 
 int index_find(struct index *index, struct index_place place, int64_t key, struct index_entry *out,
                struct index_wait *out_wait)
 {
     ASSERT(index->is_ready);
-    const uint32_t n = count_up_to(index->kind, index->pending, index->pending_count, key);
+    const struct bound bound = { .limit = key };
+    uint32_t n = count_below(index->kind, index->pending, index->pending_count, bound);
     if (n > 0) {
         *out = index_decode(index->kind, pending_at(index, n - 1));
         return 1;
     }
-    return index->disk_count == 0 ? 0 : find_on_disk(index, place, key, out, out_wait);
+    struct index_entry found;
+    const int r = find_on_disk(index, place, bound, &n, &found, out_wait);
+    if (r < 0 || n == 0)
+        return r;
+    *out = found;
+    return 1;
+}
+
+int index_find_value(struct index *index, struct index_place place, uint32_t value,
+                     struct index_entry *out, struct index_wait *out_wait)
+{
+    ASSERT(index->is_ready);
+    const struct bound bound = { .is_of_value = true, .limit = value };
+    uint32_t n;
+    struct index_entry before;
+    int r = find_on_disk(index, place, bound, &n, &before, out_wait);
+    if (r < 0)
+        return r;
+    if (n < index->disk_count) {
+        uint8_t bytes[INDEX_ENTRY_TIME];
+        r = read_entries(index, place, n, 1, bytes, out_wait);
+        if (r < 0)
+            return r;
+        *out = index_decode(index->kind, bytes);
+        return 1;
+    }
+    n = count_below(index->kind, index->pending, index->pending_count, bound);
+    if (n == index->pending_count)
+        return 0;
+    *out = index_decode(index->kind, pending_at(index, n));
+    return 1;
 }
 
 int index_last(struct index *index, struct index_place place, struct index_entry *out,

@@ -87,6 +87,9 @@ struct index_wait {
 };
 MUST_CHECK int index_find(struct index *index, struct index_place place, int64_t key,
                           struct index_entry *out, struct index_wait *out_wait);
+/* The first entry whose value is at least `value`; as index_find. */
+MUST_CHECK int index_find_value(struct index *index, struct index_place place, uint32_t value,
+                                struct index_entry *out, struct index_wait *out_wait);
 /* The last entry of all; as index_find. */
 MUST_CHECK int index_last(struct index *index, struct index_place place, struct index_entry *out,
                           struct index_wait *out_wait);

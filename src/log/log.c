@@ -263,12 +263,8 @@ void log__run_job(struct log *log, struct io_job *job)
 static void finish_detach(struct log *log)
 {
     void (*then)(void *, struct log *) = log->on_detached;
-    for (size_t i = 0; i < log->segments.count; i++) {
-        struct segment *segment = log->segments.items[i];
-        log_file_close(log->place.files, &segment->file);
-        log_file_close(log->place.files, &segment->offsets.file);
-        log_file_close(log->place.files, &segment->times.file);
-    }
+    for (size_t i = 0; i < log->segments.count; i++)
+        segment_close_files(log->segments.items[i], log->place.files);
     log->place.files = NULL;
     log->on_detached = NULL;
     then(log->on_detached_context, log);
@@ -331,6 +327,7 @@ void log_attach(struct log *log, struct log_files *files, const struct log_owner
         log_file_adopt(files, &segment->file);
         log_file_adopt(files, &segment->offsets.file);
         log_file_adopt(files, &segment->times.file);
+        log_file_adopt(files, &segment->aborted);
     }
     log__follow_flush_messages(log);
 }

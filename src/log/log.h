@@ -271,6 +271,24 @@ struct log_piece {
 MUST_CHECK int log_read(struct log *log, const struct log_read *request, struct log_piece *out,
                         struct log_wait *out_wait, struct err_note *note);
 
+/* A transaction that came to nothing: who reads what is committed leaves out the batches of this producer from there to its
+ * marker. */
+struct log_aborted_txn {
+    int64_t producer_id;
+    int64_t first_offset;
+};
+struct log_aborted {
+    const struct log_aborted_txn *txns; /* in the arena, in order of their markers */
+    uint32_t count;
+};
+
+/* The aborted transactions that concern a piece that was read from `offset`: those that end there or later and begin before
+ * the piece's end, which is taken as far as the next entry of the offset index, as Kafka takes it. None for a piece of no bytes. As log_read;
+ * the piece stays the caller's. */
+MUST_CHECK int log_aborted_txns(struct log *log, int64_t offset, const struct log_piece *piece,
+                                bool may_sleep, struct arena *arena, struct log_aborted *out,
+                                struct log_wait *out_wait, struct err_note *note);
+
 /* ---- offsets by time and epoch ------------------------------------------------------------- */
 
 struct log_time_offset {

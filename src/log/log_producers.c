@@ -130,11 +130,8 @@ static int replay_segment(struct log *log, struct segment *segment, int64_t from
             break;
     }
     batch_scan_deinit(&scan);
-    if (place.files == NULL) { /* one at a time, where no cache bounds them */
-        log_file_close(NULL, &segment->file);
-        log_file_close(NULL, &segment->offsets.file);
-        log_file_close(NULL, &segment->times.file);
-    }
+    if (place.files == NULL) /* one at a time, where no cache bounds them */
+        segment_close_files(segment, NULL);
     return r < 0 ? r : 0;
 }
 

@@ -443,11 +443,8 @@ int log_open(const struct log_params *params, struct log **out, struct err_note 
         log__free(log);
         return r;
     }
-    for (size_t i = 0; i < log->segments.count; i++) {
-        log_file_close(NULL, &log->segments.items[i]->file);
-        log_file_close(NULL, &log->segments.items[i]->offsets.file);
-        log_file_close(NULL, &log->segments.items[i]->times.file);
-    }
+    for (size_t i = 0; i < log->segments.count; i++)
+        segment_close_files(log->segments.items[i], NULL);
     *out = log;
     return 0;
 }

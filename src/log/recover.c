@@ -155,9 +155,7 @@ static int recover_segment(struct recovery *recovery, struct log *log, struct se
                         segment->meter.base_offset, log->place.directory, err_sentence(r));
     }
     /* Recovery goes through many segments: one is open at a time. */
-    log_file_close(NULL, &segment->file);
-    log_file_close(NULL, &segment->offsets.file);
-    log_file_close(NULL, &segment->times.file);
+    segment_close_files(segment, NULL);
     return 0;
 }
 
@@ -287,9 +285,68 @@ static int mend_sealed_indexes(struct log *log, uint32_t end, struct err_note *n
         err_note(&mended, 0, "segment %020" PRId64 " of %s had no index: it was built anew",
                  segment->meter.base_offset, log->place.directory);
         log__mend_note(log, &mended);
-        log_file_close(NULL, &segment->file);
-        log_file_close(NULL, &segment->offsets.file);
-        log_file_close(NULL, &segment->times.file);
+        segment_close_files(segment, NULL);
+    }
+    return 0;
+}
+
+/* The aborted transactions of one segment, as its batches and the producers before it tell them. */
+static int rebuild_aborted(struct recovery *recovery, struct log *log, struct segment *segment,
+                           int64_t log_start_offset)
+{
+    const int64_t base_offset = segment->meter.base_offset;
+    struct io_file *file;
+    int r = log__load_producers(log, MIN(log_start_offset, base_offset), base_offset, false,
+                                recovery->now_ms, NULL);
+    if (r == 0)
+        r = segment_file(segment, &log->place, false, &file);
+    if (r < 0)
+        return r;
+    struct batch_scan scan;
+    struct scanned_batch batch;
+    buf_clear(&recovery->aborted);
+    batch_scan_init(&scan, file, 0, segment->meter.size_bytes, BATCH_SCAN_WINDOW_LARGE);
+    scan.may_sleep = true;
+    while ((r = batch_scan_next(&scan, &batch)) > 0) {
+        r = learn_producer(recovery, log, &scan, &batch);
+        if (r < 0)
+            break;
+    }
+    batch_scan_deinit(&scan);
+    segment_close_files(segment, NULL);
+    if (r == 0)
+        r = txn_index_replace(&log->place, base_offset, buf_view(&recovery->aborted));
+    segment->has_txn_index = recovery->aborted.size > 0;
+    return r;
+}
+
+/* What recovery does not read through: the .txnindex files there are looked at, since nothing else tells of a damaged one. */
+static int mend_txn_indexes(struct recovery *recovery, struct log *log, uint32_t end,
+                            int64_t log_start_offset, struct err_note *note)
+{
+    for (uint32_t i = 0; i < end; i++) {
+        struct segment *segment = log->segments.items[i];
+        if (!segment->has_txn_index)
+            continue;
+        const int64_t base_offset = segment->meter.base_offset;
+        int r = txn_index_check(&log->place, base_offset,
+                                i + 1 < log->segments.count
+                                    ? log->segments.items[i + 1]->meter.base_offset
+                                    : recovery->end_offset);
+        if (r == 0)
+            continue;
+        if (r > 0) {
+            struct err_note mended;
+            err_note(&mended, 0,
+                     "the .txnindex of segment %020" PRId64 " of %s is damaged: it is built anew",
+                     base_offset, log->place.directory);
+            log__mend_note(log, &mended);
+            r = rebuild_aborted(recovery, log, segment, log_start_offset);
+        }
+        if (r < 0) {
+            return err_note(note, r, "aborted transactions of segment %020" PRId64 " of %s: %s",
+                            base_offset, log->place.directory, err_sentence(r));
+        }
     }
     return 0;
 }
@@ -374,10 +431,11 @@ int recovery_run(struct recovery *recovery, struct log *log, int64_t log_start_o
     }
     if (r == 0 && recovery->are_epochs_lost)
         r = learn_all_epochs(log, first, note);
-    if (r == 0 && first < log->segments.count) {
-        buf_init(&recovery->aborted, TXN_INDEX_BYTES_MAX);
+    buf_init(&recovery->aborted, TXN_INDEX_BYTES_MAX);
+    if (r == 0)
+        r = mend_txn_indexes(recovery, log, first, log_start_offset, note);
+    if (r == 0 && first < log->segments.count)
         r = recover_from(recovery, log, first, log_start_offset, note);
-        buf_deinit(&recovery->aborted);
-    }
+    buf_deinit(&recovery->aborted);
     return r;
 }

@@ -30,10 +30,18 @@ void segment_free(struct segment *segment, struct log_files *files)
 {
     if (segment == NULL)
         return;
-    log_file_close(files, &segment->file);
+    segment_close_files(segment, files);
     index_deinit(&segment->offsets, files);
     index_deinit(&segment->times, files);
     mem_free(segment);
+}
+
+void segment_close_files(struct segment *segment, struct log_files *files)
+{
+    log_file_close(files, &segment->file);
+    log_file_close(files, &segment->offsets.file);
+    log_file_close(files, &segment->times.file);
+    log_file_close(files, &segment->aborted);
 }
 
 int segment_file(struct segment *segment, const struct log_place *place, bool create,
@@ -345,6 +353,20 @@ int segment_find(struct segment *segment, const struct log_place *place, int64_t
         distrust_indexes(segment);
     }
     return walk_to(segment, place, from_position, offset, out, &first, out_wait);
+}
+
+int segment_bound_of_position(struct segment *segment, const struct log_place *place,
+                              uint32_t position, int64_t *out, struct log_wait *out_wait)
+{
+    struct index_entry entry;
+    struct index_wait wait;
+    const int r = index_find_value(&segment->offsets, segment_index_place(segment, place), position,
+                                   &entry, &wait);
+    if (r == -ERR_WOULD_BLOCK)
+        return wait_for_index(&wait, out_wait);
+    if (r > 0)
+        *out = segment->meter.base_offset + entry.key;
+    return r;
 }
 
 /* ---- changing

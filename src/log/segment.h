@@ -64,12 +64,14 @@ struct segment {
     struct log_file file;
     struct index offsets;
     struct index times;
+    struct log_file aborted; /* its .txnindex, while somebody reads it */
 };
 
 /* An empty one. Nothing is opened. */
 struct segment *segment_new(int64_t base_offset, int64_t now_ms, int64_t roll_jitter_ms);
 void segment_free(struct segment *segment,
                   struct log_files *files); /* closes its files; NULL is fine */
+void segment_close_files(struct segment *segment, struct log_files *files);
 
 static inline struct index_place segment_index_place(const struct segment *segment,
                                                      const struct log_place *place)
@@ -112,6 +114,12 @@ struct segment_found {
 MUST_CHECK int segment_find(struct segment *segment, const struct log_place *place, int64_t offset,
                             uint32_t from_position, struct segment_found *out,
                             struct log_wait *out_wait);
+
+/* An offset that no batch which begins before `position` reaches, as near as the index tells: 1, or 0 when it tells none
+ * (what follows the segment is one then). Errors as segment_find. Indexes are ready. */
+MUST_CHECK int segment_bound_of_position(struct segment *segment, const struct log_place *place,
+                                         uint32_t position, int64_t *out,
+                                         struct log_wait *out_wait);
 
 /* Meter and indexes made anew from the batches, in order from the first. */
 struct segment_builder {

@@ -47,8 +47,11 @@ static int cut_active(struct log *log, int64_t offset, int64_t now_ms, int64_t *
         r = segment_truncate(active, &log->place, (uint32_t)found.position,
                              log->config.index_interval_bytes, now_ms);
     }
-    if (r >= 0 && active->has_txn_index)
+    if (r >= 0 && active->has_txn_index) {
+        log_file_close(log->place.files, &active->aborted); /* it may be removed */
         r = txn_index_truncate(&log->place, active->meter.base_offset, *out_end);
+        active->has_txn_index = r != 0;
+    }
     return r < 0 ? r : 0;
 }
 

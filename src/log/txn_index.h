@@ -13,6 +13,7 @@
 #pragma once
 
 #include "base/buf.h"
+#include "base/vec.h"
 #include "log/place.h"
 #include "log/producers.h"
 
@@ -21,13 +22,33 @@
 
 void txn_index_put(struct buf *out, const struct producer_ended_txn *ended);
 
-/* Adds entries at the end of the segment's file. */
+/* Adds entries at the end of the segment's file; on failure none. */
 MUST_CHECK int txn_index_append(const struct log_place *place, int64_t base_offset,
                                 struct bytes entries);
 /* Makes the file hold exactly these entries (absent when there are none); what is right already is
  * left alone. */
 MUST_CHECK int txn_index_replace(const struct log_place *place, int64_t base_offset,
                                  struct bytes entries);
-/* Drops entries whose marker is at or above end_offset, and what follows a damaged one. */
+/* Drops entries whose marker is at or above end_offset, and what follows a damaged one: 1 when some are left, 0 when there
+ * is no file any more. */
 MUST_CHECK int txn_index_truncate(const struct log_place *place, int64_t base_offset,
                                   int64_t end_offset);
+
+/* Whether the file holds whole entries that a segment from base_offset to end_offset may have: 1 when it does not. An absent
+ * one is right. */
+MUST_CHECK int txn_index_check(const struct log_place *place, int64_t base_offset,
+                               int64_t end_offset);
+
+/* Borrowed, opened for reading; -ENOENT where there is none. */
+MUST_CHECK int txn_index_file(struct log_file *slot, const struct log_place *place,
+                              int64_t base_offset, struct io_file **out);
+
+struct txn_index_search {
+    int64_t offset;     /* those whose marker is not below it ... */
+    int64_t end_offset; /* ... and that begin below this one */
+    VEC(struct log_aborted_txn) found;
+};
+/* Adds what the file holds: 1 when no later file holds more, else 0; -ERR_CORRUPT; -ERR_WOULD_BLOCK with out_wait set,
+ * unless may_sleep; or what io says. */
+MUST_CHECK int txn_index_search(struct txn_index_search *search, struct io_file *file,
+                                bool may_sleep, struct log_wait *out_wait);

@@ -63,12 +63,40 @@ static int write_run(struct log *log, size_t first, size_t count)
     return cut < 0 && (r == -ENOSPC || r == -EDQUOT) ? cut : r;
 }
 
-/* The run is in the file: readers may see it, and indexes are brought up to date. */
-static int settle_run(struct log *log, size_t first, size_t count)
+/* Aborted transactions are told of before their markers are there: a marker without its entry would make readers take what
+ * was aborted for committed, and nobody would notice. An entry without its marker goes again, here or at the next open. */
+static int index_aborted(struct log *log, size_t first, size_t count)
 {
     struct segment *active = log__active(log);
     struct buf aborted;
     buf_init(&aborted, TXN_INDEX_BYTES_MAX);
+    for (size_t i = 0; i < count; i++) {
+        const struct planned_batch *batch = &log->plan.batches.items[first + i];
+        if (batch->ends_aborted_txn)
+            txn_index_put(&aborted, &batch->ended);
+    }
+    const int r = txn_index_append(&log->place, active->meter.base_offset, buf_view(&aborted));
+    active->has_txn_index |= aborted.size > 0;
+    buf_deinit(&aborted);
+    return r;
+}
+
+/* Takes back what index_aborted told of a run that could not be written. */
+static int unindex_aborted(struct log *log)
+{
+    struct segment *active = log__active(log);
+    if (!active->has_txn_index)
+        return 0;
+    log_file_close(log->place.files, &active->aborted); /* the file may go */
+    const int r = txn_index_truncate(&log->place, active->meter.base_offset, log->offsets.end);
+    active->has_txn_index = r != 0;
+    return r;
+}
+
+/* The run is in the file: readers may see it, and indexes are brought up to date. */
+static int settle_run(struct log *log, size_t first, size_t count)
+{
+    struct segment *active = log__active(log);
     log__tail_add(log, log->plan.batches.items[first].base_offset, active->meter.size_bytes);
     int r = 0;
     for (size_t i = 0; i < count; i++) {
@@ -77,17 +105,8 @@ static int settle_run(struct log *log, size_t first, size_t count)
             segment_meter_add(&active->meter, log->config.index_interval_bytes, &batch->metered);
         const int added = segment_add_entries(active, &log->place, &entries);
         r = r < 0 ? r : added;
-        if (batch->ends_aborted_txn)
-            txn_index_put(&aborted, &batch->ended);
     }
     log->offsets.end = log->plan.batches.items[first + count - 1].metered.last_offset + 1;
-    if (aborted.size > 0) {
-        active->has_txn_index = true;
-        const int appended =
-            txn_index_append(&log->place, active->meter.base_offset, buf_view(&aborted));
-        r = r < 0 ? r : appended;
-    }
-    buf_deinit(&aborted);
     return r;
 }
 
@@ -199,8 +218,12 @@ static int write_planned(struct log *log, struct err_note *note)
         if (r < 0)
             return r;
         const size_t count = run_length(log, first);
-        r = write_run(log, first, count);
+        r = index_aborted(log, first, count);
+        if (r == 0)
+            r = write_run(log, first, count);
         if (r < 0) {
+            const int cut = unindex_aborted(log);
+            r = cut < 0 ? cut : r;
             return err_note(note, r,
                             "write %zu batches at offset %" PRId64 ", byte %" PRIu32 " of %s: %s",
                             count, batch->base_offset, log__active(log)->meter.size_bytes,

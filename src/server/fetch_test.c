@@ -19,6 +19,7 @@ struct ask {
     int32_t min_bytes;
     int32_t session_id;
     int32_t epoch;
+    int8_t isolation_level; /* 1: committed records only */
 };
 
 static void send_fetch(struct rig_peer *peer, int32_t correlation_id, const struct ask *ask)
@@ -41,6 +42,7 @@ static void send_fetch(struct rig_peer *peer, int32_t correlation_id, const stru
     request.topics_count = ask->partitions > 0 ? 1 : 0;
     request.session_id = ask->session_id;
     request.session_epoch = ask->epoch;
+    request.isolation_level = ask->isolation_level;
     struct buf out;
     buf_init(&out, ARENA_MAX);
     rig_put_request(&out, API_FETCH, VERSION, correlation_id, &request);
@@ -308,6 +310,91 @@ TEST(fetch, hears_of_a_topic_that_goes)
     EXPECT_EQ(response->responses[0].partitions_count, 2);
     EXPECT_EQ(response->responses[0].partitions[0].error_code, KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
     rig_peer_close(&peer);
+    arena_deinit(&arena);
+    server_rig_end(&rig);
+}
+
+/* ---- committed records only ------------------------------------------------------------------ */
+
+static void plan(struct server_rig *rig, struct partition *p, struct shared *batch,
+                 enum log_origin origin)
+{
+    const struct log_append append = { .owner = batch,
+                                       .records = batch->data,
+                                       .size_bytes = (uint32_t)batch->size,
+                                       .origin = origin,
+                                       .now_ms = SAMPLE_NOW_MS,
+                                       .transaction_verified = true,
+                                       .transaction_version = 0 };
+    struct log_append_result result;
+    partition_append(p, &append, NULL, &result);
+    shared_unref(batch);
+    EXPECT_EQ(result.error, KAFKA_NONE);
+    replica_rig_turn(&rig->base);
+}
+
+static const struct fetch_response_partition_data *
+fetch_one(struct rig_peer *peer, struct arena *arena, int64_t offset, int8_t isolation_level)
+{
+    send_fetch(peer, 7,
+               &(struct ask){ .topic = "t",
+                              .partitions = 1,
+                              .offset = offset,
+                              .epoch = -1,
+                              .isolation_level = isolation_level });
+    server_rig_run_ms(peer->rig, 10);
+    const struct fetch_response *response = take(peer, 7, arena);
+    EXPECT_EQ(response->responses_count, 1);
+    return &response->responses[0].partitions[0];
+}
+
+/* Who asks for committed records gets them up to the last stable offset, and is told of what was aborted among them;
+ * nobody else is told. */
+TEST(fetch, tells_readers_of_committed_records_what_was_aborted)
+{
+    struct server_rig rig;
+    server_rig_begin(&rig, context->seed, "");
+    struct partition *p = replicas_get(rig.shard.replicas, server_rig_topic(&rig, "t", 1), 0);
+    for (int32_t i = 0; i < 3;
+         i++) { /* offsets 0, 1, 2: the first is aborted, the second committed */
+        plan(&rig, p,
+             sample_batch(&(struct sample_batch){
+                 .has_producer = true, .producer_id = i, .attributes = BATCH_TRANSACTIONAL }),
+             LOG_ORIGIN_CLIENT);
+    }
+    plan(&rig, p, sample_marker(0, 0, false, 0), LOG_ORIGIN_COORDINATOR);
+    plan(&rig, p, sample_marker(1, 0, true, 0), LOG_ORIGIN_COORDINATOR);
+
+    struct arena arena;
+    arena_init(&arena, ARENA_MAX);
+    struct rig_peer peer;
+    rig_peer_connect(&rig, &peer, SERVER_RIG_PORT);
+    const struct fetch_response_partition_data *data = fetch_one(&peer, &arena, 0, 1);
+    EXPECT_EQ(data->high_watermark, 5);
+    EXPECT_EQ(data->last_stable_offset, 2);
+    EXPECT_EQ(data->aborted_transactions_count, 1);
+    EXPECT_EQ(data->aborted_transactions[0].producer_id, 0);
+    EXPECT_EQ(data->aborted_transactions[0].first_offset, 0);
+    struct batch_view batch;
+    const struct bytes records = bytes_from(data->records.data, data->records.size);
+    EXPECT_OK(batch_parse(records, &batch));
+    EXPECT_EQ(records.size, 2 * batch.bytes.size); /* the third is open yet */
+
+    data = fetch_one(&peer, &arena, 0, 0);
+    EXPECT_EQ(data->last_stable_offset, 2);
+    EXPECT_EQ(data->aborted_transactions_count, -1);
+    EXPECT(data->records.size > records.size);
+
+    plan(&rig, p, sample_marker(2, 0, true, 0), LOG_ORIGIN_COORDINATOR);
+    data = fetch_one(&peer, &arena, 4, 1);
+    EXPECT_EQ(data->last_stable_offset, 6);
+    EXPECT_EQ(data->aborted_transactions_count, 0); /* its marker lies below */
+    data = fetch_one(&peer, &arena, 6, 1);
+    EXPECT_EQ(data->aborted_transactions_count, 0);
+    EXPECT_EQ(data->records.size, 0);
+    data = fetch_one(&peer, &arena, 7, 1);
+    EXPECT_EQ(data->error_code, KAFKA_OFFSET_OUT_OF_RANGE);
+    EXPECT_EQ(data->aborted_transactions_count, -1);
     arena_deinit(&arena);
     server_rig_end(&rig);
 }

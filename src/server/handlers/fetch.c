@@ -173,6 +173,39 @@ static void reading_drop(struct reading *reading)
     reading->count = 0;
 }
 
+static void fail_read(const struct fetch *fetch, const struct partition *p, int64_t offset, int r,
+                      const struct err_note *note, struct fetch_response_partition_data *data)
+{
+    data->error_code = r == -ERR_OFFSET_OUT_OF_RANGE ? KAFKA_OFFSET_OUT_OF_RANGE
+                       : r == -ERR_CORRUPT           ? KAFKA_CORRUPT_MESSAGE
+                                                     : KAFKA_KAFKA_STORAGE_ERROR;
+    if (r != -ERR_OFFSET_OUT_OF_RANGE)
+        DIAG_ERROR(fetch->request->shard->diag, "log",
+                   "reading %s-%d at offset %" PRId64 " failed: %s: %s", p->topic, p->index, offset,
+                   err_sentence(r), note->text);
+}
+
+/* What a reader of committed data is to leave out of the piece (KIP-98). As log_aborted_txns. */
+static int read_aborted(struct fetch *fetch, struct partition *p, int64_t offset,
+                        const struct log_piece *piece, struct fetch_response_partition_data *data,
+                        struct err_note *note)
+{
+    struct arena *arena = &fetch->request->arena;
+    struct log_aborted aborted;
+    const int r =
+        log_aborted_txns(p->log, offset, piece, false, arena, &aborted, &fetch->warm, note);
+    if (r < 0)
+        return r;
+    data->aborted_transactions =
+        fetch_response_aborted_transaction_array(arena, (size_t)aborted.count);
+    data->aborted_transactions_count = (int32_t)aborted.count;
+    for (uint32_t i = 0; i < aborted.count; i++) {
+        data->aborted_transactions[i].producer_id = aborted.txns[i].producer_id;
+        data->aborted_transactions[i].first_offset = aborted.txns[i].first_offset;
+    }
+    return 0;
+}
+
 /* 0, or -ERR_WOULD_BLOCK with fetch->warm set. */
 static int read_records(struct fetch *fetch, struct partition *p,
                         const struct fetch_partition *asked, struct reading *reading,
@@ -187,23 +220,20 @@ static int read_records(struct fetch *fetch, struct partition *p,
         .arena = &fetch->request->arena,
     };
     struct err_note note = { 0 };
-    const int r = log_read(p->log, &read, piece, &fetch->warm, &note);
-    if (r == -ERR_WOULD_BLOCK)
-        return r;
-    if (r < 0) {
-        data->error_code = r == -ERR_OFFSET_OUT_OF_RANGE ? KAFKA_OFFSET_OUT_OF_RANGE
-                           : r == -ERR_CORRUPT           ? KAFKA_CORRUPT_MESSAGE
-                                                         : KAFKA_KAFKA_STORAGE_ERROR;
-        if (r != -ERR_OFFSET_OUT_OF_RANGE)
-            DIAG_ERROR(fetch->request->shard->diag, "log",
-                       "reading %s-%d at offset %" PRId64 " failed: %s: %s", p->topic, p->index,
-                       asked->fetch_offset, err_sentence(r), note.text);
-        return 0;
-    }
+    int r = log_read(p->log, &read, piece, &fetch->warm, &note);
     /* As Kafka: an incomplete batch is of no use to a reader that is not to get one whole. */
-    if (piece->first_is_cut) {
+    if (r == 0 && piece->first_is_cut) {
         io_file_unref(TAKE(piece->file));
         piece->size_bytes = 0;
+    } else if (r == 0 && fetch->isolation == FETCH_COMMITTED) {
+        r = read_aborted(fetch, p, asked->fetch_offset, piece, data, &note);
+    }
+    if (r < 0) {
+        io_file_unref(TAKE(piece->file));
+        piece->size_bytes = 0;
+        if (r != -ERR_WOULD_BLOCK)
+            fail_read(fetch, p, asked->fetch_offset, r, &note, data);
+        return r == -ERR_WOULD_BLOCK ? r : 0;
     }
     if (piece->size_bytes == 0)
         return 0;
@@ -266,8 +296,6 @@ static int read_one(struct fetch *fetch, struct fetch_partition *asked, struct r
     data->high_watermark = p->high_watermark;
     data->last_stable_offset = partition_last_stable_offset(p);
     data->log_start_offset = partition_log_start(p);
-    if (fetch->isolation == FETCH_COMMITTED)
-        data->aborted_transactions_count = 0;
     if (diverges) {
         data->diverging_epoch.epoch = end.leader_epoch;
         data->diverging_epoch.end_offset = end.end_offset;

@@ -1,0 +1,292 @@
+/* Aborted transactions as readers of committed data are told of them: whatever was read from wherever, who leaves out what
+ * he is told to leave out sees what was committed, and nothing else. */
+#include "log/sample_test.h"
+
+#include "base/mem.h"
+#include "base/rng.h"
+#include "log/log_int.h"
+#include "log/names.h"
+#include "log/txn_index.h"
+#include "wire/control_record.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define PRODUCERS 6
+#define STEPS     400
+
+enum fate { OPEN, COMMITTED, ABORTED, MARKER };
+
+/* What was written: of each offset, whose it is and what became of it. */
+struct story {
+    struct rng rng;
+    VEC(struct {
+        int64_t producer_id;
+        enum fate fate;
+    })
+    offsets;
+    int64_t txn_first[PRODUCERS]; /* -1: none is open */
+    int32_t sequence[PRODUCERS];
+};
+
+static void tell(struct story *story, struct log *log, int64_t producer_id, enum fate fate)
+{
+    while ((int64_t)story->offsets.count < log_offsets(log)->end) {
+        VEC_PUSH(&story->offsets);
+        story->offsets.items[story->offsets.count - 1].producer_id = producer_id;
+        story->offsets.items[story->offsets.count - 1].fate = fate;
+    }
+}
+
+static void end_txn(struct story *story, struct log *log, int32_t i, bool is_commit)
+{
+    const struct log_append_result result =
+        sample_plan(log, LOG_ORIGIN_COORDINATOR, sample_marker(i, 0, is_commit, 0));
+    EXPECT_EQ(result.error, KAFKA_NONE);
+    EXPECT_OK(log_write(log, NULL));
+    for (size_t at = (size_t)story->txn_first[i]; at < story->offsets.count; at++) {
+        if (story->offsets.items[at].producer_id == i && story->offsets.items[at].fate == OPEN)
+            story->offsets.items[at].fate = is_commit ? COMMITTED : ABORTED;
+    }
+    story->txn_first[i] = -1;
+    tell(story, log, i, MARKER);
+}
+
+static void step(struct story *story, struct log *log)
+{
+    const int32_t i = (int32_t)rng_below(&story->rng, PRODUCERS + 1);
+    if (i == PRODUCERS) {
+        sample_append(log, &(struct sample_batch){ .count = 2 });
+        tell(story, log, -1, COMMITTED);
+        return;
+    }
+    const uint64_t choice = rng_below(&story->rng, 4);
+    if (story->txn_first[i] >= 0 && choice < 2) {
+        end_txn(story, log, i, choice == 0);
+        return;
+    }
+    const struct sample_batch sample = { .count = 1 + (int32_t)rng_below(&story->rng, 3),
+                                         .has_producer = true,
+                                         .producer_id = i,
+                                         .sequence = story->sequence[i],
+                                         .attributes = BATCH_TRANSACTIONAL };
+    const int64_t at = sample_append(log, &sample);
+    story->sequence[i] += sample.count;
+    if (story->txn_first[i] < 0)
+        story->txn_first[i] = at;
+    tell(story, log, i, OPEN);
+}
+
+static void story_init(struct story *story, struct log *log, uint64_t seed)
+{
+    *story = (struct story){ .rng = rng_from_seed(seed) };
+    for (int i = 0; i < PRODUCERS; i++)
+        story->txn_first[i] = -1;
+    for (int i = 0; i < STEPS; i++)
+        step(story, log);
+}
+
+static int64_t stable_end(struct log *log)
+{
+    const int64_t end = log_offsets(log)->end;
+    const int64_t unstable = log_first_unstable_offset(log, end);
+    return unstable < 0 ? end : unstable;
+}
+
+/* One batch for a reader who was told of `aborted`; true when he takes it. As Kafka's consumer decides. */
+static bool takes(const struct batch_view *batch, const struct log_aborted *aborted,
+                  bool is_left_out[PRODUCERS])
+{
+    for (uint32_t i = 0; i < aborted->count; i++) {
+        if (aborted->txns[i].first_offset <= batch_last_offset(batch) &&
+            aborted->txns[i].first_offset >= batch->base_offset)
+            is_left_out[aborted->txns[i].producer_id] = true;
+    }
+    if ((batch->attributes & BATCH_CONTROL) != 0) {
+        is_left_out[batch->producer_id] = false;
+        return false;
+    }
+    return (batch->attributes & BATCH_TRANSACTIONAL) == 0 || !is_left_out[batch->producer_id];
+}
+
+static void check_batches(const struct story *story, struct bytes rest,
+                          const struct log_aborted *aborted, int64_t offset)
+{
+    bool is_left_out[PRODUCERS] = { false };
+    for (uint32_t i = 0; i < aborted->count; i++) /* begun before what was read */
+        is_left_out[aborted->txns[i].producer_id] |= aborted->txns[i].first_offset < offset;
+    struct batch_view batch;
+    while (batch_parse(rest, &batch) > 0) {
+        const bool is_taken = takes(&batch, aborted, is_left_out);
+        for (int64_t at = batch.base_offset; at <= batch_last_offset(&batch); at++)
+            EXPECT_EQ(is_taken, story->offsets.items[at].fate == COMMITTED);
+        rest = bytes_slice(rest, batch.bytes.size, rest.size);
+    }
+}
+
+/* From every offset, in pieces of some sizes. */
+static void check_story(const struct story *story, struct log *log)
+{
+    static const uint32_t sizes[] = { 1, 500, 3000, UINT32_MAX };
+    uint64_t told = 0;
+    for (int64_t offset = log_offsets(log)->start; offset < stable_end(log); offset++) {
+        for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+            struct arena arena;
+            arena_init(&arena, 1u << 24);
+            const struct log_read read = { .offset = offset,
+                                           .end_offset = stable_end(log),
+                                           .bytes_max = sizes[i],
+                                           .min_one = true,
+                                           .may_sleep = true,
+                                           .copy_max = UINT32_MAX,
+                                           .arena = &arena };
+            struct log_piece piece;
+            struct log_wait wait;
+            struct log_aborted aborted;
+            EXPECT_OK(log_read(log, &read, &piece, &wait, NULL));
+            EXPECT_OK(log_aborted_txns(log, offset, &piece, true, &arena, &aborted, &wait, NULL));
+            check_batches(story, bytes_from(piece.data, piece.size_bytes), &aborted, offset);
+            told += aborted.count;
+            arena_deinit(&arena);
+        }
+    }
+    EXPECT(told > 0);
+}
+
+TEST(log_aborted_txns, let_readers_see_what_was_committed_and_nothing_else)
+{
+    struct sim_disk *disk = sim_disk_new(1);
+    struct log *log = sample_open(&(struct sample_open){ .fs = sim_disk_fs(disk) });
+    struct story story;
+    story_init(&story, log, context->seed);
+    EXPECT(log_segment_count(log) > 3);
+    check_story(&story, log);
+    /* After a clean stop, and after a crash that lost nothing. */
+    for (int i = 0; i < 2; i++) {
+        EXPECT_OK(log_close(log, true, NULL, NULL));
+        log = sample_open(&(struct sample_open){ .fs = sim_disk_fs(disk), .is_unclean = i == 1 });
+        check_story(&story, log);
+        for (int step_index = 0; step_index < 50; step_index++)
+            step(&story, log);
+        check_story(&story, log);
+    }
+    VEC_DEINIT(&story.offsets);
+    log_abandon(log);
+    sim_disk_free(disk);
+}
+
+static char *index_path(int64_t base_offset)
+{
+    return log_name_path(
+        "/d/t-0", (struct log_name){ .kind = LOG_NAME_TXN_INDEX, .base_offset = base_offset });
+}
+
+/* Each byte of a file, one after the other, is something else, and the file is cut everywhere. */
+TEST(log_aborted_txns, come_from_the_batches_when_their_file_is_damaged)
+{
+    struct sim_disk *disk = sim_disk_new(1);
+    struct io_fs *fs = sim_disk_fs(disk);
+    struct log *log = sample_open(&(struct sample_open){ .fs = fs });
+    struct story story;
+    story_init(&story, log, 3);
+    const int64_t base_offset = log_segment_base(log, 1);
+    AUTO(mem_freep) char *path = index_path(base_offset);
+    EXPECT_OK(log_close(log, true, NULL, NULL));
+    AUTO(mem_freep) uint8_t *right = NULL;
+    size_t size;
+    EXPECT_OK(io_fs_read_whole(fs, path, 1u << 20, &right, &size));
+    EXPECT(size > TXN_INDEX_ENTRY_BYTES);
+    for (size_t cut = 1; cut < 2 * TXN_INDEX_ENTRY_BYTES; cut++) {
+        struct io_file *file;
+        EXPECT_OK(io_file_open(fs, path, IO_OPEN_WRITE, &file));
+        if (cut % TXN_INDEX_ENTRY_BYTES == 0) {
+            EXPECT_OK(
+                io_file_write(file, (int64_t)cut, "\xff", 1)); /* a version that there is not */
+        } else {
+            EXPECT_OK(io_file_truncate(file, (int64_t)cut));
+        }
+        io_file_unref(file);
+        log = sample_open(&(struct sample_open){ .fs = fs });
+        EXPECT(log_recovery(log).note_count > 0);
+        EXPECT_OK(log_close(log, true, NULL, NULL));
+        AUTO(mem_freep) uint8_t *found = NULL;
+        size_t found_size;
+        EXPECT_OK(io_fs_read_whole(fs, path, 1u << 20, &found, &found_size));
+        EXPECT_EQ(found_size, size);
+        EXPECT_EQ(memcmp(found, right, size), 0);
+    }
+    log = sample_open(&(struct sample_open){ .fs = fs });
+    EXPECT_EQ(log_recovery(log).note_count, 0);
+    check_story(&story, log);
+    VEC_DEINIT(&story.offsets);
+    log_abandon(log);
+    sim_disk_free(disk);
+}
+
+/* On a disk that is full a marker is not written without its entry, nor an entry kept without its marker. */
+TEST(log_aborted_txns, are_told_of_with_the_marker_or_not_at_all)
+{
+    struct sim_disk *disk = sim_disk_new(1);
+    struct io_fs *fs = sim_disk_fs(disk);
+    struct log_config config = sample_log_config();
+    config.segment_bytes = 1 << 20;
+    struct log *log = sample_open(&(struct sample_open){ .fs = fs, .config = &config });
+    const struct sample_batch data = { .has_producer = true, .attributes = BATCH_TRANSACTIONAL };
+    struct sample_batch next = data;
+    AUTO(mem_freep) char *path = index_path(0);
+    int64_t told = 0;
+    for (int64_t room = 0; room < 200; room++) {
+        next.sequence = (int32_t)room;
+        sample_append(log, &next);
+        const int64_t end = log_offsets(log)->end;
+        sim_disk_set_capacity(disk, sim_disk_used_bytes(disk) + 64 * room);
+        EXPECT_EQ(sample_plan(log, LOG_ORIGIN_COORDINATOR, sample_marker(0, 0, false, 0)).error,
+                  KAFKA_NONE);
+        struct err_note note = { "" };
+        const int r = log_write(log, &note);
+        if (r != 0 && r != -ENOSPC)
+            test_fail(__FILE__, __LINE__, "%s: %s", err_name(r), note.text);
+        told += r == 0;
+        sim_disk_set_capacity(disk, 0);
+        EXPECT_EQ(log_offsets(log)->end, r == 0 ? end + 1 : end);
+        struct io_stat st = { 0 };
+        const int found = io_fs_stat(fs, path, &st);
+        EXPECT(found == 0 || found == -ENOENT);
+        EXPECT_EQ(st.size_bytes, told * TXN_INDEX_ENTRY_BYTES);
+        if (r == 0)
+            continue;
+        EXPECT_EQ(sample_plan(log, LOG_ORIGIN_COORDINATOR, sample_marker(0, 0, true, 0)).error,
+                  KAFKA_NONE);
+        EXPECT_OK(log_write(log, NULL));
+    }
+    EXPECT(told > 0);
+    log_abandon(log);
+    sim_disk_free(disk);
+}
+
+/* A log that is cut back to before its only aborted transaction goes on. */
+TEST(log_aborted_txns, are_gone_where_the_log_is_cut)
+{
+    struct sim_disk *disk = sim_disk_new(1);
+    struct io_fs *fs = sim_disk_fs(disk);
+    struct log *log = sample_open(&(struct sample_open){ .fs = fs });
+    AUTO(mem_freep) char *path = index_path(0);
+    for (int32_t i = 0; i < 3; i++) {
+        sample_append(log, &(struct sample_batch){ .has_producer = true,
+                                                   .attributes = BATCH_TRANSACTIONAL,
+                                                   .sequence = i });
+        EXPECT_EQ(sample_plan(log, LOG_ORIGIN_COORDINATOR, sample_marker(0, 0, false, 0)).error,
+                  KAFKA_NONE);
+        EXPECT_OK(log_write(log, NULL));
+    }
+    for (int64_t cut = 5; cut >= 0; cut--) {
+        EXPECT_OK(log_truncate(log, cut, SAMPLE_NOW_MS, NULL));
+        struct io_stat st = { 0 };
+        EXPECT_EQ(io_fs_stat(fs, path, &st), cut < 2 ? -ENOENT : 0);
+        EXPECT_EQ(st.size_bytes, cut / 2 * TXN_INDEX_ENTRY_BYTES);
+        EXPECT_EQ(log_first_unstable_offset(log, cut), cut % 2 == 0 ? -1 : cut - 1);
+    }
+    sample_append(log, &(struct sample_batch){ .count = 1 });
+    EXPECT_OK(log_close(log, true, NULL, NULL));
+    sim_disk_free(disk);
+}
