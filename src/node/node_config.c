@@ -9,9 +9,10 @@
 
 #define MEMORY_BYTES_MAX                                                                           \
     (256u << 20) /* received and not yet handled, where queued.max.request.bytes says nothing */
-#define FRAME_MS_MAX         30000
+#define FRAME_MS_MAX            30000
+#define SOCKET_BUFFER_BYTES_MIN 102400 /* the default of socket.send.buffer.bytes and of its twin */
 /* Eight workers with at most four files each, listeners, the loop's own, and as many again. */
-#define DESCRIPTORS_RESERVED 96
+#define DESCRIPTORS_RESERVED    96
 
 static uint32_t clamp_u32(int64_t value)
 {
@@ -24,6 +25,14 @@ struct node_descriptors node_config_descriptors(uint32_t open_files_max, uint32_
                                  open_files_max / 4); /* a lock for each directory */
     const uint32_t left = open_files_max - reserve;
     return (struct node_descriptors){ .sockets = left - left / 2, .log_files = left / 2 };
+}
+
+/* A fixed size switches off the kernel's own tuning, which reaches Kafka's default of 100 KiB by itself: only a larger
+ * one is taken to be meant. -1: the kernel's. */
+static int socket_buffer_bytes(const struct config *config, enum setting_id setting)
+{
+    const int64_t size_bytes = config_i64(config, setting);
+    return size_bytes > SOCKET_BUFFER_BYTES_MIN ? (int)size_bytes : -1;
 }
 
 struct server_limits node_config_server_limits(const struct config *config,
@@ -39,9 +48,9 @@ struct server_limits node_config_server_limits(const struct config *config,
         .socket_count_max = descriptors->sockets,
         .connection_count_max_per_ip =
             clamp_u32(config_i64(config, SETTING_BROKER_MAX_CONNECTIONS_PER_IP)),
-        /* Fixed buffers would switch off the kernel's own tuning; Kafka's default of 100 KiB is a minimum only. */
-        .send_buffer_bytes = -1,
-        .receive_buffer_bytes = -1,
+        .send_buffer_bytes = socket_buffer_bytes(config, SETTING_BROKER_SOCKET_SEND_BUFFER_BYTES),
+        .receive_buffer_bytes =
+            socket_buffer_bytes(config, SETTING_BROKER_SOCKET_RECEIVE_BUFFER_BYTES),
         .backlog = (int)config_i64(config, SETTING_BROKER_SOCKET_LISTEN_BACKLOG_SIZE),
     };
 }
