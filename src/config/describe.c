@@ -175,7 +175,7 @@ static void describe_broker(struct describer *d)
     const struct setting_range range = setting_range(SETTING_KIND_BROKER);
     for (unsigned i = range.first; i < range.end; i++) {
         const struct setting *setting = setting_get((enum setting_id)i);
-        const bool is_hidden = setting->is_internal || setting->is_dynamic_only;
+        const bool is_hidden = setting->is_internal || setting->is_own || setting->is_dynamic_only;
         if (!is_hidden || is_set(d->broker, setting->name))
             describe_broker_row(d, setting);
     }
@@ -227,7 +227,7 @@ static void describe_resource_row(struct describer *d, const struct config *conf
 {
     const char *own =
         properties_get(&config->layers[CONFIG_LAYER_OWN], bytes_from_text(setting->name));
-    if (setting->is_internal && own == NULL)
+    if ((setting->is_internal || setting->is_own) && own == NULL)
         return;
     const char *value = config_value_text(config, setting->id);
     struct entries entries = { .count = 0 };

@@ -24,6 +24,7 @@
 #define OF_RESOURCE  SETTING_OF_RESOURCE
 #define REQUIRED     0x10
 #define INTERNAL     0x20
+#define OWN          0x80
 #define DYNAMIC_ONLY 0x40
 #define SCOPE_MASK   0x0F
 
@@ -98,6 +99,7 @@ static const struct setting table[SETTING_COUNT] = {
         .scope = (enum setting_scope)((marks_)&SCOPE_MASK),                                        \
         .importance = (importance_),                                                               \
         .status = (status_),                                                                       \
+        .is_own = ((marks_)&OWN) != 0,                                                             \
         .is_internal = ((marks_)&INTERNAL) != 0,                                                   \
         .is_required = ((marks_)&REQUIRED) != 0,                                                   \
         .is_dynamic_only = ((marks_)&DYNAMIC_ONLY) != 0,                                           \

@@ -98,6 +98,8 @@ struct setting {
     enum setting_scope scope;
     enum setting_importance importance;
     enum setting_status status;
+    bool
+        is_own; /* Kafka does not know it: not described unless set; its name begins with "ottla." */
     bool is_internal;     /* Kafka hides it: not described unless set */
     bool is_required;     /* no default */
     bool is_dynamic_only; /* not read from a file */

@@ -76,6 +76,11 @@ TEST(setting_table, agrees_with_kafka)
                       field[4], field[5], field[6]);
     }
     mem_free(text);
+    for (unsigned i = 0; i < SETTING_COUNT; i++) {
+        const struct setting *setting = setting_get((enum setting_id)i);
+        EXPECT_EQ(setting->is_own, strncmp(setting->name, "ottla.", 6) == 0);
+        count += setting->is_own;
+    }
     EXPECT_EQ(count, SETTING_COUNT);
 }
 

@@ -39,7 +39,9 @@ struct log_config log_settings(const struct config *broker, const struct config 
             "LogAppendTime"),
         .timestamp_before_max_ms = config_i64(topic, SETTING_TOPIC_MESSAGE_TIMESTAMP_BEFORE_MAX_MS),
         .timestamp_after_max_ms = config_i64(topic, SETTING_TOPIC_MESSAGE_TIMESTAMP_AFTER_MAX_MS),
-        .flush_messages = config_i64(topic, SETTING_TOPIC_FLUSH_MESSAGES),
+        .flush_messages = config_bool(topic, SETTING_TOPIC_OTTLA_FLUSH_BEFORE_ACK)
+                              ? 1
+                              : config_i64(topic, SETTING_TOPIC_FLUSH_MESSAGES),
         .flush_ms = config_i64(topic, SETTING_TOPIC_FLUSH_MS),
         .preallocate = config_bool(topic, SETTING_TOPIC_PREALLOCATE),
         .producer_id_expiration_ms = config_i64(broker, SETTING_BROKER_PRODUCER_ID_EXPIRATION_MS),

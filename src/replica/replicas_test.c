@@ -556,11 +556,10 @@ TEST(replicas_flush, is_tried_again_after_a_shortage)
     replica_rig_end(&rig);
 }
 
-/* Under flush.messages=1 an append is acknowledged, and readable, when it is on stable storage. */
-TEST(partition_append, is_acknowledged_when_flushed_where_flush_messages_says_so)
+static void expect_acknowledged_when_flushed(uint64_t seed, const char *settings)
 {
     struct replica_rig rig;
-    replica_rig_begin(&rig, context->seed, 1, "log.flush.interval.messages=1");
+    replica_rig_begin(&rig, seed, 1, settings);
     const struct uuid topic = replica_rig_topic(&rig, "t", 1);
     struct partition *p = replicas_get(rig.replicas, topic, 0);
     struct rig_append appends[2];
@@ -576,6 +575,18 @@ TEST(partition_append, is_acknowledged_when_flushed_where_flush_messages_says_so
     EXPECT_EQ(appends[1].error, KAFKA_NONE);
     EXPECT_EQ(p->high_watermark, 4);
     replica_rig_end(&rig);
+}
+
+/* Under flush.messages=1 an append is acknowledged, and readable, when it is on stable storage. */
+TEST(partition_append, is_acknowledged_when_flushed_where_flush_messages_says_so)
+{
+    expect_acknowledged_when_flushed(context->seed, "log.flush.interval.messages=1");
+}
+
+TEST(partition_append, is_acknowledged_when_flushed_where_the_setting_of_that_name_says_so)
+{
+    expect_acknowledged_when_flushed(
+        context->seed, "ottla.flush.before.ack=true\nlog.flush.interval.messages=1000");
 }
 
 /* ---- names that are used again ---------------------------------------------------------------- */
