@@ -1,4 +1,4 @@
-/* One seed, one history: a whole node under crashes and faults, clients that produce and read, checkers beside them. */
+/* One seed, one history: a whole node under crashes and faults, clients of many kinds, checkers beside them. */
 #pragma once
 
 #include "base/base.h"
@@ -10,8 +10,8 @@ struct history_options {
 
 struct history_result {
     uint64_t trace; /* equal for equal seeds */
-    uint32_t crashes;
-    uint32_t starts;
+    uint64_t lives; /* incarnations of the broker */
+    uint64_t power_losses;
     uint64_t acknowledged;
     uint64_t read;
 };

@@ -21,16 +21,22 @@
 #define CLUSTER_ID          "simulated-cluster-0000"
 #define OPEN_FILES_MAX      256
 
+enum phase {
+    PHASE_STARTING,
+    PHASE_READY,
+    PHASE_STOPPING,
+    PHASE_DOWN, /* until it is started again */
+};
+
 struct sim_broker {
     struct sim_world *world;
     struct sim_node *machine;
     struct config *config;
     struct diag diag;
-    struct node *node; /* of the running incarnation */
-    bool is_ready;
-    bool is_stopped;
+    struct node *node; /* owned; of the running incarnation */
+    enum phase phase;
     int64_t restart_delay_ns;
-    struct err_note failure;
+    struct sim_broker_owner owner;
     bool is_verbose;
 };
 
@@ -120,11 +126,16 @@ static void format(struct sim_broker *broker)
 
 static void on_line(void *context, enum diag_level level, const char *part, const char *text)
 {
-    const struct sim_broker *broker = context;
+    struct sim_broker *broker = context;
+    if (sim_node_is_down(broker->machine))
+        return; /* the last words of what is dead already */
+    sim_world_mark(broker->world, text, level, 0);
     if (broker->is_verbose)
         (void)printf("%12.6f %s %s (%s)\n",
                      (double)sim_world_now_ns(broker->world) / (double)NS_PER_SECOND,
                      diag_level_name(level), text, part);
+    if (level == DIAG_ERROR)
+        broker->owner.on_error(broker->owner.context, text);
 }
 
 /* ---- a life ---------------------------------------------------------------------------------- */
@@ -132,29 +143,58 @@ static void on_line(void *context, enum diag_level level, const char *part, cons
 static void on_ready(void *context)
 {
     struct sim_broker *broker = context;
-    broker->is_ready = true;
+    if (broker->phase == PHASE_STARTING)
+        broker->phase = PHASE_READY;
+}
+
+static void start(void *context);
+
+static void start_later(struct sim_broker *broker)
+{
+    broker->phase = PHASE_DOWN;
+    sim_world_at(broker->world, sim_world_now_ns(broker->world) + broker->restart_delay_ns, start,
+                 broker);
+}
+
+static void on_stopped_outside(void *context)
+{
+    struct sim_broker *broker = context;
+    if (broker->phase != PHASE_STOPPING)
+        return; /* it has crashed meanwhile */
+    broker->owner.on_end(broker->owner.context, SIM_BROKER_STOPPED);
+    node_free(TAKE(broker->node));
+    start_later(broker);
 }
 
 static void on_stopped(void *context)
 {
     struct sim_broker *broker = context;
-    broker->is_stopped = true;
-    broker->is_ready = false;
+    sim_world_at(broker->world, sim_world_now_ns(broker->world), on_stopped_outside, broker);
 }
 
+static void end_process(void *context)
+{
+    sim_node_crash(context, SIM_PROCESS_KILLED);
+}
+
+/* The process ends; that is for the world to do, and not in the midst of the node. */
 static void on_failed(void *context, const struct err_note *note)
 {
     struct sim_broker *broker = context;
     if (sim_node_is_down(broker->machine))
         return; /* the disk died under it: on_crash follows */
-    broker->failure = *note;
-    broker->is_ready = false;
+    broker->owner.on_failed(broker->owner.context, note->text, broker->phase == PHASE_STARTING);
+    broker->phase = PHASE_STOPPING;
+    sim_world_at(broker->world, sim_world_now_ns(broker->world), end_process, broker->machine);
 }
 
-void sim_broker_start(struct sim_broker *broker)
+static void start(void *context)
 {
-    broker->failure.text[0] = '\0';
-    broker->is_stopped = false;
+    struct sim_broker *broker = context;
+    if (broker->phase != PHASE_DOWN)
+        return;
+    sim_node_restart(broker->machine);
+    broker->phase = PHASE_STARTING;
     const struct node_params params = {
         .io = sim_node_io(broker->machine),
         .config = broker->config,
@@ -166,42 +206,33 @@ void sim_broker_start(struct sim_broker *broker)
         .open_files_max = OPEN_FILES_MAX,
     };
     struct err_note note = { 0 };
-    struct node *node = NULL;
-    const int r = node_new(&params, &node, &note);
-    if (r < 0) {
-        if (!sim_node_is_down(broker->machine))
-            on_failed(broker, &note);
-        return;
-    }
-    broker->node = node;
-    node_start(node);
-}
-
-static void restart(void *context)
-{
-    struct sim_broker *broker = context;
-    sim_node_restart(broker->machine);
-    sim_broker_start(broker);
+    if (node_new(&params, &broker->node, &note) < 0)
+        on_failed(broker, &note);
+    else
+        node_start(broker->node);
 }
 
 static void on_crash(void *context)
 {
     struct sim_broker *broker = context;
+    const bool was_up = broker->phase != PHASE_DOWN;
     sim_node_end_jobs(broker->machine);
     node_free(TAKE(broker->node));
-    broker->is_ready = false;
-    sim_world_at(broker->world, sim_world_now_ns(broker->world) + broker->restart_delay_ns, restart,
-                 broker);
+    broker->owner.on_end(broker->owner.context, SIM_BROKER_CRASHED);
+    if (was_up)
+        start_later(broker);
 }
 
-struct sim_broker *sim_broker_new(struct sim_world *world, const char *settings, bool is_verbose)
+struct sim_broker *sim_broker_new(struct sim_world *world, const char *settings,
+                                  const struct sim_broker_owner *owner, bool is_verbose)
 {
     struct sim_broker *broker = MEM_NEW(struct sim_broker);
     broker->world = world;
+    broker->owner = *owner;
     broker->is_verbose = is_verbose;
     broker->diag = (struct diag){ .line = on_line, .context = broker, .level_min = DIAG_INFO };
     broker->machine = sim_node_new(world, "broker1");
-    broker->restart_delay_ns = 100 * NS_PER_MS;
+    broker->phase = PHASE_DOWN;
     sim_node_set_on_crash(broker->machine, on_crash, broker);
 
     char *text = mem_printf(
@@ -209,8 +240,7 @@ struct sim_broker *sim_broker_new(struct sim_world *world, const char *settings,
         "listeners=PLAINTEXT://:%d,CONTROLLER://:9093\n"
         "advertised.listeners=PLAINTEXT://broker1:%d,CONTROLLER://broker1:9093\n"
         "controller.listener.names=CONTROLLER\ncontroller.quorum.bootstrap.servers=broker1:9093\n"
-        "log.dirs=%s\n"
-        "offsets.topic.replication.factor=1\noffsets.topic.num.partitions=2\n%s\n",
+        "log.dirs=%s\noffsets.topic.replication.factor=1\n%s\n",
         NODE_ID, SIM_BROKER_PORT, SIM_BROKER_PORT, SIM_BROKER_DIR, settings);
     struct config_problems problems = { 0 };
     const int r = config_load(SETTING_KIND_BROKER, bytes_from_text(text), "server.properties",
@@ -223,6 +253,13 @@ struct sim_broker *sim_broker_new(struct sim_world *world, const char *settings,
     return broker;
 }
 
+void sim_broker_free(struct sim_broker *broker)
+{
+    node_free(broker->node);
+    config_unref(broker->config);
+    mem_free(broker);
+}
+
 struct sim_node *sim_broker_node(struct sim_broker *broker)
 {
     return broker->machine;
@@ -230,23 +267,30 @@ struct sim_node *sim_broker_node(struct sim_broker *broker)
 
 bool sim_broker_is_ready(const struct sim_broker *broker)
 {
-    return broker->is_ready;
+    return broker->phase == PHASE_READY;
 }
 
-const char *sim_broker_failure(const struct sim_broker *broker)
+bool sim_broker_is_down(const struct sim_broker *broker)
 {
-    return broker->failure.text;
+    return broker->phase == PHASE_DOWN;
+}
+
+void sim_broker_start(struct sim_broker *broker)
+{
+    start(broker);
 }
 
 void sim_broker_stop(struct sim_broker *broker)
 {
-    if (broker->node != NULL)
-        node_stop(broker->node);
+    if (broker->phase != PHASE_STARTING && broker->phase != PHASE_READY)
+        return;
+    broker->phase = PHASE_STOPPING;
+    node_stop(broker->node);
 }
 
-bool sim_broker_is_stopped(const struct sim_broker *broker)
+bool sim_broker_is_stopping(const struct sim_broker *broker)
 {
-    return broker->is_stopped;
+    return broker->phase == PHASE_STOPPING;
 }
 
 void sim_broker_set_restart_delay_ns(struct sim_broker *broker, int64_t delay_ns)

@@ -5,6 +5,8 @@
 #include "base/mem.h"
 #include "base/vec.h"
 
+#include <string.h>
+
 #define FRAME_BYTES_MAX (64u << 20)
 #define ARENA_BYTES_MAX (256u << 20)
 #define RECEIVE_BYTES   (64u << 10)
@@ -20,6 +22,7 @@ struct asked {
 
 struct sim_peer {
     struct sim_node *machine;
+    char *name;
     char *host;
     uint16_t port;
     struct io_socket *socket;
@@ -42,16 +45,35 @@ static void on_patience(struct io_timer *timer)
     lost(CONTAINER_OF(timer, struct sim_peer, patience));
 }
 
-struct sim_peer *sim_peer_new(struct sim_node *machine, const char *host, uint16_t port)
+struct sim_peer *sim_peer_new(struct sim_node *machine, const char *name, const char *host,
+                              uint16_t port)
 {
     struct sim_peer *peer = MEM_NEW(struct sim_peer);
     peer->machine = machine;
+    peer->name = mem_strdup(name);
     peer->host = mem_strdup(host);
     peer->port = port;
     peer->patience.fire = on_patience;
     buf_init(&peer->out, FRAME_BYTES_MAX);
     buf_init(&peer->in, FRAME_BYTES_MAX);
     return peer;
+}
+
+void sim_peer_free(struct sim_peer *peer)
+{
+    io_timer_cancel(sim_node_io(peer->machine), &peer->patience);
+    io_socket_close(peer->socket);
+    buf_deinit(&peer->out);
+    buf_deinit(&peer->in);
+    VEC_DEINIT(&peer->asked);
+    mem_free(peer->name);
+    mem_free(peer->host);
+    mem_free(peer);
+}
+
+uint32_t sim_peer_waiting(const struct sim_peer *peer)
+{
+    return (uint32_t)peer->asked.count;
 }
 
 bool sim_peer_is_open(const struct sim_peer *peer)
@@ -217,11 +239,13 @@ int sim_peer_ask(struct sim_peer *peer, int16_t api_key, int16_t version, const 
     const int64_t size = wire_size(api->request, version, message, NULL);
     ASSERT(size >= 0);
     struct writer w = writer_to(&peer->out);
-    write_i32(&w, (int32_t)(10 + (header_version >= 2 ? 1 : 0) + size));
+    const size_t name_size = strlen(peer->name);
+    write_i32(&w, (int32_t)(10 + (int64_t)name_size + (header_version >= 2 ? 1 : 0) + size));
     write_i16(&w, api_key);
     write_i16(&w, version);
     write_i32(&w, peer->correlation_next);
-    write_i16(&w, -1);
+    write_i16(&w, (int16_t)name_size);
+    write_run(&w, bytes_from_text(peer->name));
     if (header_version >= 2)
         write_uvarint(&w, 0);
     const int r = wire_encode(api->request, version, message, &w, NULL);
