@@ -132,6 +132,7 @@ static bool check_producer(struct log *log, const struct log_append *append,
         .origin = append->origin,
         .transaction_verified =
             append->transaction_verified || !log->config.transaction_verification,
+        .verification_guard = append->verification_guard,
         .transaction_version = append->transaction_version,
     };
     struct err_note note = { "" };

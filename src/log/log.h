@@ -174,7 +174,8 @@ struct log_append {
     enum log_origin origin;
     int32_t leader_epoch;
     int64_t now_ms;
-    bool transaction_verified;   /* KIP-890: the coordinator knows the transaction */
+    bool transaction_verified; /* KIP-890: the coordinator knows the transaction, whatever came since */
+    uint64_t verification_guard; /* of log_verification_begin: it has said so since then; 0: nobody has asked */
     int16_t transaction_version; /* of a marker's transaction (KIP-1228); -1 not known */
     struct arena *arena;         /* of the request: words for errors; may be NULL: none are made */
     struct codec_contexts *contexts; /* of the thread; NULL: the shard's, where there is one */
@@ -380,6 +381,13 @@ struct log_producer_walk {
 };
 bool log_producer_next(const struct log *log, struct log_producer_walk *walk);
 bool log_producer_get(const struct log *log, int64_t producer_id, struct log_producer *out);
+
+/* Whether a transactional batch that is about to be appended opens a transaction here, so that the coordinator is to be asked
+ * first (KIP-890): the guard for log_append, to be used once it has said yes. 0: it need not be asked. Until then no later sequence
+ * of the producer is taken. Whatever begins or ends a transaction of the producer here makes the guard void; the append is
+ * refused with INVALID_TXN_STATE then. */
+uint64_t log_verification_begin(struct log *log, int64_t producer_id, int16_t producer_epoch,
+                                int32_t sequence, int64_t now_ms);
 
 /* First offset that may not be read by read_committed readers: of the earliest transaction that is
  * open, or whose marker lies at or above the high watermark. -1: all is stable. Transactions that

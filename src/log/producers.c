@@ -21,6 +21,7 @@ void producers_init(struct producers *producers, uint64_t seed)
     *producers = (struct producers){ 0 };
     map_i64_init(&producers->by_id, seed);
     map_i64_init(&producers->awaited, seed);
+    map_i64_init(&producers->verifications, seed);
 }
 
 static void forget_awaited(struct producers *producers)
@@ -30,9 +31,24 @@ static void forget_awaited(struct producers *producers)
     map_i64_clear(&producers->awaited);
 }
 
+static void forget_verification(struct producers *producers, int64_t producer_id)
+{
+    mem_free(map_i64_remove(&producers->verifications, producer_id));
+}
+
+static void forget_verifications(struct producers *producers, int64_t before_ms)
+{
+    for (struct map_i64_walk walk = { 0 }; map_i64_next(&producers->verifications, &walk);) {
+        const struct producer_verification *verification = walk.value;
+        if (verification->since_ms <= before_ms)
+            forget_verification(producers, walk.key);
+    }
+}
+
 void producers_clear(struct producers *producers)
 {
     forget_awaited(producers);
+    forget_verifications(producers, INT64_MAX);
     for (struct map_i64_walk walk = { 0 }; map_i64_next(&producers->by_id, &walk);)
         mem_free(walk.value);
     map_i64_clear(&producers->by_id);
@@ -45,6 +61,7 @@ void producers_deinit(struct producers *producers)
     producers_clear(producers);
     map_i64_deinit(&producers->by_id);
     map_i64_deinit(&producers->awaited);
+    map_i64_deinit(&producers->verifications);
     VEC_DEINIT(&producers->txns);
     VEC_DEINIT(&producers->undo);
 }
@@ -114,6 +131,41 @@ int producer_event_read(const struct batch_view *batch, struct producer_event *o
     return out->is_marker ? read_marker(batch, out) : 0;
 }
 
+/* ---- verification
+ * -------------------------------------------------------------------------------- */
+
+uint64_t producers_verify(struct producers *producers, int64_t producer_id, int16_t epoch,
+                          int32_t sequence, int64_t now_ms)
+{
+    const struct producer *producer = producers_get(producers, producer_id);
+    if (producer != NULL && producer->txn_first_offset >= 0 && producer->epoch == epoch)
+        return 0;
+    struct producer_verification *verification =
+        map_i64_get(&producers->verifications, producer_id);
+    if (verification == NULL) {
+        verification = MEM_NEW(struct producer_verification);
+        *verification = (struct producer_verification){ .guard = ++producers->last_guard,
+                                                        .since_ms = now_ms,
+                                                        .lowest_sequence = sequence,
+                                                        .epoch = epoch };
+        (void)map_i64_put(&producers->verifications, producer_id, verification); /* was not there */
+    }
+    if (epoch > verification->epoch) {
+        verification->epoch = epoch;
+        verification->lowest_sequence = sequence;
+    } else if (epoch == verification->epoch) {
+        verification->lowest_sequence = MIN(verification->lowest_sequence, sequence);
+    }
+    return verification->guard;
+}
+
+static bool is_verified(const struct producer_check *check,
+                        const struct producer_verification *verification)
+{
+    return check->transaction_verified ||
+           (verification != NULL && verification->guard == check->verification_guard);
+}
+
 /* ---- checks
  * -------------------------------------------------------------------------------------- */
 
@@ -158,8 +210,18 @@ static enum kafka_error check_epoch(const struct producer *producer,
 }
 
 static enum kafka_error check_sequence(const struct producer *producer,
-                                       const struct producer_event *event, struct err_note *note)
+                                       const struct producer_event *event,
+                                       const struct producer_verification *verification,
+                                       struct err_note *note)
 {
+    if (verification != NULL && event->first_sequence > verification->lowest_sequence) {
+        err_note(note, 0,
+                 "Out of order sequence of producer %" PRId64 " at offset %" PRId64 ": %" PRId32
+                 " came, and an earlier one, %" PRId32 ", is to be written first",
+                 event->producer_id, event->first_offset, event->first_sequence,
+                 verification->lowest_sequence);
+        return KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER;
+    }
     if (producer->epoch < 0) /* not known (any more): any sequence may begin */
         return KAFKA_NONE;
     if (event->epoch != producer->epoch) {
@@ -203,7 +265,9 @@ static enum kafka_error check_marker(const struct producer *producer,
 
 static enum kafka_error check_transaction(const struct producer *producer,
                                           const struct producer_event *event,
-                                          const struct producer_check *check, struct err_note *note)
+                                          const struct producer_check *check,
+                                          const struct producer_verification *verification,
+                                          struct err_note *note)
 {
     if (!event->is_transactional) {
         if (producer->txn_first_offset < 0)
@@ -215,7 +279,7 @@ static enum kafka_error check_transaction(const struct producer *producer,
     }
     if (producer->txn_first_offset >= 0 && producer->epoch == event->epoch)
         return KAFKA_NONE;
-    if (check->transaction_verified || event->epoch < producer->epoch)
+    if (is_verified(check, verification) || event->epoch < producer->epoch)
         return KAFKA_NONE; /* a stale epoch is told by check_epoch */
     err_note(note, 0, "The batch of producer %" PRId64 " is not part of an ongoing transaction",
              event->producer_id);
@@ -224,17 +288,19 @@ static enum kafka_error check_transaction(const struct producer *producer,
 
 static enum kafka_error check_data(const struct producer *producer,
                                    const struct producer_event *event,
-                                   const struct producer_check *check, struct err_note *note)
+                                   const struct producer_check *check,
+                                   const struct producer_verification *verification,
+                                   struct err_note *note)
 {
     enum kafka_error error = KAFKA_NONE;
     if (event->is_transactional)
-        error = check_transaction(producer, event, check, note);
+        error = check_transaction(producer, event, check, verification, note);
     if (error == KAFKA_NONE)
         error = check_epoch(producer, event, check, note);
     if (error == KAFKA_NONE && check->origin == LOG_ORIGIN_CLIENT)
-        error = check_sequence(producer, event, note);
+        error = check_sequence(producer, event, verification, note);
     if (error == KAFKA_NONE && !event->is_transactional)
-        error = check_transaction(producer, event, check, note);
+        error = check_transaction(producer, event, check, verification, note);
     return error;
 }
 
@@ -276,7 +342,9 @@ struct producer_verdict producers_check(const struct producers *producers,
     }
     if (known == NULL && check->origin == LOG_ORIGIN_CLIENT && !is_awaited(producers, event, note))
         return refuse(KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER);
-    return refuse(check_data(producer, event, check, note));
+    const struct producer_verification *verification =
+        map_i64_get(&producers->verifications, event->producer_id);
+    return refuse(check_data(producer, event, check, verification, note));
 }
 
 /* ---- changes
@@ -419,6 +487,8 @@ bool producers_apply(struct producers *producers, const struct producer_event *e
         *producer = producer_empty(event->producer_id);
         map_i64_put(&producers->by_id, event->producer_id, producer);
     }
+    if (event->is_transactional)
+        forget_verification(producers, event->producer_id);
     struct producer_undo *undo = remember(producers, producer, was_absent, event);
     if (event->is_marker)
         return apply_marker(producers, producer, event, undo, out_ended);
@@ -510,6 +580,7 @@ void producers_expire(struct producers *producers, int64_t now_ms, int64_t expir
 {
     ASSERT(producers->undo.count == 0);
     forget_awaited(producers);
+    forget_verifications(producers, now_ms - expiration_ms);
     for (struct map_i64_walk walk = { 0 }; map_i64_next(&producers->by_id, &walk);) {
         const struct producer *producer = walk.value;
         if (producer_is_expired(producer, now_ms, expiration_ms))

@@ -47,8 +47,20 @@ struct producer_awaited {
     int32_t first_sequence;
 };
 
+/* A transaction that the coordinator is being asked about (KIP-890). Which append it was asked for does not matter: whatever
+ * begins or ends a transaction of the producer here makes the answer void, so that a late one cannot open a transaction that
+ * nobody will end. */
+struct producer_verification {
+    uint64_t guard;
+    int64_t since_ms;
+    int32_t lowest_sequence; /* of what waits for the answer: none above it may come first */
+    int16_t epoch;
+};
+
 struct producers {
     struct map_i64 by_id;          /* struct producer, owned */
+    struct map_i64 verifications;  /* struct producer_verification, owned */
+    uint64_t last_guard;
     VEC(struct producer_txn) txns; /* ascending by first_offset */
     VEC(struct producer_undo) undo;
     struct map_i64
@@ -92,9 +104,14 @@ const struct producer *producers_get(const struct producers *producers, int64_t 
  * whose record is no marker. */
 MUST_CHECK int producer_event_read(const struct batch_view *batch, struct producer_event *out);
 
+/* As log_verification_begin. */
+uint64_t producers_verify(struct producers *producers, int64_t producer_id, int16_t epoch,
+                          int32_t sequence, int64_t now_ms);
+
 struct producer_check {
     enum log_origin origin;
-    bool transaction_verified; /* the coordinator has said so, or nobody asks it to */
+    bool transaction_verified; /* nobody asks the coordinator */
+    uint64_t verification_guard; /* it was asked, and has said yes; 0: it was not */
     int16_t transaction_version;
 };
 struct producer_verdict {

@@ -346,3 +346,80 @@ TEST(producer_snapshot, is_refused_at_every_cut_and_flipped_bit)
     }
     buf_deinit(&bytes);
 }
+
+/* ---- verification ------------------------------------------------------------------------------ */
+
+static enum kafka_error try_guarded(const struct producers *producers, struct producer_event event,
+                                    uint64_t guard)
+{
+    return try_check(producers, in_transaction(event),
+                     (struct producer_check){ .origin = LOG_ORIGIN_CLIENT,
+                                              .verification_guard = guard });
+}
+
+static struct producer_event marker_of(int16_t epoch, int64_t offset)
+{
+    struct producer_event event = in_transaction(data(epoch, -1, 1, offset));
+    event.is_marker = event.has_marker = true;
+    event.marker_type = CONTROL_ABORT;
+    return event;
+}
+
+/* The answer of the coordinator counts for the transaction it was asked about: what ended meanwhile needs another. */
+TEST(producers_verify, gives_a_guard_that_lasts_until_a_transaction_begins_or_ends)
+{
+    struct producers producers;
+    producers_init(&producers, 1);
+    const int64_t id = data(0, 0, 1, 0).producer_id;
+    const uint64_t first = producers_verify(&producers, id, 0, 0, 1000);
+    EXPECT(first != 0);
+    EXPECT_EQ(producers_verify(&producers, id, 0, 0, 1001), first);
+    EXPECT_EQ(try_guarded(&producers, data(0, 0, 1, 10), 0), KAFKA_INVALID_TXN_STATE);
+    EXPECT_EQ(try_guarded(&producers, data(0, 0, 1, 10), first + 1), KAFKA_INVALID_TXN_STATE);
+    EXPECT_EQ(try_guarded(&producers, data(0, 0, 1, 10), first), KAFKA_NONE);
+
+    apply(&producers, marker_of(0, 10)); /* the transaction was aborted before its batch came */
+    EXPECT_EQ(try_guarded(&producers, data(0, 0, 1, 11), first), KAFKA_INVALID_TXN_STATE);
+    const uint64_t second = producers_verify(&producers, id, 0, 0, 1002);
+    EXPECT(second != 0 && second != first);
+    EXPECT_EQ(try_guarded(&producers, data(0, 0, 1, 11), second), KAFKA_NONE);
+
+    apply(&producers, in_transaction(data(0, 0, 1, 11)));
+    EXPECT_EQ(producers_verify(&producers, id, 0, 1, 1003), 0); /* it is open: nobody need be asked */
+    EXPECT_EQ(try_guarded(&producers, data(0, 1, 1, 12), 0), KAFKA_NONE);
+    /* Another epoch is another transaction. */
+    EXPECT(producers_verify(&producers, id, 1, 0, 1004) != 0);
+    producers_deinit(&producers);
+}
+
+/* What was sent later waits for what was sent before it, which may be asked about again. */
+TEST(producers_verify, lets_no_later_sequence_come_first)
+{
+    struct producers producers;
+    producers_init(&producers, 1);
+    const int64_t id = data(0, 0, 1, 0).producer_id;
+    const uint64_t guard = producers_verify(&producers, id, 0, 7, 1000);
+    EXPECT_EQ(producers_verify(&producers, id, 0, 5, 1000), guard);
+    EXPECT_EQ(producers_verify(&producers, id, 0, 9, 1000), guard);
+    EXPECT_EQ(try_guarded(&producers, data(0, 7, 1, 10), guard), KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    EXPECT_EQ(try_guarded(&producers, data(0, 5, 1, 10), guard), KAFKA_NONE);
+    /* A later epoch begins anew, and an earlier one changes nothing. */
+    EXPECT_EQ(producers_verify(&producers, id, 1, 6, 1000), guard);
+    EXPECT_EQ(producers_verify(&producers, id, 0, 0, 1000), guard);
+    EXPECT_EQ(try_guarded(&producers, data(1, 6, 1, 10), guard), KAFKA_NONE);
+    EXPECT_EQ(try_guarded(&producers, data(1, 7, 1, 10), guard), KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    producers_deinit(&producers);
+}
+
+TEST(producers_verify, is_forgotten_with_time)
+{
+    struct producers producers;
+    producers_init(&producers, 1);
+    const int64_t id = data(0, 0, 1, 0).producer_id;
+    const uint64_t guard = producers_verify(&producers, id, 0, 0, 1000);
+    producers_expire(&producers, 1999, 1000);
+    EXPECT_EQ(try_guarded(&producers, data(0, 0, 1, 10), guard), KAFKA_NONE);
+    producers_expire(&producers, 2000, 1000);
+    EXPECT_EQ(try_guarded(&producers, data(0, 0, 1, 10), guard), KAFKA_INVALID_TXN_STATE);
+    producers_deinit(&producers);
+}

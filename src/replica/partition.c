@@ -1,6 +1,8 @@
 /* One partition: appends, reads, and those who wait. */
 #include "replica/replicas_int.h"
 
+#include "wire/control_record.h"
+
 enum kafka_error partition_check_leader(const struct partition *p, int32_t current_leader_epoch)
 {
     if (p->state == PARTITION_OFFLINE)
@@ -70,6 +72,30 @@ void partition_append(struct partition *p, const struct log_append *append,
         add_wait(p, wait, out->last_offset + 1);
     /* A duplicate plans nothing, but its wait is answered at the turn's end like any other. */
     mark_dirty(p);
+}
+
+void partition_end_transaction(struct partition *p, const struct partition_marker *marker,
+                               struct append_wait *wait, struct log_append_result *out)
+{
+    const struct transaction_marker content = {
+        .type = marker->is_commit ? CONTROL_COMMIT : CONTROL_ABORT,
+        .leader_epoch = -1,
+        .timestamp_ms = marker->now_ms,
+        .producer_id = marker->producer_id,
+        .producer_epoch = marker->producer_epoch,
+        .coordinator_epoch = marker->coordinator_epoch,
+    };
+    struct shared *batch = shared_new(TRANSACTION_MARKER_BYTES);
+    transaction_marker_encode(&content, batch->data);
+    const struct log_append append = { .owner = batch,
+                                       .records = batch->data,
+                                       .size_bytes = TRANSACTION_MARKER_BYTES,
+                                       .origin = LOG_ORIGIN_COORDINATOR,
+                                       .now_ms = marker->now_ms,
+                                       .transaction_version = marker->transaction_version };
+    wait->is_all = true;
+    partition_append(p, &append, wait, out);
+    shared_unref(batch);
 }
 
 /* Lowest written end over the ISR; with others in it, their fetches move it (KIP-497). */

@@ -79,6 +79,26 @@ struct append_wait {
 void partition_append(struct partition *partition, const struct log_append *append,
                       struct append_wait *wait, struct log_append_result *out);
 
+/* ---- ending transactions (KIP-98, KIP-1228) ---------------------------------------------------- */
+
+struct partition_marker {
+    int64_t producer_id;
+    int16_t producer_epoch;
+    int32_t coordinator_epoch;
+    int16_t transaction_version; /* of the transaction: from 2 on the epoch is above that of its batches */
+    bool is_commit;
+    int64_t now_ms;
+};
+
+/* Plans the append of the marker that commits or aborts a producer's transaction in this partition; one without a transaction
+ * here is written all the same, as in Kafka. `wait` is told when the marker is below the high watermark, or has failed;
+ * it waits as for acks=all, and is not taken when out->error is not NONE:
+ *   as partition_append; INVALID_PRODUCER_EPOCH (the partition has seen a later epoch, or, from transaction version 2 on, this
+ *   one in an open transaction); TRANSACTION_COORDINATOR_FENCED (a later coordinator has written here).
+ * In partitions of __consumer_offsets this is for their coordinator: groups_end_transaction (server/groups.h). */
+void partition_end_transaction(struct partition *partition, const struct partition_marker *marker,
+                               struct append_wait *wait, struct log_append_result *out);
+
 /* ---- reading --------------------------------------------------------------------------------- */
 
 enum fetch_isolation {

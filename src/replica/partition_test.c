@@ -332,6 +332,133 @@ TEST(partition_readable_end, stops_at_the_first_open_transaction_for_committed_r
     replica_rig_end(&rig);
 }
 
+/* ---- ending transactions ---------------------------------------------------------------------- */
+
+static enum kafka_error append_in_transaction(struct partition *p, int16_t epoch, int32_t sequence,
+                                              uint64_t guard)
+{
+    struct shared *batch = sample_batch(&(struct sample_batch){ .attributes = BATCH_TRANSACTIONAL,
+                                                                .has_producer = true,
+                                                                .producer_id = 5,
+                                                                .producer_epoch = epoch,
+                                                                .sequence = sequence });
+    const struct log_append planned = { .owner = batch,
+                                        .records = batch->data,
+                                        .size_bytes = (uint32_t)batch->size,
+                                        .origin = LOG_ORIGIN_CLIENT,
+                                        .now_ms = SAMPLE_NOW_MS,
+                                        .verification_guard = guard,
+                                        .transaction_version = -1 };
+    struct log_append_result result;
+    partition_append(p, &planned, NULL, &result);
+    shared_unref(batch);
+    return result.error;
+}
+
+static void count_done(struct append_wait *wait, enum kafka_error error)
+{
+    struct rig_append *append = CONTAINER_OF(wait, struct rig_append, wait);
+    append->done_count++;
+    append->error = error;
+}
+
+/* Planned: the caller has the turns. */
+static enum kafka_error end_transaction(struct partition *p, struct partition_marker marker,
+                                        struct rig_append *append)
+{
+    *append = (struct rig_append){ .wait = { .done = count_done } };
+    marker.producer_id = 5;
+    marker.now_ms = SAMPLE_NOW_MS;
+    partition_end_transaction(p, &marker, &append->wait, &append->result);
+    return append->result.error;
+}
+
+/* A marker ends the transaction when it is committed itself, and only that of who may. */
+TEST(partition_end_transaction, lets_committed_readers_go_on)
+{
+    struct replica_rig rig;
+    replica_rig_begin(&rig, context->seed, 1, "transaction.partition.verification.enable=false");
+    struct partition *p = get(&rig, replica_rig_topic(&rig, "t", 1), 0);
+    struct rig_append marker;
+    EXPECT_EQ(append_in_transaction(p, 3, 0, 0), KAFKA_NONE);
+    replica_rig_turn(&rig);
+    EXPECT_EQ(partition_last_stable_offset(p), 0);
+
+    EXPECT_EQ(end_transaction(p, (struct partition_marker){ .producer_epoch = 2 }, &marker),
+              KAFKA_INVALID_PRODUCER_EPOCH);
+    EXPECT_EQ(end_transaction(p,
+                              (struct partition_marker){ .producer_epoch = 3,
+                                                         .transaction_version = 2 },
+                              &marker),
+              KAFKA_INVALID_PRODUCER_EPOCH); /* the coordinator raises the epoch first (KIP-1228) */
+    EXPECT_EQ(end_transaction(
+                  p, (struct partition_marker){ .producer_epoch = 3, .coordinator_epoch = 8 },
+                  &marker),
+              KAFKA_NONE);
+    EXPECT_EQ(marker.done_count, 0);
+    replica_rig_turn(&rig);
+    EXPECT_EQ(marker.done_count, 1);
+    EXPECT_EQ(marker.error, KAFKA_NONE);
+    EXPECT_EQ(partition_last_stable_offset(p), 2);
+    EXPECT_EQ(end_transaction(
+                  p, (struct partition_marker){ .producer_epoch = 3, .coordinator_epoch = 7 },
+                  &marker),
+              KAFKA_TRANSACTION_COORDINATOR_FENCED);
+    /* One more is written, as the coordinator may have lost the first answer. */
+    EXPECT_EQ(end_transaction(p,
+                              (struct partition_marker){ .producer_epoch = 3,
+                                                         .transaction_version = 2,
+                                                         .coordinator_epoch = 8 },
+                              &marker),
+              KAFKA_NONE);
+    replica_rig_turn(&rig);
+    EXPECT_EQ(log_offsets(p->log)->end, 3);
+    replica_rig_end(&rig);
+}
+
+/* Where the ISR is larger the marker waits to be committed, and committed readers with it. */
+TEST(partition_end_transaction, waits_for_the_high_watermark)
+{
+    struct replica_rig rig;
+    replica_rig_begin(&rig, context->seed, 1, "transaction.partition.verification.enable=false");
+    const struct uuid topic = replica_rig_shared_topic(&rig, "t", 1);
+    struct partition *p = get(&rig, topic, 0);
+    struct rig_append marker;
+    EXPECT_EQ(append_in_transaction(p, 0, 0, 0), KAFKA_NONE);
+    EXPECT_EQ(end_transaction(p, (struct partition_marker){ .is_commit = true }, &marker),
+              KAFKA_NONE);
+    replica_rig_turn(&rig);
+    EXPECT_EQ(marker.done_count, 0);
+    replica_rig_change(&rig, topic, 0, REPLICA_RIG_NODE, (const int32_t[]){ REPLICA_RIG_NODE }, 1);
+    replica_rig_turn(&rig);
+    EXPECT_EQ(marker.done_count, 1);
+    EXPECT_EQ(partition_last_stable_offset(p), 2);
+    replica_rig_change(&rig, topic, 0, REPLICA_RIG_OTHER_NODE,
+                       (const int32_t[]){ REPLICA_RIG_OTHER_NODE }, 1);
+    EXPECT_EQ(end_transaction(p, (struct partition_marker){ .is_commit = true }, &marker),
+              KAFKA_NOT_LEADER_OR_FOLLOWER);
+    replica_rig_end(&rig);
+}
+
+/* A batch that opens a transaction needs the coordinator's word, which a marker makes void (KIP-890). */
+TEST(partition_append, opens_a_transaction_only_with_a_guard_that_is_valid)
+{
+    struct replica_rig rig;
+    replica_rig_begin(&rig, context->seed, 1, "");
+    struct partition *p = get(&rig, replica_rig_topic(&rig, "t", 1), 0);
+    struct rig_append marker;
+    EXPECT_EQ(append_in_transaction(p, 0, 0, 0), KAFKA_INVALID_TXN_STATE);
+    const uint64_t stale = log_verification_begin(p->log, 5, 0, 0, SAMPLE_NOW_MS);
+    EXPECT_EQ(end_transaction(p, (struct partition_marker){ 0 }, &marker), KAFKA_NONE);
+    EXPECT_EQ(append_in_transaction(p, 0, 0, stale), KAFKA_INVALID_TXN_STATE);
+    const uint64_t guard = log_verification_begin(p->log, 5, 0, 0, SAMPLE_NOW_MS);
+    EXPECT_EQ(append_in_transaction(p, 0, 0, guard), KAFKA_NONE);
+    EXPECT_EQ(log_verification_begin(p->log, 5, 0, 1, SAMPLE_NOW_MS), 0);
+    EXPECT_EQ(append_in_transaction(p, 0, 1, 0), KAFKA_NONE);
+    replica_rig_turn(&rig);
+    replica_rig_end(&rig);
+}
+
 /* A crash keeps what was committed as far as the checkpoint says, and never more than the log has. */
 TEST(partition, begins_at_its_checkpointed_high_watermark)
 {
