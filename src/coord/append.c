@@ -46,6 +46,31 @@ static uint32_t batch_count(const struct group_coordinator *c, const struct coor
 
 enum kafka_error coord__append(struct group_coordinator *c, unsigned flags, struct write **out)
 {
+    return coord__append_in(c, flags, NULL, out);
+}
+
+/* A marker is a batch of its own. */
+static void append_end(struct group_coordinator *c, const struct coord_transaction *transaction,
+                       struct write **out)
+{
+    struct write *write = write_begin(c);
+    VEC_ADD(&c->effects->appends,
+            ((struct coord_append){ .write_id = write->id, .transaction = transaction }));
+    coord__replay_end(c, transaction->producer_id, transaction->is_commit, write);
+    *out = write;
+}
+
+enum kafka_error coord__append_in(struct group_coordinator *c, unsigned flags,
+                                  const struct coord_transaction *transaction, struct write **out)
+{
+    if (transaction != NULL) {
+        transaction = arena_dup(&c->effects->arena, transaction, sizeof(*transaction));
+        if (transaction->is_end) {
+            append_end(c, transaction, out);
+            return KAFKA_NONE;
+        }
+    }
+    const int64_t producer_id = transaction == NULL ? -1 : transaction->producer_id;
     const size_t count = c->records.count;
     struct coord_record *encoded = ARENA_NEW_ARRAY(&c->effects->arena, struct coord_record, count);
     *out = NULL;
@@ -57,11 +82,11 @@ enum kafka_error coord__append(struct group_coordinator *c, unsigned flags, stru
         struct write *write = write_begin(c);
         const struct coord_append append = { .write_id = write->id,
                                              .records = &encoded[first],
-                                             .record_count =
-                                                 batch_count(c, encoded, first, count) };
+                                             .record_count = batch_count(c, encoded, first, count),
+                                             .transaction = transaction };
         VEC_ADD(&c->effects->appends, append);
         for (uint32_t i = 0; (flags & APPEND_REPLAY) != 0 && i < append.record_count; i++)
-            coord__replay(c, -1, &c->records.items[first + i], write);
+            coord__replay(c, producer_id, &c->records.items[first + i], write);
         first += append.record_count;
         *out = write;
     }
@@ -132,6 +157,9 @@ static void undo_one(struct group_coordinator *c, struct undo *undo, struct list
     case UNDO_FOREIGN:
         (void)foreign_set(group, undo->foreign.key, true, c->hash_seed); /* it had died */
         group->kind = undo->foreign.group_kind;
+        break;
+    case UNDO_PENDING:
+        pending_change_undo(&c->pending, &c->names, &undo->pending);
         break;
     }
 }

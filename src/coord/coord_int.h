@@ -64,6 +64,10 @@ void coord__remove(struct group_coordinator *c, struct group *group, struct writ
 void coord__replay(struct group_coordinator *c, int64_t producer_id, const struct record *record,
                    struct write *write);
 
+/* The same of a marker. */
+void coord__replay_end(struct group_coordinator *c, int64_t producer_id, bool is_commit,
+                       struct write *write);
+
 /* Each adds a record to c->records; the structs live in the effects' arena. */
 void coord__record_offset(struct group_coordinator *c, struct bytes id, struct bytes topic,
                           int32_t partition,
@@ -82,6 +86,10 @@ enum append_flags {
  * fit in a batch, or a text is longer than the format holds. *out is the (last) write. */
 MUST_CHECK enum kafka_error coord__append(struct group_coordinator *c, unsigned flags,
                                           struct write **out);
+/* The same in a transaction (NULL: in none), or its end: then there are no records, and it cannot be refused. */
+MUST_CHECK enum kafka_error coord__append_in(struct group_coordinator *c, unsigned flags,
+                                             const struct coord_transaction *transaction,
+                                             struct write **out);
 void coord__write_done(struct group_coordinator *c, uint64_t write_id, enum kafka_error error);
 void coord__writes_give_up(struct group_coordinator *c); /* those whose time has passed */
 /* Whatever becomes of them: their answers are errors, and nothing is undone. */
@@ -121,11 +129,27 @@ void coord__sync(struct group_coordinator *c);
 void coord__heartbeat(struct group_coordinator *c);
 void coord__leave(struct group_coordinator *c);
 void coord__offset_commit(struct group_coordinator *c);
+void coord__txn_offset_commit(struct group_coordinator *c);
+void coord__end_transaction(struct group_coordinator *c); /* not a request: an event */
 void coord__offset_fetch(struct group_coordinator *c);
 void coord__offset_delete(struct group_coordinator *c);
 void coord__list(struct group_coordinator *c);
 void coord__describe(struct group_coordinator *c);
 void coord__delete(struct group_coordinator *c);
+
+/* Who commits offsets, as the request says. */
+struct offset_committer {
+    struct bytes member_id;
+    struct bytes instance_id;
+    int32_t generation; /* or member epoch */
+    bool is_transactional;
+};
+/* Whether it may: NONE, UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID, ILLEGAL_GENERATION, GROUP_ID_NOT_FOUND, REBALANCE_IN_PROGRESS,
+ * UNSUPPORTED_VERSION. group NULL: there is none. */
+enum kafka_error coord__check_committer(const struct group_coordinator *c,
+                                        const struct group *group,
+                                        const struct offset_committer *committer);
+bool coord__is_metadata_too_long(const struct group_coordinator *c, struct bytes metadata);
 
 /* ---- rebalancing ---------------------------------------------------------------------------------------- */
 

@@ -222,6 +222,9 @@ static void on_request(struct group_coordinator *c)
     case API_OFFSET_COMMIT:
         coord__offset_commit(c);
         break;
+    case API_TXN_OFFSET_COMMIT:
+        coord__txn_offset_commit(c);
+        break;
     case API_OFFSET_FETCH:
         coord__offset_fetch(c);
         break;
@@ -314,6 +317,9 @@ void group_coordinator_step(struct group_coordinator *c, const struct group_even
         break;
     case GROUP_ON_TIMER:
         on_timer(c);
+        break;
+    case GROUP_ON_TRANSACTION_END:
+        coord__end_transaction(c);
         break;
     case GROUP_ON_TOPICS_DELETED:
         if (c->state == COORDINATOR_ACTIVE)

@@ -22,12 +22,25 @@ struct coord_record {
     struct bytes value; /* null: a tombstone */
 };
 
+/* What makes a batch one of a transaction, or its end (KIP-98). */
+struct coord_transaction {
+    int64_t producer_id;
+    int16_t producer_epoch;
+    uint64_t verification_guard; /* of the partition's log, where it was asked (KIP-890); else 0 */
+    /* The batch is the marker, and has no records. */
+    bool is_end;
+    bool is_commit;
+    int32_t coordinator_epoch;
+    int16_t transaction_version;
+};
+
 /* One batch to append to the partition. What became of it must be told, once, in the order of writes. Where one cannot be
  * appended, those after it must not be either: they fail with it, and nothing more is to be said of them. */
 struct coord_append {
     uint64_t write_id;
     const struct coord_record *records;
     uint32_t record_count;
+    const struct coord_transaction *transaction; /* NULL: of none */
 };
 
 struct coord_answer {

@@ -17,8 +17,7 @@
  *   choosing. After commit_timeout_ms the answer is an error although the append may still succeed (as in Kafka).
  *
  * Records of other protocols (consumer, share, streams groups) are kept by their keys: such a group is listed and may be
- * deleted when empty, its offsets may be read, and its records stay as they are. Offsets in transactions are followed on
- * load (group_coordinator_replay, group_coordinator_end_transaction).
+ * deleted when empty, its offsets may be read, and its records stay as they are.
  * Threads: one, the shard's.
  */
 #pragma once
@@ -51,9 +50,9 @@ struct group_settings {
 /* A client's request, decoded. `message` is the struct of its API's request:
  *
  *   JoinGroup, SyncGroup       copied: may go when the step returns
- *   Heartbeat, LeaveGroup, OffsetCommit, OffsetDelete
+ *   Heartbeat, LeaveGroup, OffsetCommit, TxnOffsetCommit, OffsetDelete
  *                              stays valid until the answer: what is echoed points into it. Topics of OffsetCommit
- *                              have both name and id, and exist
+ *                              have both name and id, and exist; those of TxnOffsetCommit exist
  *   OffsetFetch                the same; in the form of version 8 and later with one group, topics by name
  *   DescribeGroups, DeleteGroups  the same; with groups of this partition only, each once
  *   ListGroups                 the same
@@ -65,6 +64,13 @@ struct group_request {
     struct bytes client_id;   /* null is as empty */
     struct bytes client_host; /* "/127.0.0.1", as Java prints an address */
     const void *message;
+    uint64_t verification_guard; /* TxnOffsetCommit: struct coord_transaction */
+};
+
+/* A marker is to be written: WriteTxnMarkers. The answer is a partition result of that API (the index is left to the owner). */
+struct group_transaction_end {
+    uint64_t token;
+    struct coord_transaction end; /* is_end is taken for granted */
 };
 
 struct group_topic_deleted {
@@ -77,8 +83,9 @@ enum group_event_type {
     GROUP_ON_LOAD_FAILED, /* the log cannot be read */
     GROUP_ON_UNLOAD,      /* this node leads the partition no longer, or stops */
     GROUP_ON_REQUEST,
-    GROUP_ON_APPENDED,       /* an append is as safe as it was asked to be, or has failed */
-    GROUP_ON_TIMER,          /* effects.deadline_ms has come; early or late does no harm */
+    GROUP_ON_APPENDED,        /* an append is as safe as it was asked to be, or has failed */
+    GROUP_ON_TIMER,           /* effects.deadline_ms has come; early or late does no harm */
+    GROUP_ON_TRANSACTION_END, /* a transaction ends here; in any state */
     GROUP_ON_TOPICS_DELETED, /* their committed offsets go too; while ACTIVE, else nothing happens */
 };
 
@@ -89,6 +96,7 @@ struct group_event {
     uint8_t random[16];
     union {
         struct group_request request;
+        struct group_transaction_end transaction_end;
         struct {
             uint64_t write_id;
             enum kafka_error error;

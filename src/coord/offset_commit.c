@@ -8,48 +8,62 @@
 #define VERSION_GROUP_NOT_FOUND 9
 
 static enum kafka_error check_unknown(const struct group_coordinator *c,
-                                      const struct offset_commit_request *request)
+                                      const struct offset_committer *committer)
 {
-    if (request->generation_id_or_member_epoch < 0)
+    if (committer->generation < 0)
         return KAFKA_NONE; /* a simple group comes into being */
-    return c->event->request.version >= VERSION_GROUP_NOT_FOUND ? KAFKA_GROUP_ID_NOT_FOUND
-                                                                : KAFKA_ILLEGAL_GENERATION;
+    const bool is_told_apart =
+        !committer->is_transactional && c->event->request.version >= VERSION_GROUP_NOT_FOUND;
+    return is_told_apart ? KAFKA_GROUP_ID_NOT_FOUND : KAFKA_ILLEGAL_GENERATION;
+}
+
+/* Who manages partitions alone; in a transaction that is allowed beside members, too. */
+static bool is_anonymous(const struct offset_committer *committer)
+{
+    return committer->generation < 0 && committer->member_id.size == 0 &&
+           bytes_is_null(committer->instance_id);
 }
 
 /* Members of other protocols cannot live here; an empty group may be written to by administrators. */
 static enum kafka_error check_foreign(const struct group_coordinator *c, const struct group *group,
-                                      const struct offset_commit_request *request)
+                                      const struct offset_committer *committer)
 {
-    if (request->generation_id_or_member_epoch < 0 && group_is_empty(group))
+    if (committer->generation < 0 && group_is_empty(group))
         return KAFKA_NONE;
-    if (foreign_has_member(group, request->member_id) &&
+    if (committer->is_transactional)
+        return is_anonymous(committer)                           ? KAFKA_NONE
+               : foreign_has_member(group, committer->member_id) ? KAFKA_ILLEGAL_GENERATION
+                                                                 : KAFKA_UNKNOWN_MEMBER_ID;
+    if (foreign_has_member(group, committer->member_id) &&
         c->event->request.version < VERSION_GROUP_NOT_FOUND)
         return KAFKA_UNSUPPORTED_VERSION;
     return KAFKA_UNKNOWN_MEMBER_ID;
 }
 
-static enum kafka_error check(const struct group_coordinator *c, const struct group *group,
-                              const struct offset_commit_request *request)
+enum kafka_error coord__check_committer(const struct group_coordinator *c,
+                                        const struct group *group,
+                                        const struct offset_committer *committer)
 {
     if (group == NULL)
-        return check_unknown(c, request);
+        return check_unknown(c, committer);
     if (group->kind != GROUP_CLASSIC)
-        return check_foreign(c, group, request);
-    const int32_t generation = request->generation_id_or_member_epoch;
-    if (generation < 0 && group->state == GROUP_EMPTY)
+        return check_foreign(c, group, committer);
+    if (committer->generation < 0 && group->state == GROUP_EMPTY)
         return KAFKA_NONE;
-    if (generation < 0 && request->member_id.size == 0 && bytes_is_null(request->group_instance_id))
-        return KAFKA_UNKNOWN_MEMBER_ID; /* somebody outside, while the group has members */
+    if (is_anonymous(committer))
+        return committer->is_transactional ? KAFKA_NONE : KAFKA_UNKNOWN_MEMBER_ID;
     const enum kafka_error error =
-        coord__check_member(group, request->member_id, request->group_instance_id);
+        coord__check_member(group, committer->member_id, committer->instance_id);
     if (error != KAFKA_NONE)
         return error;
-    if (generation != group->generation)
+    if (committer->generation != group->generation)
         return KAFKA_ILLEGAL_GENERATION;
-    return group->state == GROUP_COMPLETING ? KAFKA_REBALANCE_IN_PROGRESS : KAFKA_NONE;
+    return !committer->is_transactional && group->state == GROUP_COMPLETING
+               ? KAFKA_REBALANCE_IN_PROGRESS
+               : KAFKA_NONE;
 }
 
-static bool is_metadata_too_long(const struct group_coordinator *c, struct bytes metadata)
+bool coord__is_metadata_too_long(const struct group_coordinator *c, struct bytes metadata)
 {
     return metadata.size > (size_t)c->settings.metadata_length_max &&
            java_string_length(metadata) > (size_t)c->settings.metadata_length_max;
@@ -80,7 +94,7 @@ static void record_all(struct group_coordinator *c, const struct offset_commit_r
     for (int32_t i = 0; i < request->topics_count; i++) {
         const struct offset_commit_request_topic *topic = &request->topics[i];
         for (int32_t j = 0; j < topic->partitions_count; j++) {
-            if (!is_metadata_too_long(c, topic->partitions[j].committed_metadata))
+            if (!coord__is_metadata_too_long(c, topic->partitions[j].committed_metadata))
                 record_partition(c, request, topic, &topic->partitions[j]);
         }
     }
@@ -94,7 +108,7 @@ static struct offset_commit_response *tell(struct group_coordinator *c,
     for (int32_t i = 0; i < request->topics_count; i++) {
         const struct offset_commit_request_topic *topic = &request->topics[i];
         for (int32_t j = 0; j < topic->partitions_count; j++) {
-            if (is_metadata_too_long(c, topic->partitions[j].committed_metadata))
+            if (coord__is_metadata_too_long(c, topic->partitions[j].committed_metadata))
                 out->topics[i].partitions[j].error_code = KAFKA_OFFSET_METADATA_TOO_LARGE;
         }
     }
@@ -117,7 +131,11 @@ void coord__offset_commit(struct group_coordinator *c)
 {
     const struct offset_commit_request *request = c->event->request.message;
     const struct group *group = coord__find(c, request->group_id);
-    enum kafka_error error = check(c, group, request);
+    const struct offset_committer committer = { .member_id = request->member_id,
+                                                .instance_id = request->group_instance_id,
+                                                .generation =
+                                                    request->generation_id_or_member_epoch };
+    enum kafka_error error = coord__check_committer(c, group, &committer);
     if (error == KAFKA_NONE) {
         renew_session(c, group, request->member_id);
         record_all(c, request);

@@ -233,13 +233,18 @@ void offsets_set(struct offsets *offsets, struct names *names, struct name *name
         offset_saved_deinit(&old, names);
 }
 
+struct offset_value offset_saved_value(const struct offset_saved *saved)
+{
+    const struct offset_topic was = { .topic_id = saved->topic_id };
+    return committed_value(&was, &saved->item);
+}
+
 void offsets_restore(struct offsets *offsets, struct names *names, struct offset_saved *saved)
 {
     if (!saved->was_there) {
         offsets_set(offsets, names, saved->name, saved->partition, NULL, NULL);
     } else {
-        const struct offset_topic was = { .topic_id = saved->topic_id };
-        const struct offset_value value = committed_value(&was, &saved->item);
+        const struct offset_value value = offset_saved_value(saved);
         offsets_set(offsets, names, saved->name, saved->partition, &value, NULL);
     }
     offset_saved_deinit(saved, names);

@@ -72,4 +72,6 @@ struct offset_saved {
 void offsets_set(struct offsets *offsets, struct names *names, struct name *name, int32_t partition,
                  const struct offset_value *value, struct offset_saved *saved);
 void offsets_restore(struct offsets *offsets, struct names *names, struct offset_saved *saved);
+/* Of one that was there; `metadata` points into it. */
+struct offset_value offset_saved_value(const struct offset_saved *saved);
 void offset_saved_deinit(struct offset_saved *saved, struct names *names);

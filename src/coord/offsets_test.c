@@ -186,14 +186,14 @@ static void put(struct bench *b, int64_t producer_id, int64_t offset)
     const struct offset_value value = { .offset = offset,
                                         .expire_ms = -1,
                                         .metadata = BYTES_LITERAL("m") };
-    pending_offsets_put(&b->pending, &b->names, producer_id, b->group, b->topic, 0, &value);
+    pending_offsets_put(&b->pending, &b->names, producer_id, b->group, b->topic, 0, &value, NULL);
 }
 
 static void commit(struct bench *b, int64_t offset)
 {
     const struct offset_value value = { .offset = offset, .expire_ms = -1 };
     offsets_set(&b->group->offsets, &b->names, b->topic, 0, &value, NULL);
-    pending_offsets_overtake(&b->pending, b->group, b->topic, 0);
+    pending_offsets_overtake(&b->pending, b->group, b->topic, 0, NULL);
 }
 
 TEST(pending_offsets, count_when_their_transaction_commits)
@@ -204,14 +204,14 @@ TEST(pending_offsets, count_when_their_transaction_commits)
     put(&b, 1, 11); /* the later of one transaction */
     EXPECT(pending_offsets_has(&b.pending, b.group, b.topic, 0));
     expect_value(&b.group->offsets, b.topic, 0, -1);
-    pending_offsets_end(&b.pending, &b.names, 1, true);
+    pending_offsets_end(&b.pending, &b.names, 1, true, NULL);
     expect_value(&b.group->offsets, b.topic, 0, 11);
     EXPECT(!pending_offsets_has(&b.pending, b.group, b.topic, 0));
     EXPECT_EQ(b.group->pending_offset_count, 0);
     put(&b, 2, 12);
-    pending_offsets_end(&b.pending, &b.names, 2, false);
+    pending_offsets_end(&b.pending, &b.names, 2, false, NULL);
     expect_value(&b.group->offsets, b.topic, 0, 11);
-    pending_offsets_end(&b.pending, &b.names, 3, true); /* nothing of it here */
+    pending_offsets_end(&b.pending, &b.names, 3, true, NULL); /* nothing of it here */
     bench_close(&b);
 }
 
@@ -223,20 +223,20 @@ TEST(pending_offsets, newest_record_wins)
     put(&b, 1, 10);
     commit(&b, 20);
     put(&b, 2, 30);
-    pending_offsets_end(&b.pending, &b.names, 1, true);
+    pending_offsets_end(&b.pending, &b.names, 1, true, NULL);
     expect_value(&b.group->offsets, b.topic, 0, 20);
-    pending_offsets_end(&b.pending, &b.names, 2, true);
+    pending_offsets_end(&b.pending, &b.names, 2, true, NULL);
     expect_value(&b.group->offsets, b.topic, 0, 30);
     put(&b, 3, 40);
     put(&b, 4, 50);
-    pending_offsets_end(&b.pending, &b.names, 4, true);
-    pending_offsets_end(&b.pending, &b.names, 3, true);
+    pending_offsets_end(&b.pending, &b.names, 4, true, NULL);
+    pending_offsets_end(&b.pending, &b.names, 3, true, NULL);
     expect_value(&b.group->offsets, b.topic, 0, 50);
     put(&b, 5, 60);
     put(&b, 6, 70);
-    pending_offsets_end(&b.pending, &b.names, 5, true);
+    pending_offsets_end(&b.pending, &b.names, 5, true, NULL);
     expect_value(&b.group->offsets, b.topic, 0, 60);
-    pending_offsets_end(&b.pending, &b.names, 6, true);
+    pending_offsets_end(&b.pending, &b.names, 6, true, NULL);
     expect_value(&b.group->offsets, b.topic, 0, 70);
     bench_close(&b);
 }
@@ -247,10 +247,10 @@ TEST(pending_offsets, tombstone_forgets_them)
     bench_open(&b);
     put(&b, 1, 10);
     put(&b, 2, 20);
-    pending_offsets_remove(&b.pending, &b.names, b.group, b.topic, 0);
+    pending_offsets_remove(&b.pending, &b.names, b.group, b.topic, 0, NULL);
     EXPECT_EQ(b.group->pending_offset_count, 0);
-    pending_offsets_end(&b.pending, &b.names, 1, true);
-    pending_offsets_end(&b.pending, &b.names, 2, true);
+    pending_offsets_end(&b.pending, &b.names, 1, true, NULL);
+    pending_offsets_end(&b.pending, &b.names, 2, true, NULL);
     expect_value(&b.group->offsets, b.topic, 0, -1);
     put(&b, 7, 1); /* left open: freed with everything else */
     bench_close(&b);

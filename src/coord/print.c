@@ -64,8 +64,48 @@ static void print_offsets(struct buf *out, const struct offsets *offsets)
     mem_free(sorted);
 }
 
+struct pending_line {
+    int64_t producer_id;
+    const struct pending_offset *item;
+};
+
+static int by_place(const void *a, const void *b)
+{
+    const struct pending_line *x = a;
+    const struct pending_line *y = b;
+    const int names =
+        bytes_compare(name_text(x->item->offset.name), name_text(y->item->offset.name));
+    if (names != 0)
+        return names;
+    if (x->item->offset.partition != y->item->offset.partition)
+        return x->item->offset.partition < y->item->offset.partition ? -1 : 1;
+    return x->producer_id < y->producer_id ? -1 : x->producer_id > y->producer_id;
+}
+
+/* Offsets of transactions that are open. */
+static void print_pending(struct buf *out, const struct group_coordinator *c,
+                          const struct group *group)
+{
+    VEC(struct pending_line) lines = { 0 };
+    for (struct pending_walk w = { 0 }; pending_offsets_next(&c->pending, group, &w);)
+        VEC_ADD(&lines, ((struct pending_line){ .producer_id = w.transaction->producer_id,
+                                                .item = w.offset }));
+    if (lines.count > 0)
+        qsort(lines.items, lines.count, sizeof(lines.items[0]), by_place);
+    for (size_t i = 0; i < lines.count; i++) {
+        const struct offset_saved *saved = &lines.items[i].item->offset;
+        buf_put_text(out, "  pending");
+        print_text(out, "", name_text(saved->name));
+        buf_printf(out, " %d = %" PRId64 " producer %" PRId64 "%s\n", saved->partition,
+                   saved->item.offset, lines.items[i].producer_id,
+                   lines.items[i].item->is_overtaken ? " overtaken" : "");
+    }
+    VEC_DEINIT(&lines);
+}
+
 /* A generation that is being formed is not in the log. */
-static void print_group(struct buf *out, const struct group *group)
+static void print_group(struct buf *out, const struct group_coordinator *c,
+                        const struct group *group)
 {
     const struct membership *membership = group->membership;
     buf_put_text(out, group_kind_name(group->kind));
@@ -86,6 +126,7 @@ static void print_group(struct buf *out, const struct group *group)
             print_members(out, membership);
     }
     print_offsets(out, &group->offsets);
+    print_pending(out, c, group);
 }
 
 static int by_id(const void *a, const void *b)
@@ -104,6 +145,6 @@ void group_coordinator_print(const struct group_coordinator *c, struct buf *out)
     sorted[at++] = LIST_ENTRY(link, struct group, link);
     qsort(sorted, count, sizeof(*sorted), by_id);
     for (size_t i = 0; i < count; i++)
-        print_group(out, sorted[i]);
+        print_group(out, c, sorted[i]);
     mem_free(sorted);
 }

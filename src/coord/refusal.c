@@ -16,6 +16,9 @@
 #include "wire/messages/offset_fetch_request.h"
 #include "wire/messages/offset_fetch_response.h"
 #include "wire/messages/sync_group_response.h"
+#include "wire/messages/txn_offset_commit_request.h"
+#include "wire/messages/txn_offset_commit_response.h"
+#include "wire/messages/write_txn_markers_response.h"
 
 enum kafka_error group_error_of_append(enum kafka_error error)
 {
@@ -100,6 +103,28 @@ static void *refuse_commit(const struct offset_commit_request *in, enum kafka_er
     return out;
 }
 
+static void *refuse_txn_commit(const struct txn_offset_commit_request *in, enum kafka_error error,
+                               struct arena *arena)
+{
+    struct txn_offset_commit_response *out = ARENA_NEW(arena, struct txn_offset_commit_response);
+    txn_offset_commit_response_init(out);
+    out->topics = txn_offset_commit_response_topic_array(arena, (size_t)in->topics_count);
+    out->topics_count = in->topics_count;
+    for (int32_t i = 0; i < in->topics_count; i++) {
+        const struct txn_offset_commit_request_topic *asked = &in->topics[i];
+        struct txn_offset_commit_response_topic *topic = &out->topics[i];
+        topic->name = asked->name;
+        topic->partitions =
+            txn_offset_commit_response_partition_array(arena, (size_t)asked->partitions_count);
+        topic->partitions_count = asked->partitions_count;
+        for (int32_t j = 0; j < asked->partitions_count; j++) {
+            topic->partitions[j].partition_index = asked->partitions[j].partition_index;
+            topic->partitions[j].error_code = (int16_t)error;
+        }
+    }
+    return out;
+}
+
 static void *refuse_fetch(const struct offset_fetch_request *in, enum kafka_error error,
                           struct arena *arena)
 {
@@ -171,6 +196,8 @@ void *group_refusal(const struct group_request *request, enum kafka_error error,
         return refuse_leave(error, arena);
     case API_OFFSET_COMMIT:
         return refuse_commit(request->message, error, arena);
+    case API_TXN_OFFSET_COMMIT:
+        return refuse_txn_commit(request->message, error, arena);
     case API_OFFSET_FETCH:
         return refuse_fetch(request->message, error, arena);
     case API_OFFSET_DELETE:
@@ -195,6 +222,21 @@ static void spoil_commit(struct offset_commit_response *out, enum kafka_error er
     }
 }
 
+static void spoil_txn_commit(struct txn_offset_commit_response *out, enum kafka_error error)
+{
+    for (int32_t i = 0; i < out->topics_count; i++) {
+        for (int32_t j = 0; j < out->topics[i].partitions_count; j++)
+            out->topics[i].partitions[j].error_code = (int16_t)error;
+    }
+}
+
+static void
+spoil_marker(struct write_txn_markers_response_writable_txn_marker_partition_result *out,
+             enum kafka_error error)
+{
+    out->error_code = (int16_t)error;
+}
+
 static void spoil_describe(struct describe_groups_response *out, enum kafka_error error)
 {
     for (int32_t i = 0; i < out->groups_count; i++) {
@@ -209,6 +251,10 @@ void refusal_from_answer(int16_t api_key, void *message, enum kafka_error error)
 {
     if (api_key == API_OFFSET_COMMIT) {
         spoil_commit(message, error);
+    } else if (api_key == API_TXN_OFFSET_COMMIT) {
+        spoil_txn_commit(message, error);
+    } else if (api_key == API_WRITE_TXN_MARKERS) {
+        spoil_marker(message, error);
     } else if (api_key == API_LEAVE_GROUP) {
         struct leave_group_response *out = message;
         leave_group_response_init(out);

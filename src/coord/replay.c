@@ -23,6 +23,22 @@ static struct group *find_or_create(struct group_coordinator *c, struct bytes id
     return group;
 }
 
+/* NULL where nothing is undone: at load. */
+static struct pending_changes *changes_for(const struct write *write,
+                                           struct pending_changes *changes)
+{
+    return write == NULL ? NULL : changes;
+}
+
+static void keep_changes(struct write *write, struct pending_changes *changes)
+{
+    for (size_t i = 0; i < changes->items.count; i++)
+        VEC_ADD(&write->undos, ((struct undo){ .kind = UNDO_PENDING,
+                                               .group = changes->items.items[i].group,
+                                               .pending = changes->items.items[i] }));
+    VEC_DEINIT(&changes->items);
+}
+
 /* value NULL: a tombstone. */
 static void replay_offset(struct group_coordinator *c, int64_t producer_id, struct bytes group_id,
                           struct bytes topic, int32_t partition, const struct offset_value *value,
@@ -33,8 +49,11 @@ static void replay_offset(struct group_coordinator *c, int64_t producer_id, stru
     if (group == NULL)
         return;
     struct name *name = name_ref_text(&c->names, topic);
+    struct pending_changes kept = { 0 };
+    struct pending_changes *changes = changes_for(write, &kept);
     if (value != NULL && producer_id != -1) {
-        pending_offsets_put(&c->pending, &c->names, producer_id, group, name, partition, value);
+        pending_offsets_put(&c->pending, &c->names, producer_id, group, name, partition, value,
+                            changes);
     } else {
         struct offset_saved saved;
         offsets_set(&group->offsets, &c->names, name, partition, value, &saved);
@@ -44,10 +63,11 @@ static void replay_offset(struct group_coordinator *c, int64_t producer_id, stru
         else
             offset_saved_deinit(&saved, &c->names);
         if (value != NULL)
-            pending_offsets_overtake(&c->pending, group, name, partition);
+            pending_offsets_overtake(&c->pending, group, name, partition, changes);
         else
-            pending_offsets_remove(&c->pending, &c->names, group, name, partition);
+            pending_offsets_remove(&c->pending, &c->names, group, name, partition, changes);
     }
+    keep_changes(write, &kept);
     name_unref(&c->names, name);
 }
 
@@ -231,6 +251,14 @@ void coord__replay(struct group_coordinator *c, int64_t producer_id, const struc
         replay_group_record(c, record, write);
 }
 
+void coord__replay_end(struct group_coordinator *c, int64_t producer_id, bool is_commit,
+                       struct write *write)
+{
+    struct pending_changes kept = { 0 };
+    pending_offsets_end(&c->pending, &c->names, producer_id, is_commit, changes_for(write, &kept));
+    keep_changes(write, &kept);
+}
+
 static int note_record(struct err_note *note, int code, const struct framed_record *key)
 {
     return err_note_prefix(note, code, "the value of a %s record", key->message->name);
@@ -269,7 +297,7 @@ void group_coordinator_end_transaction(struct group_coordinator *c, int64_t prod
                                        bool is_commit)
 {
     ASSERT(c->state == COORDINATOR_LOADING);
-    pending_offsets_end(&c->pending, &c->names, producer_id, is_commit);
+    coord__replay_end(c, producer_id, is_commit, NULL);
 }
 
 /* ---- records to append ---------------------------------------------------------------------------------------- */

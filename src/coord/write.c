@@ -24,6 +24,9 @@ static void undo_free(struct undo *undo, struct names *names)
     case UNDO_FOREIGN:
         mem_free((void *)(uintptr_t)undo->foreign.key.data);
         break;
+    case UNDO_PENDING:
+        pending_change_deinit(&undo->pending, names);
+        break;
     }
 }
 

@@ -15,6 +15,7 @@ enum undo_kind {
     UNDO_REMOVED, /* a group was removed; owned by the undo until the write is done */
     UNDO_OFFSET,
     UNDO_FOREIGN, /* a key of another protocol's record died */
+    UNDO_PENDING, /* an offset of a transaction */
 };
 
 struct undo {
@@ -22,6 +23,7 @@ struct undo {
     struct group *group; /* stays in memory as long as this write is under way */
     union {
         struct offset_saved offset;
+        struct pending_change pending;
         struct {
             struct bytes key;   /* owned */
             uint8_t group_kind; /* before */

@@ -58,8 +58,8 @@ struct producer_verification {
 };
 
 struct producers {
-    struct map_i64 by_id;          /* struct producer, owned */
-    struct map_i64 verifications;  /* struct producer_verification, owned */
+    struct map_i64 by_id;         /* struct producer, owned */
+    struct map_i64 verifications; /* struct producer_verification, owned */
     uint64_t last_guard;
     VEC(struct producer_txn) txns; /* ascending by first_offset */
     VEC(struct producer_undo) undo;
@@ -110,7 +110,7 @@ uint64_t producers_verify(struct producers *producers, int64_t producer_id, int1
 
 struct producer_check {
     enum log_origin origin;
-    bool transaction_verified; /* nobody asks the coordinator */
+    bool transaction_verified;   /* nobody asks the coordinator */
     uint64_t verification_guard; /* it was asked, and has said yes; 0: it was not */
     int16_t transaction_version;
 };

@@ -352,9 +352,9 @@ TEST(producer_snapshot, is_refused_at_every_cut_and_flipped_bit)
 static enum kafka_error try_guarded(const struct producers *producers, struct producer_event event,
                                     uint64_t guard)
 {
-    return try_check(producers, in_transaction(event),
-                     (struct producer_check){ .origin = LOG_ORIGIN_CLIENT,
-                                              .verification_guard = guard });
+    return try_check(
+        producers, in_transaction(event),
+        (struct producer_check){ .origin = LOG_ORIGIN_CLIENT, .verification_guard = guard });
 }
 
 static struct producer_event marker_of(int16_t epoch, int64_t offset)
@@ -385,7 +385,8 @@ TEST(producers_verify, gives_a_guard_that_lasts_until_a_transaction_begins_or_en
     EXPECT_EQ(try_guarded(&producers, data(0, 0, 1, 11), second), KAFKA_NONE);
 
     apply(&producers, in_transaction(data(0, 0, 1, 11)));
-    EXPECT_EQ(producers_verify(&producers, id, 0, 1, 1003), 0); /* it is open: nobody need be asked */
+    EXPECT_EQ(producers_verify(&producers, id, 0, 1, 1003),
+              0); /* it is open: nobody need be asked */
     EXPECT_EQ(try_guarded(&producers, data(0, 1, 1, 12), 0), KAFKA_NONE);
     /* Another epoch is another transaction. */
     EXPECT(producers_verify(&producers, id, 1, 0, 1004) != 0);
@@ -401,13 +402,15 @@ TEST(producers_verify, lets_no_later_sequence_come_first)
     const uint64_t guard = producers_verify(&producers, id, 0, 7, 1000);
     EXPECT_EQ(producers_verify(&producers, id, 0, 5, 1000), guard);
     EXPECT_EQ(producers_verify(&producers, id, 0, 9, 1000), guard);
-    EXPECT_EQ(try_guarded(&producers, data(0, 7, 1, 10), guard), KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    EXPECT_EQ(try_guarded(&producers, data(0, 7, 1, 10), guard),
+              KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER);
     EXPECT_EQ(try_guarded(&producers, data(0, 5, 1, 10), guard), KAFKA_NONE);
     /* A later epoch begins anew, and an earlier one changes nothing. */
     EXPECT_EQ(producers_verify(&producers, id, 1, 6, 1000), guard);
     EXPECT_EQ(producers_verify(&producers, id, 0, 0, 1000), guard);
     EXPECT_EQ(try_guarded(&producers, data(1, 6, 1, 10), guard), KAFKA_NONE);
-    EXPECT_EQ(try_guarded(&producers, data(1, 7, 1, 10), guard), KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    EXPECT_EQ(try_guarded(&producers, data(1, 7, 1, 10), guard),
+              KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER);
     producers_deinit(&producers);
 }
 

@@ -85,7 +85,8 @@ struct partition_marker {
     int64_t producer_id;
     int16_t producer_epoch;
     int32_t coordinator_epoch;
-    int16_t transaction_version; /* of the transaction: from 2 on the epoch is above that of its batches */
+    int16_t
+        transaction_version; /* of the transaction: from 2 on the epoch is above that of its batches */
     bool is_commit;
     int64_t now_ms;
 };

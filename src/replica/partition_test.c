@@ -386,24 +386,23 @@ TEST(partition_end_transaction, lets_committed_readers_go_on)
 
     EXPECT_EQ(end_transaction(p, (struct partition_marker){ .producer_epoch = 2 }, &marker),
               KAFKA_INVALID_PRODUCER_EPOCH);
-    EXPECT_EQ(end_transaction(p,
-                              (struct partition_marker){ .producer_epoch = 3,
-                                                         .transaction_version = 2 },
-                              &marker),
-              KAFKA_INVALID_PRODUCER_EPOCH); /* the coordinator raises the epoch first (KIP-1228) */
-    EXPECT_EQ(end_transaction(
-                  p, (struct partition_marker){ .producer_epoch = 3, .coordinator_epoch = 8 },
-                  &marker),
-              KAFKA_NONE);
+    EXPECT_EQ(
+        end_transaction(
+            p, (struct partition_marker){ .producer_epoch = 3, .transaction_version = 2 }, &marker),
+        KAFKA_INVALID_PRODUCER_EPOCH); /* the coordinator raises the epoch first (KIP-1228) */
+    EXPECT_EQ(
+        end_transaction(p, (struct partition_marker){ .producer_epoch = 3, .coordinator_epoch = 8 },
+                        &marker),
+        KAFKA_NONE);
     EXPECT_EQ(marker.done_count, 0);
     replica_rig_turn(&rig);
     EXPECT_EQ(marker.done_count, 1);
     EXPECT_EQ(marker.error, KAFKA_NONE);
     EXPECT_EQ(partition_last_stable_offset(p), 2);
-    EXPECT_EQ(end_transaction(
-                  p, (struct partition_marker){ .producer_epoch = 3, .coordinator_epoch = 7 },
-                  &marker),
-              KAFKA_TRANSACTION_COORDINATOR_FENCED);
+    EXPECT_EQ(
+        end_transaction(p, (struct partition_marker){ .producer_epoch = 3, .coordinator_epoch = 7 },
+                        &marker),
+        KAFKA_TRANSACTION_COORDINATOR_FENCED);
     /* One more is written, as the coordinator may have lost the first answer. */
     EXPECT_EQ(end_transaction(p,
                               (struct partition_marker){ .producer_epoch = 3,

@@ -13,6 +13,7 @@
 #include "wire/messages/offset_delete_request.h"
 #include "wire/messages/offset_fetch_request.h"
 #include "wire/messages/sync_group_request.h"
+#include "wire/messages/txn_offset_commit_request.h"
 
 #include <string.h>
 
@@ -161,6 +162,36 @@ static void *commit(struct rig *rig, const struct command *command)
     return m;
 }
 
+/* Offsets as those of commit, in the transaction of producer= with epoch= */
+static void *txn_commit(struct rig *rig, const struct command *command)
+{
+    struct arena *arena = &rig->arena;
+    struct txn_offset_commit_request *m = ARENA_NEW(arena, struct txn_offset_commit_request);
+    txn_offset_commit_request_init(m);
+    m->group_id = group_word(command);
+    m->transactional_id = BYTES_LITERAL("tx");
+    m->producer_id = command_number(command, "producer", 1);
+    m->producer_epoch = (int16_t)command_number(command, "epoch", 0);
+    m->generation_id = (int32_t)command_number(command, "gen", -1);
+    m->member_id = rig_member_id(rig, command_option(command, "id", "-"));
+    m->group_instance_id = text_or_null(command, "inst");
+    char **items = split(arena, command_option(command, "offsets", NULL), ',', &m->topics_count);
+    m->topics = txn_offset_commit_request_topic_array(arena, (size_t)m->topics_count);
+    for (int32_t i = 0; i < m->topics_count; i++) {
+        int32_t count;
+        char **parts = split(arena, items[i], ':', &count);
+        struct txn_offset_commit_request_topic *topic = &m->topics[i];
+        topic->partitions = txn_offset_commit_request_partition_array(arena, 1);
+        topic->partitions_count = 1;
+        topic->partitions[0].partition_index = cut_partition(parts[0]);
+        topic->name = bytes_from_text(parts[0]);
+        topic->partitions[0].committed_offset = number(parts[1]);
+        topic->partitions[0].committed_metadata = bytes_from_text(count > 2 ? parts[2] : NULL);
+        topic->partitions[0].committed_leader_epoch = count > 3 ? (int32_t)number(parts[3]) : -1;
+    }
+    return m;
+}
+
 static void *fetch(struct rig *rig, const struct command *command)
 {
     struct arena *arena = &rig->arena;
@@ -260,6 +291,7 @@ const void *rig_request(struct rig *rig, const struct command *command, int16_t 
         { "heartbeat", API_HEARTBEAT, heartbeat },
         { "leave", API_LEAVE_GROUP, leave },
         { "commit", API_OFFSET_COMMIT, commit },
+        { "txn-commit", API_TXN_OFFSET_COMMIT, txn_commit },
         { "fetch", API_OFFSET_FETCH, fetch },
         { "delete-offsets", API_OFFSET_DELETE, offset_delete },
         { "list", API_LIST_GROUPS, list },

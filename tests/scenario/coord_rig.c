@@ -3,6 +3,7 @@
 
 #include "wire/api.h"
 #include "wire/messages/join_group_response.h"
+#include "wire/messages/write_txn_markers_response.h"
 #include "wire/record_frame.h"
 
 #include <ctype.h>
@@ -85,6 +86,13 @@ static void print_answer(struct rig *rig, const struct coord_answer *answer)
 {
     struct rig_asked *asked = map_i64_remove(&rig->labels, (int64_t)answer->token);
     ASSERT(asked != NULL); /* each is answered once */
+    if (answer->api_key == API_WRITE_TXN_MARKERS) {
+        const struct write_txn_markers_response_writable_txn_marker_partition_result *told =
+            answer->message;
+        buf_printf(rig->out, "  %s< %s\n", asked->label, kafka_error_name(told->error_code));
+        asked_free(asked);
+        return;
+    }
     const struct api *api = api_get(answer->api_key);
     struct err_note note = { "" };
     const int64_t size = wire_size(api->response, asked->version, answer->message, &note);
@@ -140,12 +148,31 @@ static void record_deinit(struct rig_record *record)
     mem_free((void *)(uintptr_t)record->value.data);
 }
 
+static void print_transaction(struct rig *rig, const struct coord_append *append)
+{
+    const struct coord_transaction *transaction = append->transaction;
+    buf_printf(rig->out, "  write %" PRIu64 " in transaction of producer %" PRId64 " epoch %d",
+               append->write_id, transaction->producer_id, transaction->producer_epoch);
+    if (transaction->is_end)
+        buf_printf(rig->out, ": %s by coordinator epoch %d, version %d",
+                   transaction->is_commit ? "COMMIT" : "ABORT", transaction->coordinator_epoch,
+                   transaction->transaction_version);
+    buf_put_text(rig->out, "\n");
+}
+
 static void take_append(struct rig *rig, const struct coord_append *append)
 {
     struct rig_write *write = VEC_PUSH(&rig->writes);
     write->id = append->write_id;
+    const struct coord_transaction *transaction = append->transaction;
+    if (transaction != NULL)
+        print_transaction(rig, append);
+    if (transaction != NULL && transaction->is_end)
+        VEC_ADD(&write->records, ((struct rig_record){ .producer_id = transaction->producer_id,
+                                                       .is_commit = transaction->is_commit }));
     for (uint32_t i = 0; i < append->record_count; i++) {
-        const struct rig_record record = { .producer_id = -1,
+        const struct rig_record record = { .producer_id =
+                                               transaction == NULL ? -1 : transaction->producer_id,
                                            .key = keep(append->records[i].key),
                                            .value = keep(append->records[i].value) };
         VEC_ADD(&write->records, record);
@@ -325,6 +352,25 @@ static int put_marker(struct rig *rig, const struct command *command, struct err
     return feed(rig, &marker, note);
 }
 
+/* WriteTxnMarkers. */
+static void end_transaction(struct rig *rig, const struct command *command)
+{
+    struct rig_asked *asked = MEM_NEW(struct rig_asked);
+    asked->label = mem_strdup(command->label);
+    arena_init(&asked->arena, 0);
+    const uint64_t token = rig->next_token++;
+    (void)map_i64_put(&rig->labels, (int64_t)token, asked); /* tokens are new */
+    step(rig, (struct group_event){
+                  .type = GROUP_ON_TRANSACTION_END,
+                  .transaction_end = {
+                      .token = token,
+                      .end = { .producer_id = number(command->words[1]),
+                               .producer_epoch = (int16_t)command_number(command, "epoch", 0),
+                               .is_commit = command_has(command, "commit"),
+                               .coordinator_epoch = 3,
+                               .transaction_version = 2 } } });
+}
+
 /* ---- everything else that can happen ------------------------------------------------------------------------------ */
 
 static void delete_topics(struct rig *rig, const struct command *command)
@@ -399,6 +445,8 @@ static int run(struct rig *rig, const struct command *command, struct err_note *
         step(rig, (struct group_event){ .type = GROUP_ON_UNLOAD });
     else if (strcmp(word, "record") == 0)
         return put_record(rig, command, note);
+    else if (strcmp(word, "end") == 0)
+        end_transaction(rig, command);
     else if (strcmp(word, "marker") == 0)
         return put_marker(rig, command, note);
     else if (strcmp(word, "topics-deleted") == 0)
