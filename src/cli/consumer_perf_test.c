@@ -1,12 +1,12 @@
 /* kafka-consumer-perf-test: reads records as fast as they come, and tells rates. */
 #include "cli/cli_int.h"
+#include "cli/date_format.h"
 #include "cli/remote.h"
 
 #include "client/consumer.h"
 
-#include <stdio.h>
-
 #define TIMEOUT_MS_DEFAULT 10000
+#define DATE_FORMAT        "yyyy-MM-dd HH:mm:ss:SSS"
 #define MEGABYTE           (1024.0 * 1024.0)
 
 static const struct cli_option table[] = {
@@ -29,7 +29,7 @@ static const struct cli_option table[] = {
     { .name = "date-format",
       .takes = CLI_VALUE,
       .value_words = "date format",
-      .words = "Only Kafka's default, yyyy-MM-dd HH:mm:ss:SSS." },
+      .words = "How times are printed, as Java's SimpleDateFormat does. Default " DATE_FORMAT "." },
     { .name = "fetch-size",
       .takes = CLI_VALUE,
       .type = CLI_INT,
@@ -89,6 +89,7 @@ struct run {
     struct cli_remote remote;
     struct consumer *consumer;
     struct cli_pattern *pattern;
+    const char *date_format;
     int64_t start_ms;
     int64_t waiting_ms; /* since when the group settles; 0: it does not */
     int64_t joined_ms;  /* spent until partitions were assigned */
@@ -118,12 +119,16 @@ static void on_revoked(void *context)
     run->waiting_ms = io_now_ms(run->remote.context->io);
 }
 
-static void put_time(const struct run *run, char out[64], int64_t ms)
+static void print_time(const struct run *run, int64_t ms)
 {
     const struct cli_context *context = run->remote.context;
-    char text[32];
-    context->local_time(context->context, ms, text);
-    (void)snprintf(out, 64, "%s:%03d", text, (int)(ms % MS_PER_SECOND));
+    char local[32];
+    struct buf text;
+    buf_init(&text, SIZE_MAX);
+    context->local_time(context->context, ms, local);
+    date_format_put(run->date_format, local, (int)(ms % MS_PER_SECOND), &text);
+    cli_out(context, "%.*s, ", BYTES_PRINTF(buf_view(&text)));
+    buf_deinit(&text);
 }
 
 /* Figures of a span, as Kafka prints them. */
@@ -142,9 +147,8 @@ static void print_figures(const struct run *run, uint64_t bytes, uint64_t count,
 
 static void print_window(struct run *run, int64_t now_ms)
 {
-    char time[64];
-    put_time(run, time, now_ms);
-    cli_out(run->remote.context, "%s, 0, ", time);
+    print_time(run, now_ms);
+    cli_out(run->remote.context, "0, ");
     print_figures(run, run->bytes, run->count, now_ms - run->window_ms,
                   run->bytes - run->window_bytes, run->count - run->window_count,
                   run->window_count == 0 ? run->joined_ms : 0);
@@ -170,7 +174,7 @@ static int loop(struct run *run, const struct cli_options *o)
         }
         if (r == 0) {
             cli_out(run->remote.context,
-                    "WARNING: Exiting before consuming the expected number of messages: timeout "
+                    "WARNING: Exiting before consuming the expected number of records: timeout "
                     "(%" PRId64 " ms) exceeded. You can use the --timeout option to increase the "
                     "timeout.\n",
                     timeout_ms);
@@ -242,7 +246,7 @@ static int start(struct run *run, const struct cli_options *o)
 
 static int measure(const struct cli_context *context, const struct cli_options *o)
 {
-    struct run run = { .count = 0 };
+    struct run run = { .date_format = cli_text(o, "date-format", DATE_FORMAT) };
     const bool is_detailed = cli_has(o, "show-detailed-stats");
     cli_loop_init(&run.remote, context);
     int r = start(&run, o);
@@ -256,11 +260,8 @@ static int measure(const struct cli_context *context, const struct cli_options *
         r = loop(&run, o);
         const int64_t end_ms = io_now_ms(context->io);
         if (r == 0 && !is_detailed) {
-            char from[64];
-            char to[64];
-            put_time(&run, from, run.start_ms);
-            put_time(&run, to, end_ms);
-            cli_out(context, "%s, %s, ", from, to);
+            print_time(&run, run.start_ms);
+            print_time(&run, end_ms);
             print_figures(&run, run.bytes, run.count, end_ms - run.start_ms, run.bytes, run.count,
                           run.joined_ms);
         }
@@ -273,6 +274,7 @@ static int measure(const struct cli_context *context, const struct cli_options *
 
 static int check(const struct cli_context *context, const struct cli_options *o)
 {
+    struct err_note note = { 0 };
     if (cli_text(o, "bootstrap-server", NULL) == NULL)
         return cli_usage(context, &spec, "Missing required argument \"[bootstrap-server]\"");
     if (cli_has(o, "topic") == cli_has(o, "include"))
@@ -282,11 +284,21 @@ static int check(const struct cli_context *context, const struct cli_options *o)
         return cli_usage(
             context, &spec,
             "Exactly one of the following arguments is required: [messages], [num-records]");
-    if (cli_has(o, "print-metrics") || cli_has(o, "date-format"))
-        return cli_usage(context, &spec, "--%s is not possible yet",
-                         cli_has(o, "print-metrics") ? "print-metrics" : "date-format");
+    if (cli_has(o, "consumer.config") && cli_has(o, "command-config"))
+        return cli_usage(
+            context, &spec,
+            "Option \"[consumer.config]\" can't be used with option \"[command-config]\"");
+    if (cli_has(o, "print-metrics"))
+        return cli_usage(context, &spec, "--print-metrics is not possible yet");
+    if (date_format_check(cli_text(o, "date-format", DATE_FORMAT), &note) < 0)
+        return cli_usage(context, &spec, "--date-format: %s", note.text);
     if (cli_number(o, "reporting-interval", 5000) <= 0)
         return cli_usage(context, &spec, "Reporting interval must be greater than 0.");
+    if (cli_has(o, "messages"))
+        cli_out(context, "Warning: --messages is deprecated. Use --num-records instead.\n");
+    if (cli_has(o, "consumer.config"))
+        cli_out(context,
+                "Warning: --consumer.config is deprecated. Use --command-config instead.\n");
     return -1;
 }
 

@@ -81,7 +81,7 @@ static const struct cli_option table[] = {
       .takes = CLI_VALUE,
       .type = CLI_LONG,
       .value_words = "WARMUP-RECORDS",
-      .words = "So many of the first records do not count in the last line." },
+      .words = "So many of the first records are warm-up: a second last line is without them." },
     { .name = "reporting-interval",
       .takes = CLI_VALUE,
       .type = CLI_LONG,
@@ -100,6 +100,7 @@ static const struct cli_spec spec = {
 /* ---- figures --------------------------------------------------------------------------------- */
 
 struct figures {
+    bool is_steady; /* of what came after the warm-up */
     int64_t start_ns;
     uint64_t count;
     uint64_t bytes;
@@ -144,9 +145,10 @@ static void print_window(const struct cli_context *context, const struct figures
     const double seconds = (double)MAX(now_ns - f->start_ns, INT64_C(1)) / (double)NS_PER_SECOND;
     cli_out(context,
             "%" PRIu64
-            " records sent, %.1f records/sec (%.2f MB/sec), %.1f ms avg latency, %.1f ms "
+            "%s records sent, %.1f records/sec (%.2f MB/sec), %.1f ms avg latency, %.1f ms "
             "max latency.\n",
-            f->count, (double)f->count / seconds, (double)f->bytes / seconds / (1024.0 * 1024.0),
+            f->count, f->is_steady ? " steady state" : "", (double)f->count / seconds,
+            (double)f->bytes / seconds / (1024.0 * 1024.0),
             f->count == 0 ? 0.0 : f->latency_sum_ms / (double)f->count, f->latency_max_ms);
 }
 
@@ -156,9 +158,11 @@ static void print_total(const struct cli_context *context, struct figures *f, in
     if (f->sample_count > 0)
         qsort(f->samples, f->sample_count, sizeof(*f->samples), compare_samples);
     cli_out(context,
-            "%" PRIu64 " records sent, %f records/sec (%.2f MB/sec), %.2f ms avg latency, %.2f ms "
+            "%" PRIu64
+            "%s records sent, %f records/sec (%.2f MB/sec), %.2f ms avg latency, %.2f ms "
             "max latency, %u ms 50th, %u ms 95th, %u ms 99th, %u ms 99.9th.\n",
-            f->count, (double)f->count / seconds, (double)f->bytes / seconds / (1024.0 * 1024.0),
+            f->count, f->is_steady ? " steady state" : "", (double)f->count / seconds,
+            (double)f->bytes / seconds / (1024.0 * 1024.0),
             f->count == 0 ? 0.0 : f->latency_sum_ms / (double)f->count, f->latency_max_ms,
             percentile(f, 0.5), percentile(f, 0.95), percentile(f, 0.99), percentile(f, 0.999));
 }
@@ -188,6 +192,7 @@ static int payloads_init(const struct cli_context *context, const struct cli_opt
     if (path == NULL)
         return 0;
     size_t size;
+    cli_out(context, "Reading payloads from: %s\n", path);
     const int r =
         io_fs_read_whole(io_get_fs(context->io), path, PAYLOAD_BYTES_MAX, &p->text, &size);
     if (r < 0) {
@@ -208,6 +213,7 @@ static int payloads_init(const struct cli_context *context, const struct cli_opt
         cli_err(context, "File does not exist or empty file provided: %s\n", path);
         return -ERR_INVALID_ARGUMENT;
     }
+    cli_out(context, "Number of records read: %zu\n", p->list.count);
     return 0;
 }
 
@@ -227,6 +233,7 @@ static struct bytes payload(struct payloads *p, struct rng *rng, uint64_t index)
 struct sent {
     int64_t at_ns;
     size_t bytes;
+    bool is_steady;
 };
 
 struct run {
@@ -234,6 +241,7 @@ struct run {
     struct producer *producer;
     struct payloads payloads;
     struct figures all;
+    struct figures steady;
     struct figures window;
     int64_t interval_ns;
     uint64_t failed;
@@ -247,14 +255,17 @@ static void on_delivery(void *context, const struct producer_delivery *delivery)
     const double latency_ms = (double)(now_ns - sent->at_ns) / (double)NS_PER_MS;
     if (delivery->error == KAFKA_NONE) {
         figures_add(&run->all, latency_ms, sent->bytes);
-        figures_add(&run->window, latency_ms, sent->bytes);
+        if (sent->is_steady)
+            figures_add(&run->steady, latency_ms, sent->bytes);
+        if (sent->is_steady == run->window.is_steady)
+            figures_add(&run->window, latency_ms, sent->bytes);
     } else if (run->failed++ == 0) {
         cli_err(run->remote.context, "A record was not written: %s (%s)\n", delivery->words,
                 kafka_error_name(delivery->error));
     }
     if (now_ns - run->window.start_ns >= run->interval_ns) {
         print_window(run->remote.context, &run->window, now_ns);
-        run->window = (struct figures){ .start_ns = now_ns };
+        run->window = (struct figures){ .start_ns = now_ns, .is_steady = run->window.is_steady };
     }
     mem_free(sent);
 }
@@ -277,24 +288,36 @@ static int keep_pace(struct run *run, double throughput, uint64_t index, int64_t
     return r == -ERR_TIMEOUT ? 0 : r;
 }
 
+/* From here on lines are of the records after the warm-up. */
+static void begin_steady_state(struct run *run, uint64_t count)
+{
+    const int64_t now_ns = io_monotonic_ns(run->remote.context->io);
+    figures_init(&run->steady, now_ns, count);
+    run->window = (struct figures){ .start_ns = now_ns };
+    run->steady.is_steady = run->window.is_steady = true;
+}
+
 static int loop(struct run *run, const struct cli_options *o)
 {
     const uint64_t count = (uint64_t)cli_number(o, "num-records", 0);
-    const uint64_t warmup = (uint64_t)cli_number(o, "warmup-records", 0);
+    const uint64_t warmup = (uint64_t)MAX(cli_number(o, "warmup-records", 0), INT64_C(0));
     const double throughput = cli_double(o, "throughput", -1);
     struct io *io = run->remote.context->io;
     struct rng rng = rng_from_seed(PAYLOAD_SEED);
     const int64_t start_ns = io_monotonic_ns(io);
+    if (warmup > 0)
+        cli_out(run->remote.context,
+                "Warmup first %" PRIu64 " records. Steady state results will print after the "
+                "complete test summary.\n",
+                warmup);
     figures_init(&run->all, start_ns, count);
     run->window = (struct figures){ .start_ns = start_ns };
     for (uint64_t i = 0; i < count; i++) {
         int r = keep_pace(run, throughput, i, start_ns);
         if (r < 0)
             return r;
-        if (warmup > 0 && i == warmup) { /* the last line begins here */
-            mem_free(run->all.samples);
-            figures_init(&run->all, io_monotonic_ns(io), count - warmup);
-        }
+        if (warmup > 0 && i == warmup)
+            begin_steady_state(run, count - warmup);
         struct sent *sent = MEM_NEW(struct sent);
         const struct producer_record record = {
             .topic = bytes_from_text(cli_text(o, "topic", "")),
@@ -305,6 +328,7 @@ static int loop(struct run *run, const struct cli_options *o)
         };
         sent->at_ns = io_monotonic_ns(io);
         sent->bytes = record.value.size;
+        sent->is_steady = run->steady.is_steady;
         struct err_note note = { 0 };
         r = producer_send_wait(run->producer, &record, &note);
         if (r < 0) {
@@ -322,6 +346,14 @@ static int start(struct run *run, const struct cli_options *o)
     const char *items[128];
     size_t count = 0;
     static const char *const names[] = { "producer-props", "command-property" };
+    if (cli_has(o, "producer-props"))
+        cli_out(run->remote.context,
+                "Option --producer-props has been deprecated and will be removed in a future "
+                "version. Use --command-property instead.\n");
+    if (cli_has(o, "producer.config"))
+        cli_out(run->remote.context,
+                "Option --producer.config has been deprecated and will be removed in a future "
+                "version. Use --command-config instead.\n");
     items[count++] = "client.id=perf-producer-client";
     for (size_t k = 0; k < ARRAY_LEN(names); k++) {
         for (size_t i = 0; i < cli_count(o, names[k]) && count < ARRAY_LEN(items); i++)
@@ -356,45 +388,100 @@ static int measure(const struct cli_context *context, const struct cli_options *
     if (r == 0) {
         r = loop(&run, o);
         print_total(context, &run.all, io_monotonic_ns(context->io));
+        if (run.steady.is_steady)
+            print_total(context, &run.steady, io_monotonic_ns(context->io));
     }
     producer_free(run.producer);
     cli_remote_deinit(&run.remote);
     VEC_DEINIT(&run.payloads.list);
     mem_free(run.payloads.text);
     mem_free(run.all.samples);
+    mem_free(run.steady.samples);
     return r < 0 || run.failed > 0 ? 1 : 0;
 }
 
-static int check(const struct cli_options *o, struct err_note *note)
+/* What argparse checks, in its words. */
+static int check_syntax(const struct cli_options *o, struct err_note *note)
 {
     static const char *const payloads[] = { "record-size", "payload-file", "payload-monotonic" };
-    static const char *const refused[] = { "print-metrics", "transactional-id",
-                                           "transaction-duration-ms" };
-    size_t given = 0;
-    for (size_t i = 0; i < ARRAY_LEN(payloads); i++)
-        given += cli_has(o, payloads[i]);
-    if (given != 1)
+    const int r = cli_check_exclusive(o, payloads, ARRAY_LEN(payloads), note);
+    if (r < 0)
+        return r;
+    if (!cli_has(o, "record-size") && !cli_has(o, "payload-file") &&
+        !cli_has(o, "payload-monotonic"))
         return err_note(note, -ERR_INVALID_ARGUMENT,
                         "one of the arguments --record-size --payload-file --payload-monotonic is "
                         "required");
+    if (o->rest.count > 0)
+        return err_note(note, -ERR_INVALID_ARGUMENT, "unrecognized arguments: '%s'",
+                        o->rest.items[0]);
+    return 0;
+}
+
+/* Which options say the same in an old and a new way, and that there is somewhere to go to. */
+static int check_client(const struct cli_options *o, struct err_note *note)
+{
+    if (!cli_has(o, "bootstrap-server") && !cli_has(o, "command-property") &&
+        !cli_has(o, "producer-props") && !cli_has(o, "producer.config") &&
+        !cli_has(o, "command-config"))
+        return err_note(note, -ERR_INVALID_ARGUMENT,
+                        "At least one of --bootstrap-server, --command-property, --producer-props, "
+                        "--producer.config or --command-config must be specified.");
+    if (cli_has(o, "command-property") && cli_has(o, "producer-props"))
+        return err_note(note, -ERR_INVALID_ARGUMENT,
+                        "--command-property and --producer-props cannot be specified together.");
+    if (cli_has(o, "command-config") && cli_has(o, "producer.config"))
+        return err_note(note, -ERR_INVALID_ARGUMENT,
+                        "--command-config and --producer.config cannot be specified together.");
+    return 0;
+}
+
+static int check_refused(const struct cli_options *o, struct err_note *note)
+{
+    static const char *const refused[] = { "print-metrics", "transactional-id",
+                                           "transaction-duration-ms" };
     for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
         if (cli_has(o, refused[i]))
             return err_note(note, -ERR_UNSUPPORTED, "--%s is not possible yet", refused[i]);
     }
-    if (cli_has(o, "record-size") && (cli_number(o, "record-size", 0) <= 0 ||
-                                      cli_number(o, "record-size", 0) > PAYLOAD_BYTES_MAX))
-        return err_note(note, -ERR_INVALID_ARGUMENT, "--record-size should be greater than zero.");
-    if (cli_number(o, "num-records", 0) <= 0)
+    return 0;
+}
+
+/* In the order in which Kafka's tool checks. */
+static int check(const struct cli_options *o, struct err_note *note)
+{
+    const int64_t count = cli_number(o, "num-records", 0);
+    int r = check_syntax(o, note);
+    if (r < 0)
+        return r;
+    if (count <= 0)
         return err_note(note, -ERR_INVALID_ARGUMENT, "--num-records should be greater than zero.");
+    if (cli_number(o, "warmup-records", 0) >= count)
+        return err_note(note, -ERR_INVALID_ARGUMENT,
+                        "The value for --warmup-records must be strictly fewer than the number of "
+                        "records in the test, --num-records.");
+    if (cli_number(o, "record-size", 1) <= 0)
+        return err_note(note, -ERR_INVALID_ARGUMENT, "--record-size should be greater than zero.");
+    if (cli_number(o, "record-size", 1) > PAYLOAD_BYTES_MAX)
+        return err_note(note, -ERR_INVALID_ARGUMENT, "--record-size is at most %u.",
+                        PAYLOAD_BYTES_MAX);
+    r = check_client(o, note);
+    if (r < 0)
+        return r;
+    if (cli_number(o, "transaction-duration-ms", 1) <= 0)
+        return err_note(note, -ERR_INVALID_ARGUMENT,
+                        "--transaction-duration-ms should be greater than zero.");
     if (cli_number(o, "reporting-interval", 5000) <= 0)
         return err_note(note, -ERR_INVALID_ARGUMENT,
                         "--reporting-interval should be greater than zero.");
-    const int64_t warmup = cli_number(o, "warmup-records", 0);
-    if (warmup < 0 || warmup >= cli_number(o, "num-records", 0))
-        return err_note(note, -ERR_INVALID_ARGUMENT,
-                        "The value for --warmup-records must be strictly fewer than the number of "
-                        "records in the test.");
-    return 0;
+    return check_refused(o, note);
+}
+
+static void show_help(const struct cli_context *context)
+{
+    cli_synopsis(context, false, spec.name, &spec);
+    cli_out(context, "\n%s\n\n", spec.words);
+    cli_help(context, false, &spec);
 }
 
 static int run(const struct cli_context *context, int argc, char **argv)
@@ -402,19 +489,21 @@ static int run(const struct cli_context *context, int argc, char **argv)
     struct cli_options options;
     struct err_note note = { 0 };
     int r = cli_options_parse(&spec, argc, argv, &options, &note);
-    int exit_code = 0;
-    if (argc == 1 || cli_has(&options, "help")) {
+    int exit_code = 1;
+    if (argc == 1) {
         cli_synopsis(context, false, spec.name, &spec);
-        cli_out(context, "\n%s\n\n", spec.words);
-        cli_help(context, false, &spec);
+        exit_code = 0;
+    } else if (cli_has(&options, "help")) {
+        show_help(context); /* and 1, as Kafka's tools have it */
     } else {
         if (r == 0)
             r = check(&options, &note);
         if (r < 0) {
             cli_synopsis(context, true, spec.name, &spec);
             cli_err(context, "%s: error: %s\n", spec.name, note.text);
+        } else {
+            exit_code = measure(context, &options);
         }
-        exit_code = r < 0 ? 1 : measure(context, &options);
     }
     cli_options_deinit(&options);
     return exit_code;

@@ -63,7 +63,8 @@ int cli_client_config(const struct cli_context *context, enum setting_kind kind,
     struct config_problems problems = { 0 };
     if (r == 0) {
         const struct config_overrides all = { .items = overrides, .count = used };
-        r = config_load(kind, bytes_from(text, size), properties->config_path, all, out, &problems);
+        const char *place = properties->config_path == NULL ? "override" : properties->config_path;
+        r = config_load(kind, bytes_from(text, size), place, all, out, &problems);
     }
     for (size_t i = 0; i < problems.list.count; i++) {
         if (problems.list.items[i].severity == CONFIG_ERROR)
