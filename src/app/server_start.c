@@ -1,83 +1,38 @@
 /* See server_start.h. */
 #include "app/server_start.h"
 
+#include "app/background.h"
 #include "app/line_sink.h"
+#include "app/server_options.h"
 #include "app/signals.h"
 #include "base/mem.h"
-#include "base/vec.h"
-#include "config/config.h"
 #include "io/epoll.h"
 #include "node/node.h"
 
-#include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #define SETTINGS_FILE_BYTES_MAX (16u << 20)
 #define WORKERS_MAX             8
 
-static const char usage[] =
-    "USAGE: kafka-server-start.sh [-daemon] server.properties [--override property=value]*\n";
+/* ---- settings -------------------------------------------------------------------------------- */
 
-struct arguments {
-    const char *path;
-    bool is_daemon;
-    VEC(struct config_override) overrides;
-};
-
-/* ---- arguments ------------------------------------------------------------------------------- */
-
-static bool add_override(struct arguments *arguments, const char *text)
-{
-    const char *equals = text == NULL ? NULL : strchr(text, '=');
-    if (equals == NULL || equals == text) {
-        (void)fprintf(stderr, "--override takes property=value, not '%s'\n",
-                      text == NULL ? "" : text);
-        return false;
-    }
-    VEC_ADD(&arguments->overrides,
-            ((struct config_override){ .name = bytes_from(text, (size_t)(equals - text)),
-                                       .value = bytes_from_text(equals + 1) }));
-    return true;
-}
-
-static bool parse_arguments(int argc, char **argv, struct arguments *out)
-{
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "-daemon") == 0) {
-            out->is_daemon = true;
-        } else if (strcmp(argv[i], "--override") == 0) {
-            if (!add_override(out, i + 1 < argc ? argv[i + 1] : NULL))
-                return false;
-            i++;
-        } else if (argv[i][0] == '-' || out->path != NULL) {
-            (void)fprintf(stderr, "Unknown argument '%s'\n%s", argv[i], usage);
-            return false;
-        } else {
-            out->path = argv[i];
-        }
-    }
-    if (out->path == NULL)
-        (void)fputs(usage, stderr);
-    return out->path != NULL;
-}
-
-static struct config *load_config(const struct arguments *arguments, const struct diag *diag)
+static struct config *load_config(const struct server_options *options, const struct diag *diag)
 {
     uint8_t *text = NULL;
     size_t size = 0;
-    int r = io_fs_read_whole(posix_fs(), arguments->path, SETTINGS_FILE_BYTES_MAX, &text, &size);
+    int r = io_fs_read_whole(posix_fs(), options->path, SETTINGS_FILE_BYTES_MAX, &text, &size);
     if (r < 0) {
-        DIAG_ERROR(diag, "config", "%s cannot be read: %s", arguments->path, err_sentence(r));
+        DIAG_ERROR(diag, "config", "%s cannot be read: %s", options->path, err_sentence(r));
         return NULL;
     }
     struct config *config = NULL;
     struct config_problems problems = { 0 };
-    const struct config_overrides overrides = { .items = arguments->overrides.items,
-                                                .count = arguments->overrides.count };
-    r = config_load(SETTING_KIND_BROKER, bytes_from(text, size), arguments->path, overrides,
-                    &config, &problems);
+    const struct config_overrides overrides = { .items = options->overrides.items,
+                                                .count = options->overrides.count };
+    r = config_load(SETTING_KIND_BROKER, bytes_from(text, size), options->path, overrides, &config,
+                    &problems);
     for (size_t i = 0; i < problems.list.count; i++)
         diag_print(diag, problems.list.items[i].severity == CONFIG_ERROR ? DIAG_ERROR : DIAG_WARN,
                    "config", "%s", problems.list.items[i].text);
@@ -186,20 +141,31 @@ static int run(struct process *process, struct config *config)
     return r < 0 ? 1 : process->exit_code;
 }
 
+/* Before there are threads. */
+static bool go_to_background(const char *program, const struct diag *diag)
+{
+    struct err_note note = { 0 };
+    const int r = background_begin(program, getenv("LOG_DIR"), &note);
+    if (r < 0)
+        DIAG_ERROR(diag, "node", "-daemon: %s", note.text);
+    return r == 0;
+}
+
 int server_start(int argc, char **argv)
 {
-    struct arguments arguments = { 0 };
+    struct server_options options;
     struct line_sink sink;
     line_sink_init(&sink);
-    int exit_code = 1;
-    if (parse_arguments(argc, argv, &arguments)) {
-        struct config *config = load_config(&arguments, &sink.diag);
-        if (config != NULL && (!arguments.is_daemon || daemon(1, 0) == 0)) {
+    int exit_code = server_options_parse(argc, argv, &options);
+    if (exit_code < 0) {
+        struct config *config = load_config(&options, &sink.diag);
+        exit_code = 1;
+        if (config != NULL && (!options.is_daemon || go_to_background(argv[0], &sink.diag))) {
             struct process process = { .diag = &sink.diag };
             exit_code = run(&process, config);
         }
         config_unref(config);
     }
-    VEC_DEINIT(&arguments.overrides);
+    server_options_deinit(&options);
     return exit_code;
 }

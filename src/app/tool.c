@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -46,10 +48,29 @@ static int64_t read_input(void *context, void *out, size_t size_bytes)
     }
 }
 
+/* $SIGNAL names another one than TERM, as for Kafka's script; negative: there is none of that name. */
+static int stop_signal(void)
+{
+    const char *name = getenv("SIGNAL");
+    if (name == NULL || name[0] == '\0')
+        return SIGTERM;
+    if (strncasecmp(name, "SIG", 3) == 0)
+        name += 3;
+    for (int i = 1; i < NSIG; i++) {
+        const char *known = sigabbrev_np(i);
+        if (known != NULL && strcasecmp(known, name) == 0)
+            return i;
+    }
+    return -EINVAL;
+}
+
 static int stop_process(void *context, int64_t pid)
 {
     (void)context;
-    return kill((pid_t)pid, SIGTERM) == 0 ? 0 : -errno;
+    const int signal_number = stop_signal();
+    if (signal_number < 0)
+        return signal_number;
+    return kill((pid_t)pid, signal_number) == 0 ? 0 : -errno;
 }
 
 static void local_time(void *context, int64_t wall_ms, char out[32])

@@ -20,7 +20,7 @@ struct cli_context {
         size_t size_bytes); /* standard input: a count, 0 at the end; also from a worker's job */
     void *context;
     bool (*is_interrupted)(void *context);           /* SIGINT or SIGTERM has come: finish soon */
-    int (*stop_process)(void *context, int64_t pid); /* SIGTERM; 0 or negative errno */
+    int (*stop_process)(void *context, int64_t pid); /* by a signal; 0 or negative errno */
     /* "2026-01-31 12:00:00" where the user lives */
     void (*local_time)(void *context, int64_t wall_ms, char out[32]);
     bool is_terminal; /* standard output is one */

@@ -1,7 +1,7 @@
 /* kafka-server-stop: asks the nodes of this machine to stop.
  *
  * A node is a process that was started by one of the names of kafka-server-start; its settings file is read again to tell its roles and id
- * (--process-role, --node-id). They get SIGTERM, which ends a node in good order.
+ * (--process-role, --node-id). They get SIGTERM, which ends a node in good order, or what $SIGNAL names.
  */
 #include "cli/cli_int.h"
 #include "cli/options.h"
