@@ -1,8 +1,7 @@
-/* See groups_load.h. */
-#include "server/groups_load.h"
+/* See coord_load.h. */
+#include "server/coord_load.h"
 
 #include "base/mem.h"
-#include "coord/group_coordinator.h"
 #include "replica/replicas.h"
 #include "wire/control_record.h"
 #include "wire/legacy.h"
@@ -10,31 +9,31 @@
 /* No record of a coordinator comes near this. */
 #define RECORD_BYTES_MAX (256u << 20)
 
-struct group_load {
+struct coord_load {
     struct io_job job;
-    struct group_load_params params;
+    struct coord_load_params params;
     int64_t next_offset;
     int64_t end_offset;
     struct log_wait wait;   /* of the job: bytes to bring into memory; or */
     struct log_piece piece; /* of the job: what to replay */
-    struct group_load_result result;
+    struct coord_load_result result;
     struct err_note note;
     bool is_disowned;
 };
 
 /* ---- on a worker ----------------------------------------------------------------------------------------- */
 
-static int replay_record(struct group_load *load, int64_t producer_id, const struct record *record)
+static int replay_record(struct coord_load *load, int64_t producer_id, const struct record *record)
 {
     if (record->offset < load->next_offset || bytes_is_null(record->key))
         return 0; /* below where this read began; or nothing a compacted topic may hold */
     load->result.record_count++;
-    const int r = group_coordinator_replay(load->params.coordinator, producer_id, record->key,
-                                           record->value, &load->note);
+    const int r = load->params.replay(load->params.coordinator, producer_id, record->key,
+                                      record->value, &load->note);
     return r < 0 ? err_note_prefix(&load->note, r, "offset %" PRId64, record->offset) : 0;
 }
 
-static int replay_marker(struct group_load *load, const struct batch_view *batch,
+static int replay_marker(struct coord_load *load, const struct batch_view *batch,
                          const struct record *record)
 {
     enum control_type type;
@@ -43,12 +42,12 @@ static int replay_marker(struct group_load *load, const struct batch_view *batch
         return err_note(&load->note, r, "offset %" PRId64 " holds no control record",
                         record->offset);
     if (type == CONTROL_COMMIT || type == CONTROL_ABORT)
-        group_coordinator_end_transaction(load->params.coordinator, batch->producer_id,
-                                          type == CONTROL_COMMIT);
+        load->params.end_transaction(load->params.coordinator, batch->producer_id,
+                                     type == CONTROL_COMMIT);
     return 0;
 }
 
-static int replay_batch(struct group_load *load, const struct batch_view *batch)
+static int replay_batch(struct coord_load *load, const struct batch_view *batch)
 {
     int r = batch_check_crc(batch);
     if (r < 0)
@@ -72,7 +71,7 @@ static int replay_batch(struct group_load *load, const struct batch_view *batch)
 }
 
 /* Written by a broker before 0.11. */
-static int replay_legacy(struct group_load *load, struct bytes bytes, int64_t *out_last_offset)
+static int replay_legacy(struct coord_load *load, struct bytes bytes, int64_t *out_last_offset)
 {
     struct legacy_view view;
     int r = legacy_parse(bytes, &view);
@@ -93,7 +92,7 @@ static int replay_legacy(struct group_load *load, struct bytes bytes, int64_t *o
 }
 
 /* Whole batches of the slice; the last may be cut. */
-static int replay_slice(struct group_load *load, struct bytes slice)
+static int replay_slice(struct coord_load *load, struct bytes slice)
 {
     while (slice.size > 0) {
         struct batch_view batch;
@@ -121,7 +120,7 @@ static int replay_slice(struct group_load *load, struct bytes slice)
 
 static void run(struct io_job *job)
 {
-    struct group_load *load = CONTAINER_OF(job, struct group_load, job);
+    struct coord_load *load = CONTAINER_OF(job, struct coord_load, job);
     if (load->wait.file != NULL) {
         log_wait_run(&load->wait);
         return;
@@ -147,7 +146,7 @@ static void run(struct io_job *job)
 
 /* ---- on the loop ------------------------------------------------------------------------------------------ */
 
-static void finish(struct group_load *load, int error)
+static void finish(struct coord_load *load, int error)
 {
     load->result.error = error;
     load->result.note = &load->note;
@@ -156,7 +155,7 @@ static void finish(struct group_load *load, int error)
     mem_free(load);
 }
 
-static void next_slice(struct group_load *load)
+static void next_slice(struct coord_load *load)
 {
     const struct partition *p =
         replicas_get(load->params.replicas, load->params.topic_id, load->params.partition);
@@ -185,7 +184,7 @@ static void next_slice(struct group_load *load)
 
 static void done(struct io_job *job)
 {
-    struct group_load *load = CONTAINER_OF(job, struct group_load, job);
+    struct coord_load *load = CONTAINER_OF(job, struct coord_load, job);
     load->wait = (struct log_wait){ 0 };
     if (load->result.error < 0 || load->is_disowned)
         finish(load, load->result.error);
@@ -201,17 +200,17 @@ static void begin_run(struct io_job *job)
 
 static void begin_done(struct io_job *job)
 {
-    struct group_load *load = CONTAINER_OF(job, struct group_load, job);
+    struct coord_load *load = CONTAINER_OF(job, struct coord_load, job);
     load->job.run = run;
     load->job.done = done;
     done(job);
 }
 
-struct group_load *group_load_start(const struct group_load_params *params)
+struct coord_load *coord_load_start(const struct coord_load_params *params)
 {
     const struct partition *p = replicas_get(params->replicas, params->topic_id, params->partition);
     ASSERT(p != NULL && p->state == PARTITION_ONLINE);
-    struct group_load *load = MEM_NEW(struct group_load);
+    struct coord_load *load = MEM_NEW(struct coord_load);
     load->params = *params;
     load->end_offset = log_offsets(p->log)->end;
     load->job.run = begin_run;
@@ -220,7 +219,7 @@ struct group_load *group_load_start(const struct group_load_params *params)
     return load;
 }
 
-void group_load_disown(struct group_load *load)
+void coord_load_disown(struct coord_load *load)
 {
     load->is_disowned = true;
 }
