@@ -15,6 +15,7 @@
 #include "server/loggers.h"
 #include "server/producer_ids.h"
 #include "server/server.h"
+#include "server/transactions.h"
 
 #include <string.h>
 
@@ -81,10 +82,11 @@ static void on_applied(void *context)
 {
     struct applied *applied = context;
     struct quorum *quorum = applied->node->quorum;
-    struct groups *groups = applied->node->shard.groups;
+    const struct shard *shard = &applied->node->shard;
     const int64_t offset = applied->offset;
     mem_free(applied);
-    groups_apply(groups); /* partitions of __consumer_offsets may have opened */
+    groups_apply(shard->groups);             /* partitions of __consumer_offsets may have opened */
+    transactions_apply(shard->transactions); /* and of __transaction_state */
     if (quorum != NULL)
         quorum_applied(quorum, offset);
 }
@@ -124,6 +126,7 @@ static void on_image(void *context, struct metadata_image *image)
     apply_dynamic_config(node, before);
     metadata_image_unref(before);
     groups_apply(node->shard.groups);
+    transactions_apply(node->shard.transactions);
     if (!node->are_replicas_loaded) {
         quorum_applied(node->quorum, image->provenance.offset); /* nobody holds a partition yet */
         return;
@@ -385,6 +388,7 @@ static void make_rooms(struct node *node)
     producer_ids_init(&node->producer_ids, shard, epoch_of_broker, node);
     shard->producer_ids = &node->producer_ids;
     shard->groups = groups_new(shard);
+    shard->transactions = transactions_new(shard);
     const struct broker_owner broker_owner = { .on_registered = on_registered,
                                                .on_running = on_running,
                                                .on_refused = on_refused,
@@ -520,13 +524,19 @@ static void on_drained(struct io_timer *timer)
     close_all(CONTAINER_OF(timer, struct node, drain));
 }
 
-static void on_groups_closed(void *context)
+static void on_transactions_closed(void *context)
 {
     struct node *node = context;
     if (server_is_idle(node->shard.server))
         close_all(node);
     else
         io_timer_arm_after(node->shard.io, &node->drain, SHUTDOWN_REQUESTS_MS);
+}
+
+static void on_groups_closed(void *context)
+{
+    struct node *node = context;
+    transactions_close(node->shard.transactions, on_transactions_closed, node);
 }
 
 static void on_gone(void *context)
@@ -556,12 +566,15 @@ void node_free(struct node *node)
     replicas_abandon(shard->replicas);
     if (shard->groups != NULL)
         groups_close(shard->groups, NULL, NULL);
+    if (shard->transactions != NULL)
+        transactions_close(shard->transactions, NULL, NULL);
     quorum_resign(node->quorum);
     server_free(shard->server);
     broker_free(node->broker);
     quorum_free(node->quorum);
     replicas_free(shard->replicas);
     groups_free(shard->groups);
+    transactions_free(shard->transactions);
     fetch_sessions_deinit(&node->sessions);
     producer_ids_deinit(&node->producer_ids);
     map_deinit(&shard->topics_in_creation);

@@ -35,21 +35,26 @@ static void on_answer(void *context, enum kafka_error error, const void *respons
     mem_free(topic);
 }
 
+#define NO_SETTING SETTING_COUNT
+
 /* Settings of the internal topics, as 4.3.1 gives them when it creates them. */
 struct internal_topic {
     const char *name;
     enum setting_id partitions;
     enum setting_id replication_factor;
     enum setting_id segment_bytes;
-    bool is_compacted;
+    enum setting_id isr_min; /* NO_SETTING: the broker's */
+    const char *compression;
+    bool is_clean; /* no leader may lack what was committed */
 };
 static const struct internal_topic internal_topics[] = {
     { "__consumer_offsets", SETTING_BROKER_OFFSETS_TOPIC_NUM_PARTITIONS,
       SETTING_BROKER_OFFSETS_TOPIC_REPLICATION_FACTOR, SETTING_BROKER_OFFSETS_TOPIC_SEGMENT_BYTES,
-      true },
+      NO_SETTING, "producer", false },
     { "__transaction_state", SETTING_BROKER_TRANSACTION_STATE_LOG_NUM_PARTITIONS,
       SETTING_BROKER_TRANSACTION_STATE_LOG_REPLICATION_FACTOR,
-      SETTING_BROKER_TRANSACTION_STATE_LOG_SEGMENT_BYTES, true },
+      SETTING_BROKER_TRANSACTION_STATE_LOG_SEGMENT_BYTES,
+      SETTING_BROKER_TRANSACTION_STATE_LOG_MIN_ISR, "uncompressed", true },
 };
 
 static void add_config(struct create_topics_request_creatable_topic *topic, const char *name,
@@ -61,6 +66,13 @@ static void add_config(struct create_topics_request_creatable_topic *topic, cons
     config->value = bytes_from_text(value);
 }
 
+static void add_number(struct auto_topic *asked,
+                       struct create_topics_request_creatable_topic *topic, const char *name,
+                       int64_t value)
+{
+    add_config(topic, name, arena_printf(&asked->arena, "%" PRId64, value));
+}
+
 static void fill_internal(struct auto_topic *asked,
                           struct create_topics_request_creatable_topic *topic,
                           const struct internal_topic *internal)
@@ -68,12 +80,14 @@ static void fill_internal(struct auto_topic *asked,
     const struct config *config = asked->shard->config;
     topic->num_partitions = (int32_t)config_i64(config, internal->partitions);
     topic->replication_factor = (int16_t)config_i64(config, internal->replication_factor);
-    topic->configs = create_topics_request_creatable_topic_config_array(&asked->arena, 3);
-    add_config(topic, "compression.type", "producer");
+    topic->configs = create_topics_request_creatable_topic_config_array(&asked->arena, 5);
+    add_config(topic, "compression.type", internal->compression);
     add_config(topic, "cleanup.policy", "compact");
-    add_config(
-        topic, "segment.bytes",
-        arena_printf(&asked->arena, "%" PRId64, config_i64(config, internal->segment_bytes)));
+    add_number(asked, topic, "segment.bytes", config_i64(config, internal->segment_bytes));
+    if (internal->isr_min != NO_SETTING)
+        add_number(asked, topic, "min.insync.replicas", config_i64(config, internal->isr_min));
+    if (internal->is_clean)
+        add_config(topic, "unclean.leader.election.enable", "false");
 }
 
 void auto_topic_create(const struct request *request, struct bytes name)

@@ -8,7 +8,7 @@
 /* Sorted, as DescribeConfigs tells them. */
 static const char *const names[] = {
     "broker", "config", "controller", "groups", "log",    "metadata",
-    "net",    "node",   "raft",       "root",   "server",
+    "net",    "node",   "raft",       "root",   "server", "transactions",
 };
 _Static_assert(ARRAY_LEN(names) == LOGGER_COUNT, "a level for each name");
 

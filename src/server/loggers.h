@@ -26,7 +26,7 @@ enum logger_level {
     LOGGER_INHERITED = LOGGER_LEVEL_COUNT,
 };
 
-#define LOGGER_COUNT 11
+#define LOGGER_COUNT 12
 
 struct loggers {
     struct diag diag; /* what the node prints to; outlives the node's users of it */

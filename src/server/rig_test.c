@@ -3,6 +3,7 @@
 
 #include "base/be.h"
 #include "server/groups.h"
+#include "server/transactions.h"
 #include "wire/messages/api_versions_request.h"
 #include "wire/messages/metadata_request.h"
 #include "wire/messages/produce_request.h"
@@ -79,8 +80,10 @@ static void on_ended(void *context)
 {
     struct server_rig *rig = context;
     groups_close(rig->shard.groups, NULL, NULL);
+    transactions_close(rig->shard.transactions, NULL, NULL);
     server_free(TAKE(rig->shard.server));
     groups_free(TAKE(rig->shard.groups));
+    transactions_free(TAKE(rig->shard.transactions));
 }
 
 static void listen_on(struct server_rig *rig, const char *name, enum api_listener kind,
@@ -137,6 +140,7 @@ void server_rig_begin(struct server_rig *rig, uint64_t seed, const char *setting
     map_init(&shard->topics_in_creation, shard->hash_seed);
     EXPECT_OK(server_new(shard, &rig->limits, &shard->server));
     shard->groups = groups_new(shard);
+    shard->transactions = transactions_new(shard);
     listen_on(rig, "PLAINTEXT", API_ON_BROKER, SERVER_RIG_PORT);
     listen_on(rig, "CONTROLLER", API_ON_CONTROLLER, SERVER_RIG_CONTROLLER_PORT);
 }
@@ -163,6 +167,7 @@ static void take_image(struct server_rig *rig)
     metadata_image_unref(rig->shard.image);
     rig->shard.image = metadata_image_ref(rig->base.image);
     groups_apply(rig->shard.groups);
+    transactions_apply(rig->shard.transactions);
 }
 
 void server_rig_apply(struct server_rig *rig)

@@ -14,6 +14,7 @@ struct config;
 struct metadata_image;
 struct replicas;
 struct groups;
+struct transactions;
 struct server;
 struct controller_link;
 struct fetch_sessions;
@@ -34,7 +35,8 @@ struct shard {
     struct config *config;        /* effective broker settings; counted */
     struct metadata_image *image; /* committed metadata as this shard has applied it; counted */
     struct replicas *replicas;    /* partitions of this shard; owned by node */
-    struct groups *groups;        /* group coordinator with its log; owned by node */
+    struct groups *groups;        /* group coordinators with their logs; owned by node */
+    struct transactions *transactions; /* transaction coordinators with theirs; owned by node */
     struct fetch_sessions *sessions;
     struct log_dirs *log_dirs;
     struct controller_link *controller; /* the way to the active controller */

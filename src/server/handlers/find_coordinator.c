@@ -1,9 +1,10 @@
-/* FindCoordinator: which broker serves a group (KIP-699: many at once). */
+/* FindCoordinator: which broker serves a group or a transactional id (KIP-699: many at once). */
 #include "server/api_handler.h"
 #include "server/authorize.h"
 #include "server/auto_topic.h"
 #include "server/cluster_view.h"
 #include "server/groups.h"
+#include "server/transactions.h"
 #include "wire/messages/find_coordinator_request.h"
 #include "wire/messages/find_coordinator_response.h"
 
@@ -12,19 +13,15 @@ enum key_type { KEY_GROUP = 0, KEY_TRANSACTION = 1, KEY_SHARE = 2 };
 /* From here on a request holds many keys. */
 #define VERSION_MANY_KEYS 4
 
-static enum kafka_error find_group(struct request *request, struct bytes key,
-                                   const struct metadata_endpoint **out, int32_t *out_id)
+/* The leader of a partition of an internal topic, which is created when first it is needed. */
+static enum kafka_error find_leader(struct request *request, struct bytes topic_name, int32_t index,
+                                    const struct metadata_endpoint **out, int32_t *out_id)
 {
-    static const struct bytes offsets_topic = BYTES_LITERAL("__consumer_offsets");
-    if (!authorize(request, ACL_DESCRIBE, ACL_GROUP, key))
-        return KAFKA_GROUP_AUTHORIZATION_FAILED;
-    const struct metadata_topic *topic =
-        metadata_topic_by_name(request->shard->image, offsets_topic);
+    const struct metadata_topic *topic = metadata_topic_by_name(request->shard->image, topic_name);
     if (topic == NULL) {
-        auto_topic_create(request, offsets_topic); /* they ask again until it is there */
+        auto_topic_create(request, topic_name); /* they ask again until it is there */
         return KAFKA_COORDINATOR_NOT_AVAILABLE;
     }
-    const int32_t index = groups_partition_of(request->shard, key);
     const struct metadata_partition *partition =
         index < 0 ? NULL : metadata_topic_partition(topic, index);
     if (partition == NULL || partition->leader == METADATA_LEADER_NONE)
@@ -39,11 +36,14 @@ static enum kafka_error find(struct request *request, int8_t key_type, struct by
 {
     switch (key_type) {
     case KEY_GROUP:
-        return find_group(request, key, out, out_id);
+        return authorize(request, ACL_DESCRIBE, ACL_GROUP, key)
+                   ? find_leader(request, BYTES_LITERAL("__consumer_offsets"),
+                                 groups_partition_of(request->shard, key), out, out_id)
+                   : KAFKA_GROUP_AUTHORIZATION_FAILED;
     case KEY_TRANSACTION:
-        /* This build coordinates no transactions yet; clients try again, and find an answer later. */
         return authorize(request, ACL_DESCRIBE, ACL_TRANSACTIONAL_ID, key)
-                   ? KAFKA_COORDINATOR_NOT_AVAILABLE
+                   ? find_leader(request, BYTES_LITERAL("__transaction_state"),
+                                 transactions_partition_of(request->shard, key), out, out_id)
                    : KAFKA_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
     default:
         return KAFKA_INVALID_REQUEST; /* as Apache Kafka without a share coordinator */

@@ -1,0 +1,140 @@
+/* ListTransactions: the transactional ids of every coordinator of this broker (KIP-664, KIP-994, KIP-1152). */
+#include "server/api_handler.h"
+#include "server/authorize.h"
+#include "server/transactions.h"
+#include "wire/messages/list_transactions_request.h"
+#include "wire/messages/list_transactions_response.h"
+
+#include <string.h>
+
+struct list_transactions;
+
+struct part {
+    struct transaction_ask ask;
+    struct list_transactions *op;
+    struct list_transactions_response_transaction_state *states;
+    int32_t count;
+};
+
+struct list_transactions {
+    struct request *request;
+    struct part *parts; /* one for each partition of __transaction_state */
+    int32_t part_count;
+    int32_t left; /* parts to be answered, and one while they are asked */
+    int16_t error_code;
+    size_t count;
+};
+
+static void finish(struct list_transactions *op)
+{
+    struct list_transactions_response response = list_transactions_response_default;
+    response.error_code = op->error_code;
+    if (op->error_code == KAFKA_NONE) {
+        struct arena *arena = &op->request->arena;
+        txn_tell_unknown_states(op->request->message, arena, &response);
+        response.transaction_states =
+            list_transactions_response_transaction_state_array(arena, op->count);
+        for (int32_t i = 0; i < op->part_count; i++) {
+            for (int32_t j = 0; j < op->parts[i].count; j++)
+                response.transaction_states[response.transaction_states_count++] =
+                    op->parts[i].states[j];
+        }
+    }
+    request_reply(op->request, &response);
+}
+
+static void take(struct part *part, const struct list_transactions_response *told)
+{
+    struct request *request = part->op->request;
+    struct arena *arena = &request->arena;
+    part->states = list_transactions_response_transaction_state_array(
+        arena, (size_t)told->transaction_states_count);
+    for (int32_t i = 0; i < told->transaction_states_count; i++) {
+        const struct list_transactions_response_transaction_state *state =
+            &told->transaction_states[i];
+        const struct bytes id = state->transactional_id;
+        if (!authorize(request, ACL_DESCRIBE, ACL_TRANSACTIONAL_ID, id))
+            continue;
+        struct list_transactions_response_transaction_state *out = &part->states[part->count++];
+        *out = *state; /* the state's name is constant */
+        out->transactional_id = bytes_from(arena_dup(arena, id.data, id.size), id.size);
+    }
+    part->op->count += (size_t)part->count;
+}
+
+static void part_done(struct list_transactions *op)
+{
+    if (--op->left == 0)
+        finish(op);
+}
+
+static void on_answer(struct transaction_ask *ask, void *response)
+{
+    struct part *part = CONTAINER_OF(ask, struct part, ask);
+    const struct list_transactions_response *told = response;
+    if (told->error_code == KAFKA_NONE)
+        take(part, told);
+    else if (told->error_code != KAFKA_NOT_COORDINATOR) /* others lead those */
+        part->op->error_code = told->error_code;
+    part_done(part->op);
+}
+
+/* ---- patterns ------------------------------------------------------------------------------------------- */
+
+/* A pattern without a special character stands for itself. Others need RE2, which this build does not have yet. */
+static bool is_literal(struct bytes pattern)
+{
+    for (size_t i = 0; i < pattern.size; i++) {
+        if (strchr("\\.+*?()|[]{}^$", pattern.data[i]) != NULL)
+            return false;
+    }
+    return true;
+}
+
+static bool matches_literal(const void *pattern, struct bytes id)
+{
+    return bytes_equal(*(const struct bytes *)pattern, id);
+}
+
+/* ---- the request ------------------------------------------------------------------------------------------ */
+
+static void ask_all(struct list_transactions *op, struct txn_request question)
+{
+    struct request *request = op->request;
+    op->part_count = transactions_partition_count(request->shard);
+    op->parts = REQUEST_NEW_ARRAY(request, struct part, op->part_count);
+    for (int32_t i = 0; i < op->part_count; i++) {
+        op->parts[i].op = op;
+        op->parts[i].ask = (struct transaction_ask){ .request = question,
+                                                     .arena = &request->arena,
+                                                     .done = on_answer };
+        op->left++;
+        transactions_ask(request->shard, i, &op->parts[i].ask);
+    }
+}
+
+static void handle(struct request *request)
+{
+    const struct list_transactions_request *asked = request->message;
+    struct list_transactions *op = REQUEST_NEW(request, struct list_transactions);
+    op->request = request;
+    op->left = 1;
+    struct txn_request question = { .api_key = API_LIST_TRANSACTIONS,
+                                    .version = request->version,
+                                    .message = asked };
+    if (asked->transactional_id_pattern.size > 0) {
+        question.pattern = &asked->transactional_id_pattern;
+        question.matches_pattern = matches_literal;
+    }
+    if (is_literal(asked->transactional_id_pattern))
+        ask_all(op, question);
+    else
+        op->error_code = KAFKA_INVALID_REGULAR_EXPRESSION;
+    part_done(op);
+}
+
+const struct api_handler list_transactions_handler = {
+    .api_key = API_LIST_TRANSACTIONS,
+    .listeners = API_ON_BROKER,
+    .handle = handle,
+};
