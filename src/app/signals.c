@@ -48,7 +48,10 @@ int signals_start(struct signals *signals, struct io *io,
     signals->io = io;
     signals->on_signal = on_signal;
     signals->context = context;
-    return -pthread_create(&signals->thread, NULL, wait_for_signals, signals);
+    const int r = -pthread_create(&signals->thread, NULL, wait_for_signals, signals);
+    if (r < 0)
+        signals->io = NULL; /* nothing to be joined */
+    return r;
 }
 
 void signals_end(struct signals *signals)

@@ -89,6 +89,19 @@ NORETURN void assert_failed(const char *file, int line, const char *condition);
         first_##unique##_ before second_##unique##_ ? first_##unique##_ : second_##unique##_;      \
     })
 
+/* For numbers that come from outside: what would pass the range of 64 bits stops at its end. */
+static inline int64_t i64_add_clamped(int64_t a, int64_t b)
+{
+    int64_t sum;
+    return !__builtin_add_overflow(a, b, &sum) ? sum : a < 0 ? INT64_MIN : INT64_MAX;
+}
+
+static inline int64_t i64_sub_clamped(int64_t a, int64_t b)
+{
+    int64_t difference;
+    return !__builtin_sub_overflow(a, b, &difference) ? difference : a < 0 ? INT64_MIN : INT64_MAX;
+}
+
 #define MS_PER_SECOND INT64_C(1000)
 #define NS_PER_MS     INT64_C(1000000)
 #define NS_PER_SECOND INT64_C(1000000000)

@@ -47,6 +47,16 @@ TEST(min_max, evaluate_once_and_nest)
     EXPECT_EQ(MAX(UINT64_MAX, UINT64_C(0)), UINT64_MAX);
 }
 
+TEST(i64, stops_at_the_ends_of_its_range)
+{
+    EXPECT_EQ(i64_add_clamped(40, 2), 42);
+    EXPECT_EQ(i64_add_clamped(INT64_MAX, 1), INT64_MAX);
+    EXPECT_EQ(i64_add_clamped(-2, INT64_MIN), INT64_MIN);
+    EXPECT_EQ(i64_sub_clamped(40, 42), -2);
+    EXPECT_EQ(i64_sub_clamped(INT64_MIN, 1), INT64_MIN);
+    EXPECT_EQ(i64_sub_clamped(0, INT64_MIN), INT64_MAX);
+}
+
 TEST(container_of, finds_the_struct_around_a_member)
 {
     struct outer {

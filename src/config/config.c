@@ -278,8 +278,7 @@ struct config_list config_log_dirs(const struct config *broker)
 
 const char *config_metadata_log_dir(const struct config *broker)
 {
-    const char *own = config_text(broker, SETTING_BROKER_METADATA_LOG_DIR);
-    return own != NULL ? own : broker->log_dirs.items[0];
+    return broker->metadata_log_dir;
 }
 
 const struct listeners *config_listeners(const struct config *broker)
@@ -323,11 +322,37 @@ static const char *text_if_set(const struct config *broker, enum setting_id id)
     return NULL;
 }
 
+/* As Java's File writes it, so that one directory has one name: no slash twice, none at the end. */
+static const char *path_of(struct config *broker, const char *text)
+{
+    char *out = arena_alloc(&broker->arena, strlen(text) + 1);
+    size_t size = 0;
+    for (; *text != '\0'; text++) {
+        if (*text != '/' || size == 0 || out[size - 1] != '/')
+            out[size++] = *text;
+    }
+    if (size > 1 && out[size - 1] == '/')
+        size--;
+    out[size] = '\0';
+    return out;
+}
+
+static void derive_directories(struct config *broker)
+{
+    const struct config_list asked = config_list(
+        broker, config_is_null(broker, SETTING_BROKER_LOG_DIRS) ? SETTING_BROKER_LOG_DIR
+                                                                : SETTING_BROKER_LOG_DIRS);
+    const char **paths = arena_alloc(&broker->arena, asked.count * sizeof(*paths));
+    for (size_t i = 0; i < asked.count; i++)
+        paths[i] = path_of(broker, asked.items[i]);
+    broker->log_dirs = (struct config_list){ .items = paths, .count = asked.count };
+    const char *own = config_text(broker, SETTING_BROKER_METADATA_LOG_DIR);
+    broker->metadata_log_dir = own != NULL ? path_of(broker, own) : paths[0];
+}
+
 int config__derive(struct config *broker, struct err_note *note)
 {
-    broker->log_dirs = config_list(broker, config_is_null(broker, SETTING_BROKER_LOG_DIRS)
-                                               ? SETTING_BROKER_LOG_DIR
-                                               : SETTING_BROKER_LOG_DIRS);
+    derive_directories(broker);
     struct listeners_input input = {
         .listeners = config_value_text(broker, SETTING_BROKER_LISTENERS),
         .advertised_listeners = config_value_text(broker, SETTING_BROKER_ADVERTISED_LISTENERS),

@@ -33,7 +33,8 @@ struct config {
     struct config_overrides own; /* layers[CONFIG_LAYER_OWN] again, for those who ask */
     VEC(struct config_listener_value) listener_values;
     struct listeners *listeners; /* brokers only; owned */
-    struct config_list log_dirs;
+    struct config_list log_dirs; /* paths in one form, whatever slashes were written */
+    const char *metadata_log_dir;
     struct config *topic_defaults; /* brokers only: what a topic without overrides has; owned */
 };
 

@@ -292,6 +292,13 @@ TEST(config_values, are_read_by_type)
     EXPECT_STOPS((void)config_i64(config, SETTING_BROKER_LOG_RETENTION_MS));
     config_unref(config);
 
+    config = load("log.dirs=/a/,//b///c//,/\nmetadata.log.dir=/a//");
+    EXPECT_TEXT(config_log_dirs(config).items[0], "/a");
+    EXPECT_TEXT(config_log_dirs(config).items[1], "/b/c");
+    EXPECT_TEXT(config_log_dirs(config).items[2], "/");
+    EXPECT_TEXT(config_metadata_log_dir(config), "/a");
+    config_unref(config);
+
     config = load("");
     EXPECT_TEXT(config_log_dirs(config).items[0], "/tmp/kafka-logs");
     EXPECT_TEXT(config_metadata_log_dir(config), "/tmp/kafka-logs");
@@ -326,6 +333,25 @@ TEST(config_values, take_units_that_stand_behind)
         config_unref(topic);
         config_unref(broker);
     }
+}
+
+/* Whoever limits a listener must hear that nobody does. */
+TEST(config_load, warns_of_a_listeners_own_settings)
+{
+    struct config *config = NULL;
+    struct config_problems problems = { 0 };
+    const struct bytes text = BYTES_LITERAL("process.roles=broker,controller\nnode.id=1\n"
+                                            "listeners=PLAINTEXT://:9092,CONTROLLER://:9093\n"
+                                            "controller.listener.names=CONTROLLER\n"
+                                            "controller.quorum.bootstrap.servers=localhost:9093\n"
+                                            "listener.name.plaintext.max.connections=3\n");
+    EXPECT_OK(
+        config_load(SETTING_KIND_BROKER, text, "f", CONFIG_OVERRIDES_NONE, &config, &problems));
+    EXPECT_EQ(problems.list.count, 1);
+    EXPECT(strstr(problems.list.items[0].text,
+                  "listener.name.plaintext.max.connections=3 has no effect") != NULL);
+    config_problems_deinit(&problems);
+    config_unref(config);
 }
 
 TEST(config_values, of_a_listener_come_before_the_plain_ones)

@@ -23,8 +23,24 @@ static bool is_needless(const struct config *config, const struct setting *setti
            config_has_role_controller(config);
 }
 
+/* Nobody reads them yet, whatever becomes of the broker's own. */
+static void check_listener_values(const struct config *config, struct config_problems *problems)
+{
+    for (size_t i = 0; i < config->listener_values.count; i++) {
+        const struct config_listener_value *value = &config->listener_values.items[i];
+        const struct setting *setting = setting_get(value->id);
+        const bool is_unsafe = setting->status == SETTING_NOT_YET_UNSAFE;
+        config_problem_add(
+            problems, is_unsafe ? CONFIG_ERROR : CONFIG_WARNING,
+            "listener.name.%s.%s=%.200s has no effect in this build yet%s", value->listener,
+            setting->name, setting_is_sensitive(setting) ? "[hidden]" : value->value.text,
+            is_unsafe ? ", and without it the node would be less safe than you asked for" : "");
+    }
+}
+
 void config__check_status(const struct config *config, struct config_problems *problems)
 {
+    check_listener_values(config, problems);
     for (unsigned i = config->range.first; i < config->range.end; i++) {
         const struct setting *setting = setting_get((enum setting_id)i);
         const struct setting_value *value = config__value(config, setting->id);

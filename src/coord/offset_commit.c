@@ -79,7 +79,9 @@ static void record_partition(struct group_coordinator *c,
         .offset = partition->committed_offset,
         .committed_ms = now_ms,
         /* Versions 2 to 4 may say how long it is to be kept. */
-        .expire_ms = request->retention_time_ms == -1 ? -1 : now_ms + request->retention_time_ms,
+        .expire_ms = request->retention_time_ms == -1
+                         ? -1
+                         : i64_add_clamped(now_ms, request->retention_time_ms),
         .metadata = bytes_is_null(partition->committed_metadata) ? BYTES_LITERAL("")
                                                                  : partition->committed_metadata,
         .topic_id = topic->topic_id,

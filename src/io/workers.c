@@ -28,8 +28,15 @@ struct worker {
     const struct io *running_for; /* NULL: idle. Guarded by the lock */
 };
 
+/* One who waits in workers_forget. */
+struct forgetting {
+    struct list link;
+    const struct io *io;
+};
+
 struct epoll_workers {
     pthread_mutex_t lock;
+    struct list forgettings;
     pthread_cond_t has_work;
     pthread_cond_t has_finished; /* somebody's running_for has changed */
     struct io_job *first;        /* ready to run, linked by message_.next_ */
@@ -77,9 +84,21 @@ static void make_ready(struct epoll_workers *workers, struct io_job *job)
     workers->ready_count++;
 }
 
-/* A job of the lane has run: the next one gets in line. */
+static bool is_forgotten(const struct epoll_workers *workers, const struct io *io)
+{
+    LIST_FOR_EACH(&workers->forgettings, link)
+    {
+        if (LIST_ENTRY(link, struct forgetting, link)->io == io)
+            return true;
+    }
+    return false;
+}
+
+/* A job of the lane has run: the next one gets in line, unless they are to be forgotten. */
 static void lane_advance(struct epoll_workers *workers, struct io_job_queue *queue)
 {
+    if (queue->first != NULL && is_forgotten(workers, queue->first->io_))
+        queue->first = NULL;
     queue->is_active = queue->first != NULL;
     if (queue->is_active)
         make_ready(workers, take_first(&queue->first));
@@ -148,6 +167,7 @@ struct epoll_workers *epoll_workers_new(uint32_t thread_count_max)
     must(pthread_mutex_init(&workers->lock, NULL));
     must(pthread_cond_init(&workers->has_work, NULL));
     must(pthread_cond_init(&workers->has_finished, NULL));
+    list_init(&workers->forgettings);
     workers->thread_count_max = thread_count_max;
     return workers;
 }
@@ -227,12 +247,13 @@ static void drop_ready(struct epoll_workers *workers, const struct io *io)
 
 void workers_forget(struct epoll_workers *workers, const struct io *io)
 {
+    struct forgetting self = { .io = io };
     must(pthread_mutex_lock(&workers->lock));
+    list_push_back(&workers->forgettings, &self.link);
     drop_ready(workers, io);
-    while (is_running_for(workers, io)) {
+    while (is_running_for(workers, io))
         must(pthread_cond_wait(&workers->has_finished, &workers->lock));
-        drop_ready(workers, io); /* a lane has moved on meanwhile */
-    }
+    list_remove(&self.link);
     must(pthread_mutex_unlock(&workers->lock));
 }
 

@@ -228,10 +228,7 @@ static int check_paths(const struct log_dirs_params *params, struct err_note *no
 
 static void init_one(struct log_dirs *dirs, struct one_dir *dir, const char *path)
 {
-    size_t size = strlen(path);
-    while (size > 1 && path[size - 1] == '/')
-        size--;
-    dir->path = mem_strndup(path, size);
+    dir->path = mem_strdup(path);
     dir->shown =
         (struct log_dir){ .path = dir->path, .is_online = true, .previous_broker_epoch = -1 };
     for (int kind = 0; kind < LOG_CHECKPOINT_KINDS; kind++)

@@ -19,7 +19,7 @@ bool segment_meter_is_full(const struct segment_meter *meter, const struct log_c
     /* Age is told by the records, so that a replayed topic rolls as the original did; by the clock
      * only where they carry no time. */
     const int64_t age_ms = meter->first_timestamp >= 0
-                               ? batch->max_timestamp - meter->first_timestamp
+                               ? i64_sub_clamped(batch->max_timestamp, meter->first_timestamp)
                                : now_ms - meter->created_ms;
     return age_ms > config->segment_ms - meter->roll_jitter_ms;
 }

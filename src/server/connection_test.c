@@ -433,6 +433,30 @@ TEST(connection, closes_a_frame_that_does_not_come_to_its_end)
     }
 }
 
+/* A large request over a slow link takes longer than that, and keeps coming. */
+TEST(connection, waits_for_a_frame_that_comes_slowly_but_steadily)
+{
+    struct server_rig rig;
+    server_rig_begin(&rig, context->seed, "");
+    struct rig_peer peer;
+    connect(&rig, &peer);
+    struct buf request = new_buf();
+    rig_put_api_versions(&request, 1);
+    static const uint8_t padding[1000] = { 0 };
+    while (request.size < 300000)
+        buf_put(&request, padding, sizeof(padding)); /* which is left alone */
+    be_store_u32(request.data, (uint32_t)request.size - 4);
+    for (size_t at = 0; at < request.size; at += 6000) {
+        rig_peer_send(&peer, bytes_slice(buf_view(&request), at, 6000));
+        server_rig_run_ms(&rig, 1000);
+        EXPECT(!peer.is_ended);
+    }
+    EXPECT_EQ(take_id(&peer, API_API_VERSIONS, RIG_API_VERSIONS_VERSION), 1);
+    rig_peer_close(&peer);
+    buf_deinit(&request);
+    server_rig_end(&rig);
+}
+
 /* A stream of requests in which some frame is always incomplete: each has its own time. */
 TEST(connection, gives_each_frame_of_a_stream_its_own_time)
 {

@@ -257,7 +257,8 @@ void connection__check_frame(struct connection *c, int64_t now_ns)
     const int64_t age_ms = (now_ns - c->frame_started_ns) / NS_PER_MS;
     const int64_t silent_ms = (now_ns - c->frame_heard_ns) / NS_PER_MS;
     const size_t came = c->window.end - c->window.start;
-    if (age_ms >= server->limits.frame_ms_max)
+    const bool is_slow = came < (uint64_t)age_ms * FRAME_BYTES_A_MS_MIN;
+    if (age_ms >= server->limits.frame_ms_max && (is_slow || connection__memory_is_short(server)))
         connection_refuse(
             c, "a request began %" PRId64 " ms ago and is still incomplete (%zu bytes came)",
             age_ms, came);

@@ -30,10 +30,12 @@ struct listener_params {
 };
 
 struct server_limits {
-    uint32_t frame_bytes_max;      /* socket.request.max.bytes */
-    size_t memory_bytes_max;       /* received and not yet handled */
-    int64_t idle_ms_max;           /* connections.max.idle.ms; -1: never */
-    int64_t frame_ms_max;          /* a frame that began must be complete after this long */
+    uint32_t frame_bytes_max; /* socket.request.max.bytes */
+    size_t memory_bytes_max;  /* received and not yet handled */
+    int64_t idle_ms_max;      /* connections.max.idle.ms; -1: never */
+    /* A frame that began must be complete after this long, or have come at FRAME_BYTES_A_MS_MIN on the average: a slow
+     * link takes its time, one that holds memory with a byte now and then does not. */
+    int64_t frame_ms_max;
     uint32_t connection_count_max; /* max.connections */
     uint32_t socket_count_max;     /* what the limit of open files leaves for connections */
     uint32_t connection_count_max_per_ip;
@@ -41,6 +43,8 @@ struct server_limits {
     int receive_buffer_bytes;
     int backlog; /* socket.listen.backlog.size, at least LISTEN_BACKLOG_MIN */
 };
+
+#define FRAME_BYTES_A_MS_MIN 4 /* 4 KB a second */
 
 #define LISTEN_BACKLOG_MIN                                                                         \
     1024 /* Kafka's default of 50 drops connections when thousands come at once */

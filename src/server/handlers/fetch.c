@@ -520,8 +520,8 @@ static void handle(struct request *request)
     fetch->request = request;
     fetch->version = request->version;
     fetch->max_wait_ms = asked->max_wait_ms;
-    fetch->min_bytes = MIN(asked->min_bytes, asked->max_bytes);
     fetch->max_bytes = MIN((uint32_t)MAX(asked->max_bytes, 0), broker_bytes_max);
+    fetch->min_bytes = (int32_t)MIN((int64_t)asked->min_bytes, (int64_t)fetch->max_bytes);
     fetch->replica_id =
         request->version >= 15 ? asked->replica_state.replica_id : asked->replica_id;
     fetch->isolation = fetch->replica_id >= 0        ? FETCH_LOG_END
