@@ -799,6 +799,8 @@ static int run(const struct cli_context *context, int argc, char **argv)
         cli_out(context, "%s", usage);
         for (size_t i = 0; i < ARRAY_LEN(commands); i++)
             cli_out(context, "  %-22s %s\n", commands[i].spec.name, commands[i].spec.words);
+        cli_out(context, "  %-22s %s\n", "-h, --help",
+                "Show this help; of a command: what it takes.");
         return 0;
     }
     for (size_t i = 0; i < ARRAY_LEN(commands); i++) {

@@ -4,6 +4,7 @@ import re
 # What a logger, a stack trace or an advertisement prints is no part of a tool's answer.
 DROPPED = re.compile(r"^(The consumer rebalance protocol \(KIP-848\) is .*|\[\d{4}-\d\d-\d\d .*|\s+at \S+\(.*|Caused by: .*|\s+\.\.\. \d+ more)$")
 ERROR = re.compile(r"^kafka-[a-z-]+:\s+error:")
+OPTION = re.compile(r"^ {0,2}(?:-\w(?: [A-Z_]+)?, )?(--[a-z][\w.-]*)", re.M)
 HELP = re.compile(r"^(Option +Description|usage: )")
 ALIKE = [
     (re.compile(r"(?:[a-z]+\.)+(?:[A-Z]\w+\$)?[A-Z]\w*(?:Exception|Error): "), ""),
@@ -50,6 +51,8 @@ def alike(command, code, out, err, names):
         return None
     if "ours" in command.marks:
         return f"exit code {code}"
+    if "options" in command.marks:
+        return "\n".join([f"exit code {code}", *sorted(set(OPTION.findall(out + err)))])
     texts = []
     for text in (out, err):
         text = "\n".join(line for line in text.replace("\r\n", "\n").split("\n") if not DROPPED.match(line))
