@@ -187,8 +187,6 @@ bool log_producer_get(const struct log *log, int64_t producer_id, struct log_pro
 uint64_t log_verification_begin(struct log *log, int64_t producer_id, int16_t producer_epoch,
                                 int32_t sequence, int64_t now_ms)
 {
-    if (!log->config.transaction_verification)
-        return 0;
     return producers_verify(&log->producers, producer_id, producer_epoch, sequence, now_ms);
 }
 

@@ -386,7 +386,7 @@ bool log_producer_get(const struct log *log, int64_t producer_id, struct log_pro
 
 /* Whether a transactional batch that is about to be appended opens a transaction here, so that the coordinator is to be asked
  * first (KIP-890): the guard for log_append, to be used once it has said yes. 0: it need not be asked. Until then no later sequence
- * of the producer is taken. Whatever begins or ends a transaction of the producer here makes the guard void; the append is
+ * of the producer is taken. Under transaction.partition.verification.enable=false appends need no guard. Whatever begins or ends a transaction of the producer here makes the guard void; the append is
  * refused with INVALID_TXN_STATE then. */
 uint64_t log_verification_begin(struct log *log, int64_t producer_id, int16_t producer_epoch,
                                 int32_t sequence, int64_t now_ms);

@@ -73,6 +73,11 @@ static struct shared *build_batch(const struct coord_log *log, const struct coor
     struct batch_options options = BATCH_OPTIONS_NONE;
     options.codec = log->logs->codec;
     options.base_sequence = log->logs->kind->base_sequence;
+    if (append->transaction != NULL) {
+        options.attributes = BATCH_TRANSACTIONAL;
+        options.producer_id = append->transaction->producer_id;
+        options.producer_epoch = append->transaction->producer_epoch;
+    }
     struct batch_builder builder;
     batch_builder_init(&builder, &options);
     const int64_t now_ms = io_now_ms(log->logs->shard->io);
@@ -92,31 +97,59 @@ static struct shared *build_batch(const struct coord_log *log, const struct coor
     return batch;
 }
 
+static enum kafka_error append_batch(const struct coord_log *log, struct partition *p,
+                                     const struct coord_append *decided, struct append_wait *wait)
+{
+    struct shared *batch = build_batch(log, decided);
+    if (batch == NULL)
+        return KAFKA_MESSAGE_TOO_LARGE;
+    const struct log_append planned = {
+        .owner = batch,
+        .records = batch->data,
+        .size_bytes = (uint32_t)batch->size,
+        .origin = LOG_ORIGIN_COORDINATOR,
+        .now_ms = io_now_ms(log->logs->shard->io),
+        .verification_guard =
+            decided->transaction == NULL ? 0 : decided->transaction->verification_guard,
+        .transaction_version = -1,
+    };
+    struct log_append_result result;
+    partition_append(p, &planned, wait, &result);
+    shared_unref(batch);
+    return result.error;
+}
+
+static enum kafka_error append_marker(const struct coord_log *log, struct partition *p,
+                                      const struct coord_transaction *end, struct append_wait *wait)
+{
+    const struct partition_marker marker = { .producer_id = end->producer_id,
+                                             .producer_epoch = end->producer_epoch,
+                                             .coordinator_epoch = end->coordinator_epoch,
+                                             .transaction_version = end->transaction_version,
+                                             .is_commit = end->is_commit,
+                                             .now_ms = io_now_ms(log->logs->shard->io) };
+    struct log_append_result result;
+    partition_end_transaction(p, &marker, wait, &result);
+    return result.error;
+}
+
 static enum kafka_error append(struct coord_log *log, const struct coord_append *decided)
 {
     struct coord_logs *logs = log->logs;
     struct partition *p = partition_of(log);
     if (p == NULL)
         return KAFKA_NOT_LEADER_OR_FOLLOWER;
-    struct shared *batch = build_batch(log, decided);
-    if (batch == NULL)
-        return KAFKA_MESSAGE_TOO_LARGE;
     struct write_wait *write = MEM_NEW(struct write_wait);
     *write = (struct write_wait){ .wait = { .is_all = true, .done = on_written },
                                   .log = log,
                                   .write_id = decided->write_id };
-    const struct log_append planned = { .owner = batch,
-                                        .records = batch->data,
-                                        .size_bytes = (uint32_t)batch->size,
-                                        .origin = LOG_ORIGIN_COORDINATOR,
-                                        .now_ms = io_now_ms(logs->shard->io),
-                                        .transaction_version = -1 };
-    struct log_append_result result;
-    partition_append(p, &planned, &write->wait, &result);
-    shared_unref(batch);
-    if (result.error != KAFKA_NONE) {
+    const struct coord_transaction *transaction = decided->transaction;
+    const enum kafka_error error = transaction != NULL && transaction->is_end
+                                       ? append_marker(log, p, transaction, &write->wait)
+                                       : append_batch(log, p, decided, &write->wait);
+    if (error != KAFKA_NONE) {
         mem_free(write);
-        return result.error;
+        return error;
     }
     list_push_back(&logs->waits, &write->link);
     return KAFKA_NONE;

@@ -7,8 +7,10 @@
 #include "coord/group_coordinator.h"
 #include "metadata/diff.h"
 #include "metadata/image.h"
+#include "replica/partition.h"
 #include "server/coord_log.h"
 #include "server/server_int.h"
+#include "wire/messages/write_txn_markers_response.h"
 
 #include <arpa/inet.h>
 
@@ -346,6 +348,7 @@ void groups_ask(struct request *request, int32_t partition, const void *message,
 {
     struct groups *groups = request->shard->groups;
     struct group_event event = { .type = GROUP_ON_REQUEST, .request = describe(request, message) };
+    event.request.verification_guard = ask->verification_guard;
     enum kafka_error error = KAFKA_NONE;
     struct coord_log *log = coord_logs_serving(&groups->logs, partition, &error);
     if (log == NULL) {
@@ -400,4 +403,45 @@ void groups_refuse(struct request *request, enum kafka_error error)
 {
     const struct group_request asked = describe(request, request->message);
     request_reply(request, group_refusal(&asked, error, &request->arena));
+}
+
+/* ---- ends of transactions ---------------------------------------------------------------------------------------- */
+
+/* A transaction coordinator does not expect the errors of another coordinator: it tries again. */
+static enum kafka_error error_of_end(enum kafka_error error)
+{
+    return error == KAFKA_NOT_COORDINATOR || error == KAFKA_COORDINATOR_NOT_AVAILABLE ||
+                   error == KAFKA_COORDINATOR_LOAD_IN_PROGRESS
+               ? KAFKA_NOT_LEADER_OR_FOLLOWER
+               : error;
+}
+
+static void on_ended(struct group_ask *ask, void *response)
+{
+    const struct write_txn_markers_response_writable_txn_marker_partition_result *result = response;
+    struct group_end *end = CONTAINER_OF(ask, struct group_end, ask);
+    end->done(end, error_of_end((enum kafka_error)result->error_code));
+}
+
+void groups_end_transaction(struct shard *shard, int32_t partition,
+                            const struct partition_marker *marker, struct group_end *end)
+{
+    struct groups *groups = shard->groups;
+    enum kafka_error error;
+    struct coord_log *log = coord_logs_serving(&groups->logs, partition, &error);
+    if (log == NULL) {
+        end->done(end, error_of_end(error));
+        return;
+    }
+    end->ask = (struct group_ask){ .done = on_ended };
+    const struct group_transaction_end asked = {
+        .token = groups->next_token++,
+        .end = { .producer_id = marker->producer_id,
+                 .producer_epoch = marker->producer_epoch,
+                 .is_commit = marker->is_commit,
+                 .coordinator_epoch = marker->coordinator_epoch,
+                 .transaction_version = marker->transaction_version },
+    };
+    (void)map_i64_put(&groups->asks, (int64_t)asked.token, &end->ask); /* tokens are new */
+    step(log, (struct group_event){ .type = GROUP_ON_TRANSACTION_END, .transaction_end = asked });
 }

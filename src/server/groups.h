@@ -30,6 +30,8 @@ struct group_ask {
     /* Once, perhaps before groups_ask returns: `response` is the struct of the API's response, borrowed for the call
      * and free to be changed. */
     void (*done)(struct group_ask *ask, void *response);
+    uint64_t
+        verification_guard; /* TxnOffsetCommit: log_verification_begin, once the coordinator has said yes; else 0 */
 };
 
 /* Partitions of __consumer_offsets; 0: it does not exist yet. */
@@ -47,3 +49,16 @@ void groups_forward(struct request *request, struct bytes group_id);
 void groups_forward_and_wait(struct request *request, struct bytes group_id);
 /* Answers with an error in the shape of the request's API. */
 void groups_refuse(struct request *request, enum kafka_error error);
+
+/* ---- ends of transactions ------------------------------------------------------------------------- */
+
+/* A marker for a partition of __consumer_offsets. Lives in its owner's memory until `done`. */
+struct group_end {
+    /* Once, perhaps before groups_end_transaction returns: NONE when the marker is written and the offsets count; as
+     * partition_end_transaction; NOT_LEADER_OR_FOLLOWER, too, where the coordinator is not here or not ready yet. */
+    void (*done)(struct group_end *end, enum kafka_error error);
+    struct group_ask ask;
+};
+struct partition_marker;
+void groups_end_transaction(struct shard *shard, int32_t partition,
+                            const struct partition_marker *marker, struct group_end *end);

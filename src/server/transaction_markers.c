@@ -4,9 +4,6 @@
 #include "metadata/image.h"
 #include "replica/replicas.h"
 #include "server/topic_lookup.h"
-#include "wire/control_record.h"
-
-#include <string.h>
 
 static void on_written(struct append_wait *wait, enum kafka_error error)
 {
@@ -31,36 +28,39 @@ static void conclude_later(struct transaction_marker_write *write, enum kafka_er
     io_timer_arm_after(write->shard->io, &write->timer, 0);
 }
 
-static enum kafka_error append(const struct transaction_marker_write *write, struct partition *p,
-                               struct append_wait *wait)
+static void on_group_ended(struct group_end *end, enum kafka_error error)
 {
-    const int64_t now_ms = io_now_ms(write->shard->io);
-    const struct transaction_marker marker = {
-        .type = write->is_commit ? CONTROL_COMMIT : CONTROL_ABORT,
-        .leader_epoch = -1,
-        .timestamp_ms = now_ms,
-        .producer_id = write->producer_id,
-        .producer_epoch = write->producer_epoch,
-        .coordinator_epoch = write->coordinator_epoch,
-    };
-    struct shared *batch = shared_new(TRANSACTION_MARKER_BYTES);
-    transaction_marker_encode(&marker, batch->data);
-    const struct log_append planned = { .owner = batch,
-                                        .records = batch->data,
-                                        .size_bytes = TRANSACTION_MARKER_BYTES,
-                                        .origin = LOG_ORIGIN_COORDINATOR,
-                                        .now_ms = now_ms,
-                                        .transaction_version = write->transaction_version };
+    struct transaction_marker_write *write =
+        CONTAINER_OF(end, struct transaction_marker_write, group_end);
+    if (write->is_asking)
+        conclude_later(write, error, false);
+    else
+        write->done(write, error, false);
+}
+
+/* The group coordinator writes it, so that the offsets count from there on. */
+static void end_in_group(struct transaction_marker_write *write,
+                         const struct partition_marker *marker)
+{
+    write->group_end.done = on_group_ended;
+    write->is_asking = true;
+    groups_end_transaction(write->shard, write->partition, marker, &write->group_end);
+    write->is_asking = false;
+}
+
+static void end_in_partition(struct transaction_marker_write *write, struct partition *p,
+                             const struct partition_marker *marker)
+{
     struct log_append_result result;
-    partition_append(p, &planned, wait, &result);
-    shared_unref(batch);
-    return result.error;
+    partition_end_transaction(p, marker, &write->wait, &result);
+    if (result.error != KAFKA_NONE)
+        conclude_later(write, result.error, false);
 }
 
 void transaction_marker_write(struct shard *shard, struct transaction_marker_write *write)
 {
     write->shard = shard;
-    write->wait = (struct append_wait){ .is_all = true, .done = on_written };
+    write->wait = (struct append_wait){ .done = on_written };
     const struct metadata_topic *topic = metadata_topic_by_name(shard->image, write->topic);
     const struct metadata_partition *told =
         topic == NULL ? NULL : metadata_topic_partition(topic, write->partition);
@@ -68,10 +68,18 @@ void transaction_marker_write(struct shard *shard, struct transaction_marker_wri
         conclude_later(write, KAFKA_NONE, true);
         return;
     }
+    const struct partition_marker marker = { .producer_id = write->producer_id,
+                                             .producer_epoch = write->producer_epoch,
+                                             .coordinator_epoch = write->coordinator_epoch,
+                                             .transaction_version = write->transaction_version,
+                                             .is_commit = write->is_commit,
+                                             .now_ms = io_now_ms(shard->io) };
     struct partition *p = NULL;
-    enum kafka_error error = partition_lookup(shard, topic, write->partition, -1, &p);
-    if (error == KAFKA_NONE)
-        error = append(write, p, &write->wait);
+    const enum kafka_error error = partition_lookup(shard, topic, write->partition, -1, &p);
     if (error != KAFKA_NONE)
         conclude_later(write, error, false);
+    else if (bytes_equal_text(write->topic, "__consumer_offsets"))
+        end_in_group(write, &marker);
+    else
+        end_in_partition(write, p, &marker);
 }

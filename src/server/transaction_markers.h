@@ -6,7 +6,7 @@
 #pragma once
 
 #include "replica/partition.h"
-#include "server/request.h"
+#include "server/groups.h"
 
 /* One marker. Lives in its owner's memory until `done`. */
 struct transaction_marker_write {
@@ -21,7 +21,9 @@ struct transaction_marker_write {
     void (*done)(struct transaction_marker_write *write, enum kafka_error error, bool is_gone);
 
     struct append_wait wait;
-    struct io_timer timer; /* for what need not wait for the log */
+    struct group_end group_end; /* in __consumer_offsets */
+    bool is_asking;             /* groups_end_transaction has not returned */
+    struct io_timer timer;      /* for what need not wait for the log */
     struct shard *shard;
     enum kafka_error error;
     bool is_gone;

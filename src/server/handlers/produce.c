@@ -1,16 +1,22 @@
-/* Produce: batches to the logs of the partitions this node leads (KIP-98, KIP-467, KIP-516, KIP-951).
+/* Produce: batches to the logs of the partitions this node leads (KIP-98, KIP-467, KIP-516, KIP-890, KIP-951).
  *
  * Appends are planned at once, so that order holds; the answer leaves when each is as safe as acks asks,
  * or has failed. Nobody waits longer than the request's timeout for acks=all.
+ *
+ * Batches that open a transaction on their partition wait for the word of the transaction coordinator, which from version 12 on
+ * makes the partition part of the transaction. Those of the same producer that come meanwhile ask as well, and are answered in order.
  */
 #include "server/api_handler.h"
 #include "server/authorize.h"
 #include "server/topic_lookup.h"
+#include "server/transaction_questions.h"
 #include "wire/batch.h"
 #include "wire/messages/produce_request.h"
 #include "wire/messages/produce_response.h"
 
 #define ADMIN_CLIENT_ID "__admin_client"
+#define VERSION_ADDS                                                                               \
+    12 /* from here on a batch makes its partition part of the transaction (KIP-890) */
 
 struct produce;
 
@@ -19,6 +25,10 @@ struct produce_part {
     struct append_wait wait;
     struct produce *produce;
     struct produce_response_partition_produce_response *answer;
+    const struct produce_request_topic_produce_data *topic;
+    const struct produce_request_partition_produce_data *data;
+    uint64_t guard;    /* of the verification that is under way, or has ended well */
+    uint32_t asked_as; /* its partition in the question */
 };
 
 struct produce {
@@ -28,6 +38,11 @@ struct produce {
     int32_t part_count;
     int32_t waiting_count;
     struct io_timer timeout;
+    struct transaction_question question;
+    struct produce_part **asked; /* whose partitions the question is about, in its order */
+    int32_t asked_count;
+    bool is_asking; /* the question has no answer yet: counts as one that waits */
+    bool is_gone;   /* the peer left meanwhile */
 };
 
 static struct bytes sentence(enum kafka_error error)
@@ -111,7 +126,9 @@ static void on_gone(struct request *request)
     struct produce *produce = request->wait;
     for (int32_t i = 0; i < produce->part_count; i++)
         list_remove(&produce->parts[i].wait.link);
-    finish(produce);
+    produce->is_gone = true;
+    if (!produce->is_asking) /* else on_verified finishes */
+        finish(produce);
 }
 
 /* Errors after which Kafka does not tell where the log starts; what a record is refused for, it tells with it. */
@@ -175,14 +192,62 @@ static enum kafka_error check_records(int16_t version, struct bytes records, str
     return KAFKA_NONE;
 }
 
-/* One partition: plans its append, or answers why not. */
-static void produce_one(struct produce *produce, const struct metadata_topic *topic,
-                        enum kafka_error topic_error,
-                        const struct produce_request_partition_produce_data *data,
-                        struct produce_part *part)
+/* Whether the coordinator must be asked before the batch is appended: then the part has its guard. */
+static bool needs_verification(const struct produce *produce, const struct partition *p,
+                               struct produce_part *part)
+{
+    const struct request *request = produce->request;
+    const struct wire_records *records = &part->data->records;
+    struct batch_view batch;
+    if (part->guard != 0 ||
+        batch_parse_header(bytes_from(records->data, records->size), &batch) < 0 ||
+        (batch.attributes & BATCH_TRANSACTIONAL) == 0 || batch.producer_id < 0 ||
+        (request->version < VERSION_ADDS && !log_config(p->log)->transaction_verification))
+        return false;
+    part->guard = log_verification_begin(p->log, batch.producer_id, batch.producer_epoch,
+                                         batch.base_sequence, io_now_ms(request->shard->io));
+    return part->guard != 0;
+}
+
+static void refuse(struct produce *produce, const struct metadata_topic *topic,
+                   struct produce_part *part, enum kafka_error error, const struct err_note *note)
+{
+    if (note != NULL && note->text[0] != '\0')
+        part->answer->error_message =
+            bytes_from_text(arena_printf(&produce->request->arena, "%s", note->text));
+    answer_error(part->answer, error);
+    add_current_leader(produce->request, topic, part->answer);
+}
+
+static void append(struct produce *produce, struct partition *partition, struct produce_part *part)
 {
     struct request *request = produce->request;
     const struct produce_request *asked = request->message;
+    /* The frame is this request's until it is answered: patching it in place is the one copy that is not made. */
+    const struct log_append append = {
+        .owner = request->frame,
+        .records = (uint8_t *)(uintptr_t)part->data->records.data,
+        .size_bytes = (uint32_t)part->data->records.size,
+        .origin = LOG_ORIGIN_CLIENT,
+        .now_ms = io_now_ms(request->shard->io),
+        .verification_guard = part->guard,
+        .transaction_version = -1,
+        .arena = &request->arena,
+    };
+    part->wait = (struct append_wait){ .is_all = asked->acks == -1, .done = on_safe };
+    struct log_append_result result;
+    partition_append(partition, &append, produce->is_gone ? NULL : &part->wait, &result);
+    fill_answer(request, &result, part->answer);
+    if (result.error == KAFKA_NONE && !produce->is_gone)
+        produce->waiting_count++;
+}
+
+/* One partition: plans its append, has it wait for its verification, or answers why not. */
+static void produce_one(struct produce *produce, const struct metadata_topic *topic,
+                        enum kafka_error topic_error, struct produce_part *part)
+{
+    struct request *request = produce->request;
+    const struct produce_request_partition_produce_data *data = part->data;
     struct partition *partition = NULL;
 
     enum kafka_error error = topic_error;
@@ -192,30 +257,12 @@ static void produce_one(struct produce *produce, const struct metadata_topic *to
     if (error == KAFKA_NONE)
         error = check_records(request->version, bytes_from(data->records.data, data->records.size),
                               &note);
-    if (error != KAFKA_NONE) {
-        if (note.text[0] != '\0')
-            part->answer->error_message =
-                bytes_from_text(arena_printf(&request->arena, "%s", note.text));
-        answer_error(part->answer, error);
-        add_current_leader(request, topic, part->answer);
-        return;
-    }
-    /* The frame is this request's until it is answered: patching it in place is the one copy that is not made. */
-    const struct log_append append = {
-        .owner = request->frame,
-        .records = (uint8_t *)(uintptr_t)data->records.data,
-        .size_bytes = (uint32_t)data->records.size,
-        .origin = LOG_ORIGIN_CLIENT,
-        .now_ms = io_now_ms(request->shard->io),
-        .transaction_version = -1,
-        .arena = &request->arena,
-    };
-    part->wait = (struct append_wait){ .is_all = asked->acks == -1, .done = on_safe };
-    struct log_append_result result;
-    partition_append(partition, &append, &part->wait, &result);
-    fill_answer(request, &result, part->answer);
-    if (result.error == KAFKA_NONE)
-        produce->waiting_count++;
+    if (error != KAFKA_NONE)
+        refuse(produce, topic, part, error, &note);
+    else if (needs_verification(produce, partition, part))
+        produce->asked[produce->asked_count++] = part;
+    else
+        append(produce, partition, part);
 }
 
 static enum kafka_error check_topic(struct request *request,
@@ -234,8 +281,16 @@ static enum kafka_error check_topic(struct request *request,
     return error;
 }
 
-static bool is_transactional(const struct produce_request *asked)
+struct transactional {
+    bool is_transactional;
+    bool is_mixed; /* of more than one producer */
+    int64_t producer_id;
+    int16_t producer_epoch;
+};
+
+static struct transactional look_for_transaction(const struct produce_request *asked)
 {
+    struct transactional found = { 0 };
     for (int32_t t = 0; t < asked->topic_data_count; t++) {
         const struct produce_request_topic_produce_data *data = &asked->topic_data[t];
         for (int32_t i = 0; i < data->partition_data_count; i++) {
@@ -243,23 +298,148 @@ static bool is_transactional(const struct produce_request *asked)
             struct batch_view batch;
             if (records->data != NULL &&
                 batch_parse_header(bytes_from(records->data, records->size), &batch) >= 0 &&
-                (batch.attributes & BATCH_TRANSACTIONAL) != 0)
-                return true;
+                (batch.attributes & BATCH_TRANSACTIONAL) != 0) {
+                found.is_mixed |=
+                    found.is_transactional && (found.producer_id != batch.producer_id ||
+                                               found.producer_epoch != batch.producer_epoch);
+                found.is_transactional = true;
+                found.producer_id = batch.producer_id;
+                found.producer_epoch = batch.producer_epoch;
+            }
         }
     }
-    return false;
+    return found;
 }
 
 /* What concerns the whole request: then nothing of it is appended. */
 static enum kafka_error check_request(const struct request *request)
 {
     const struct produce_request *asked = request->message;
-    if (is_transactional(asked) &&
+    const struct transactional found = look_for_transaction(asked);
+    if (found.is_transactional &&
         (bytes_is_null(asked->transactional_id) ||
          !authorize(request, ACL_WRITE, ACL_TRANSACTIONAL_ID, asked->transactional_id)))
         return KAFKA_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
-    return asked->acks < -1 || asked->acks > 1 ? KAFKA_INVALID_REQUIRED_ACKS : KAFKA_NONE;
+    if (asked->acks < -1 || asked->acks > 1)
+        return KAFKA_INVALID_REQUIRED_ACKS;
+    return found.is_mixed ? KAFKA_INVALID_PRODUCER_ID_MAPPING : KAFKA_NONE;
 }
+
+/* ---- verification ---------------------------------------------------------------------------- */
+
+static void wait_or_finish(struct produce *produce)
+{
+    struct request *request = produce->request;
+    const struct produce_request *asked = request->message;
+    if (produce->waiting_count == 0)
+        finish(produce);
+    else if (asked->acks == -1)
+        io_timer_arm_after(request->shard->io, &produce->timeout, MAX(asked->timeout_ms, 0));
+}
+
+/* What the coordinator said, as producers understand it: errors that older ones might take for the end of the producer become
+ * one after which they just try again. */
+static enum kafka_error told(const struct request *request, enum kafka_error error,
+                             struct err_note *note)
+{
+    const bool is_retriable =
+        error == KAFKA_NETWORK_EXCEPTION || error == KAFKA_COORDINATOR_LOAD_IN_PROGRESS ||
+        error == KAFKA_COORDINATOR_NOT_AVAILABLE || error == KAFKA_NOT_COORDINATOR ||
+        (error == KAFKA_CONCURRENT_TRANSACTIONS && request->version < VERSION_ADDS);
+    if (error == KAFKA_INVALID_TXN_STATE)
+        (void)err_note(note, 0, "Partition was not added to the transaction");
+    if (!is_retriable)
+        return error;
+    (void)err_note(note, 0,
+                   "Unable to verify the partition has been added to the transaction. Underlying "
+                   "error: %s",
+                   kafka_error_name((int16_t)error));
+    return KAFKA_NOT_ENOUGH_REPLICAS;
+}
+
+/* Time has passed: everything is looked up again. */
+static void append_verified(struct produce *produce, struct produce_part *part,
+                            enum kafka_error error)
+{
+    struct request *request = produce->request;
+    struct err_note note = { 0 };
+    error = told(request, error, &note);
+    const struct metadata_topic *topic = NULL;
+    struct partition *partition = NULL;
+    if (error == KAFKA_NONE)
+        error = check_topic(request, part->topic, &topic);
+    if (error == KAFKA_NONE)
+        error = partition_lookup(request->shard, topic, part->data->index, -1, &partition);
+    if (error != KAFKA_NONE)
+        refuse(produce, topic, part, error, &note);
+    else
+        append(produce, partition, part);
+}
+
+static void on_verified(struct transaction_question *question)
+{
+    struct produce *produce = CONTAINER_OF(question, struct produce, question);
+    produce->is_asking = false;
+    for (int32_t i = 0; i < produce->asked_count; i++)
+        append_verified(produce, produce->asked[i],
+                        question->partitions[produce->asked[i]->asked_as].error);
+    wait_or_finish(produce);
+}
+
+static enum transaction_support support_of(int16_t version)
+{
+    return version >= VERSION_ADDS       ? TRANSACTION_ADD
+           : version == VERSION_ADDS - 1 ? TRANSACTION_VERIFY
+                                         : TRANSACTION_VERIFY_OLD;
+}
+
+/* Each partition once, though a request may have two batches for it. */
+static void put_partition(struct produce *produce, struct produce_part *part)
+{
+    struct request *request = produce->request;
+    struct transaction_question *question = &produce->question;
+    const struct metadata_topic *topic = NULL;
+    (void)topic_lookup(request->shard, part->topic->name, part->topic->topic_id,
+                       &topic); /* it was there just now */
+    uint32_t i = 0;
+    while (i < question->partition_count &&
+           (question->partitions[i].partition != part->data->index ||
+            !bytes_equal(question->partitions[i].topic, topic->name)))
+        i++;
+    part->asked_as = i;
+    if (i < question->partition_count)
+        return;
+    question->partition_count++;
+    question->partitions[i] = (struct transaction_partition){
+        .topic = bytes_from(arena_dup(&request->arena, topic->name.data, topic->name.size),
+                            topic->name.size),
+        .partition = part->data->index,
+    };
+}
+
+static void ask_coordinator(struct produce *produce)
+{
+    struct request *request = produce->request;
+    const struct produce_request *asked = request->message;
+    const struct transactional transaction = look_for_transaction(asked);
+    struct transaction_question *question = &produce->question;
+    *question = (struct transaction_question){
+        .transactional_id = asked->transactional_id,
+        .producer_id = transaction.producer_id,
+        .producer_epoch = transaction.producer_epoch,
+        .support = support_of(request->version),
+        .partitions =
+            REQUEST_NEW_ARRAY(request, struct transaction_partition, produce->asked_count),
+        .arena = &request->arena,
+        .done = on_verified,
+    };
+    for (int32_t i = 0; i < produce->asked_count; i++)
+        put_partition(produce, produce->asked[i]);
+    produce->is_asking = true;
+    transaction_question_ask(request->shard, question);
+}
+
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 static int32_t count_parts(const struct produce_request *asked)
 {
@@ -280,6 +460,7 @@ static void handle(struct request *request)
                                  .part_count = count_parts(asked) };
     produce->timeout.fire = on_timeout;
     produce->parts = REQUEST_NEW_ARRAY(request, struct produce_part, produce->part_count);
+    produce->asked = REQUEST_NEW_ARRAY(request, struct produce_part *, produce->part_count);
     response->responses = produce_response_topic_produce_response_array(
         &request->arena, (size_t)asked->topic_data_count);
 
@@ -305,15 +486,17 @@ static void handle(struct request *request)
             part->produce = produce;
             part->answer = &answer->partition_responses[i];
             part->answer->index = data->partition_data[i].index;
-            produce_one(produce, topic, error, &data->partition_data[i], part);
+            part->topic = data;
+            part->data = &data->partition_data[i];
+            produce_one(produce, topic, error, part);
         }
     }
     request->wait = produce;
     request->on_gone = on_gone;
-    if (produce->waiting_count == 0)
-        finish(produce);
-    else if (asked->acks == -1)
-        io_timer_arm_after(request->shard->io, &produce->timeout, MAX(asked->timeout_ms, 0));
+    if (produce->asked_count > 0)
+        ask_coordinator(produce);
+    else
+        wait_or_finish(produce);
 }
 
 const struct api_handler produce_handler = {
