@@ -327,6 +327,30 @@ TEST(log_open, begins_at_the_checkpointed_start_when_the_files_end_below)
     sim_disk_free(disk);
 }
 
+/* Whole batches that are missing leave no torn one behind, so nothing is cut; and yet they had been flushed. */
+TEST(log_open, tells_of_batches_that_were_flushed_and_are_not_there)
+{
+    for (int is_unclean = 0; is_unclean < 2; is_unclean++) {
+        struct sim_disk *disk = sim_disk_new(1);
+        struct io_fs *fs = sim_disk_fs(disk);
+        struct log *log = sample_open(&(struct sample_open){ .fs = fs });
+        sample_append(log, &(struct sample_batch){ .count = 2 });
+        EXPECT_OK(log_close(log, true, NULL, NULL));
+        const struct sample_open open = { .fs = fs, .is_unclean = is_unclean, .recovery_point = 2 };
+        log = sample_open(&open);
+        EXPECT_EQ(log_recovery(log).note_count, 0);
+        log_abandon(log);
+        EXPECT_OK(io_fs_unlink(fs, "/d/t-0/00000000000000000000.log"));
+        log = sample_open(&open);
+        EXPECT_EQ(log_offsets(log)->end, 0);
+        const struct log_recovery recovery = log_recovery(log);
+        EXPECT(recovery.note_count > 0 &&
+               strstr(recovery.notes[recovery.note_count - 1].text, "had been flushed") != NULL);
+        log_abandon(log);
+        sim_disk_free(disk);
+    }
+}
+
 /* ---- batches ------------------------------------------------------------------------------- */
 
 static uint64_t digest_of_logs(struct io_fs *fs)

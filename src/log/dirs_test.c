@@ -14,6 +14,7 @@ struct scene {
     struct io *io;
     char *paths[2]; /* <test directory>/a and /b */
     uint32_t path_count;
+    const char *metadata_path; /* NULL: as the first */
     int32_t node_id;
     struct bytes cluster_id;
     struct log_dirs *dirs;
@@ -68,6 +69,7 @@ static int try_open(struct scene *scene)
     const struct log_dirs_params params = { .io = scene->io,
                                             .paths = (const char *const *)scene->paths,
                                             .path_count = scene->path_count,
+                                            .metadata_path = scene->metadata_path,
                                             .node_id = scene->node_id,
                                             .cluster_id = scene->cluster_id };
     scene->note.text[0] = '\0';
@@ -153,22 +155,22 @@ TEST(log_dirs, are_locked_while_open)
     scene_end(&second);
 }
 
-/* A new disk joins the others with an id of its own; one that cannot be used is left out. */
-TEST(log_dirs, take_in_new_directories_and_leave_out_bad_ones)
+/* An empty one may be a disk that is not mounted: nothing is made there. One that cannot be used is left out. */
+TEST(log_dirs, refuse_an_empty_directory_and_leave_out_a_bad_one)
 {
     struct scene scene;
     scene_begin(&scene, context);
     scene.path_count = 2;
     format(scene.paths[0], "one", 3, 1);
-    expect_open(&scene);
-    EXPECT_EQ(log_dirs_count(scene.dirs), 2);
-    EXPECT(log_dirs_at(scene.dirs, 1)->is_online);
-    EXPECT(!uuid_is_zero(log_dirs_at(scene.dirs, 1)->id));
-    const struct uuid id = log_dirs_at(scene.dirs, 1)->id;
-    scene_close(&scene);
-    expect_open(&scene);
-    EXPECT(uuid_equal(log_dirs_at(scene.dirs, 1)->id, id));
-    scene_close(&scene);
+    expect_refused(&scene, ERR_NOT_FORMATTED, scene.paths[1]);
+    struct io_stat st;
+    EXPECT_ERR(io_fs_stat(posix_fs(), scene.paths[1], &st), ENOENT);
+    EXPECT_OK(io_fs_make_directories(posix_fs(), scene.paths[1]));
+    expect_refused(&scene, ERR_NOT_FORMATTED, "mount its disk");
+    struct io_names names;
+    EXPECT_OK(io_fs_list(posix_fs(), scene.paths[1], 10, &names));
+    EXPECT_EQ(names.count, 0);
+    io_names_deinit(&names);
 
     EXPECT_OK(io_fs_remove_tree(posix_fs(), scene.paths[1]));
     put_text(scene.paths[1], "a file where a directory should be");
@@ -182,12 +184,39 @@ TEST(log_dirs, take_in_new_directories_and_leave_out_bad_ones)
     scene_end(&scene);
 }
 
+/* metadata.log.dir, where it is not among log.dirs: locked and looked after, but no place for partitions. */
+TEST(log_dirs, keep_the_metadata_directory_apart)
+{
+    struct scene scene;
+    scene_begin(&scene, context);
+    scene.metadata_path = scene.paths[1];
+    format(scene.paths[0], "one", 3, 1);
+    expect_refused(&scene, ERR_NOT_FORMATTED, scene.paths[1]);
+    format(scene.paths[1], "one", 3, 2);
+    expect_open(&scene);
+    EXPECT_EQ(log_dirs_count(scene.dirs), 2);
+    EXPECT_EQ(log_dirs_find(scene.dirs, scene.paths[1]), 1);
+    EXPECT(log_dirs_at(scene.dirs, 1)->is_for_metadata);
+    EXPECT(!log_dirs_at(scene.dirs, 0)->is_for_metadata);
+    log_dirs_place(scene.dirs, 0);
+    EXPECT_EQ(log_dirs_choose(scene.dirs), 0);
+    EXPECT_EQ(log_dirs_fail(scene.dirs, 0), 0); /* it does not count */
+    scene_close(&scene);
+
+    scene.metadata_path = scene.paths[0];
+    expect_open(&scene);
+    EXPECT_EQ(log_dirs_count(scene.dirs), 1);
+    EXPECT(!log_dirs_at(scene.dirs, 0)->is_for_metadata);
+    scene_end(&scene);
+}
+
 TEST(log_dirs, choose_the_directory_with_the_fewest_partitions)
 {
     struct scene scene;
     scene_begin(&scene, context);
     scene.path_count = 2;
     format(scene.paths[0], "one", 3, 1);
+    format(scene.paths[1], "one", 3, 2);
     expect_open(&scene);
     static const int expected[] = { 0, 1, 0, 1, 0 };
     for (size_t i = 0; i < ARRAY_LEN(expected); i++) {

@@ -355,7 +355,7 @@ void log_dirs_load(const struct log_load *params)
     load->job_count++; /* so that the end comes last, even where nothing is online */
     dirs->job_count++;
     for (uint32_t i = 0; i < dirs->count; i++) {
-        if (dirs->items[i].shown.is_online)
+        if (dirs->items[i].shown.is_online && !dirs->items[i].shown.is_for_metadata)
             begin_job(load, &load->dirs[i].look);
     }
     end_job(load);

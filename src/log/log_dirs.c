@@ -29,13 +29,10 @@ const char *log_checkpoint_file_name(enum log_checkpoint_kind kind)
 /* ---- opening one
  * ------------------------------------------------------------------------------------ */
 
-static int make_and_lock(struct log_dirs *dirs, struct one_dir *dir, struct err_note *note)
+static int lock(struct log_dirs *dirs, struct one_dir *dir, struct err_note *note)
 {
-    int r = io_fs_make_directories(dirs->fs, dir->path);
-    if (r < 0)
-        return err_note(note, r, "make log directory %s: %s", dir->path, err_sentence(r));
     AUTO(mem_freep) char *path = mem_printf("%s/%s", dir->path, LOCK_NAME);
-    r = io_file_open(dirs->fs, path, IO_OPEN_WRITE | IO_OPEN_CREATE, &dir->lock);
+    int r = io_file_open(dirs->fs, path, IO_OPEN_WRITE | IO_OPEN_CREATE, &dir->lock);
     if (r < 0)
         return err_note(note, r, "open %s: %s", path, err_sentence(r));
     r = io_file_lock(dir->lock);
@@ -72,14 +69,19 @@ static void read_checkpoints(struct log_dirs *dirs, struct one_dir *dir)
     }
 }
 
+/* Whose it is. Nothing is made or changed before all of them have been asked: a path may be mistyped, or its disk not
+ * mounted. */
+static int identify(struct log_dirs *dirs, struct one_dir *dir, struct err_note *note)
+{
+    const int r = meta_properties_read(dirs->fs, dir->path, &dir->meta, note);
+    dir->is_formatted = r == 0;
+    return r == -ENOENT ? 0 : r;
+}
+
 static int open_one(struct log_dirs *dirs, struct one_dir *dir, struct err_note *note)
 {
-    int r = make_and_lock(dirs, dir, note);
+    int r = lock(dirs, dir, note);
     if (r < 0)
-        return r;
-    r = meta_properties_read(dirs->fs, dir->path, &dir->meta, note);
-    dir->is_formatted = r == 0;
-    if (r < 0 && r != -ENOENT)
         return r;
     r = clean_shutdown_take(dirs->fs, dir->path, &dir->shown.previous_broker_epoch, note);
     if (r < 0)
@@ -115,6 +117,22 @@ static int check_against(const struct log_dirs_params *params, const struct one_
     return 0;
 }
 
+/* An empty directory beside formatted ones is more often a disk that is not mounted than a new one, and what lay there
+ * would begin anew. As Apache Kafka 4.3.1. */
+static int check_formatted(const struct log_dirs *dirs, struct err_note *note)
+{
+    for (uint32_t i = 0; i < dirs->count; i++) {
+        const struct one_dir *dir = &dirs->items[i];
+        if (dir->shown.is_online && !dir->is_formatted)
+            return err_note(
+                note, -ERR_NOT_FORMATTED,
+                "no %s in %s, beside formatted directories: mount its disk, or give a new "
+                "one to kafka-storage.sh format --ignore-formatted",
+                META_PROPERTIES_NAME, dir->path);
+    }
+    return 0;
+}
+
 static int check_agreement(struct log_dirs *dirs, const struct log_dirs_params *params,
                            struct err_note *note)
 {
@@ -142,7 +160,7 @@ static int check_agreement(struct log_dirs *dirs, const struct log_dirs_params *
                         META_PROPERTIES_NAME, dirs->items[0].path);
     }
     dirs->meta = first->meta;
-    return 0;
+    return check_formatted(dirs, note);
 }
 
 static struct uuid draw_directory_id(struct log_dirs *dirs)
@@ -156,16 +174,11 @@ static struct uuid draw_directory_id(struct log_dirs *dirs)
     return id;
 }
 
-/* A new directory beside formatted ones joins them; one without a directory.id gets one
- * (KIP-858). */
+/* A directory without a directory.id gets one (KIP-858). */
 static int complete_identity(struct log_dirs *dirs, struct one_dir *dir, struct err_note *note)
 {
-    if (dir->is_formatted && !uuid_is_zero(dir->meta.directory_id))
+    if (!uuid_is_zero(dir->meta.directory_id))
         return 0;
-    if (!dir->is_formatted) {
-        dir->meta = dirs->meta;
-        dir->meta.directory_id = UUID_ZERO;
-    }
     if (dir->meta.version == 0)
         return 0; /* left as it is: an upgrade from ZooKeeper days is kafka-storage's */
     dir->meta.directory_id = draw_directory_id(dirs);
@@ -188,16 +201,21 @@ static bool is_of_device(int error)
     return error > -ERR_FIRST_;
 }
 
-static int open_all(struct log_dirs *dirs, struct err_note *note)
+/* One step, for each directory that is online. */
+static int for_all(struct log_dirs *dirs,
+                   int (*step)(struct log_dirs *dirs, struct one_dir *dir, struct err_note *note),
+                   struct err_note *note)
 {
     int last_error = 0;
     uint32_t online = 0;
     for (uint32_t i = 0; i < dirs->count; i++) {
         struct one_dir *dir = &dirs->items[i];
+        if (!dir->shown.is_online)
+            continue;
         struct err_note own = { "" };
-        const int r = open_one(dirs, dir, &own);
+        const int r = step(dirs, dir, &own);
         if (r == 0) {
-            online++;
+            online += !dir->shown.is_for_metadata;
             continue;
         }
         dir->failure = own;
@@ -226,6 +244,14 @@ static int check_paths(const struct log_dirs_params *params, struct err_note *no
     return 0;
 }
 
+static bool has_metadata_apart(const struct log_dirs_params *params)
+{
+    bool is_known = params->metadata_path == NULL;
+    for (uint32_t i = 0; i < params->path_count; i++)
+        is_known |= !is_known && strcmp(params->paths[i], params->metadata_path) == 0;
+    return !is_known;
+}
+
 static void init_one(struct log_dirs *dirs, struct one_dir *dir, const char *path)
 {
     dir->path = mem_strdup(path);
@@ -245,15 +271,22 @@ int log_dirs_open(const struct log_dirs_params *params, struct log_dirs **out,
     dirs->io = params->io;
     dirs->fs = io_get_fs(params->io);
     dirs->rng = rng_from_seed(params->seed);
-    dirs->count = params->path_count;
+    const bool has_extra = has_metadata_apart(params);
+    dirs->count = params->path_count + has_extra;
     list_init(&dirs->removals);
     dirs->items = MEM_NEW_ARRAY(struct one_dir, dirs->count);
-    for (uint32_t i = 0; i < dirs->count; i++)
+    for (uint32_t i = 0; i < params->path_count; i++)
         init_one(dirs, &dirs->items[i], params->paths[i]);
+    if (has_extra) {
+        init_one(dirs, &dirs->items[params->path_count], params->metadata_path);
+        dirs->items[params->path_count].shown.is_for_metadata = true;
+    }
 
-    r = open_all(dirs, note);
+    r = for_all(dirs, identify, note);
     if (r == 0)
         r = check_agreement(dirs, params, note);
+    if (r == 0)
+        r = for_all(dirs, open_one, note);
     for (uint32_t i = 0; i < dirs->count && r == 0; i++) {
         struct one_dir *dir = &dirs->items[i];
         if (dir->shown.is_online)
@@ -333,7 +366,8 @@ int log_dirs_choose(const struct log_dirs *dirs)
     int best = -ERR_NOT_FOUND;
     for (uint32_t i = 0; i < dirs->count; i++) {
         const struct log_dir *dir = &dirs->items[i].shown;
-        if (dir->is_online && (best < 0 || dir->log_count < dirs->items[best].shown.log_count))
+        if (dir->is_online && !dir->is_for_metadata &&
+            (best < 0 || dir->log_count < dirs->items[best].shown.log_count))
             best = (int)i;
     }
     return best;
@@ -357,7 +391,7 @@ uint32_t log_dirs_fail(struct log_dirs *dirs, uint32_t index)
     take_offline(&dirs->items[index]);
     uint32_t left = 0;
     for (uint32_t i = 0; i < dirs->count; i++)
-        left += dirs->items[i].shown.is_online;
+        left += dirs->items[i].shown.is_online && !dirs->items[i].shown.is_for_metadata;
     return left;
 }
 

@@ -1,4 +1,4 @@
-/* The log directories of a node (log.dirs): locks, meta.properties, checkpoints, and which
+/* The log directories of a node (log.dirs, metadata.log.dir): locks, meta.properties, checkpoints, and which
  * partitions lie where.
  *
  *   <log dir>/
@@ -32,6 +32,8 @@ struct log_dir {
     const char *path; /* absolute or as configured, without a final slash */
     struct uuid id;   /* directory.id; zero: none (formatted before KIP-858) */
     bool is_online;
+    bool
+        is_for_metadata; /* metadata.log.dir, not among log.dirs: holds no partitions, is not told to others */
     bool had_clean_shutdown;       /* as found at open; the marker is removed then */
     int64_t previous_broker_epoch; /* from the marker; -1: none */
     uint32_t log_count; /* partitions placed here, kept by log_dirs_place and log_dirs_unplace */
@@ -39,20 +41,21 @@ struct log_dir {
 
 struct log_dirs_params {
     struct io *io;
-    const char *const *paths;
+    const char *const *paths; /* log.dirs */
     uint32_t path_count;
-    int32_t node_id;         /* -1: whatever the files say */
-    struct bytes cluster_id; /* null: whatever the files say */
+    const char *metadata_path; /* one of them, or one more, which comes last; NULL: as the first */
+    int32_t node_id;           /* -1: whatever the files say */
+    struct bytes cluster_id;   /* null: whatever the files say */
     uint64_t seed;
 };
 
-/* Makes missing directories, locks each, reads its meta.properties and clean-shutdown marker (and
- * removes the latter, so that a crash while loading counts as one). Directories with an I/O error
+/* Reads each directory's meta.properties; where all of them agree, locks each and takes its clean-shutdown marker (which is
+ * removed, so that a crash while loading counts as one). Directories with an I/O error
  * are offline from the start (out-> log_dirs_at(i)->is_online). Fails, with a note that a person
- * can act on: -ERR_LOCKED (another process), -ERR_NOT_FORMATTED (no directory has a
+ * can act on: -ERR_LOCKED (another process), -ERR_NOT_FORMATTED (a directory has no
  * meta.properties), -ERR_WRONG_CLUSTER (cluster or node differ), -ERR_EXISTS (a path or a
- * directory.id twice), -ERR_MALFORMED, or when every directory fails, the last error. Directories
- * without meta.properties beside formatted ones get one (KIP-858: a fresh directory.id). Does file
+ * directory.id twice), -ERR_MALFORMED, or when every directory fails, the last error. Those
+ * without a directory.id get one (KIP-858). Does file
  * I/O at once: it runs at start. */
 MUST_CHECK int log_dirs_open(const struct log_dirs_params *params, struct log_dirs **out,
                              struct err_note *note);
@@ -64,7 +67,7 @@ bool log_dirs_is_idle(const struct log_dirs *dirs);
 /* Nothing more is removed: what waits is found by its name at the next start. */
 void log_dirs_end_removals(struct log_dirs *dirs);
 
-uint32_t log_dirs_count(const struct log_dirs *dirs);
+uint32_t log_dirs_count(const struct log_dirs *dirs); /* all of them */
 const struct log_dir *log_dirs_at(const struct log_dirs *dirs,
                                   uint32_t index); /* borrowed; in the configured order */
 /* Why a directory was offline from the start; empty otherwise. */
@@ -83,7 +86,7 @@ void log_dirs_place(struct log_dirs *dirs, uint32_t index);
 void log_dirs_unplace(struct log_dirs *dirs, uint32_t index);
 
 /* Takes a directory offline: it is not chosen, checkpointed or marked clean any more, and its lock
- * is let go. The owner abandons its logs. Answers how many directories are left. */
+ * is let go. The owner abandons its logs. Answers how many directories for partitions are left. */
 uint32_t log_dirs_fail(struct log_dirs *dirs, uint32_t index);
 
 /* ---- loading

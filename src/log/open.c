@@ -176,6 +176,15 @@ static struct segment *segment_with_base(struct log *log, int64_t base_offset)
 
 /* Names come sorted, and offsets have fixed width: ".index" precedes ".log" of the same base, so
  * segments are added in a pass of their own. */
+/* A crash in the midst of a removal leaves such files; so does a segment that got lost. */
+static int remove_orphan(struct log *log, const char *name, struct err_note *note)
+{
+    struct err_note mended;
+    err_note(&mended, 0, "%s/%s belongs to no segment, and goes", log->place.directory, name);
+    log__mend_note(log, &mended);
+    return remove_file(log, name, note);
+}
+
 static int collect_segments(struct log *log, const struct inventory *inventory, int64_t now_ms,
                             struct err_note *note)
 {
@@ -194,7 +203,7 @@ static int collect_segments(struct log *log, const struct inventory *inventory, 
             continue;
         struct segment *segment = segment_with_base(log, name.base_offset);
         if (segment == NULL)
-            r = remove_file(log, inventory->names.items[i], note);
+            r = remove_orphan(log, inventory->names.items[i], note);
         else if (name.kind == LOG_NAME_TXN_INDEX)
             segment->has_txn_index = true;
         else if (name.kind == LOG_NAME_OFFSET_INDEX)
@@ -316,6 +325,20 @@ static int open_epochs(struct log *log, bool *out_is_lost)
     return 0;
 }
 
+/* What was cut in a file has been told; files may also be missing, or have lost whole batches. */
+static void note_loss(struct log *log, const struct log_params *params,
+                      const struct recovery *recovery)
+{
+    if (recovery->end_offset >= params->recovery_point || recovery->was_cut)
+        return;
+    struct err_note note;
+    err_note(&note, 0,
+             "%s ends at offset %" PRId64 ", where everything up to offset %" PRId64
+             " had been flushed: its files were removed or cut off",
+             log->place.directory, recovery->end_offset, params->recovery_point);
+    log__mend_note(log, &note);
+}
+
 static void set_offsets(struct log *log, const struct log_params *params, int64_t end_offset)
 {
     const int64_t base = log->segments.items[0]->meter.base_offset;
@@ -401,6 +424,8 @@ static int open_files(struct log *log, const struct log_params *params, struct i
         r = begin_at(log, params->log_start_offset, params->now_ms, note);
     if (r == 0)
         r = recovery_run(&recovery, log, params->log_start_offset, note);
+    if (r == 0)
+        note_loss(log, params, &recovery);
     if (r == 0)
         r = restart_at_checkpoint(log, params, &recovery.end_offset, note);
     if (r < 0)

@@ -156,7 +156,7 @@ static void fill_directories(struct broker *b, struct broker_registration_reques
     request->log_dirs = ARENA_NEW_ARRAY(&b->arena, struct uuid, count);
     for (uint32_t i = 0; i < count; i++) {
         const struct log_dir *dir = log_dirs_at(b->shard->log_dirs, i);
-        if (dir->is_online)
+        if (dir->is_online && !dir->is_for_metadata)
             request->log_dirs[request->log_dirs_count++] = dir->id;
     }
 }
@@ -291,7 +291,7 @@ static void send_heartbeat(struct broker *b)
         ARENA_NEW_ARRAY(&b->arena, struct uuid, log_dirs_count(shard->log_dirs));
     for (uint32_t i = 0; i < log_dirs_count(shard->log_dirs); i++) {
         const struct log_dir *dir = log_dirs_at(shard->log_dirs, i);
-        if (!dir->is_online && !uuid_is_zero(dir->id))
+        if (!dir->is_online && !dir->is_for_metadata && !uuid_is_zero(dir->id))
             request->offline_log_dirs[request->offline_log_dirs_count++] = dir->id;
     }
     b->is_asking = true;

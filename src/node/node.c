@@ -280,6 +280,7 @@ static int open_dirs(struct node *node, struct err_note *note)
         .io = node->shard.io,
         .paths = paths.items,
         .path_count = (uint32_t)paths.count,
+        .metadata_path = config_metadata_log_dir(node->static_config),
         .node_id = node->shard.node_id,
         .cluster_id = BYTES_NULL,
         .seed = node->shard.hash_seed,
@@ -315,10 +316,7 @@ static int open_quorum(struct node *node, struct err_note *note)
 {
     const char *dir = config_metadata_log_dir(node->static_config);
     const int index = log_dirs_find(node->shard.log_dirs, dir);
-    if (index < 0)
-        return err_note(note, -ERR_UNSUPPORTED,
-                        "metadata.log.dir=%s is not among log.dirs; this build keeps both together",
-                        dir);
+    ASSERT(index >= 0); /* open_dirs has named it */
     const struct log_dir *log_dir = log_dirs_at(node->shard.log_dirs, (uint32_t)index);
     if (!log_dir->is_online)
         return err_note(note, -EIO, "log directory %s has failed, and it holds the metadata log",

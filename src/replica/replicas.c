@@ -225,10 +225,29 @@ static void on_loaded_log(void *context, uint32_t dir_index, struct log *log, in
     replicas__attach(r, p, log, dir_index);
 }
 
+/* A topic that exists, and whose files do not: somebody has removed them. */
+static void tell_missing(const struct replicas *r, uint32_t dir_index, const char *name,
+                         int32_t partition)
+{
+    const struct metadata_topic *topic = metadata_topic_by_name(r->image, bytes_from_text(name));
+    const int64_t offset =
+        log_dirs_checkpointed(r->dirs, dir_index, LOG_CHECKPOINT_RECOVERY_POINT, name, partition);
+    if (offset <= 0 || topic == NULL || metadata_topic_partition(topic, partition) == NULL ||
+        replicas_get(r, topic->id, partition) != NULL)
+        return;
+    DIAG_WARN(r->diag, "log",
+              "%s-%" PRId32 " is not in %s, where its records up to offset %" PRId64
+              " had been flushed: it begins empty",
+              name, partition, log_dirs_at(r->dirs, dir_index)->path, offset);
+}
+
 static void on_stale_checkpoint(void *context, uint32_t dir_index, const char *topic,
                                 int32_t partition)
 {
-    replicas__gone(context, dir_index, topic, partition);
+    struct replicas *r = context;
+    if (!replicas__is_departing(r, topic, partition))
+        tell_missing(r, dir_index, topic, partition);
+    replicas__gone(r, dir_index, topic, partition);
 }
 
 static void on_loaded_all(void *context)

@@ -114,13 +114,15 @@ static void handle(struct request *request)
     }
     const uint32_t count = log_dirs_count(request->shard->log_dirs);
     response.results = describe_log_dirs_response_result_array(&request->arena, count);
-    response.results_count = (int32_t)count;
     const struct describe_log_dirs_request *message = request->message;
     struct map_i64 asked;
     map_i64_init(&asked, request->shard->hash_seed);
     find_asked(request, &asked);
-    for (uint32_t dir = 0; dir < count; dir++)
-        fill(request, message->topics_count < 0 ? NULL : &asked, dir, &response.results[dir]);
+    for (uint32_t dir = 0; dir < count; dir++) {
+        if (!log_dirs_at(request->shard->log_dirs, dir)->is_for_metadata)
+            fill(request, message->topics_count < 0 ? NULL : &asked, dir,
+                 &response.results[response.results_count++]);
+    }
     map_i64_deinit(&asked);
     request_reply(request, &response);
 }
