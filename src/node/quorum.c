@@ -700,6 +700,34 @@ static int static_voters(const struct config *config, struct raft_voters *out,
         bytes_from_text(names.count == 0 ? "CONTROLLER" : names.items[0]), out, note);
 }
 
+/* What this build cannot run, or what could never elect a leader. */
+static int check_voters(const struct quorum *q, const struct quorum_params *params,
+                        struct err_note *note)
+{
+    const struct raft_voters *voters = raft_voters(q->raft);
+    if (voters->count > 1)
+        return err_note(note, -ERR_UNSUPPORTED,
+                        "the metadata quorum has %u voters; this build runs quorums of one only",
+                        voters->count);
+    if (raft_voters_has(voters, params->node_id, params->directory_id))
+        return 0;
+    const struct raft_voter *voter = raft_voters_get(voters, params->node_id);
+    if (voter == NULL)
+        return err_note(note, -ERR_WRONG_CLUSTER,
+                        "node %" PRId32
+                        " is no voter of the metadata quorum in %s, so nobody could lead it",
+                        params->node_id, params->log_dir);
+    char wanted[UUID_TEXT_SIZE];
+    char found[UUID_TEXT_SIZE];
+    uuid_to_text(voter->directory_id, wanted);
+    uuid_to_text(params->directory_id, found);
+    return err_note(note, -ERR_WRONG_CLUSTER,
+                    "%s/meta.properties has directory.id %s, but the metadata log there knows this "
+                    "voter as %s: "
+                    "put that directory.id back",
+                    params->log_dir, found, wanted);
+}
+
 static int load(struct quorum *q, const struct quorum_params *params, struct err_note *note)
 {
     const struct metadata_log_params log_params = { .io = q->io,
@@ -720,10 +748,8 @@ static int load(struct quorum *q, const struct quorum_params *params, struct err
         q->controller = new_controller(q, params);
         struct raft_event event = { .type = RAFT_ON_START };
         r = metadata_log_load(&q->log, q->raft, q->loader, &event.start, note);
-        if (r == 0 && raft_voters(q->raft)->count > 1)
-            r = err_note(note, -ERR_UNSUPPORTED,
-                         "the metadata quorum has %u voters; this build runs quorums of one only",
-                         raft_voters(q->raft)->count);
+        if (r == 0)
+            r = check_voters(q, params, note);
         if (r == 0)
             r = step(q, event, note);
         mem_free((void *)(uintptr_t)event.start.quorum_state.data);

@@ -163,6 +163,45 @@ def the_same_directory_twice(world):
     refused(node, "directory.id", twin)
 
 
+def a_directory_whose_disk_is_not_mounted(world):
+    for is_there in (True, False):
+        node = world.node(world.stopped)
+        mountpoint = os.path.join(node.directory, "second")
+        if is_there:
+            os.makedirs(mountpoint)
+        node.settings["log.dirs"] = f"{node.data},{mountpoint}"
+        refused(node, "cannot start", mountpoint, "mount")
+        expect(not os.path.exists(mountpoint) or not os.listdir(mountpoint), "it made something there")
+
+
+def a_directory_with_another_id(world):
+    for line in ("directory.id=AAAAAAAAAAAAAAAAAAAAEA\n", ""):
+        node = world.node(world.stopped)
+        path = os.path.join(node.data, "meta.properties")
+        with open(path, encoding="utf-8") as old:
+            kept = [text for text in old if not text.startswith("directory.id=")]
+        with open(path, "w", encoding="utf-8") as new:
+            new.write("".join(kept) + line)
+        lines = node.refuses_to_start()
+        expect(len(lines) == 1 and "directory.id" in lines[0] and path in lines[0], f"it says {lines}")
+
+
+def one_directory_in_other_words(world):
+    node = world.node(world.stopped)
+    node.settings["log.dirs"] = f"{node.data}//"
+    node.settings["metadata.log.dir"] = f"{os.path.dirname(node.data)}//{os.path.basename(node.data)}/"
+    goes_on(node)
+    node.stop()
+
+
+def a_partition_that_is_gone(world):
+    node = world.node(world.stopped)
+    shutil.rmtree(os.path.join(node.data, "t-1"))
+    node.start()
+    expect(node.find("t-1 is not in"), f"no line tells of it: {node.last_lines()}")
+    node.stop()
+
+
 def a_meta_properties_that_is_none(world):
     contents = {
         "garbage": (random.Random(3).randbytes(300), "meta.properties"),
@@ -477,6 +516,8 @@ def run(directory, case):
     world = World(directory)
     for body in (a_port_that_is_taken, an_address_that_is_not_ours, a_directory_that_another_has, a_directory_of_nobody,
                  a_directory_of_another_node, directories_of_two_clusters, the_same_directory_twice,
+                 a_directory_whose_disk_is_not_mounted, a_directory_with_another_id, one_directory_in_other_words,
+                 a_partition_that_is_gone,
                  a_meta_properties_that_is_none, a_log_directory_that_is_a_file, a_directory_that_cannot_be_written,
                  ends_of_logs_that_were_being_written, a_log_that_is_cut, a_log_with_a_bad_byte_in_its_middle,
                  indexes_that_are_none, small_files_that_are_none, a_topic_id_that_a_crash_took, producer_snapshots_that_are_none,
