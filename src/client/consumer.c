@@ -226,10 +226,10 @@ int consumer_poll(struct consumer *c, int64_t timeout_ms, struct consumer_record
                     r == c->error && c->note.text[0] != '\0' ? c->note.text : err_sentence(r));
 }
 
-static bool is_committed(void *context)
+static bool is_commit_over(void *context)
 {
     const struct consumer *c = context;
-    return !c->wants_commit && !c->commit_call.is_open_;
+    return c->error < 0 || (!c->wants_commit && !c->commit_call.is_open_);
 }
 
 int consumer_commit(struct consumer *c, struct err_note *note)
@@ -237,12 +237,15 @@ int consumer_commit(struct consumer *c, struct err_note *note)
     if (c->group_id == NULL)
         return 0;
     c->given = NULL;
+    c->commit_result = 0;
     consumer__commit(c);
     const int64_t timeout_ms = config_i64(c->config, SETTING_CONSUMER_DEFAULT_API_TIMEOUT_MS);
-    const int r = client_loop_wait(&c->loop, is_committed, c,
+    const int r = client_loop_wait(&c->loop, is_commit_over, c,
                                    io_monotonic_ns(c->io) + timeout_ms * NS_PER_MS);
     if (r < 0)
         return err_note(note, r, "offsets were not committed: %s", err_sentence(r));
+    if (c->error < 0)
+        return err_note(note, c->error, "offsets were not committed: %s", c->note.text);
     return c->commit_result < 0 ? err_note(note, c->commit_result, "offsets were not committed: %s",
                                            c->commit_note.text)
                                 : 0;

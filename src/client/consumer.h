@@ -59,5 +59,7 @@ void consumer_subscribe_matching(struct consumer *consumer, const struct consume
  * server's name is one). */
 MUST_CHECK int consumer_poll(struct consumer *consumer, int64_t timeout_ms,
                              struct consumer_record *out, struct err_note *note);
-/* Commits what was polled, and waits: 0 or negative. */
+/* Commits what was polled, and waits until the coordinator has it; what passes is tried again until default.api.timeout.ms. 0, or
+ * negative with a note, and then not all of it is committed: -ERR_TIMEOUT, -ERR_CANCELLED (interrupted), -ERR_PROTOCOL (refused
+ * for good, or a rebalance took the partitions first), or what consumer_poll fails with from now on. 0 too without a group.id. */
 MUST_CHECK int consumer_commit(struct consumer *consumer, struct err_note *note);

@@ -25,6 +25,7 @@
 #define PROTOCOL_TYPE                    "consumer"
 #define JOIN_MARGIN_MS                   5000
 #define LEAVE_WAIT_MS                    2000
+#define LEAVE_GROUP_VERSION_ONE_MEMBER   2 /* the last that names one */
 
 /* ---- shared ---------------------------------------------------------------------------------- */
 
@@ -43,6 +44,7 @@ static void revoke(struct consumer *c)
 {
     if (c->positions.count > 0 && c->owner.on_revoked != NULL)
         c->owner.on_revoked(c->owner.context);
+    consumer__commit_missed(c);
     consumer__drop_positions(c);
 }
 
@@ -105,6 +107,8 @@ static void on_found(struct client_call *call)
     struct consumer *c = call->context;
     const struct find_coordinator_response *response = call->response;
     arena_deinit(&c->group_arena);
+    if (c->is_closing)
+        return;
     c->coordinator = -1;
     if (call->result == -ERR_VERSION)
         consumer__fail(c, call->result, "Group %s: %s", c->group_id, call->note.text);
@@ -178,6 +182,8 @@ static void on_synced(struct client_call *call)
     struct consumer *c = call->context;
     const struct sync_group_response *response = call->response;
     arena_deinit(&c->group_arena);
+    if (c->is_closing)
+        return;
     if (call->result < 0) {
         consumer__lose_coordinator(c);
         c->group = GROUP_LOST;
@@ -333,6 +339,8 @@ static void on_joined(struct client_call *call)
     struct consumer *c = call->context;
     const struct join_group_response *response = call->response;
     arena_deinit(&c->group_arena);
+    if (c->is_closing)
+        return;
     arena_init(&c->group_arena, SIZE_MAX);
     const int16_t error = call->result < 0 ? KAFKA_NONE : response->error_code;
     if (call->result == 0 && (error == KAFKA_NONE || error == KAFKA_MEMBER_ID_REQUIRED))
@@ -513,7 +521,28 @@ static bool has_left(void *context)
     return !c->heartbeat_call.is_open_;
 }
 
-/* Commits, then says good-bye (not a static member: it comes back), both within a short time. */
+/* Whoever has an id is in the group, or about to be: the broker waits for it, and shares out to it, until it is told. What
+ * waits for others (a join, a sync, offsets of a transaction) is given up first: a broker reads nothing behind it. A static member
+ * comes back. */
+static void say_goodbye(struct consumer *c, const struct client_loop *loop, int64_t deadline_ns)
+{
+    if (c->member_id[0] == '\0' || !bytes_is_null(consumer__instance_id(c)))
+        return;
+    client_call_cancel(&c->group_call);
+    client_call_cancel(&c->lookup_call);
+    IGNORE_RESULT(client_loop_wait(loop, has_left, c, deadline_ns)); /* a heartbeat under way */
+    if (c->heartbeat_call.is_open_ || c->coordinator < 0)
+        return;
+    struct leave_group_request request = leave_group_request_default;
+    request.group_id = bytes_from_text(c->group_id);
+    request.member_id = bytes_from_text(c->member_id);
+    c->heartbeat_call.version_max = LEAVE_GROUP_VERSION_ONE_MEMBER;
+    consumer__send(c, &c->heartbeat_call, API_LEAVE_GROUP, &request, on_left);
+    IGNORE_RESULT(client_loop_wait(loop, has_left, c, deadline_ns));
+    client_call_cancel(&c->heartbeat_call);
+}
+
+/* Commits, then says good-bye, both within a short time. */
 void consumer__leave(struct consumer *c)
 {
     if (c->group_id == NULL)
@@ -527,20 +556,9 @@ void consumer__leave(struct consumer *c)
         consumer__tick_soon(c);
         IGNORE_RESULT(client_loop_wait(&loop, is_committed, c, deadline_ns)); /* then without it */
     }
-    if (c->group != GROUP_MEMBER || !bytes_is_null(consumer__instance_id(c)))
-        return;
     c->is_closing = true; /* nothing else is begun */
     io_timer_cancel(c->io, &c->tick);
-    IGNORE_RESULT(client_loop_wait(&loop, has_left, c, deadline_ns)); /* a heartbeat under way */
-    if (c->heartbeat_call.is_open_ || c->coordinator < 0)
-        return;
-    struct leave_group_request request = leave_group_request_default;
-    request.group_id = bytes_from_text(c->group_id);
-    request.member_id = bytes_from_text(c->member_id);
-    c->heartbeat_call.version_max = 2; /* the last that names one member */
-    consumer__send(c, &c->heartbeat_call, API_LEAVE_GROUP, &request, on_left);
-    IGNORE_RESULT(client_loop_wait(&loop, has_left, c, deadline_ns));
-    client_call_cancel(&c->heartbeat_call);
+    say_goodbye(c, &loop, deadline_ns);
 }
 
 void consumer__group_deinit(struct consumer *c)

@@ -138,6 +138,8 @@ void consumer__lookup(struct consumer *c, int64_t now_ns);
 void consumer__commit_tick(struct consumer *c, int64_t now_ns);
 void consumer__commit(struct consumer *c);
 bool consumer__has_uncommitted(const struct consumer *c);
+/* The positions are about to be given up: a commit that still waits comes too late. */
+void consumer__commit_missed(struct consumer *c);
 
 /* consumer_fetch.c */
 void consumer__fetch_tick(struct consumer *c, int64_t now_ns);

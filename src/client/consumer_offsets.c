@@ -40,13 +40,28 @@ static void commit_failed(struct consumer *c, int16_t error)
     c->commit_result = err_note(&c->commit_note, -ERR_PROTOCOL, "%s", kafka_error_sentence(error));
 }
 
+void consumer__commit_missed(struct consumer *c)
+{
+    if (c->wants_commit && consumer__has_uncommitted(c))
+        commit_failed(c, KAFKA_REBALANCE_IN_PROGRESS);
+    c->wants_commit = false;
+}
+
+/* Unless the positions that it told of are given up. */
+static void commit_again(struct consumer *c)
+{
+    c->wants_commit = consumer__has_uncommitted(c);
+    if (!c->wants_commit)
+        commit_failed(c, KAFKA_REBALANCE_IN_PROGRESS);
+}
+
 static void take_commit_error(struct consumer *c, int16_t error)
 {
     switch (error) {
     case KAFKA_COORDINATOR_NOT_AVAILABLE:
     case KAFKA_NOT_COORDINATOR:
         consumer__lose_coordinator(c);
-        c->wants_commit = true;
+        commit_again(c);
         break;
     case KAFKA_UNKNOWN_MEMBER_ID:
     case KAFKA_ILLEGAL_GENERATION:
@@ -58,7 +73,7 @@ static void take_commit_error(struct consumer *c, int16_t error)
         break;
     default:
         if (kafka_error_is_retriable(error)) {
-            c->wants_commit = true;
+            commit_again(c);
             c->group_not_before_ns = MAX(c->group_not_before_ns, consumer__retry_at(c));
         } else {
             commit_failed(c, error);
@@ -98,7 +113,7 @@ static void on_committed(struct client_call *call)
         return;
     if (call->result < 0) {
         consumer__lose_coordinator(c);
-        c->wants_commit = true;
+        commit_again(c);
     } else if (error != KAFKA_NONE) {
         take_commit_error(c, error);
     }
@@ -121,7 +136,6 @@ void consumer__commit(struct consumer *c)
     c->wants_commit = c->commit_call.is_open_ || c->coordinator < 0;
     if (c->wants_commit)
         return;
-    c->commit_result = 0;
     arena_deinit(&c->commit_arena);
     arena_init(&c->commit_arena, SIZE_MAX);
     struct arena *arena = &c->commit_arena;
@@ -144,6 +158,7 @@ void consumer__commit(struct consumer *c)
     }
     if (request->topics_count == 0)
         return;
+    c->commit_result = 0;
     c->commit_call.version_max = OFFSET_COMMIT_VERSION_NAMES;
     consumer__send(c, &c->commit_call, API_OFFSET_COMMIT, request, on_committed);
 }

@@ -866,3 +866,80 @@ TEST(consumer_free, lets_go_at_any_time)
     EXPECT_EQ(rig_group_members(&s.rig), 1);
     end(&s);
 }
+
+/* Not the broker alone forgets: who goes while it joins, with others to wait for, says so. */
+TEST(consumer_free, leaves_while_it_joins)
+{
+    static const int16_t held[] = { API_JOIN_GROUP, API_SYNC_GROUP, API_OFFSET_FETCH };
+    for (size_t i = 0; i < ARRAY_LEN(held); i++) {
+        struct scene s;
+        begin(&s, context->seed, GROUP "heartbeat.interval.ms=1000000");
+        subscribe(&s.eater);
+        expect_nothing(&s.eater, 1000);
+        EXPECT_EQ(rig_group_members(&s.rig), 1);
+        struct eater other;
+        join(&s, &other); /* waits for the first member, who does not know yet */
+        client_rig_run_ms(&s.rig, 1000);
+        EXPECT_EQ(rig_group_members(&s.rig), 2);
+        EXPECT_EQ(other.consumer->group, GROUP_JOINING);
+        if (held[i] != API_JOIN_GROUP) {
+            client_rig_rule(&s.rig, (struct rig_rule){ .api_key = held[i], .deed = RIG_HOLD });
+            consumer_free(TAKE(s.eater.consumer));
+            client_rig_run_ms(&s.rig, 1000);
+            EXPECT_EQ(client_rig_held(&s.rig), 1);
+            EXPECT_EQ(rig_group_members(&s.rig), 1);
+        }
+        consumer_free(other.consumer);
+        EXPECT_EQ(rig_group_members(&s.rig), held[i] == API_JOIN_GROUP ? 1 : 0);
+        end(&s);
+    }
+}
+
+/* A commit that waits for a coordinator while the group moves on has not happened, and one of a client that failed is not waited for. */
+TEST(consumer_commit, tells_that_it_came_too_late)
+{
+    struct scene s;
+    begin(&s, context->seed, GROUP "enable.auto.commit=false\nheartbeat.interval.ms=300");
+    fill(&s, 10);
+    subscribe(&s.eater);
+    eat(&s.eater, 30);
+    rig_group_forget_members(&s.rig);
+    client_rig_rule(&s.rig, (struct rig_rule){ .api_key = API_OFFSET_COMMIT,
+                                               .deed = RIG_REFUSE,
+                                               .error = KAFKA_COORDINATOR_LOAD_IN_PROGRESS,
+                                               .times = 100 });
+    EXPECT_ERR(consumer_commit(s.eater.consumer, &s.eater.note), ERR_PROTOCOL);
+    EXPECT(strstr(s.eater.note.text, "rebalancing") != NULL);
+    EXPECT_EQ(s.eater.revoked, 1);
+    EXPECT_EQ(rig_group_committed(&s.rig, "t", 0), -1);
+    end(&s);
+
+    begin(&s, context->seed, GROUP "enable.auto.commit=false");
+    fill(&s, 10);
+    assign(&s, 0, 0);
+    eat(&s.eater, 10);
+    client_rig_rule(&s.rig, (struct rig_rule){ .api_key = API_FIND_COORDINATOR,
+                                               .deed = RIG_REFUSE,
+                                               .error = KAFKA_GROUP_AUTHORIZATION_FAILED });
+    const int64_t begun_ns = sim_world_now_ns(s.rig.world);
+    EXPECT_ERR(consumer_commit(s.eater.consumer, &s.eater.note), ERR_PROTOCOL);
+    EXPECT(strstr(s.eater.note.text, kafka_error_sentence(KAFKA_GROUP_AUTHORIZATION_FAILED)) !=
+           NULL);
+    EXPECT(sim_world_now_ns(s.rig.world) - begun_ns < NS_PER_SECOND);
+    end(&s);
+}
+
+/* The longest interval between polls there is leaves joins and syncs all the time they need. */
+TEST(consumer_group, waits_for_others_as_long_as_it_may)
+{
+    struct scene s;
+    begin(&s, context->seed, GROUP "max.poll.interval.ms=2147483647");
+    client_rig_rule(&s.rig, (struct rig_rule){ .api_key = API_SYNC_GROUP, .deed = RIG_HOLD });
+    subscribe(&s.eater);
+    expect_nothing(&s.eater, 60000);
+    client_rig_release(&s.rig);
+    expect_nothing(&s.eater, 1000);
+    EXPECT_EQ(s.eater.share, PARTITIONS);
+    EXPECT_EQ(s.rig.counts[API_SYNC_GROUP], 1);
+    end(&s);
+}
