@@ -17,7 +17,9 @@ struct cli_context {
                   struct bytes text); /* standard output and standard error */
     int64_t (*read)(
         void *context, void *out,
-        size_t size_bytes); /* standard input: a count, 0 at the end; also from a worker's job */
+        size_t
+            size_bytes); /* standard input: a count, 0 at the end, or negative errno, of which -EINTR
+                                says that an interruption came; also from a worker's job */
     void *context;
     bool (*is_interrupted)(void *context);           /* SIGINT or SIGTERM has come: finish soon */
     int (*stop_process)(void *context, int64_t pid); /* by a signal; 0 or negative errno */

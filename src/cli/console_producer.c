@@ -4,17 +4,18 @@
  */
 #include "cli/cli_int.h"
 #include "cli/client_options.h"
+#include "cli/line_reader.h"
 
 #include "client/producer.h"
 #include "wire/kafka_error.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#define READ_BYTES       65536
-#define LINE_BYTES_MAX   (512u << 20)
-#define HEADER_COUNT_MAX 1000
-#define LINE_READER      "org.apache.kafka.tools.LineMessageReader"
+#define READ_BYTES     65536
+#define LINE_BYTES_MAX (512u << 20)
+#define LINE_READER    "org.apache.kafka.tools.LineMessageReader"
 
 static const struct cli_option table[] = {
     { .name = "batch-size",
@@ -185,174 +186,6 @@ static void gather(const struct cli_options *o, struct cli_settings *list)
     }
 }
 
-/* ---- lines to records ------------------------------------------------------------------------ */
-
-struct line_format {
-    bool has_key;
-    bool has_headers;
-    bool ignores_errors;
-    const char *key_separator;
-    const char *headers_delimiter;
-    const char *headers_separator;
-    const char *headers_key_separator;
-    const char *null_marker; /* NULL: none */
-};
-
-struct line_reader {
-    struct properties properties;
-    struct line_format format;
-    uint64_t line_number;
-    VEC(struct record_header) headers;
-};
-
-static const char *property(const struct line_reader *r, const char *name, const char *otherwise)
-{
-    const char *value = properties_get(&r->properties, bytes_from_text(name));
-    return value == NULL ? otherwise : value;
-}
-
-static bool is_true(const char *text)
-{
-    return strcasecmp(bytes_trim(bytes_from_text(text)).size == 0 ? "" : text, "true") == 0;
-}
-
-/* Kafka's words, which are the names of the properties. */
-static int check_separators(const struct cli_context *context, const struct line_format *f)
-{
-    const struct {
-        const char *name;
-        const char *value;
-    } all[] = { { "headers.delimiter", f->headers_delimiter },
-                { "headers.separator", f->headers_separator },
-                { "headers.key.separator", f->headers_key_separator },
-                { "key.separator", f->key_separator } };
-    const size_t headers_count =
-        ARRAY_LEN(all) - 1; /* a key may be parted from its value as headers are */
-    for (size_t i = 0; i < headers_count; i++) {
-        for (size_t k = i + 1; k < headers_count; k++) {
-            if (strcmp(all[i].value, all[k].value) != 0)
-                continue;
-            cli_err(context, "%s and %s may not be equal\n", all[i].name, all[k].name);
-            return -ERR_INVALID_ARGUMENT;
-        }
-    }
-    for (size_t i = 0; i < ARRAY_LEN(all) && f->null_marker != NULL; i++) {
-        if (strcmp(all[i].value, f->null_marker) == 0) {
-            cli_err(context, "null.marker and %s may not be equal\n", all[i].name);
-            return -ERR_INVALID_ARGUMENT;
-        }
-    }
-    return 0;
-}
-
-static int read_properties(const struct cli_context *context, const struct cli_options *o,
-                           struct line_reader *r)
-{
-    properties_init(&r->properties);
-    const int e = cli_read_properties(context, cli_text(o, "reader-config", NULL), &r->properties);
-    if (e < 0)
-        return e;
-    cli_put_properties(o, "property", &r->properties);
-    cli_put_properties(o, "reader-property", &r->properties);
-    r->format = (struct line_format){
-        .has_key = is_true(property(r, "parse.key", "false")),
-        .has_headers = is_true(property(r, "parse.headers", "false")),
-        .ignores_errors = is_true(property(r, "ignore.error", "false")),
-        .key_separator = property(r, "key.separator", "\t"),
-        .headers_delimiter = property(r, "headers.delimiter", "\t"),
-        .headers_separator = property(r, "headers.separator", ","),
-        .headers_key_separator = property(r, "headers.key.separator", ":"),
-        .null_marker = property(r, "null.marker", NULL),
-    };
-    return check_separators(context, &r->format);
-}
-
-static struct bytes or_null(const struct line_format *f, struct bytes text)
-{
-    return f->null_marker != NULL && bytes_equal_text(text, f->null_marker) ? BYTES_NULL : text;
-}
-
-/* Splits `*rest` at the first `separator`: what was before it, and the rest after. */
-static bool split(struct bytes *rest, const char *separator, struct bytes *out)
-{
-    const size_t size = strlen(separator);
-    const uint8_t *at = memmem(rest->data, rest->size, separator, size);
-    if (at == NULL)
-        return false; /* an empty separator stands at the beginning */
-    const size_t before = (size_t)(at - rest->data);
-    *out = bytes_from(rest->data, before);
-    *rest = bytes_from(at + size, rest->size - before - size);
-    return true;
-}
-
-static int parse_headers(struct line_reader *r, struct bytes text, struct err_note *note)
-{
-    r->headers.count = 0;
-    bool has_more = true;
-    if (bytes_is_null(or_null(&r->format, text)))
-        return 0;
-    while (has_more) {
-        struct bytes pair;
-        struct bytes key;
-        has_more = split(&text, r->format.headers_separator, &pair);
-        if (!has_more)
-            pair = text;
-        struct bytes value = pair;
-        if (!split(&value, r->format.headers_key_separator, &key)) {
-            if (!r->format.ignores_errors)
-                return err_note(note, -ERR_MALFORMED,
-                                "No header key separator found in pair '%.*s' on line number "
-                                "%" PRIu64,
-                                BYTES_PRINTF(pair), r->line_number);
-            key = pair;
-            value = BYTES_NULL;
-        }
-        if (bytes_is_null(or_null(&r->format, key)))
-            return err_note(note, -ERR_MALFORMED,
-                            "Header keys should not be equal to the null marker '%s' as they can't "
-                            "be null",
-                            r->format.null_marker);
-        if (r->headers.count == HEADER_COUNT_MAX)
-            return err_note(note, -ERR_LIMIT, "More than %d headers on line number %" PRIu64,
-                            HEADER_COUNT_MAX, r->line_number);
-        VEC_ADD(&r->headers,
-                ((struct record_header){ .key = key, .value = or_null(&r->format, value) }));
-    }
-    return 0;
-}
-
-static int parse_line(struct line_reader *r, struct bytes line, struct producer_record *out,
-                      struct err_note *note)
-{
-    const struct line_format *f = &r->format;
-    struct bytes rest = line;
-    struct bytes part;
-    int e = 0;
-    r->line_number++;
-    r->headers.count = 0;
-    out->key = BYTES_NULL;
-    if (f->has_headers) {
-        if (split(&rest, f->headers_delimiter, &part))
-            e = parse_headers(r, part, note);
-        else if (!f->ignores_errors)
-            e = err_note(note, -ERR_MALFORMED,
-                         "No headers delimiter found on line number %" PRIu64 ": '%.*s'",
-                         r->line_number, BYTES_PRINTF(line));
-    }
-    if (e == 0 && f->has_key) {
-        if (split(&rest, f->key_separator, &part))
-            out->key = or_null(f, part);
-        else if (!f->ignores_errors)
-            e = err_note(note, -ERR_MALFORMED,
-                         "No key separator found on line number %" PRIu64 ": '%.*s'",
-                         r->line_number, BYTES_PRINTF(line));
-    }
-    out->value = or_null(f, rest);
-    out->headers = r->headers.items;
-    out->header_count = (int32_t)r->headers.count;
-    return e;
-}
-
 /* ---- standard input -------------------------------------------------------------------------- */
 
 struct input {
@@ -438,9 +271,7 @@ static int send_line(struct run *run, struct bytes line)
     struct producer_record record = { .topic = bytes_from_text(run->topic),
                                       .partition = -1,
                                       .timestamp_ms = -1 };
-    if (line.size > 0 && line.data[line.size - 1] == '\r')
-        line.size--;
-    int r = parse_line(&run->reader, line, &record, &note);
+    int r = line_reader_parse(&run->reader, line, &record, &note);
     if (r < 0) {
         cli_err(run->remote.context, "%s\n", note.text);
         return r;
@@ -488,7 +319,14 @@ static int loop(struct run *run)
         int r = client_loop_wait(&run->remote.loop, is_read, &run->input, INT64_MAX);
         if (r < 0)
             return r;
-        if (run->input.result <= 0)
+        if (run->input.result == -EINTR)
+            return -ERR_CANCELLED;
+        if (run->input.result < 0) {
+            r = (int)run->input.result;
+            cli_err(context, "Standard input cannot be read: %s\n", err_sentence(r));
+            return r;
+        }
+        if (run->input.result == 0)
             return send_lines(run, true);
         buf_put(&run->lines, run->input.piece, (size_t)run->input.result);
         if (!buf_is_ok(&run->lines)) {
@@ -499,6 +337,24 @@ static int loop(struct run *run)
         if (r < 0)
             return r;
     }
+}
+
+static int read_format(const struct cli_context *context, const struct cli_options *o,
+                       struct line_reader *reader)
+{
+    struct err_note note = { 0 };
+    struct properties properties;
+    properties_init(&properties);
+    int r = cli_read_properties(context, cli_text(o, "reader-config", NULL), &properties);
+    if (r == 0) {
+        cli_put_properties(o, "property", &properties);
+        cli_put_properties(o, "reader-property", &properties);
+        r = line_reader_init(reader, &properties, &note);
+        if (r < 0)
+            cli_err(context, "%s\n", note.text);
+    }
+    properties_deinit(&properties);
+    return r;
 }
 
 static int start(struct run *run, const struct cli_options *o)
@@ -528,7 +384,7 @@ static int produce(const struct cli_context *context, const struct cli_options *
     run.input.context = context;
     run.input.piece = mem_alloc(READ_BYTES);
     buf_init(&run.lines, LINE_BYTES_MAX);
-    int r = read_properties(context, o, &run.reader);
+    int r = read_format(context, o, &run.reader);
     if (r == 0)
         r = start(&run, o);
     if (r == 0) {
@@ -544,8 +400,7 @@ static int produce(const struct cli_context *context, const struct cli_options *
             client_loop_wait(&(struct client_loop){ .io = context->io, .turn = context->turn },
                              is_read, &run.input, INT64_MAX));
     cli_remote_deinit(&run.remote);
-    properties_deinit(&run.reader.properties);
-    VEC_DEINIT(&run.reader.headers);
+    line_reader_deinit(&run.reader);
     buf_deinit(&run.lines);
     mem_free(run.input.piece);
     return r < 0 && r != -ERR_CANCELLED ? 1 : 0;
