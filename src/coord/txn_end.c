@@ -35,11 +35,6 @@ static void prepare(const struct txn_coordinator *c, const struct txn *txn, bool
     out->next_producer_id = TXN_NO_PRODUCER_ID;
     out->update_ms = c->event->wall_ms;
     out->client_version = client_version;
-    if (client_version < 2)
-        return;
-    out->last_epoch = txn->now.epoch;
-    if (txn->now.epoch < TXN_EPOCH_MAX)
-        out->epoch = (int16_t)(txn->now.epoch + 1);
 }
 
 void coord__txn_complete_values(const struct txn_coordinator *c, const struct txn *txn,
@@ -57,19 +52,32 @@ void coord__txn_complete_values(const struct txn_coordinator *c, const struct tx
     }
 }
 
+/* The end itself raises the epoch; the producer may still name the one before. */
+static void raise_epoch(const struct txn *txn, struct txn_values *out)
+{
+    out->last_epoch = txn->now.epoch;
+    if (txn->now.epoch < TXN_EPOCH_MAX)
+        out->epoch = (int16_t)(txn->now.epoch + 1);
+}
+
 /* ---- for somebody else ------------------------------------------------------------------------------------------ */
 
+/* In a cluster of version 2 the abort raises the epoch as every end does: its producer may go on by name. Before that the
+ * epoch is raised at once in memory, and the producer is fenced for good. */
 void coord__txn_fence(struct txn_coordinator *c, struct txn *txn, const struct txn_request *asker)
 {
-    /* At once in memory: the producer that began it is fenced from here on. */
-    if (!txn->has_failed_fence && txn->now.epoch < TXN_EPOCH_MAX)
-        txn->now.epoch++;
-    txn->now.last_epoch = TXN_NO_EPOCH;
     struct txn_values next;
-    const int16_t version = c->settings.transaction_version >= 2 ? 2 : 0;
-    prepare(c, txn, false, version, &next);
+    const bool is_new = c->settings.transaction_version >= 2;
+    if (!is_new) {
+        if (!txn->has_failed_fence && txn->now.epoch < TXN_EPOCH_MAX)
+            txn->now.epoch++;
+        txn->now.last_epoch = TXN_NO_EPOCH;
+    }
+    prepare(c, txn, false, is_new ? 2 : 0, &next);
+    if (is_new)
+        raise_epoch(txn, &next);
     if (!coord__txn_write(c, txn, &next, asker, true))
-        txn->has_failed_fence = true;
+        txn->has_failed_fence = !is_new;
 }
 
 /* ---- EndTxn -------------------------------------------------------------------------------------------------------- */
@@ -122,7 +130,9 @@ static enum kafka_error judge(const struct txn *txn, const struct end_txn_reques
     const struct txn_values *now = &txn->now;
     const bool has_rotated = now->previous_producer_id == asked->producer_id &&
                              asked->producer_epoch == TXN_EPOCH_MAX - 1 && now->epoch == 0;
-    const bool is_retry = has_rotated || now->epoch == asked->producer_epoch + 1;
+    /* An end of a client of old raised no epoch: whoever has the one before was fenced, and does not ask again. */
+    const bool is_retry =
+        now->client_version >= 2 && (has_rotated || now->epoch == asked->producer_epoch + 1);
     if (now->producer_id != asked->producer_id && !has_rotated)
         return KAFKA_INVALID_PRODUCER_ID_MAPPING;
     if (!is_epoch_valid(now, asked->producer_epoch, is_retry))
@@ -149,6 +159,8 @@ static void end(struct txn_coordinator *c, const struct txn_request *request, st
     struct txn_values next;
     prepare(c, txn, asked->committed, client_version, &next);
     next.next_producer_id = next_producer_id;
+    if (client_version >= 2)
+        raise_epoch(txn, &next);
     (void)coord__txn_write(c, txn, &next, request, false); /* it tells what comes of it */
 }
 

@@ -66,7 +66,7 @@ static void begin_anew(struct txn_values *next, int32_t timeout_ms, int64_t wall
     next->update_ms = wall_ms;
 }
 
-/* The next epoch; false: the producer names one that was fenced. Not called for the last epoch but to ask again. */
+/* The next epoch; false: the producer names one that was fenced. */
 static bool raise_epoch(const struct txn_values *now, const struct init_producer_id_request *asked,
                         struct txn_values *next)
 {
@@ -84,6 +84,15 @@ static bool raise_epoch(const struct txn_values *now, const struct init_producer
     return true;
 }
 
+/* No epoch is left to give: another producer id takes its place. The very last one is never given, even where it is what follows
+ * the epoch that a producer names. */
+static bool is_rotation(const struct txn_values *now, const struct init_producer_id_request *asked)
+{
+    return txn_is_epoch_exhausted(now->epoch) &&
+           (asked->producer_id == TXN_NO_PRODUCER_ID || asked->producer_epoch == now->epoch ||
+            (now->epoch == TXN_EPOCH_MAX && asked->producer_epoch == now->last_epoch));
+}
+
 static void give_epoch(struct txn_coordinator *c, const struct txn_request *request,
                        struct txn *txn, int32_t timeout_ms)
 {
@@ -91,13 +100,11 @@ static void give_epoch(struct txn_coordinator *c, const struct txn_request *requ
     struct txn_values next = txn->now;
     next.partitions = (struct txn_partitions){ 0 };
     begin_anew(&next, timeout_ms, c->event->wall_ms);
-    const bool names_itself = asked->producer_id != TXN_NO_PRODUCER_ID;
-    if (txn_is_epoch_exhausted(txn->now.epoch) &&
-        (!names_itself || asked->producer_epoch == txn->now.epoch)) {
+    if (is_rotation(&txn->now, asked)) {
         if (!coord__txn_take_producer_id(c, request, &next.producer_id))
             return;
         next.epoch = 0;
-        next.last_epoch = (int16_t)(names_itself ? txn->now.epoch : TXN_NO_EPOCH);
+        next.last_epoch = asked->producer_epoch; /* TXN_NO_EPOCH of who does not name itself */
     } else if (!raise_epoch(&txn->now, asked, &next)) {
         coord__txn_refuse(c, request, KAFKA_PRODUCER_FENCED);
         return;

@@ -105,7 +105,7 @@ static void on_failed(struct txn_coordinator *c, const struct txn_write *write, 
         deadline_arm(&c->deadlines, &txn->retry, c->event->now_ms + TXN_RETRY_MS);
         return;
     }
-    if (write->is_fence)
+    if (write->is_fence && txn->next.client_version < 2)
         txn->has_failed_fence = true;
     txn->pending = TXN_IDLE;
     txn_values_deinit(&txn->next, &c->names);
