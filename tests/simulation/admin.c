@@ -173,7 +173,9 @@ static void fill_configs(const struct model_plan *plan, struct configs *out)
     add_number(out, "index.interval.bytes", 256);
     add_number(out, "file.delete.delay.ms", 1000);
     add_config(out, "compression.type", plan->compression);
-    if (plan->is_synced)
+    if (plan->is_ottla_synced)
+        add_config(out, "ottla.flush.before.ack", "true");
+    else if (plan->is_synced)
         add_number(out, "flush.messages", 1);
     if (plan->index_bytes > 0)
         add_number(out, "segment.index.bytes", plan->index_bytes);

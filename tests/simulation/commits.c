@@ -196,8 +196,10 @@ void commits_told(struct commits *c, uint32_t group, uint32_t key, const struct 
                    " was acknowledged last, and %s",
                    c->groups[group].name, stamp, topic, partition, done,
                    stamp < done ? "the other is older" : "the other was refused");
-    if (open != NULL && open->life != c->scene->life) {
-        at->done = stamp; /* it came into effect before the broker ended */
+    if (open != NULL) {
+        /* What is told is written, whatever its client is told later. One of an earlier life came into effect before that
+         * ended, and so after all that was acknowledged in it. */
+        at->done = open->life == c->scene->life ? MAX(at->done, stamp) : stamp;
         remove_open(at, open);
     }
     forget_earlier(at, c->scene->life);

@@ -1,7 +1,7 @@
 /* What is known of committed offsets. Stands outside the code under test.
  *
  * Promises that are checked here:
- *   - a committed offset that was acknowledged stays until another one is committed: also after the process was killed or
+ *   - a committed offset that was acknowledged, or told, stays until another one is committed: also after the process was killed or
  *     stopped; after a power loss what is in the flushed part of the log stays, and nothing comes back that was older
  *   - a commit that was refused is not there
  *

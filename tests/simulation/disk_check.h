@@ -3,7 +3,7 @@
  *
  * Promises that are checked here:
  *   - what the broker claims to have flushed (recovery points) is on stable storage, as whole batches without a gap
- *   - what was acknowledged under flush.messages=1 is on stable storage
+ *   - what was acknowledged under flush.messages=1 or ottla.flush.before.ack is on stable storage
  *   - checkpoints are whole at any time, and tell offsets that the logs have
  */
 #pragma once

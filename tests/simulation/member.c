@@ -607,8 +607,10 @@ static void live(struct member *m)
         sleep_for(m, NAP_MAX_NS);
         m->is_forgotten = true;
         client_again(&m->client);
-    } else if (dice < 500) {
+    } else if (dice < 450) {
         commit(m);
+    } else if (dice < 600) { /* what was committed is seen, also before the next commit hides it */
+        learn(m);
     } else {
         beat(m);
     }

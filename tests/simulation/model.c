@@ -66,8 +66,11 @@ static void draw_plans(struct model *model, struct rng *rng)
     if (rng_chance(rng, 200000))
         plan->compression = compressions[rng_below(rng, ARRAY_LEN(compressions))];
     plan->has_append_time = rng_chance(rng, 200000);
-    if (rng_chance(rng, 600000))
-        add_plan(model, "ledger", rng)->is_synced = true;
+    if (rng_chance(rng, 600000)) {
+        plan = add_plan(model, "ledger", rng);
+        plan->is_synced = true;
+        plan->is_ottla_synced = rng_chance(rng, 300000);
+    }
     if (rng_chance(rng, 500000)) {
         plan = add_plan(model, "feed", rng);
         plan->is_trimmed = true;

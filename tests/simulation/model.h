@@ -49,7 +49,8 @@ struct model_partition {
 struct model_plan {
     const char *name;
     uint32_t partition_count;
-    bool is_synced;       /* flush.messages=1: acknowledged means flushed */
+    bool is_synced;       /* acknowledged means flushed: by flush.messages=1 */
+    bool is_ottla_synced; /* or, then, by ottla.flush.before.ack */
     bool is_brief;        /* deleted and made anew now and then */
     bool is_trimmed;      /* DeleteRecords */
     int64_t retention_ms; /* -1: forever */

@@ -10,7 +10,7 @@ struct portrait;
 
 enum portrait_part {
     PORTRAIT_METADATA = 1, /* topics, ids, settings: always flushed before they are acknowledged */
-    PORTRAIT_SYNCED = 2,   /* logs under flush.messages=1, and their producers */
+    PORTRAIT_SYNCED = 2,   /* logs that are flushed before an answer, and their producers */
     PORTRAIT_LOGS = 4,     /* the other logs, and their producers */
     PORTRAIT_GROUPS = 8,   /* members and offsets */
     PORTRAIT_ALL = 15,
