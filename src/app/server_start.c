@@ -81,10 +81,12 @@ static void on_signal(void *context, int signal_number)
     if (signal_number == SIGHUP)
         return;
     DIAG_INFO(process->diag, "node", "signal %d: stopping", signal_number);
-    if (process->signals_taken++ == 0)
+    if (process->signals_taken++ == 0) {
         node_stop(process->node);
-    else
+    } else {
+        process->exit_code = 1; /* as after a kill: the next start recovers */
         epoll_io_stop(process->io);
+    }
 }
 
 /* The soft limit of descriptors becomes the hard one: Kafka's logs and thousands of clients need them. */
@@ -93,8 +95,10 @@ static uint32_t raise_descriptor_limit(const struct diag *diag)
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
         return 1024;
-    limit.rlim_cur = limit.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+    const struct rlimit wanted = { .rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max };
+    if (setrlimit(RLIMIT_NOFILE, &wanted) == 0)
+        limit = wanted;
+    else
         DIAG_WARN(diag, "node", "the limit of open files stays at %llu",
                   (unsigned long long)limit.rlim_cur);
     return limit.rlim_cur > UINT32_MAX ? UINT32_MAX : (uint32_t)limit.rlim_cur;
@@ -131,6 +135,8 @@ static int run(struct process *process, struct config *config)
         node_start(process->node);
         if (process->exit_code == 0)
             r = epoll_io_run(process->io);
+        if (r < 0)
+            DIAG_ERROR(process->diag, "node", "cannot go on: the event loop: %s", err_sentence(r));
         epoll_io_end(process->io);
         /* The node's memory goes with the process: after a stop all that matters is on disk, and after a failure
          * nothing more may be written. */
