@@ -78,7 +78,7 @@ static void describe_missing(const struct group_coordinator *c, struct arena *ar
         return;
     out->error_code = KAFKA_GROUP_ID_NOT_FOUND;
     out->error_message = bytes_from_text(
-        group == NULL ? arena_printf(arena, "There is no group %.*s.", BYTES_PRINTF(id))
+        group == NULL ? arena_printf(arena, "Group %.*s not found.", BYTES_PRINTF(id))
                       : arena_printf(arena, "Group %.*s is a %s group, not a classic one.",
                                      BYTES_PRINTF(id), group_kind_name(group->kind)));
 }
