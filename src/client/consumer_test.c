@@ -714,6 +714,84 @@ TEST(consumer_group, joins_in_the_end)
     }
 }
 
+enum moment { BEFORE_JOINING, AS_MEMBER, WHILE_OTHERS_JOIN, BEFORE_LEAVING, MOMENT_COUNT };
+
+static void trouble_at(struct scene *s, enum moment now, enum moment due,
+                       const struct rig_rule *rule)
+{
+    if (now == due)
+        client_rig_rule(&s->rig, *rule);
+}
+
+static void poll_both(struct scene *s, struct eater *other, int64_t ms)
+{
+    for (int64_t i = 0; i < ms; i += 100) {
+        expect_nothing(&s->eater, 50);
+        expect_nothing(other, 50);
+    }
+}
+
+/* A member's life, with one trouble in it: each record is read once, and committed. */
+static void live(struct scene *s, enum moment due, const struct rig_rule *rule)
+{
+    struct eater other;
+    trouble_at(s, BEFORE_JOINING, due, rule);
+    fill(s, 10);
+    subscribe(&s->eater);
+    eat(&s->eater, 30);
+    trouble_at(s, AS_MEMBER, due, rule);
+    expect_nothing(&s->eater, 6000);
+    trouble_at(s, WHILE_OTHERS_JOIN, due, rule);
+    join(s, &other);
+    poll_both(s, &other, 12000);
+    EXPECT_EQ(s->eater.share + other.share, PARTITIONS);
+    EXPECT(s->eater.share > 0 && other.share > 0);
+    EXPECT_EQ(rig_group_members(&s->rig), 2);
+    memcpy(other.next, s->eater.next, sizeof(other.next));
+    fill(s, 10);
+    eat(&s->eater, 10 * (int64_t)s->eater.share);
+    eat(&other, 10 * (int64_t)other.share);
+    poll_both(s, &other, 6000);
+    trouble_at(s, BEFORE_LEAVING, due, rule);
+    consumer_free(other.consumer);
+    consumer_free(TAKE(s->eater.consumer));
+    for (int32_t i = 0; i < PARTITIONS; i++)
+        EXPECT_EQ(rig_group_committed(&s->rig, "t", i), 20);
+    /* A good-bye that is lost is not said again: the session ends by itself. */
+    if (due != BEFORE_LEAVING && rule->api_key != API_LEAVE_GROUP)
+        EXPECT_EQ(rig_group_members(&s->rig), 0);
+}
+
+/* Each API x each trouble x each moment of a member's life. */
+TEST(consumer_group, lives_through_any_trouble)
+{
+    static const int16_t apis[] = { API_FIND_COORDINATOR, API_JOIN_GROUP,   API_SYNC_GROUP,
+                                    API_HEARTBEAT,        API_OFFSET_FETCH, API_OFFSET_COMMIT,
+                                    API_LEAVE_GROUP };
+    static const struct rig_rule troubles[] = {
+        { .deed = RIG_REFUSE, .error = KAFKA_COORDINATOR_NOT_AVAILABLE },
+        { .deed = RIG_REFUSE, .error = KAFKA_NOT_COORDINATOR },
+        { .deed = RIG_REFUSE, .error = KAFKA_COORDINATOR_LOAD_IN_PROGRESS },
+        { .deed = RIG_LOSE },
+        { .deed = RIG_DO_AND_LOSE },
+        { .deed = RIG_HOLD },
+        { .deed = RIG_GARBLE },
+        { .deed = RIG_BABBLE },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(apis) * ARRAY_LEN(troubles); i++) {
+        struct rig_rule rule = troubles[i % ARRAY_LEN(troubles)];
+        rule.api_key = apis[i / ARRAY_LEN(troubles)];
+        for (enum moment due = BEFORE_JOINING; due < MOMENT_COUNT; due++) {
+            struct scene s;
+            begin(&s, context->seed + i,
+                  GROUP "auto.commit.interval.ms=200\nheartbeat.interval.ms=300\nmax.poll.interval."
+                        "ms=1000");
+            live(&s, due, &rule);
+            end(&s);
+        }
+    }
+}
+
 /* The answer to one call says that the coordinator is another one, while a join is under way. */
 TEST(consumer_group, loses_its_coordinator_while_it_joins)
 {
@@ -733,6 +811,32 @@ TEST(consumer_group, loses_its_coordinator_while_it_joins)
     s.rig.coordinator = 3;
     client_rig_release(&s.rig);
     eat(&s.eater, 30);
+    end(&s);
+}
+
+/* The same of one that does not lead: the commit before it joins again is refused, and the join is not. */
+TEST(consumer_group, loses_its_coordinator_by_a_commit_before_it_joins)
+{
+    struct scene s;
+    struct eater other;
+    struct eater third;
+    begin(&s, context->seed, GROUP "auto.commit.interval.ms=1000000\nheartbeat.interval.ms=300");
+    subscribe(&s.eater);
+    expect_nothing(&s.eater, 1000);
+    join(&s, &other);
+    poll_both(&s, &other, 3000);
+    EXPECT(other.share > 0);
+    fill(&s, 10);
+    eat(&other, 10 * (int64_t)other.share);
+    client_rig_rule(&s.rig, (struct rig_rule){ .api_key = API_OFFSET_COMMIT,
+                                               .deed = RIG_REFUSE,
+                                               .error = KAFKA_COORDINATOR_NOT_AVAILABLE,
+                                               .times = 2 });
+    join(&s, &third);
+    client_rig_run_ms(&s.rig, 10000);
+    EXPECT(s.eater.share == 1 && other.share == 1 && third.share == 1);
+    consumer_free(third.consumer);
+    consumer_free(other.consumer);
     end(&s);
 }
 

@@ -111,6 +111,30 @@ static void wait(struct member *m, struct rig_request *request)
     request->on_gone = no_longer_waits;
 }
 
+/* ---- answers to sync ------------------------------------------------------------------------- */
+
+static void answer_sync(struct rig_request *request, int16_t error, const struct member *m)
+{
+    struct sync_group_response response = sync_group_response_default;
+    response.error_code = error;
+    response.protocol_type = BYTES_LITERAL("consumer");
+    response.protocol_name = m == NULL ? BYTES_NULL : bytes_from_text(m->protocol);
+    if (m != NULL)
+        response.assignment = bytes_from(m->assignment, m->assignment_size);
+    rig_answer(request, &response);
+}
+
+/* Members are to join again: those that wait for their share of the last generation are told. */
+static void prepare(struct rig_group *g)
+{
+    g->is_preparing = true;
+    for (size_t i = 0; i < g->members.count; i++) {
+        struct member *m = &g->members.items[i];
+        if (m->waiting != NULL && m->waiting->api_key == API_SYNC_GROUP)
+            answer_sync(TAKE(m->waiting), KAFKA_REBALANCE_IN_PROGRESS, NULL);
+    }
+}
+
 /* ---- joining --------------------------------------------------------------------------------- */
 
 static void answer_join(struct rig_request *request, int16_t error, const char *member_id)
@@ -185,23 +209,12 @@ static void join(struct rig_request *request)
     m->subscription = mem_dup(asked->protocols[0].metadata.data, asked->protocols[0].metadata.size);
     m->subscription_size = asked->protocols[0].metadata.size;
     m->protocol = bytes_to_text(asked->protocols[0].name);
-    wait(m, request);
-    g->is_preparing = true;
+    prepare(g); /* which may serve other requests */
+    wait(member_of(g, asked->member_id), request);
     complete_if_all_are_here(g);
 }
 
 /* ---- syncing --------------------------------------------------------------------------------- */
-
-static void answer_sync(struct rig_request *request, int16_t error, const struct member *m)
-{
-    struct sync_group_response response = sync_group_response_default;
-    response.error_code = error;
-    response.protocol_type = BYTES_LITERAL("consumer");
-    response.protocol_name = m == NULL ? BYTES_NULL : bytes_from_text(m->protocol);
-    if (m != NULL)
-        response.assignment = bytes_from(m->assignment, m->assignment_size);
-    rig_answer(request, &response);
-}
 
 static int16_t judge_member(const struct rig_request *request, struct bytes id, int32_t generation)
 {
@@ -261,7 +274,7 @@ static void leave(struct rig_request *request)
             continue;
         member_free(&g->members.items[i]);
         VEC_REMOVE_AT(&g->members, i);
-        g->is_preparing = true;
+        prepare(g);
         break;
     }
     rig_answer(request, &response);
