@@ -9,6 +9,7 @@ public final class Main {
         GroupCases.add(suite); // the slow ones first: they wait for sessions to expire
         MemberCases.add(suite);
         DisconnectCases.add(suite);
+        TransactionCases.add(suite);
         ProduceCases.add(suite);
         ConsumeCases.add(suite);
         TopicCases.add(suite);
