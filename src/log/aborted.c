@@ -10,7 +10,9 @@ static int find_end(struct log *log, uint32_t index, const struct log_piece *pie
 {
     struct segment *segment = log->segments.items[index];
     int r = segment_load_indexes(segment, &log->place, log->config.index_interval_bytes, out_wait);
-    if (r >= 0)
+    if (r >= 0 && segment->is_replacement)
+        r = 0; /* the piece may be of what was there before, and its position mean nothing here */
+    else if (r >= 0)
         r = segment_bound_of_position(segment, &log->place,
                                       (uint32_t)piece->position + piece->size_bytes, out, out_wait);
     if (r == 0)
@@ -25,9 +27,10 @@ static int search(struct log *log, uint32_t index, struct txn_index_search *sear
     for (; index < log->segments.count; index++) {
         struct segment *segment = log->segments.items[index];
         struct io_file *file;
-        int r = segment->has_txn_index ? txn_index_file(&segment->aborted, &log->place,
-                                                        segment->meter.base_offset, &file)
-                                       : -ENOENT;
+        int r = !segment->has_txn_index
+                    ? -ENOENT
+                    : txn_index_file(&segment->aborted, &log->place, segment->meter.base_offset,
+                                     segment->is_swapping, &file);
         if (r == -ENOENT)
             continue;
         if (r == 0)

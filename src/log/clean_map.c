@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define LOAD_FACTOR_MAX 0.95
-#define KEYS_MIN        64u
+#define KEYS_MIN        8u
 #define SLACK_MIN       64u /* entries behind the last slot, for those that find theirs taken */
 #define SLACK_MAX       4096u /* more are needed once in a lifetime; then the map says that it is full */
 

@@ -198,7 +198,6 @@ static struct clean_view view_of_four(void)
                                 .log_end = 400,
                                 .stable_end = 400,
                                 .durable_end = 400,
-                                .cleaned_end = -1,
                                 .now_ms = NOW,
                                 .max_lag_ms = INT64_MAX,
                                 .dirty_ratio_min = 0.5 };

@@ -62,7 +62,7 @@ struct clean_plan clean_plan_make(const struct clean_view *view)
     struct clean_plan plan = { .first_dirty = view->cleaned_end };
     if (view->cleaned_end < view->log_start || view->cleaned_end > view->log_end) {
         plan.first_dirty = view->log_start;
-        plan.is_cleaned_end_wrong = view->cleaned_end >= 0;
+        plan.is_cleaned_end_wrong = view->cleaned_end > 0;
     }
     plan.dirty_index = segment_of(view, plan.first_dirty);
     plan.end_index = find_end(view, &plan);

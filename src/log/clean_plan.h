@@ -32,7 +32,7 @@ struct clean_view {
     int64_t log_end;
     int64_t stable_end;  /* last stable offset, high watermark included */
     int64_t durable_end; /* batches and indexes of segments below are on stable storage */
-    int64_t cleaned_end; /* -1: never cleaned */
+    int64_t cleaned_end; /* 0: never cleaned */
     int64_t now_ms;
     int64_t min_lag_ms;
     int64_t max_lag_ms; /* INT64_MAX: none */

@@ -85,16 +85,12 @@ static uint32_t count_below(enum index_kind kind, const uint8_t *entries, uint32
 
 int index_file(struct index *index, struct index_place place, bool create, struct io_file **out)
 {
-    if (index->file.file != NULL)
-        return log_file_get(place.log->files, &index->file, NULL, NULL, 0, out);
-    AUTO(mem_freep)
-    char *path =
-        log_name_path(place.log->directory,
-                      (struct log_name){ .kind = index->kind == INDEX_OFFSET ? LOG_NAME_OFFSET_INDEX
-                                                                             : LOG_NAME_TIME_INDEX,
-                                         .base_offset = place.base_offset });
-    return log_file_get(place.log->files, &index->file, place.log->fs, path,
-                        IO_OPEN_READ | IO_OPEN_WRITE | (create ? IO_OPEN_CREATE : 0), out);
+    const struct log_name name = {
+        .kind = index->kind == INDEX_OFFSET ? LOG_NAME_OFFSET_INDEX : LOG_NAME_TIME_INDEX,
+        .base_offset = place.base_offset,
+    };
+    return log_place_file(place.log, &index->file, name, place.is_swapping,
+                          IO_OPEN_READ | IO_OPEN_WRITE | (create ? IO_OPEN_CREATE : 0), out);
 }
 
 /* Entries [first, first + count) of the file; -ERR_CORRUPT when they are not there. */

@@ -55,6 +55,7 @@ static inline uint32_t index_count(const struct index *index) /* ready ones only
 struct index_place {
     const struct log_place *log;
     int64_t base_offset;
+    bool is_swapping; /* see segment.h */
 };
 
 /* What entries of a segment may say at most. */

@@ -123,6 +123,7 @@ static void dir_load_deinit(struct dir_load *dl)
     VEC_DEINIT(&dl->found);
     log_dirs__checkpointed_clear(dl->dir, LOG_CHECKPOINT_RECOVERY_POINT);
     log_dirs__checkpointed_clear(dl->dir, LOG_CHECKPOINT_LOG_START);
+    log_dirs__checkpointed_clear(dl->dir, LOG_CHECKPOINT_CLEANER);
 }
 
 /* Names in the checkpoints of which there is no log. */
@@ -217,6 +218,8 @@ static void open_one(struct dir_load *dl, struct found *found, uint64_t seed)
         .is_recovery_point_known = dl->dir->has_recovery_points,
         .log_start_offset = log_dirs_checkpointed(dirs, dl->index, LOG_CHECKPOINT_LOG_START,
                                                   found->topic, found->partition),
+        .cleaned_end = log_dirs_checkpointed(dirs, dl->index, LOG_CHECKPOINT_CLEANER, found->topic,
+                                             found->partition),
         .now_ms = dl->load->params.now_ms,
         .seed = seed,
     };

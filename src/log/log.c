@@ -1,4 +1,5 @@
 /* A log as a value: what it is, attaching and detaching, closing, deleting. See log.h. */
+#include "log/log_clean.h"
 #include "log/log_int.h"
 #include "log/small_files.h"
 
@@ -56,6 +57,8 @@ const struct log_config *log_config(const struct log *log)
 void log_set_config(struct log *log, const struct log_config *config)
 {
     log->config = *config;
+    if (!config->cleanup_compact)
+        log_clean_stop(log);
     if (log->place.files != NULL)
         log__follow_flush_messages(log);
 }
@@ -347,6 +350,7 @@ void log_detach(struct log *log, void (*then)(void *context, struct log *log), v
     log->owner = (struct log_owner){ 0 };
     log->on_detached = then;
     log->on_detached_context = context;
+    log__clean_detach(log);
     if (log->job_count == 0)
         finish_detach(log);
 }
@@ -388,7 +392,7 @@ void log__free(struct log *log)
 {
     if (log == NULL)
         return;
-    ASSERT(log->job_count == 0 && log->flush == NULL);
+    ASSERT(log->job_count == 0 && log->flush == NULL && log->cleaning == NULL);
     for (size_t i = 0; i < log->segments.count; i++)
         segment_free(log->segments.items[i], log->place.files);
     for (size_t i = 0; i < log->plan.batches.count; i++) {

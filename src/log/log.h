@@ -63,6 +63,7 @@ struct log_params {
      * a compacted one. */
     bool is_recovery_point_known;
     int64_t log_start_offset;
+    int64_t cleaned_end; /* as log_cleaned_end (log_clean.h) told it; 0: never compacted */
     int64_t now_ms;
     uint64_t seed; /* of hashes and of segment.jitter.ms */
 };
@@ -325,7 +326,7 @@ struct log_epoch_end log_end_offset_for_epoch(const struct log *log, int32_t lea
 /* ---- cutting ------------------------------------------------------------------------------- */
 
 /* Removes every offset >= `offset`; a batch that reaches over it goes whole. Nothing may be
- * planned. Reads from disk: the producers are rebuilt from the newest snapshot below. Attached or
+ * planned, and no cleaning be under way (log_clean_stop). Reads from disk: the producers are rebuilt from the newest snapshot below. Attached or
  * detached. Where the flushed end goes back with it, the owner writes the recovery-point checkpoint
  * before it acknowledges anything new: recovery begins at what that says. 0, or the log has
  * failed. */
@@ -342,7 +343,7 @@ MUST_CHECK int log_advance_start(struct log *log, int64_t start_offset, int64_t 
 
 /* Removes the segments that retention by time, size and log start allow, none at or above the high
  * watermark: renamed `.deleted` by a job and unlinked after file.delete.delay.ms.
- * cleanup.policy=compact keeps all but what lies below the log start. What is not flushed waits for that, and all wait until those
+ * cleanup.policy=compact alone keeps all but what lies below the log start. Does nothing while the log is cleaned. What is not flushed waits for that, and all wait until those
  * before them have left. Returns how many segments went, or a negative error. Attached logs, or detached ones (then all is done at once). */
 MUST_CHECK int log_retain(struct log *log, int64_t now_ms, int64_t high_watermark,
                           struct err_note *note);

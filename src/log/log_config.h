@@ -19,6 +19,10 @@ struct log_config {
     int64_t retention_ms;    /* -1: no limit */
     int64_t retention_bytes; /* -1: no limit */
     int64_t file_delete_delay_ms;
+    double dirty_ratio_min; /* min.cleanable.dirty.ratio */
+    int64_t delete_retention_ms;
+    int64_t min_compaction_lag_ms;
+    int64_t max_compaction_lag_ms; /* INT64_MAX: none */
 
     uint32_t message_bytes_max; /* of one batch as it is stored */
     bool timestamp_is_append_time;
@@ -47,6 +51,9 @@ struct log_config {
                           .retention_ms = INT64_C(604800000),                                      \
                           .retention_bytes = -1,                                                   \
                           .file_delete_delay_ms = 60000,                                           \
+                          .dirty_ratio_min = 0.5,                                                  \
+                          .delete_retention_ms = 86400000,                                         \
+                          .max_compaction_lag_ms = INT64_MAX,                                      \
                           .message_bytes_max = 1048588,                                            \
                           .timestamp_before_max_ms = INT64_MAX,                                    \
                           .timestamp_after_max_ms = 3600000,                                       \

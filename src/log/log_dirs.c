@@ -21,6 +21,8 @@ const char *log_checkpoint_file_name(enum log_checkpoint_kind kind)
         return "log-start-offset-checkpoint";
     case LOG_CHECKPOINT_HIGH_WATERMARK:
         return "replication-offset-checkpoint";
+    case LOG_CHECKPOINT_CLEANER:
+        return "cleaner-offset-checkpoint";
     }
     ASSERT(false);
     return NULL;

@@ -9,7 +9,7 @@
  *     recovery-point-offset-checkpoint   per partition: flushed below this (offset_checkpoint.h)
  *     log-start-offset-checkpoint        per partition, where it is not the first segment's
  *     replication-offset-checkpoint      per partition: high watermark
- *     cleaner-offset-checkpoint          of compaction; kept as it is
+ *     cleaner-offset-checkpoint          per partition: compacted below this
  *     <topic>-<partition>/               a log (log.h); with the suffixes -future, .<hex>-delete,
  * -stray
  *
@@ -128,8 +128,9 @@ enum log_checkpoint_kind {
     LOG_CHECKPOINT_RECOVERY_POINT,
     LOG_CHECKPOINT_LOG_START,
     LOG_CHECKPOINT_HIGH_WATERMARK,
+    LOG_CHECKPOINT_CLEANER,
 };
-#define LOG_CHECKPOINT_KINDS 3
+#define LOG_CHECKPOINT_KINDS 4
 
 const char *log_checkpoint_file_name(enum log_checkpoint_kind kind);
 

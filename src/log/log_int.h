@@ -71,6 +71,9 @@ struct log {
     int failure;
 
     struct log_flush *flush;         /* under way, or NULL */
+    struct log_cleaning *cleaning;   /* under way, or NULL */
+    int64_t cleaned_end;             /* compacted below this; 0: never */
+    bool is_set_aside;               /* compaction met damage */
     struct log_departure *departure; /* owned: files that retention takes away; NULL: none */
     uint32_t job_count;              /* all jobs of this log under way */
     bool is_flush_wanted;            /* again, when the present one is through */
@@ -116,6 +119,9 @@ void log__job_done(struct log *log);
 /* What lies from the flushed end on is to be taken along by the next flush, whatever was written of it by whom: after a flush
  * that came to nothing, and after a crash, when it may be in the page cache alone. */
 void log__mark_unflushed(struct log *log);
+
+/* Ends a cleaning, now or with the job that is under way. */
+void log__clean_detach(struct log *log);
 
 void log__departure_free(struct log_departure *departure); /* not running; NULL: fine */
 

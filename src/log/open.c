@@ -243,6 +243,7 @@ static struct log *make_log(const struct log_params *params)
     log->topic = mem_strdup(params->topic);
     log->partition = params->partition;
     log->topic_id = params->topic_id;
+    log->cleaned_end = params->cleaned_end;
     log->is_always_recovered = params->is_always_recovered;
     log->config = *params->config;
     log->rng = rng_from_seed(params->seed);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "log/log_files.h"
+#include "log/names.h"
 
 struct log_place {
     struct io_fs *fs;
@@ -9,3 +10,9 @@ struct log_place {
     char *directory;         /* owned by the log */
     bool may_sleep;          /* for the call at hand: reads may go to the disk */
 };
+
+/* As log_file_get, of a file of the log. One that is on its way to its name (is_swapping) is sought under its .swap name first:
+ * what has the other one already, when this one is gone, is that file, too. */
+MUST_CHECK int log_place_file(const struct log_place *place, struct log_file *slot,
+                              struct log_name name, bool is_swapping, unsigned flags,
+                              struct io_file **out);

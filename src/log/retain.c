@@ -196,7 +196,7 @@ int log_retain(struct log *log, int64_t now_ms, int64_t high_watermark, struct e
     ASSERT(!log_has_planned(log));
     if (log->failure != 0)
         return log->failure;
-    if (log->on_detached != NULL)
+    if (log->on_detached != NULL || log->cleaning != NULL)
         return 0;
     if (log->departure != NULL) {
         if (!log->departure->is_running)
@@ -205,7 +205,7 @@ int log_retain(struct log *log, int64_t now_ms, int64_t high_watermark, struct e
     }
     IGNORE_RESULT(
         producers_first_unstable(&log->producers, high_watermark)); /* forgets ended ones */
-    const bool deletes = log->config.cleanup_delete && !log->config.cleanup_compact;
+    const bool deletes = log->config.cleanup_delete;
     struct retention retention = { .now_ms = now_ms,
                                    .high_watermark = high_watermark,
                                    .surplus_bytes = -1,

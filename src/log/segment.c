@@ -47,14 +47,10 @@ void segment_close_files(struct segment *segment, struct log_files *files)
 int segment_file(struct segment *segment, const struct log_place *place, bool create,
                  struct io_file **out)
 {
-    if (segment->file.file != NULL)
-        return log_file_get(place->files, &segment->file, place->fs, NULL, 0, out);
-    AUTO(mem_freep)
-    char *path = log_name_path(
-        place->directory,
-        (struct log_name){ .kind = LOG_NAME_LOG, .base_offset = segment->meter.base_offset });
-    return log_file_get(place->files, &segment->file, place->fs, path,
-                        IO_OPEN_READ | IO_OPEN_WRITE | (create ? IO_OPEN_CREATE : 0), out);
+    const struct log_name name = { .kind = LOG_NAME_LOG,
+                                   .base_offset = segment->meter.base_offset };
+    return log_place_file(place, &segment->file, name, segment->is_swapping,
+                          IO_OPEN_READ | IO_OPEN_WRITE | (create ? IO_OPEN_CREATE : 0), out);
 }
 
 /* ---- waiting

@@ -61,6 +61,9 @@ struct segment {
     bool is_dirty;  /* the file was written since the last sync */
     bool is_new;    /* its name may not be on stable storage */
     bool has_txn_index;
+    bool is_replacement; /* compaction put it in the place of others, since the log was opened */
+    bool
+        is_swapping; /* its files are on their way from their .swap names to those of what it replaces */
     struct log_file file;
     struct index offsets;
     struct index times;
@@ -76,7 +79,9 @@ void segment_close_files(struct segment *segment, struct log_files *files);
 static inline struct index_place segment_index_place(const struct segment *segment,
                                                      const struct log_place *place)
 {
-    return (struct index_place){ .log = place, .base_offset = segment->meter.base_offset };
+    return (struct index_place){ .log = place,
+                                 .base_offset = segment->meter.base_offset,
+                                 .is_swapping = segment->is_swapping };
 }
 
 static inline struct index_limits segment_index_limits(const struct segment *segment)

@@ -1,6 +1,14 @@
 /* When a segment is full, and where its indexes get entries: see segment.h. */
 #include "log/segment.h"
 
+/* A compacted log begins a new segment in time for what is in this one to be compacted (KIP-354). */
+static int64_t segment_age_max_ms(const struct log_config *config)
+{
+    return config->cleanup_compact && config->max_compaction_lag_ms > 0
+               ? MIN(config->segment_ms, config->max_compaction_lag_ms)
+               : config->segment_ms;
+}
+
 bool segment_meter_is_full(const struct segment_meter *meter, const struct log_config *config,
                            const struct metered_batch *batch, int64_t now_ms)
 {
@@ -21,7 +29,7 @@ bool segment_meter_is_full(const struct segment_meter *meter, const struct log_c
     const int64_t age_ms = meter->first_timestamp >= 0
                                ? i64_sub_clamped(batch->max_timestamp, meter->first_timestamp)
                                : now_ms - meter->created_ms;
-    return age_ms > config->segment_ms - meter->roll_jitter_ms;
+    return age_ms > segment_age_max_ms(config) - meter->roll_jitter_ms;
 }
 
 static struct index_entry time_entry(const struct segment_meter *meter)

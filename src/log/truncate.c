@@ -87,7 +87,7 @@ static int truncate_to(struct log *log, int64_t offset, int64_t now_ms, struct e
 
 int log_truncate(struct log *log, int64_t offset, int64_t now_ms, struct err_note *note)
 {
-    ASSERT(!log_has_planned(log) && offset >= 0);
+    ASSERT(!log_has_planned(log) && log->cleaning == NULL && offset >= 0);
     if (log->failure != 0)
         return log->failure;
     if (offset >= log->offsets.end) {
@@ -107,7 +107,8 @@ int log_truncate(struct log *log, int64_t offset, int64_t now_ms, struct err_not
 int log_truncate_fully(struct log *log, int64_t offset, int64_t start_offset, int64_t now_ms,
                        struct err_note *note)
 {
-    ASSERT(!log_has_planned(log) && start_offset >= 0 && start_offset <= offset);
+    ASSERT(!log_has_planned(log) && log->cleaning == NULL);
+    ASSERT(start_offset >= 0 && start_offset <= offset);
     if (log->failure != 0)
         return log->failure;
     int r = remove_segments_from(log, 0);

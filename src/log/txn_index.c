@@ -143,12 +143,10 @@ int txn_index_check(const struct log_place *place, int64_t base_offset, int64_t 
 }
 
 int txn_index_file(struct log_file *slot, const struct log_place *place, int64_t base_offset,
-                   struct io_file **out)
+                   bool is_swapping, struct io_file **out)
 {
-    if (slot->file != NULL)
-        return log_file_get(place->files, slot, place->fs, NULL, 0, out);
-    AUTO(mem_freep) char *path = path_of(place, base_offset);
-    return log_file_get(place->files, slot, place->fs, path, IO_OPEN_READ, out);
+    const struct log_name name = { .kind = LOG_NAME_TXN_INDEX, .base_offset = base_offset };
+    return log_place_file(place, slot, name, is_swapping, IO_OPEN_READ, out);
 }
 
 /* Entries [first, first + count) of the file. */
@@ -221,4 +219,27 @@ int txn_index_search(struct txn_index_search *search, struct io_file *file, bool
         next += n;
     }
     return r;
+}
+
+int txn_index_read(const struct log_place *place, int64_t base_offset,
+                   void (*entry)(void *context, const struct producer_ended_txn *txn),
+                   void *context)
+{
+    AUTO(mem_freep) char *path = path_of(place, base_offset);
+    AUTO(mem_freep) uint8_t *data = NULL;
+    size_t size;
+    const int r = io_fs_read_whole(place->fs, path, TXN_INDEX_BYTES_MAX, &data, &size);
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    for (size_t at = 0;
+         at + TXN_INDEX_ENTRY_BYTES <= size && be_load_i16(data + at) == TXN_INDEX_VERSION;
+         at += TXN_INDEX_ENTRY_BYTES) {
+        const struct entry found = entry_at(data + at);
+        entry(context, &(struct producer_ended_txn){ .producer_id = found.producer_id,
+                                                     .first_offset = found.first_offset,
+                                                     .marker_offset = found.last_offset,
+                                                     .last_stable_offset = found.last_stable_offset,
+                                                     .is_aborted = true });
+    }
+    return 0;
 }

@@ -39,9 +39,9 @@ MUST_CHECK int txn_index_truncate(const struct log_place *place, int64_t base_of
 MUST_CHECK int txn_index_check(const struct log_place *place, int64_t base_offset,
                                int64_t end_offset);
 
-/* Borrowed, opened for reading; -ENOENT where there is none. */
+/* Borrowed, opened for reading; -ENOENT where there is none. is_swapping: see segment.h. */
 MUST_CHECK int txn_index_file(struct log_file *slot, const struct log_place *place,
-                              int64_t base_offset, struct io_file **out);
+                              int64_t base_offset, bool is_swapping, struct io_file **out);
 
 struct txn_index_search {
     int64_t offset;     /* those whose marker is not below it ... */
@@ -52,3 +52,9 @@ struct txn_index_search {
  * unless may_sleep; or what io says. */
 MUST_CHECK int txn_index_search(struct txn_index_search *search, struct io_file *file,
                                 bool may_sleep, struct log_wait *out_wait);
+
+/* Tells of every entry of a segment's file, in order; up to the first that is damaged or not whole yet. An absent file has none. 0, or
+ * what io says. */
+MUST_CHECK int txn_index_read(const struct log_place *place, int64_t base_offset,
+                              void (*entry)(void *context, const struct producer_ended_txn *txn),
+                              void *context);

@@ -33,6 +33,10 @@ struct log_config log_settings(const struct config *broker, const struct config 
         .retention_ms = config_i64(topic, SETTING_TOPIC_RETENTION_MS),
         .retention_bytes = config_i64(topic, SETTING_TOPIC_RETENTION_BYTES),
         .file_delete_delay_ms = config_i64(topic, SETTING_TOPIC_FILE_DELETE_DELAY_MS),
+        .dirty_ratio_min = config_f64(topic, SETTING_TOPIC_MIN_CLEANABLE_DIRTY_RATIO),
+        .delete_retention_ms = config_i64(topic, SETTING_TOPIC_DELETE_RETENTION_MS),
+        .min_compaction_lag_ms = config_i64(topic, SETTING_TOPIC_MIN_COMPACTION_LAG_MS),
+        .max_compaction_lag_ms = config_i64(topic, SETTING_TOPIC_MAX_COMPACTION_LAG_MS),
         .message_bytes_max = (uint32_t)config_i64(topic, SETTING_TOPIC_MAX_MESSAGE_BYTES),
         .timestamp_is_append_time = bytes_equal_text(
             bytes_from_text(config_text(topic, SETTING_TOPIC_MESSAGE_TIMESTAMP_TYPE)),

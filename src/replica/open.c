@@ -2,6 +2,7 @@
 #include "replica/replicas_int.h"
 
 #include "base/mem.h"
+#include "log/log_clean.h"
 
 /* ---- creating -------------------------------------------------------------------------------- */
 
@@ -381,6 +382,7 @@ struct close_job {
     int32_t index;
     uint32_t log_dir_index;
     int64_t high_watermark;
+    int64_t cleaned_end;
     bool starts_late; /* the log start lies inside the first segment */
     struct log_offsets offsets;
     int result;
@@ -467,6 +469,7 @@ static void close_run(struct io_job *job)
     struct close_job *c = CONTAINER_OF(job, struct close_job, job);
     c->starts_late =
         log_segment_count(c->log) == 0 || log_offsets(c->log)->start > log_segment_base(c->log, 0);
+    c->cleaned_end = log_cleaned_end(c->log);
     c->result = log_close(c->log, true, &c->offsets, &c->note);
 }
 
@@ -487,6 +490,9 @@ static void close_done(struct io_job *job)
         if (c->starts_late)
             offset_checkpoint_add(&kinds[LOG_CHECKPOINT_LOG_START], c->topic, c->index,
                                   c->offsets.start);
+        if (c->cleaned_end > 0)
+            offset_checkpoint_add(&kinds[LOG_CHECKPOINT_CLEANER], c->topic, c->index,
+                                  c->cleaned_end);
     }
     mem_free(c->topic);
     mem_free(c);
@@ -509,7 +515,8 @@ static void begin_close(void *context)
     r->at_close =
         MEM_NEW_ARRAY(struct offset_checkpoint, LOG_CHECKPOINT_KINDS * log_dirs_count(r->dirs));
     for (uint32_t dir = 0; dir < log_dirs_count(r->dirs); dir++)
-        add_foreign_recovery_points(r, dir, &r->at_close[dir * 3 + LOG_CHECKPOINT_RECOVERY_POINT]);
+        add_foreign_recovery_points(
+            r, dir, &r->at_close[dir * LOG_CHECKPOINT_KINDS + LOG_CHECKPOINT_RECOVERY_POINT]);
     r->closing_count++; /* held until every log is on its way */
     LIST_FOR_EACH(&r->partitions, link)
     {
@@ -539,6 +546,7 @@ void replicas_close(struct replicas *r, int64_t broker_epoch, void (*done)(void 
 {
     (void)replicas_write(r);
     r->is_closing = true;
+    replicas__end_cleaning(r);
     r->broker_epoch = broker_epoch;
     r->on_closed = done;
     r->on_closed_context = context;

@@ -3,6 +3,7 @@
 
 #include "base/be.h"
 #include "base/mem.h"
+#include "log/log_clean.h"
 #include "metadata/diff.h"
 
 #include <string.h>
@@ -266,6 +267,7 @@ static void on_loaded_all(void *context)
              (told = metadata_next_partition(&partitions)) != NULL;)
             on_partition(r, topic, NULL, told);
     }
+    replicas__begin_cleaning(r);
     replicas__opened(r);
 }
 
@@ -369,22 +371,25 @@ void replicas_tick(struct replicas *r, int64_t now_ms)
     }
 }
 
+void replicas__retain(struct replicas *r, struct partition *p, int64_t now_ms)
+{
+    struct err_note note = { 0 };
+    const int n = log_retain(p->log, now_ms, p->high_watermark, &note);
+    if (n < 0)
+        DIAG_ERROR(r->diag, "log", "retention of %s-%d failed: %s", p->topic, p->index, note.text);
+    else if (n > 0)
+        DIAG_INFO(r->diag, "log",
+                  "retention removed %d segments of %s-%d; it begins at offset %" PRId64 " now", n,
+                  p->topic, p->index, log_offsets(p->log)->start);
+}
+
 void replicas_retain(struct replicas *r, int64_t now_ms)
 {
     LIST_FOR_EACH(&r->partitions, link)
     {
         struct partition *p = LIST_ENTRY(link, struct partition, link);
-        if (p->state != PARTITION_ONLINE || log_has_planned(p->log))
-            continue;
-        struct err_note note = { 0 };
-        const int n = log_retain(p->log, now_ms, p->high_watermark, &note);
-        if (n < 0)
-            DIAG_ERROR(r->diag, "log", "retention of %s-%d failed: %s", p->topic, p->index,
-                       note.text);
-        else if (n > 0)
-            DIAG_INFO(r->diag, "log",
-                      "retention removed %d segments of %s-%d; it begins at offset %" PRId64 " now",
-                      n, p->topic, p->index, log_offsets(p->log)->start);
+        if (p->state == PARTITION_ONLINE && !log_has_planned(p->log))
+            replicas__retain(r, p, now_ms);
     }
 }
 
@@ -398,6 +403,8 @@ static void gather(const struct log *log, int64_t high_watermark, struct offset_
     offset_checkpoint_add(&kinds[LOG_CHECKPOINT_HIGH_WATERMARK], topic, index, high_watermark);
     if (log_segment_count(log) == 0 || offsets->start > log_segment_base(log, 0))
         offset_checkpoint_add(&kinds[LOG_CHECKPOINT_LOG_START], topic, index, offsets->start);
+    if (log_cleaned_end(log) > 0)
+        offset_checkpoint_add(&kinds[LOG_CHECKPOINT_CLEANER], topic, index, log_cleaned_end(log));
 }
 
 void replicas__gather(const struct replicas *r, uint32_t log_dir_index,
@@ -435,6 +442,7 @@ void replicas_abandon(struct replicas *r)
     if (r == NULL)
         return;
     r->is_closing = r->is_abandoned = true;
+    replicas__end_cleaning(r);
     replicas__drop_held(r);
     LIST_FOR_EACH(&r->partitions, link)
     LIST_ENTRY(link, struct partition, link)->state = PARTITION_OFFLINE;

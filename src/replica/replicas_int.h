@@ -58,6 +58,11 @@ struct replicas {
     struct replicas_dir *dir_states;    /* one for each directory */
     struct list undeleted;              /* struct delete_job: there was no space to rename a log */
     bool has_dir_failures;
+
+    struct io_timer clean_timer; /* cleaner.c */
+    uint32_t cleaning_count;     /* logs that are being compacted */
+    int64_t clean_paid_ns; /* when what they have read and written so far will have been allowed */
+    bool was_clean_short;  /* space was lacking the last time, and the operator was told */
 };
 
 /* What is not ours in the recovery-point checkpoint of a directory. */
@@ -105,7 +110,12 @@ void replicas__checkpoint_dir(struct replicas *r, uint32_t log_dir_index);
 void replicas__forget_gone(struct replicas *r); /* at the turn's end */
 void replicas__departed_deinit(struct replicas *r);
 
+/* cleaner.c: compaction */
+void replicas__begin_cleaning(struct replicas *r); /* all logs are loaded */
+void replicas__end_cleaning(struct replicas *r);   /* no other is begun */
+
 /* replicas.c */
+void replicas__retain(struct replicas *r, struct partition *p, int64_t now_ms);
 /* What the checkpoints of a directory are to say, by kind. */
 void replicas__gather(const struct replicas *r, uint32_t log_dir_index,
                       struct offset_checkpoint kinds[LOG_CHECKPOINT_KINDS]);

@@ -49,7 +49,7 @@ void batch_filter_deinit(struct batch_filter *filter);
 /* Asks keep for every record, in order. The answer is an outcome; with BATCH_FILTER_CHANGED the new batch, sealed, is
  * appended to `out`. The CRC is not looked at. With `out` as before: -ERR_MALFORMED (a record whose parts do not add up, offsets
  * that do not ascend within the batch, a count that is not theirs), -ERR_CORRUPT and -ERR_UNSUPPORTED (codec), -ERR_LIMIT
- * (uncompressed_bytes_max, or out's maximum). */
+ * (uncompressed_bytes_max, or out's maximum). `out` may be NULL where all is kept and no horizon is given. */
 MUST_CHECK int batch_filter_run(struct batch_filter *filter, const struct batch_view *batch,
                                 const struct batch_filter_horizon *horizon, struct buf *out);
 

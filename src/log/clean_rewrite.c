@@ -1,0 +1,254 @@
+/* The second way through: a group of segments becomes one, of what stays. See clean_int.h. */
+#include "log/clean_int.h"
+#include "log/txn_index.h"
+
+#include "base/mem.h"
+#include "wire/legacy.h"
+
+#define WRITE_BYTES ((size_t)1 << 20) /* written at once */
+
+/* ---- which records stay ---------------------------------------------------------------------- */
+
+static bool is_latest(struct log_cleaning *c, const struct batch_filter_record *record)
+{
+    if (bytes_is_null(record->key)) {
+        c->report.keyless_count++;
+        return false;
+    }
+    return record->offset >= clean_map_get(&c->map, record->key);
+}
+
+static bool is_past_horizon(const struct log_cleaning *c, const struct batch_view *batch)
+{
+    return batch_has_delete_horizon(batch) && batch->base_timestamp <= c->how.look.now_ms;
+}
+
+static bool keep_record(void *context, const struct batch_filter_record *record)
+{
+    struct log_cleaning *c = context;
+    if (record->offset >= c->mapped_end)
+        return true;
+    return is_latest(c, record) && (record->has_value || !is_past_horizon(c, c->batch));
+}
+
+static bool keep_all(void *context, const struct batch_filter_record *record)
+{
+    (void)context;
+    (void)record;
+    return true;
+}
+
+/* ---- which batches stay, empty if need be ---------------------------------------------------- */
+
+static bool is_newest_of_producer(const struct log_cleaning *c, const struct batch_view *batch)
+{
+    if (batch->magic != BATCH_MAGIC || batch->producer_id < 0)
+        return false;
+    const struct clean_producer *producer = map_i64_get(&c->producer_of, batch->producer_id);
+    if (producer == NULL)
+        return false;
+    if (producer->last_offset >= 0)
+        return batch_last_offset(batch) == producer->last_offset;
+    return (batch->attributes & BATCH_CONTROL) != 0 && batch->producer_epoch == producer->epoch;
+}
+
+/* The last batch of what is written: it says how far this segment goes. */
+static bool is_last_of_target(const struct log_cleaning *c, const struct scanned_batch *batch)
+{
+    return c->source.index == c->target.last_source &&
+           batch->position + batch->size_bytes == c->outlines.items[c->source.index].size_bytes;
+}
+
+/* ---- one batch ------------------------------------------------------------------------------- */
+
+static int sift_control(struct log_cleaning *c, const struct batch_view *batch)
+{
+    const struct clean_marker marker = clean_txns_on_control(&c->txns, batch);
+    if (marker.aborted != NULL)
+        txn_index_put(&c->target.aborted, marker.aborted);
+    if (marker.is_spent && is_past_horizon(c, batch))
+        return BATCH_FILTER_EMPTY;
+    c->filter.keep = keep_all;
+    const struct batch_filter_horizon horizon = {
+        .delete_horizon_ms = marker.is_spent ? c->how.look.now_ms + c->delete_retention_ms : -1,
+        .is_for_any = true,
+    };
+    return batch_filter_run(&c->filter, batch, &horizon, &c->target.out);
+}
+
+static int sift_data(struct log_cleaning *c, const struct batch_view *batch)
+{
+    if (clean_txns_on_data(&c->txns, batch))
+        return BATCH_FILTER_EMPTY;
+    c->filter.keep = keep_record;
+    const struct batch_filter_horizon horizon = {
+        .delete_horizon_ms = c->how.look.now_ms + c->delete_retention_ms,
+    };
+    return batch_filter_run(&c->filter, batch, &horizon, &c->target.out);
+}
+
+static bool may_legacy_tombstones_go(const struct log_cleaning *c)
+{
+    const struct log_name name = {
+        .kind = LOG_NAME_LOG,
+        .base_offset = c->outlines.items[c->source.index].base_offset,
+    };
+    AUTO(mem_freep) char *path = log_name_path(c->place.directory, name);
+    struct io_stat st;
+    return io_fs_stat(c->place.fs, path, &st) == 0 && st.modified_ms <= c->legacy_horizon_ms;
+}
+
+/* Whole or not at all: the old formats are not written. */
+static int sift_legacy(struct log_cleaning *c, const struct batch_view *batch)
+{
+    struct legacy_view view;
+    int r = legacy_parse(batch->bytes, &view);
+    if (r < 0)
+        return r;
+    struct legacy_walk walk;
+    struct record record;
+    bool is_kept = false;
+    legacy_walk_init(&walk, &view, c->contexts, INT32_MAX);
+    while ((r = legacy_walk_next(&walk, &record)) > 0 && !is_kept) {
+        const struct batch_filter_record asked = { .offset = record.offset, .key = record.key };
+        is_kept = record.offset >= c->mapped_end ||
+                  (is_latest(c, &asked) &&
+                   (!bytes_is_null(record.value) || !may_legacy_tombstones_go(c)));
+    }
+    legacy_walk_deinit(&walk);
+    if (r < 0)
+        return r;
+    return is_kept ? BATCH_FILTER_SAME : BATCH_FILTER_EMPTY;
+}
+
+static int sift(struct log_cleaning *c, const struct batch_view *batch)
+{
+    c->batch = batch;
+    if (batch->magic != BATCH_MAGIC)
+        return sift_legacy(c, batch);
+    return (batch->attributes & BATCH_CONTROL) != 0 ? sift_control(c, batch) : sift_data(c, batch);
+}
+
+/* What was put behind size_before, if anything, is a batch of the new segment. */
+static void count_batch(struct log_cleaning *c, const struct scanned_batch *source,
+                        size_t size_before)
+{
+    struct buf *out = &c->target.out;
+    if (out->size == size_before)
+        return;
+    struct scanned_batch made = *source;
+    made.size_bytes = (uint32_t)(out->size - size_before);
+    struct batch_view view;
+    if (batch_parse_header(bytes_from(out->data + size_before, made.size_bytes), &view) >= 0)
+        made.max_timestamp = view.max_timestamp;
+    segment_builder_add(&c->target.builder, &made);
+}
+
+/* Of a batch that has lost all its records. Where it only keeps a place, nobody asks for its time: an index would lead to it in vain. */
+static int put_what_must_stay(struct log_cleaning *c, const struct scanned_batch *batch)
+{
+    struct batch_view header = batch->view;
+    if (!is_newest_of_producer(c, &header)) {
+        if (!is_last_of_target(c, batch))
+            return 0;
+        header.max_timestamp = -1;
+    }
+    return batch_put_empty(&header, &c->target.out);
+}
+
+static int put_batch(struct log_cleaning *c, const struct scanned_batch *batch)
+{
+    struct buf *out = &c->target.out;
+    const size_t size_before = out->size;
+    int r = sift(c, &batch->view);
+    if (r == BATCH_FILTER_SAME) {
+        buf_put_bytes(out, batch->view.bytes);
+        r = buf_is_ok(out) ? 0 : -ERR_LIMIT;
+    } else if (r == BATCH_FILTER_EMPTY) {
+        r = put_what_must_stay(c, batch);
+    }
+    if (r >= 0 && (int64_t)c->target.builder.meter.size_bytes + (int64_t)(out->size - size_before) >
+                      INT32_MAX)
+        r = -ERR_LIMIT;
+    if (r < 0)
+        return clean__damage(c, r, batch);
+    count_batch(c, batch, size_before);
+    return 0;
+}
+
+/* ---- the new file ---------------------------------------------------------------------------- */
+
+static int write_out(struct log_cleaning *c)
+{
+    struct clean_target *target = &c->target;
+    const size_t size = target->out.size;
+    if (size == 0)
+        return 0;
+    const int r = io_file_write(target->file, target->written_bytes, target->out.data, size);
+    if (r < 0)
+        return err_note(&c->report.note, r, "write segment %020" PRId64 ".log.cleaned of %s: %s",
+                        target->segment->meter.base_offset, c->place.directory, err_sentence(r));
+    target->written_bytes += (int64_t)size;
+    c->step_bytes += (int64_t)size;
+    c->report.bytes_written += (int64_t)size;
+    buf_clear(&target->out);
+    return 0;
+}
+
+static int open_target(struct log_cleaning *c)
+{
+    AUTO(mem_freep)
+    char *path = segment_path(c->target.segment, &c->place, LOG_NAME_LOG, LOG_NAME_CLEANED);
+    const int r = io_file_open(c->place.fs, path, IO_OPEN_WRITE | IO_OPEN_CREATE | IO_OPEN_TRUNCATE,
+                               &c->target.file);
+    return r < 0 ? err_note(&c->report.note, r, "make %s: %s", path, err_sentence(r)) : 0;
+}
+
+int clean__rewrite_step(struct log_cleaning *c)
+{
+    struct clean_target *target = &c->target;
+    int r = target->file == NULL ? open_target(c) : 0;
+    while (r >= 0 && c->step_bytes < c->how.step_bytes && c->source.index < target->end) {
+        struct scanned_batch batch;
+        r = clean__next(c, c->source.index, &batch);
+        if (r > 0)
+            r = put_batch(c, &batch);
+        else if (r == 0)
+            c->source.index++;
+        if (r >= 0 && target->out.size >= WRITE_BYTES)
+            r = write_out(c);
+    }
+    if (r >= 0 && c->source.index == target->end) {
+        c->is_stage_done = true;
+        r = write_out(c);
+    }
+    return MIN(r, 0);
+}
+
+void clean__begin_target(struct log_cleaning *c, uint32_t first, uint32_t end)
+{
+    const struct clean_outline *outlines = c->outlines.items;
+    struct clean_target *target = &c->target;
+    *target = (struct clean_target){ .first = first };
+    target->end = first + clean_plan_group(outlines, first, end, &c->limits);
+    target->last_source = first;
+    for (uint32_t i = first; i < target->end; i++) {
+        if (outlines[i].size_bytes > 0)
+            target->last_source = i;
+    }
+    target->segment = segment_new(outlines[first].base_offset, c->how.look.now_ms, 0);
+    segment_builder_init(&target->builder, target->segment, c->index_interval_bytes);
+    buf_init(&target->out, INT32_MAX);
+    buf_init(&target->aborted, TXN_INDEX_BYTES_MAX);
+    c->source.index = first;
+}
+
+void clean__end_target(struct log_cleaning *c)
+{
+    struct clean_target *target = &c->target;
+    segment_builder_deinit(&target->builder);
+    buf_deinit(&target->out);
+    buf_deinit(&target->aborted);
+    io_file_unref(TAKE(target->file));
+    segment_free(TAKE(target->segment), NULL);
+}

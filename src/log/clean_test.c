@@ -1,0 +1,304 @@
+/* Compaction: what stays, what goes, and what is left when it is cut short. */
+#include "log/clean_history_test.h"
+
+#include "base/mem.h"
+#include "log/log_int.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+struct place_text {
+    char text[96];
+};
+
+static const char *say(struct place_text *out, uint64_t seed, int round)
+{
+    snprintf(out->text, sizeof(out->text), "seed %" PRIu64 ", round %d", seed, round);
+    return out->text;
+}
+
+/* ---- histories ------------------------------------------------------------------------------- */
+
+static void remember(const struct log *log, struct log_producer out[CLEAN_PRODUCERS])
+{
+    for (int i = 1; i < CLEAN_PRODUCERS; i++) {
+        if (!log_producer_get(log, 100 + i, &out[i]))
+            out[i] = (struct log_producer){ .producer_id = -1 };
+    }
+}
+
+/* Who goes on after a restart finds its sequence. */
+static void expect_producers(const struct log *log, const struct log_producer *before)
+{
+    struct log_producer now[CLEAN_PRODUCERS];
+    remember(log, now);
+    for (int i = 1; i < CLEAN_PRODUCERS; i++) {
+        EXPECT_EQ(now[i].producer_id, before[i].producer_id);
+        EXPECT_EQ(now[i].last_sequence, before[i].last_sequence);
+        EXPECT_EQ(now[i].last_offset, before[i].last_offset);
+        EXPECT_EQ(now[i].txn_start_offset, before[i].txn_start_offset);
+    }
+}
+
+static void live_through(uint64_t seed)
+{
+    struct clean_history h;
+    clean_history_init(&h, seed);
+    uint32_t segments = 0;
+    for (int round = 0; round < 8; round++) {
+        struct place_text where;
+        segments = log_segment_count(h.log) + (uint32_t)rng_between(&h.rng, 1, 5);
+        clean_history_fill(&h, segments);
+        if (rng_chance(&h.rng, 500000))
+            clean_history_settle(&h);
+        h.now_ms += rng_between(&h.rng, 0, CLEAN_RETENTION_MS);
+        if (clean_history_clean(&h, rng_below(&h.rng, 2) * rng_below(&h.rng, 30)))
+            EXPECT_EQ(h.report.result, 0);
+        clean_history_expect(&h, say(&where, seed, round));
+        if (rng_chance(&h.rng, 300000)) {
+            struct log_producer before[CLEAN_PRODUCERS];
+            const int64_t cleaned_end = log_cleaned_end(h.log);
+            log_flush(h.log);
+            remember(h.log, before);
+            clean_history_reopen(&h,
+                                 rng_chance(&h.rng, 500000) ? log_offsets(h.log)->flushed_end : 0);
+            h.log->cleaned_end = cleaned_end;
+            clean_history_expect(&h, say(&where, seed, round));
+            expect_producers(h.log, before);
+        }
+    }
+    clean_history_deinit(&h);
+}
+
+TEST(log_clean, keeps_the_newest_record_of_each_key_and_nothing_else)
+{
+    for (uint64_t i = 0; i < 150; i++)
+        live_through(context->seed + i);
+}
+
+TEST(log_clean, takes_tombstones_and_markers_away_in_time)
+{
+    struct clean_history h;
+    clean_history_init(&h, context->seed);
+    clean_history_fill(&h, 6);
+    clean_history_settle(&h);
+    EXPECT_OK(log_roll(h.log, h.now_ms, NULL));
+    log_flush(h.log);
+    int64_t size = INT64_MAX;
+    for (int round = 0; round < 5; round++) {
+        h.log->cleaned_end = 0;
+        EXPECT(clean_history_clean(&h, 0));
+        EXPECT_EQ(h.report.result, 0);
+        EXPECT(log_size_bytes(h.log) <= size);
+        size = log_size_bytes(h.log);
+        h.now_ms += CLEAN_RETENTION_MS;
+    }
+    /* Values are left, the last batches of producers and of segments, and the markers of transactions that have left any. */
+    for (size_t i = 0; i < h.records.count; i++)
+        EXPECT(h.records.items[i].is_gone || h.records.items[i].value != 0);
+    const struct bytes all = sample_read_all(h.log, 0);
+    struct bytes rest = all;
+    struct batch_view view;
+    bool is_met[CLEAN_PRODUCERS] = { false };
+    for (; batch_parse(rest, &view) > 0; rest = bytes_slice(rest, view.bytes.size, rest.size)) {
+        const bool is_marker = (view.attributes & BATCH_CONTROL) != 0;
+        if ((view.attributes & BATCH_TRANSACTIONAL) == 0)
+            continue;
+        EXPECT(!is_marker || view.record_count == 0 || is_met[view.producer_id - 100]);
+        is_met[view.producer_id - 100] = !is_marker;
+    }
+    mem_free((void *)(uintptr_t)all.data);
+    clean_history_expect(&h, "after all");
+    clean_history_deinit(&h);
+}
+
+/* The last batch of a producer stays for its sequence, empty, for years. So does its marker: without it nothing behind would be
+ * stable after a restart. */
+TEST(log_clean, keeps_the_marker_of_a_batch_that_stays_for_its_sequence)
+{
+    for (int is_commit = 0; is_commit < 2; is_commit++) {
+        struct clean_history h;
+        clean_history_init(&h, context->seed);
+        clean_history_append(&h, 2);
+        clean_history_end(&h, 2, is_commit != 0);
+        for (uint32_t round = 2; round < 8; round++) {
+            while (log_segment_count(h.log) < round)
+                clean_history_append(&h, 0);
+            log_flush(h.log);
+            EXPECT(clean_history_clean(&h, 0));
+            clean_history_expect(&h, "a producer that has gone");
+            h.now_ms += CLEAN_RETENTION_MS;
+        }
+        clean_history_reopen(&h, 0);
+        EXPECT_EQ(log_first_unstable_offset(h.log, log_offsets(h.log)->end), -1);
+        clean_history_deinit(&h);
+    }
+}
+
+/* ---- what is not cleaned --------------------------------------------------------------------- */
+
+static struct log_clean_need look(struct clean_history *h, int64_t stable_end)
+{
+    struct log_clean_need need;
+    EXPECT_OK(log_clean_look(
+        h->log, &(struct log_clean_look){ .now_ms = h->now_ms, .stable_end = stable_end }, &need,
+        NULL));
+    return need;
+}
+
+TEST(log_clean, looks_at_policy_lag_and_what_is_stable)
+{
+    struct clean_history h;
+    clean_history_init(&h, context->seed);
+    clean_history_fill(&h, 4);
+    clean_history_settle(&h);
+    const int64_t end = log_offsets(h.log)->end;
+    EXPECT(look(&h, end).is_due);
+    EXPECT(!look(&h, 0).is_due);
+    struct log_config config = h.config;
+    config.min_compaction_lag_ms = CLEAN_RETENTION_MS;
+    log_set_config(h.log, &config);
+    EXPECT(!look(&h, end).is_due);
+    config.min_compaction_lag_ms = 0;
+    config.dirty_ratio_min = 1;
+    log_set_config(h.log, &config);
+    EXPECT(!look(&h, end).is_due && look(&h, end).dirty_ratio == 1.0);
+    config.max_compaction_lag_ms = 1;
+    log_set_config(h.log, &config);
+    h.now_ms += 100000;
+    EXPECT(look(&h, end).is_due && look(&h, end).overdue_ms > 0);
+    config.cleanup_compact = false;
+    log_set_config(h.log, &config);
+    EXPECT(!look(&h, end).is_due);
+    EXPECT(!clean_history_clean(&h, 0));
+    clean_history_deinit(&h);
+}
+
+/* ---- damage ---------------------------------------------------------------------------------- */
+
+/* A bit that flipped is not given a new checksum. The log is left as it was, and alone from then on. */
+TEST(log_clean, sets_a_log_aside_that_is_damaged_anywhere)
+{
+    uint32_t aside = 0;
+    for (uint64_t i = 0; i < 60; i++) {
+        struct clean_history h;
+        clean_history_init(&h, context->seed + i);
+        clean_history_fill(&h, 4);
+        clean_history_settle(&h);
+        const struct segment *second = h.log->segments.items[1];
+        AUTO(mem_freep)
+        char *path = segment_path(second, &h.log->place, LOG_NAME_LOG, LOG_NAME_LIVE);
+        const int64_t position = (int64_t)rng_below(&h.rng, second->meter.size_bytes - 100);
+        const unsigned bit = (unsigned)rng_below(&h.rng, 8);
+        EXPECT_OK(sim_disk_flip_bit(h.disk, path, position, bit));
+        if (clean_history_clean(&h, 0) && h.report.result < 0) {
+            aside++;
+            EXPECT(h.report.is_set_aside && log_is_set_aside(h.log));
+            EXPECT_EQ(log_failure(h.log), 0);
+            EXPECT(h.report.note.text[0] != '\0');
+            EXPECT(!look(&h, log_offsets(h.log)->end).is_due);
+            EXPECT(!clean_history_clean(&h, 0));
+            EXPECT_OK(sim_disk_flip_bit(h.disk, path, position, bit));
+            clean_history_expect(&h, "after damage");
+        } /* else it was a leader epoch's bit, or one of an offset that goes on ascending */
+        clean_history_deinit(&h);
+    }
+    EXPECT(aside > 50);
+}
+
+/* ---- cut short ------------------------------------------------------------------------------- */
+
+static struct clean_history *prepared(struct clean_history *h, uint64_t seed)
+{
+    clean_history_init(h, seed);
+    h->step_bytes = 3000;
+    clean_history_fill(h, 5);
+    clean_history_settle(h);
+    EXPECT(clean_history_clean(h, 0));
+    clean_history_fill(h, log_segment_count(h->log) + 3);
+    clean_history_settle(h);
+    log_flush(h->log);
+    h->now_ms += CLEAN_RETENTION_MS; /* tombstones go in the cleaning that is cut short */
+    return h;
+}
+
+/* The end comes at some change that a cleaning makes; the next start, and the cleaning after it, find a whole log. */
+static bool crash_at(uint64_t seed, uint64_t change, enum sim_crash kind)
+{
+    struct clean_history h;
+    struct place_text where;
+    prepared(&h, seed);
+    snprintf(where.text, sizeof(where.text), "seed %" PRIu64 ", %s at change %" PRIu64, seed,
+             kind == SIM_POWER_LOST ? "power lost" : "killed", change);
+    struct log_producer before[CLEAN_PRODUCERS];
+    remember(h.log, before);
+    const int64_t end = log_offsets(h.log)->end;
+    const int64_t recovery_point = log_offsets(h.log)->recovery_point;
+    sim_disk_crash_at(h.disk, change, kind);
+    (void)clean_history_clean(&h, 10);
+    const bool has_crashed = sim_disk_crash_count(h.disk) > 0;
+    sim_disk_crash_at(h.disk, 0, kind);
+    clean_history_reopen(&h, change % 2 == 0 ? 0 : recovery_point);
+    EXPECT_EQ(log_offsets(h.log)->end, end);
+    clean_history_expect_safe(&h, where.text);
+    expect_producers(h.log, before);
+    EXPECT(clean_history_clean(&h, 0));
+    EXPECT_EQ(h.report.result, 0);
+    clean_history_expect_safe(&h, where.text);
+    clean_history_deinit(&h);
+    return has_crashed;
+}
+
+TEST(log_clean, loses_nothing_when_killed_at_any_change)
+{
+    uint64_t change = 1;
+    while (crash_at(context->seed, change, SIM_PROCESS_KILLED))
+        change++;
+    EXPECT(change > 40);
+}
+
+TEST(log_clean, loses_nothing_when_power_is_lost_at_any_change)
+{
+    for (uint64_t seed = 0; seed < 6; seed++) {
+        uint64_t change = 1;
+        while (crash_at(context->seed + seed, change, SIM_POWER_LOST))
+            change++;
+        EXPECT(change > 40);
+    }
+}
+
+/* Calls that fail: a full disk ends a cleaning and harms nothing; anything else fails the log, whose next open finds it whole. */
+static bool fail_nth(uint64_t seed, uint64_t n, int error)
+{
+    struct clean_history h;
+    struct place_text where;
+    prepared(&h, seed);
+    snprintf(where.text, sizeof(where.text), "seed %" PRIu64 ", call %" PRIu64 " fails with %s",
+             seed, n, err_name(error));
+    const int64_t end = log_offsets(h.log)->end;
+    sim_disk_add_fault(
+        h.disk, &(struct sim_fault){ .calls = SIM_ANY, .skip = n, .count = 1, .error = error });
+    (void)clean_history_clean(&h, 10);
+    const bool has_failed = h.report.result < 0;
+    if (has_failed && error == -ENOSPC && !h.report.is_set_aside)
+        EXPECT_EQ(h.report.result, -ENOSPC);
+    sim_disk_clear_faults(h.disk);
+    if (log_failure(h.log) == 0)
+        clean_history_expect_safe(&h, where.text); /* it goes on being read */
+    clean_history_reopen(&h, 0);
+    EXPECT_EQ(log_offsets(h.log)->end, end);
+    clean_history_expect_safe(&h, where.text);
+    EXPECT(clean_history_clean(&h, 0));
+    EXPECT_EQ(h.report.result, 0);
+    clean_history_expect_safe(&h, where.text);
+    clean_history_deinit(&h);
+    return n < 400;
+}
+
+TEST(log_clean, survives_whichever_call_fails)
+{
+    for (uint64_t n = 0; fail_nth(context->seed, n, -EIO); n++) {
+    }
+    for (uint64_t n = 0; fail_nth(context->seed, n, -ENOSPC); n++) {
+    }
+}
