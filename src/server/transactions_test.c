@@ -37,7 +37,7 @@ static void world_begin(struct world *w, uint64_t seed)
     arena_init(&w->arena, ARENA_MAX);
     w->topic = server_rig_topic(&w->rig, "t", 2);
     (void)server_rig_topic(&w->rig, "__transaction_state", 3);
-    server_rig_run_ms(&w->rig, 10); /* the logs are read */
+    server_rig_run_ms(&w->rig, 1000); /* the logs are read */
     rig_peer_connect(&w->rig, &w->peer, SERVER_RIG_PORT);
 }
 
