@@ -62,13 +62,12 @@ struct controller_config_rules {
 
 struct controller_settings {
     int32_t node_id;
-    struct bytes cluster_id;            /* copied */
-    int16_t default_replication_factor; /* default.replication.factor */
-    int32_t num_partitions;             /* num.partitions */
-    int32_t min_insync_replicas;        /* min.insync.replicas of the static configuration */
-    int64_t broker_session_timeout_ms;  /* broker.session.timeout.ms */
-    int64_t max_idle_interval_ms;       /* metadata.max.idle.interval.ms; 0: no NoOpRecords */
-    bool unclean_leader_election; /* unclean.leader.election.enable of the static configuration */
+    struct bytes cluster_id;              /* copied */
+    int16_t default_replication_factor;   /* default.replication.factor */
+    int32_t num_partitions;               /* num.partitions */
+    int32_t min_insync_replicas;          /* min.insync.replicas of the static configuration */
+    int64_t broker_session_timeout_ms;    /* broker.session.timeout.ms */
+    int64_t max_idle_interval_ms;         /* metadata.max.idle.interval.ms; 0: no NoOpRecords */
     struct controller_config_rules rules; /* borrowed context */
 };
 

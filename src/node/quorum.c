@@ -663,8 +663,6 @@ static struct raft *new_raft(const struct quorum *q, const struct quorum_params 
             config_i64(q->config, SETTING_BROKER_CONTROLLER_QUORUM_ELECTION_BACKOFF_MAX_MS),
         .fetch_timeout_ms =
             config_i64(q->config, SETTING_BROKER_CONTROLLER_QUORUM_FETCH_TIMEOUT_MS),
-        .request_timeout_ms =
-            config_i64(q->config, SETTING_BROKER_CONTROLLER_QUORUM_REQUEST_TIMEOUT_MS),
     };
     return raft_new(&settings);
 }
@@ -682,8 +680,6 @@ static struct controller *new_controller(struct quorum *q, const struct quorum_p
         .broker_session_timeout_ms =
             config_i64(q->config, SETTING_BROKER_BROKER_SESSION_TIMEOUT_MS),
         .max_idle_interval_ms = config_i64(q->config, SETTING_BROKER_METADATA_MAX_IDLE_INTERVAL_MS),
-        .unclean_leader_election =
-            config_bool(q->config, SETTING_BROKER_UNCLEAN_LEADER_ELECTION_ENABLE),
         .rules = controller_rules_face(&q->rules),
     };
     return controller_new(&settings);

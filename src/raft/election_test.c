@@ -45,8 +45,7 @@ static void net_init(struct net *net, int count, uint64_t seed)
                                                 .static_voters = &voters,
                                                 .election_timeout_ms = 1000,
                                                 .election_backoff_max_ms = 300,
-                                                .fetch_timeout_ms = 2000,
-                                                .request_timeout_ms = 2000 };
+                                                .fetch_timeout_ms = 2000 };
         toy_init(&net->toys[i], &settings, seed * 100 + (uint64_t)i);
         toy_start(&net->toys[i], true);
         net->is_up[i] = true;

@@ -68,7 +68,6 @@ struct raft_settings {
     int64_t election_timeout_ms; /* controller.quorum.election.timeout.ms; jittered to 1…2 times */
     int64_t election_backoff_max_ms; /* controller.quorum.election.backoff.max.ms */
     int64_t fetch_timeout_ms;        /* controller.quorum.fetch.timeout.ms */
-    int64_t request_timeout_ms;      /* controller.quorum.request.timeout.ms */
 };
 
 /* A time-stamped happening. now_ms is monotonic (deadlines), wall_ms Unix time (timestamps in records and

@@ -23,8 +23,7 @@ static struct raft_settings sole_settings(void)
     struct raft_settings settings = { .node_id = 1,
                                       .election_timeout_ms = 1000,
                                       .election_backoff_max_ms = 1000,
-                                      .fetch_timeout_ms = 2000,
-                                      .request_timeout_ms = 2000 };
+                                      .fetch_timeout_ms = 2000 };
     EXPECT_OK(uuid_from_text(BYTES_LITERAL(KAFKA_DIRECTORY), &settings.directory_id));
     return settings;
 }

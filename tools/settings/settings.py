@@ -18,7 +18,7 @@ PAGE = ROOT / "docs/settings.md"
 # Settings that are read inside src/config, by the function that hands on what they decide.
 BY_FUNCTION = {
     "config_listeners": [
-        "advertised.listeners", "controller.listener.names", "early.start.listeners", "inter.broker.listener.name",
+        "advertised.listeners", "controller.listener.names", "inter.broker.listener.name",
         "listener.security.protocol.map", "listeners"],
     "config_log_dirs": ["log.dir", "log.dirs"],
     "config_metadata_log_dir": ["metadata.log.dir"],
