@@ -273,6 +273,7 @@ static void demand_identity(struct history *h)
 {
     const struct ending *ending = &endings[rng_below(&h->rng, ARRAY_LEN(endings))];
     h->scene.is_resting = true;
+    run_for(h, MEMBER_MISSED_NS); /* whose group changes for want of a member does so before */
     struct portrait *before = paint(h);
     restart(h, ending);
     struct portrait *after = paint(h);
