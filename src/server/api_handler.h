@@ -12,6 +12,8 @@ struct api_handler {
     void (*handle)(struct request *request);
     /* May start while earlier requests of its own kind still wait (Produce). */
     bool may_pipeline;
+    /* Its answer is never much larger than the request: it starts however much waits to be read. */
+    bool answers_little;
 };
 
 /* NULL: this build does not serve it on that kind of listener. */

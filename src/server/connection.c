@@ -88,6 +88,7 @@ void connection_close(struct connection *c)
     list_remove(&c->resume_link);
     list_remove(&c->send_link);
     list_remove(&c->starve_link);
+    list_remove(&c->room_link);
     list_remove(&c->ending_link);
     server->connection_count--;
     server->counters.connections_closed++;
@@ -97,20 +98,34 @@ void connection_close(struct connection *c)
     mem_free(c);
 }
 
-void connection_refuse(struct connection *c, const char *format, ...)
+static void tell_end(struct connection *c, const char *format, va_list args)
 {
     char cause[400];
-    va_list args;
-    va_start(args, format);
     (void)vsnprintf(cause, sizeof(cause), format, args); /* truncation is fine in a message */
-    va_end(args);
-
     c->server->counters.requests_refused++;
     DIAG_WARN(c->server->shard->diag, "server", "closing connection from %s:%u on listener %s: %s",
               c->peer.host, c->peer.port, c->listener->name, cause);
+}
+
+void connection_cut(struct connection *c, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    tell_end(c, format, args);
+    va_end(args);
+    connection_close(c);
+}
+
+void connection_refuse(struct connection *c, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    tell_end(c, format, args);
+    va_end(args);
     c->state = CONNECTION_CLOSING;
     connection__window_release(c);
     list_remove(&c->starve_link);
+    list_remove(&c->room_link);
     connection__send_soon(c);
     connection__update_interest(c);
 }
@@ -161,6 +176,7 @@ void connection_check_deadlines(struct server *server)
 
     LIST_FOR_EACH(&server->frames, link)
     connection__check_frame(LIST_ENTRY(link, struct connection, frame_link), now_ns);
+    connection_cut_deaf(server, now_ns);
     /* In order of time: each walk ends at the first that is still young. */
     LIST_FOR_EACH(&server->ending, link)
     {

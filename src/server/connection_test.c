@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "server/server_int.h"
 #include "wire/messages/api_versions_response.h"
+#include "wire/messages/describe_configs_request.h"
 #include "wire/messages/metadata_response.h"
 #include "wire/messages/produce_response.h"
 
@@ -289,6 +290,68 @@ TEST(connection, starts_nothing_for_a_peer_that_reads_no_answers)
     EXPECT_EQ(rig.shard.server->out_bytes, 0);
     rig_peer_close(&peer);
     buf_deinit(&all);
+    server_rig_end(&rig);
+}
+
+/* A request of some KB whose answer has many times its size. */
+static void put_amplified(struct buf *out, int32_t correlation_id)
+{
+    struct describe_configs_request_resource resources[100];
+    for (size_t i = 0; i < ARRAY_LEN(resources); i++) {
+        resources[i] = describe_configs_request_resource_default;
+        resources[i].resource_type = METADATA_CONFIG_BROKER;
+        resources[i].resource_name = BYTES_LITERAL("1");
+        resources[i].configuration_keys_count = -1;
+    }
+    struct describe_configs_request request = describe_configs_request_default;
+    request.resources = resources;
+    request.resources_count = ARRAY_LEN(resources);
+    rig_put_request(out, API_DESCRIBE_CONFIGS, 4, correlation_id, &request);
+}
+
+/* Many ask for large answers and read none: one answer above the limit is made and no more, who asks little is served all
+ * the while, and those who do not read are cut, so that one who reads gets its large answer, too. */
+TEST(connection, makes_no_more_answers_than_memory_holds)
+{
+    struct server_rig rig;
+    server_rig_begin(&rig, context->seed, "");
+    rig.limits.memory_bytes_max = 1u << 20;
+    server_rig_set_limits(&rig);
+    (void)server_rig_topic(&rig, "t", 1000);
+    struct buf large = new_buf(), small = new_buf();
+    put_amplified(&large, 1);
+    rig_put_metadata(&small, 2, "t");
+    struct rig_peer deaf[8], listener, modest;
+    for (size_t i = 0; i < ARRAY_LEN(deaf); i++) {
+        connect(&rig, &deaf[i]);
+        rig_peer_set_deaf(&deaf[i], true);
+        rig_peer_send(&deaf[i], buf_view(&large));
+    }
+    server_rig_run_ms(&rig, 100);
+    connect(&rig, &listener);
+    connect(&rig, &modest);
+    rig_peer_send(&listener, buf_view(&large));
+    size_t most = 0;
+    int32_t came = -1;
+    for (int ms = 0; ms < 40000 && came < 0; ms++) {
+        if (ms % 100 == 0)
+            rig_peer_send(&modest, buf_view(&small));
+        server_rig_run_ms(&rig, 1);
+        if (ms % 100 == 99)
+            EXPECT_EQ(take_id(&modest, API_METADATA, RIG_METADATA_VERSION), 2);
+        most = MAX(most, rig.shard.server->out_bytes);
+        came = take_id(&listener, API_DESCRIBE_CONFIGS, 4);
+    }
+    EXPECT_EQ(came, 1);
+    EXPECT(listener.taken > 1u << 20); /* its answer */
+    EXPECT(most < (1u << 20) + listener.taken);
+    server_rig_expect_line(&rig, "of answers are not read while others wait for memory");
+    for (size_t i = 0; i < ARRAY_LEN(deaf); i++)
+        rig_peer_close(&deaf[i]);
+    rig_peer_close(&listener);
+    rig_peer_close(&modest);
+    buf_deinit(&large);
+    buf_deinit(&small);
     server_rig_end(&rig);
 }
 

@@ -41,6 +41,20 @@ bool pipeline_may_start(const struct connection *c, struct bytes body)
     return last->handler == next;
 }
 
+/* Above this a request can name so much that even an answer of its own kind is large, or fails so often that it is. */
+#define SMALL_REQUEST_BYTES_MAX 512u
+#define LITTLE_ANSWER_BYTES_MAX (64u << 10)
+
+enum purse pipeline_purse(const struct connection *c, struct bytes body, bool *out_needs_room)
+{
+    const struct api_handler *handler =
+        body.size < 2 ? NULL : api_handler_get(be_load_i16(body.data), c->listener->kind);
+    const bool is_little =
+        handler == NULL || (handler->answers_little && body.size <= LITTLE_ANSWER_BYTES_MAX);
+    *out_needs_room = !is_little;
+    return is_little || body.size <= SMALL_REQUEST_BYTES_MAX ? PURSE_SMALL : PURSE_LARGE;
+}
+
 /* ---- requests as values ---------------------------------------------------------------------- */
 
 static struct request *request_new(struct connection *c, struct shared *frame)
@@ -226,6 +240,8 @@ bool pipeline_on_frame(struct connection *c, struct shared *frame, struct bytes 
     request->correlation_id = header.correlation_id;
     request->client_id = header.client_id;
     request->body = bytes_slice(body, header.size, body.size - header.size);
+    bool needs_room;
+    request->purse = pipeline_purse(c, body, &needs_room);
     c->is_first_request_done = true;
     if (!is_version_served) {
         answer_unsupported_api_versions(request);
@@ -253,6 +269,7 @@ bool pipeline_on_frame(struct connection *c, struct shared *frame, struct bytes 
 static void out_add_memory(struct request *request, uint8_t *memory, size_t size)
 {
     struct out_part *part = MEM_NEW(struct out_part);
+    part->purse = request->purse;
     part->memory = memory;
     part->left_bytes = size;
     list_push_back(&request->out, &part->link);
@@ -313,6 +330,10 @@ static int encode_answer(struct request *request, const void *message, struct wr
     const int64_t size = 4 + (header_version >= 1 ? 1 : 0) + message_bytes;
     if (size > INT32_MAX)
         return err_note(note, -ERR_LIMIT, "the answer has %" PRId64 " bytes", size);
+    if (request->region_count == 0) {
+        (void)buf_extend(w->out, (size_t)size + 4); /* all of it at once, and no more */
+        buf_clear(w->out);
+    }
     write_i32(w, (int32_t)size);
     write_i32(w, request->correlation_id);
     if (header_version >= 1)

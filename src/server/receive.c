@@ -172,7 +172,8 @@ static bool take_frames(struct connection *c)
         const size_t have = window->end - window->start - CONNECTION_PREFIX_BYTES;
         const struct bytes body = bytes_from(at + CONNECTION_PREFIX_BYTES, MIN(size, have));
         c->is_blocked =
-            connection__is_out_full(c) || (have >= size && !pipeline_may_start(c, body));
+            connection__is_out_full(c) ||
+            (have >= size && (!pipeline_may_start(c, body) || !connection__may_answer(c, body)));
         if (have < size || c->is_blocked)
             return true;
         c->frame_bytes_last = size + CONNECTION_PREFIX_BYTES;

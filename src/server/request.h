@@ -36,9 +36,17 @@ enum request_state {
     REQUEST_ANSWERED, /* its output waits for the answers before it */
 };
 
+/* What answers that wait to be read are counted in. */
+enum purse {
+    PURSE_SMALL, /* of small requests, and of those whose answer is about as large as they are */
+    PURSE_LARGE, /* of all others: a request of some KB may make an answer of many MB */
+    PURSE_COUNT,
+};
+
 /* A part of an answer: bytes of our own, or a region of a file. */
 struct out_part {
     struct list link;
+    enum purse purse;
     struct io_file *file; /* NULL: memory. A counted reference */
     uint8_t *memory;      /* owned */
     int64_t position;     /* in the file or in memory: next byte to send */
@@ -65,6 +73,7 @@ struct request {
     struct arena arena;   /* everything of this request */
 
     enum request_state state;
+    enum purse purse;
     uint32_t region_count; /* file regions in the answer, set by the handler */
     struct list out;       /* of struct out_part */
     bool is_last;          /* what follows on its connection is not answered any more */

@@ -12,6 +12,7 @@ void connection__out_add(struct connection *c, struct out_part *part)
     const size_t bytes = part->memory == NULL ? 0 : part->left_bytes;
     c->out_bytes += bytes;
     c->server->out_bytes += bytes;
+    c->server->purse_bytes[part->purse] += bytes;
     list_push_back(&c->out, &part->link);
 }
 
@@ -21,6 +22,7 @@ static void out_drop(struct connection *c, struct out_part *part, size_t bytes)
     if (part->memory != NULL) {
         c->out_bytes -= bytes;
         c->server->out_bytes -= bytes;
+        c->server->purse_bytes[part->purse] -= bytes;
     }
     part->position += (int64_t)bytes;
     part->left_bytes -= bytes;
@@ -38,11 +40,72 @@ void connection__out_clear(struct connection *c)
     }
 }
 
-/* Whoever has nothing waiting may always go on. */
 bool connection__is_out_full(const struct connection *c)
 {
     return c->out_bytes > CONNECTION_OUT_BYTES_MAX ||
            (c->out_bytes > 0 && c->server->out_bytes > c->server->limits.memory_bytes_max);
+}
+
+/* Half of the memory for each purse: who asks little is served while large answers are not read. One answer may go
+ * beyond, so that the largest can always be given. */
+static bool has_room(const struct server *server, enum purse purse)
+{
+    return server->purse_bytes[purse] <= server->limits.memory_bytes_max / 2;
+}
+
+bool connection__may_answer(struct connection *c, struct bytes body)
+{
+    bool needs_room;
+    const enum purse purse = pipeline_purse(c, body, &needs_room);
+    if (!needs_room || has_room(c->server, purse))
+        return true;
+    if (!list_is_linked(&c->room_link))
+        list_push_back(&c->server->crowded[purse], &c->room_link);
+    return false;
+}
+
+/* In the order in which they came: those for whom there is no room after all come back in the same order. */
+void connection_uncrowd(struct server *server)
+{
+    for (enum purse purse = 0; purse < PURSE_COUNT; purse++) {
+        struct list *link;
+        while (has_room(server, purse) &&
+               (link = list_pop_front(&server->crowded[purse])) != NULL) {
+            struct connection *c = LIST_ENTRY(link, struct connection, room_link);
+            if (!list_is_linked(&c->resume_link))
+                list_push_back(&server->resume, &c->resume_link);
+        }
+    }
+}
+
+#define UNREAD_MS_MAX       2000
+#define READ_BYTES_A_MS_MIN 32 /* 32 KB a second */
+
+/* Whether it took too little of its answers while they were watched. */
+static bool is_deaf(struct connection *c, int64_t now_ns)
+{
+    const int64_t watched_ms = (now_ns - c->unread_ns) / NS_PER_MS;
+    if (c->unread_ns != 0 && watched_ms < UNREAD_MS_MAX)
+        return false;
+    const bool is_watched = c->unread_ns != 0;
+    const uint64_t read_bytes = c->sent_bytes - c->unread_sent_bytes;
+    c->unread_ns = now_ns;
+    c->unread_sent_bytes = c->sent_bytes;
+    return is_watched && read_bytes < (uint64_t)watched_ms * READ_BYTES_A_MS_MIN;
+}
+
+void connection_cut_deaf(struct server *server, int64_t now_ns)
+{
+    if (list_is_empty(&server->crowded[PURSE_SMALL]) &&
+        list_is_empty(&server->crowded[PURSE_LARGE]))
+        return;
+    LIST_FOR_EACH(&server->connections, link)
+    {
+        struct connection *c = LIST_ENTRY(link, struct connection, link);
+        if (c->out_bytes > 0 && is_deaf(c, now_ns))
+            connection_cut(c, "%zu bytes of answers are not read while others wait for memory",
+                           c->out_bytes);
+    }
 }
 
 void connection__send_soon(struct connection *c)
@@ -158,7 +221,10 @@ void connection_send(struct connection *c)
         sent_bytes += (size_t)n;
     }
     c->server->counters.sent_bytes += sent_bytes;
+    c->sent_bytes += sent_bytes;
     c->has_sent |= sent_bytes > 0;
+    if (list_is_empty(&c->out))
+        c->unread_ns = 0;
     if (!connection__is_out_full(c))
         resume_soon(c);
     begin_ending(c);

@@ -29,6 +29,8 @@ int server_new(struct shard *shard, const struct server_limits *limits, struct s
     list_init(&server->sending);
     list_init(&server->frames);
     list_init(&server->starved);
+    for (int purse = 0; purse < PURSE_COUNT; purse++)
+        list_init(&server->crowded[purse]);
     list_init(&server->ending);
     list_init(&server->free_requests);
     map_init(&server->connections_by_host, shard->hash_seed);
@@ -94,6 +96,7 @@ bool server_send(struct server *server)
     while ((link = list_pop_front(&server->sending)) != NULL)
         connection_send(LIST_ENTRY(link, struct connection, send_link));
     connection_unstarve(server);
+    connection_uncrowd(server);
     if (list_is_empty(&server->resume))
         return false;
     io_timer_arm_after(server->shard->io, &server->again, 0);

@@ -10,6 +10,8 @@
  *   - memory for received bytes is bounded (memory_bytes_max): beyond it sockets are not read, and a frame that
  *     stalls meanwhile is given up. A frame takes memory as its bytes arrive, not as they are announced;
  *   - a connection that does not read its answers (CONNECTION_OUT_BYTES_MAX) gets no further request started;
+ *   - memory for answers is bounded by the same number, and one answer above each half of it: requests that may be answered
+ *     at length wait while so much is not read, small ones in a half of their own, and who reads too little then is cut;
  *   - above max.connections new ones wait in the backlog, as with Apache Kafka;
  *   - whatever bytes come, the answer is Kafka's or the connection closes with one line naming peer and cause.
  */
@@ -31,8 +33,9 @@ struct listener_params {
 
 struct server_limits {
     uint32_t frame_bytes_max; /* socket.request.max.bytes */
-    size_t memory_bytes_max;  /* received and not yet handled */
-    int64_t idle_ms_max;      /* connections.max.idle.ms; -1: never */
+    size_t
+        memory_bytes_max; /* received and not yet handled; the same again for answers that are not read yet */
+    int64_t idle_ms_max; /* connections.max.idle.ms; -1: never */
     /* A frame that began must be complete after this long, or have come at FRAME_BYTES_A_MS_MIN on the average: a slow
      * link takes its time, one that holds memory with a byte now and then does not. */
     int64_t frame_ms_max;

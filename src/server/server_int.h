@@ -47,6 +47,7 @@ struct connection {
     struct list send_link;  /* in server->sending: has output to try */
     struct list frame_link; /* in server->frames: an incomplete frame, oldest first */
     struct list starve_link; /* in server->starved: not read until memory is free */
+    struct list room_link;   /* in server->crowded: its request waits until answers are read */
     struct list ending_link; /* in server->ending: nothing is to be answered any more */
     struct server *server;
     struct server_listener *listener;
@@ -58,6 +59,10 @@ struct connection {
     uint32_t request_count;
     struct list out;  /* struct out_part, answers in order */
     size_t out_bytes; /* of memory in them */
+    uint64_t sent_bytes;
+    int64_t
+        unread_ns; /* since when its answers are watched, because others wait for them to be read; 0: not */
+    uint64_t unread_sent_bytes; /* what had been sent then */
     unsigned interest;
     bool is_first_request_done;
     bool is_blocked; /* the next frame waits for an answer before it, or for answers to be read */
@@ -80,6 +85,7 @@ struct server {
     struct list sending;
     struct list frames;
     struct list starved;
+    struct list crowded[PURSE_COUNT];
     struct list ending;
     uint32_t connection_count;
     struct map connections_by_host; /* host text → count as pointer-sized integer */
@@ -87,9 +93,10 @@ struct server {
     struct list free_requests;
     uint32_t free_request_count;
     struct shared_pool pool;
-    size_t out_bytes;              /* of all connections */
-    size_t waiting_bytes;          /* of requests that wait */
-    struct receive_window landing; /* where connections without a window receive */
+    size_t out_bytes;                /* of all connections */
+    size_t purse_bytes[PURSE_COUNT]; /* its two parts */
+    size_t waiting_bytes;            /* of requests that wait */
+    struct receive_window landing;   /* where connections without a window receive */
     struct io_timer deadlines;
     struct io_timer again; /* makes a turn follow */
     bool is_paused;        /* as many connections as may be */
@@ -109,6 +116,8 @@ void listener_on_closed(struct server *server,
 void connection_open(struct server_listener *listener, struct io_socket *socket,
                      const struct io_address *peer);
 void connection_close(struct connection *connection);
+/* Closes at once, with a line for the operator. */
+void connection_cut(struct connection *connection, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Finishes sending, then closes; with a line for the operator. */
 void connection_refuse(struct connection *connection, const char *format, ...) PRINTF_LIKE(2, 3);
 void connection_check_deadlines(struct server *server);
@@ -138,11 +147,19 @@ void connection__out_add(struct connection *c, struct out_part *part);
 void connection__out_clear(struct connection *c);
 /* As much unread as one connection, or all together, may have: no further request of it starts. */
 bool connection__is_out_full(const struct connection *c);
+/* Whether this whole frame may start, given what all connections have not read yet. False: it is started again later. */
+bool connection__may_answer(struct connection *c, struct bytes body);
+void connection_uncrowd(struct server *server);
+/* Answers that nobody reads go when others wait for their place. */
+void connection_cut_deaf(struct server *server, int64_t now_ns);
 
 /* pipeline.c */
 /* Handles one frame (without its size prefix). frame is borrowed. Returns false when the connection must
  * not go on (it is closed or closing). */
 bool pipeline_on_frame(struct connection *connection, struct shared *frame, struct bytes body);
+/* What a frame's answer will be counted in, and whether it waits for room there. */
+enum purse pipeline_purse(const struct connection *connection, struct bytes body,
+                          bool *out_needs_room);
 /* Whether this whole frame may start now, given what is in flight. */
 bool pipeline_may_start(const struct connection *connection, struct bytes body);
 void pipeline_free_request(struct request *request);

@@ -80,4 +80,5 @@ const struct api_handler add_offsets_to_txn_handler = {
     .api_key = API_ADD_OFFSETS_TO_TXN,
     .listeners = API_ON_BROKER,
     .handle = handle,
+    .answers_little = true,
 };

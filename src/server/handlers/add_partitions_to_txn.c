@@ -186,4 +186,5 @@ const struct api_handler add_partitions_to_txn_handler = {
     .api_key = API_ADD_PARTITIONS_TO_TXN,
     .listeners = API_ON_BROKER,
     .handle = handle,
+    .answers_little = true,
 };

@@ -92,4 +92,5 @@ const struct api_handler api_versions_handler = {
     .api_key = API_API_VERSIONS,
     .listeners = API_ON_BROKER | API_ON_CONTROLLER,
     .handle = handle,
+    .answers_little = true,
 };

@@ -28,4 +28,5 @@ const struct api_handler create_partitions_handler = {
     .api_key = API_CREATE_PARTITIONS,
     .listeners = API_ON_BROKER | API_ON_CONTROLLER,
     .handle = handle,
+    .answers_little = true,
 };

@@ -84,4 +84,5 @@ const struct api_handler delete_groups_handler = {
     .api_key = API_DELETE_GROUPS,
     .listeners = API_ON_BROKER,
     .handle = handle,
+    .answers_little = true,
 };

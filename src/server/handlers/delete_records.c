@@ -67,4 +67,5 @@ const struct api_handler delete_records_handler = {
     .api_key = API_DELETE_RECORDS,
     .listeners = API_ON_BROKER,
     .handle = handle,
+    .answers_little = true,
 };

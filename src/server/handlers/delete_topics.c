@@ -38,4 +38,5 @@ const struct api_handler delete_topics_handler = {
     .api_key = API_DELETE_TOPICS,
     .listeners = API_ON_BROKER | API_ON_CONTROLLER,
     .handle = handle,
+    .answers_little = true,
 };

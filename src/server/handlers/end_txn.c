@@ -39,4 +39,5 @@ const struct api_handler end_txn_handler = {
     .api_key = API_END_TXN,
     .listeners = API_ON_BROKER,
     .handle = handle,
+    .answers_little = true,
 };

@@ -547,4 +547,5 @@ const struct api_handler fetch_handler = {
     .api_key = API_FETCH,
     .listeners = API_ON_BROKER,
     .handle = handle,
+    .answers_little = true,
 };

@@ -107,4 +107,5 @@ const struct api_handler find_coordinator_handler = {
     .api_key = API_FIND_COORDINATOR,
     .listeners = API_ON_BROKER,
     .handle = handle,
+    .answers_little = true,
 };

@@ -17,4 +17,5 @@ const struct api_handler heartbeat_handler = {
     .api_key = API_HEARTBEAT,
     .listeners = API_ON_BROKER,
     .handle = handle,
+    .answers_little = true,
 };

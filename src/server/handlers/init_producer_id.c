@@ -82,4 +82,5 @@ const struct api_handler init_producer_id_handler = {
     .api_key = API_INIT_PRODUCER_ID,
     .listeners = API_ON_BROKER,
     .handle = handle,
+    .answers_little = true,
 };

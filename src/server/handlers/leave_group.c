@@ -17,4 +17,5 @@ const struct api_handler leave_group_handler = {
     .api_key = API_LEAVE_GROUP,
     .listeners = API_ON_BROKER,
     .handle = handle,
+    .answers_little = true,
 };

@@ -235,4 +235,5 @@ const struct api_handler list_offsets_handler = {
     .api_key = API_LIST_OFFSETS,
     .listeners = API_ON_BROKER,
     .handle = handle,
+    .answers_little = true,
 };

@@ -137,4 +137,5 @@ const struct api_handler offset_commit_handler = {
     .api_key = API_OFFSET_COMMIT,
     .listeners = API_ON_BROKER,
     .handle = handle,
+    .answers_little = true,
 };

@@ -109,4 +109,5 @@ const struct api_handler offset_delete_handler = {
     .api_key = API_OFFSET_DELETE,
     .listeners = API_ON_BROKER,
     .handle = handle,
+    .answers_little = true,
 };

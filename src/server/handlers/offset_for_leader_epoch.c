@@ -55,4 +55,5 @@ const struct api_handler offset_for_leader_epoch_handler = {
     .api_key = API_OFFSET_FOR_LEADER_EPOCH,
     .listeners = API_ON_BROKER,
     .handle = handle,
+    .answers_little = true,
 };

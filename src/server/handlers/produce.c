@@ -504,4 +504,5 @@ const struct api_handler produce_handler = {
     .listeners = API_ON_BROKER,
     .handle = handle,
     .may_pipeline = true,
+    .answers_little = true,
 };
