@@ -176,6 +176,7 @@ void connection_check_deadlines(struct server *server)
 
     LIST_FOR_EACH(&server->frames, link)
     connection__check_frame(LIST_ENTRY(link, struct connection, frame_link), now_ns);
+    connection_give_up_hoards(server, now_ns);
     connection_cut_deaf(server, now_ns);
     /* In order of time: each walk ends at the first that is still young. */
     LIST_FOR_EACH(&server->ending, link)

@@ -426,6 +426,63 @@ TEST(connection, serves_everyone_with_hardly_any_memory)
     server_rig_end(&rig);
 }
 
+/* Bytes after a message are left alone. */
+static void put_padded(struct buf *out, int32_t correlation_id, size_t size_bytes)
+{
+    static const uint8_t padding[1000] = { 0 };
+    rig_put_api_versions(out, correlation_id);
+    while (out->size < size_bytes)
+        buf_put(out, padding, sizeof(padding));
+    be_store_u32(out->data, (uint32_t)out->size - 4);
+}
+
+/* Many hold the memory and send a byte now and then: small requests come through all the while, in whatever pieces, and the
+ * holders are given up, so that a large one comes through as well. */
+TEST(connection, serves_small_requests_while_others_hoard_memory)
+{
+    struct server_rig rig;
+    server_rig_begin(&rig, context->seed, "");
+    rig.limits.memory_bytes_max = 4u << 20;
+    server_rig_set_limits(&rig);
+    uint8_t *junk = mem_alloc(600000);
+    memset(junk, 0, 600000);
+    be_store_u32(junk, 50u << 20);
+    struct rig_peer bad[20], small, large;
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        connect(&rig, &bad[i]);
+        rig_peer_send(&bad[i], bytes_from(junk, 600000));
+    }
+    server_rig_run_ms(&rig, 100);
+    connect(&rig, &small);
+    connect(&rig, &large);
+    struct buf request = new_buf(), long_request = new_buf();
+    put_padded(&request, 3, 9000);
+    put_padded(&long_request, 4, 300000);
+    rig_peer_send(&large, buf_view(&long_request));
+    size_t most = 0;
+    for (int tenth = 0; tenth < 250; tenth++) {
+        const size_t cut = (size_t)tenth * 35;
+        rig_peer_send(&small, bytes_from(request.data, cut));
+        server_rig_run_ms(&rig, 50);
+        rig_peer_send(&small, bytes_from(request.data + cut, request.size - cut));
+        for (size_t i = 0; tenth % 12 == 0 && i < ARRAY_LEN(bad); i++)
+            rig_peer_send(&bad[i], bytes_from(junk + 100, 1));
+        server_rig_run_ms(&rig, 50);
+        EXPECT_EQ(take_id(&small, API_API_VERSIONS, RIG_API_VERSIONS_VERSION), 3);
+        most = MAX(most, rig.shard.server->pool.lent_bytes);
+    }
+    EXPECT_EQ(take_id(&large, API_API_VERSIONS, RIG_API_VERSIONS_VERSION), 4);
+    EXPECT(most < (4u << 20) + ARRAY_LEN(bad) * (256u << 10) + (2u << 20));
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        rig_peer_close(&bad[i]);
+    rig_peer_close(&small);
+    rig_peer_close(&large);
+    mem_free(junk);
+    buf_deinit(&request);
+    buf_deinit(&long_request);
+    server_rig_end(&rig);
+}
+
 /* Some hold the memory and send no more: they are given up soon, and the others go on. */
 TEST(connection, gives_up_frames_that_stand_still_while_memory_is_short)
 {
@@ -446,6 +503,11 @@ TEST(connection, gives_up_frames_that_stand_still_while_memory_is_short)
     connect(&rig, &good);
     struct buf request = new_buf();
     rig_put_api_versions(&request, 9);
+    rig_peer_send(&good, buf_view(&request));
+    server_rig_run_ms(&rig, 100);
+    EXPECT_EQ(take_id(&good, API_API_VERSIONS, RIG_API_VERSIONS_VERSION), 9); /* it is small */
+    buf_clear(&request);
+    put_padded(&request, 9, 300000);
     rig_peer_send(&good, buf_view(&request));
     server_rig_run_ms(&rig, 100);
     EXPECT_EQ(rig_peer_waiting(&good), 0); /* it waits in its socket */

@@ -7,8 +7,9 @@
  *   - requests of one connection take effect in order, and their answers leave in order; only Produce
  *     starts while earlier Produces wait; at most CONNECTION_REQUESTS_MAX are in flight;
  *   - an idle or waiting connection owns no buffer;
- *   - memory for received bytes is bounded (memory_bytes_max): beyond it sockets are not read, and a frame that
- *     stalls meanwhile is given up. A frame takes memory as its bytes arrive, not as they are announced;
+ *   - memory for received bytes is bounded (memory_bytes_max): beyond it one large frame comes in at a time, and small ones
+ *     by a reserve of their own; who stalls meanwhile is given up, and where the one that may go on hardly does, the largest
+ *     holders are. A frame takes memory as its bytes arrive, not as they are announced;
  *   - a connection that does not read its answers (CONNECTION_OUT_BYTES_MAX) gets no further request started;
  *   - memory for answers is bounded by the same number, and one answer above each half of it: requests that may be answered
  *     at length wait while so much is not read, small ones in a half of their own, and who reads too little then is cut;

@@ -68,7 +68,8 @@ struct connection {
     bool is_blocked; /* the next frame waits for an answer before it, or for answers to be read */
     bool has_sent;   /* a peer that was never answered needs no long farewell */
     int64_t active_ns;
-    int64_t frame_started_ns; /* of an incomplete one; the time it waited for us does not count */
+    int64_t frame_began_ns;   /* of an incomplete one */
+    int64_t frame_started_ns; /* the same; the time it waited for memory does not count */
     int64_t frame_heard_ns;   /* when its latest bytes came */
     int64_t ending_ns;
 };
@@ -102,6 +103,9 @@ struct server {
     bool is_paused;        /* as many connections as may be */
     int64_t full_told_ns;  /* when that was told last; 0: never */
     bool memory_warned;
+    int64_t
+        pressed_ns; /* since when received bytes of large frames are watched, as memory is short; 0: not */
+    uint64_t pressed_bytes; /* of them that came since */
 };
 
 /* listener.c */
@@ -133,6 +137,8 @@ void connection_unstarve(struct server *server);
 void connection__window_release(struct connection *c);
 bool connection__memory_is_short(const struct server *server);
 void connection__check_frame(struct connection *c, int64_t now_ns);
+/* Where memory stays short and hardly anything comes, the largest incomplete frames are given up. */
+void connection_give_up_hoards(struct server *server, int64_t now_ns);
 
 /* foreign.c */
 /* Judges the size prefix of a frame. False: the connection was refused. */

@@ -29,6 +29,8 @@ static void on_free(struct shared *shared, void *context)
 {
     struct shared_pool *pool = context;
     pool->lent_bytes -= shared->size;
+    if (shared->size <= SHARED_POOL_SMALL_MAX)
+        pool->small_bytes -= shared->size;
     if (shared->size > SHARED_POOL_SIZE_MAX ||
         pool->kept_bytes + shared->size > pool->kept_bytes_max) {
         mem_free(shared);
@@ -63,6 +65,8 @@ struct shared *shared_pool_take(struct shared_pool *pool, size_t size_bytes)
     shared->on_free = on_free;
     shared->context = pool;
     pool->lent_bytes += shared->size;
+    if (shared->size <= SHARED_POOL_SMALL_MAX)
+        pool->small_bytes += shared->size;
     return shared;
 }
 

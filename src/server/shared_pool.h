@@ -6,15 +6,17 @@
 
 #include "base/shared.h"
 
-#define SHARED_POOL_SIZE_MIN (4u << 10)
-#define SHARED_POOL_SIZE_MAX (4u << 20)
-#define SHARED_POOL_CLASSES  11 /* 4 KiB … 4 MiB */
+#define SHARED_POOL_SIZE_MIN  (4u << 10)
+#define SHARED_POOL_SIZE_MAX  (4u << 20)
+#define SHARED_POOL_CLASSES   11 /* 4 KiB … 4 MiB */
+#define SHARED_POOL_SMALL_MAX (16u << 10)
 
 struct shared_pool {
     struct shared *free[SHARED_POOL_CLASSES]; /* linked through their first bytes */
     size_t kept_bytes;
     size_t kept_bytes_max;
-    size_t lent_bytes; /* handed out and not yet released */
+    size_t lent_bytes;  /* handed out and not yet released */
+    size_t small_bytes; /* of these, in buffers of at most SHARED_POOL_SMALL_MAX */
 };
 
 void shared_pool_init(struct shared_pool *pool, size_t kept_bytes_max);
