@@ -221,4 +221,5 @@ const struct api_handler txn_offset_commit_handler = {
     .api_key = API_TXN_OFFSET_COMMIT,
     .listeners = API_ON_BROKER,
     .handle = handle,
+    .answers_little = true,
 };

@@ -142,4 +142,5 @@ const struct api_handler write_txn_markers_handler = {
     .api_key = API_WRITE_TXN_MARKERS,
     .listeners = API_ON_BROKER,
     .handle = handle,
+    .answers_little = true,
 };
