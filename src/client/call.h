@@ -1,6 +1,6 @@
 /* One request to a broker and its answer.
  *
- * The caller owns the struct, sets the first part, and gives it to channel_send or cluster_send. `request` (the struct of the
+ * The caller owns the struct, sets the first part, and gives it to channel_send. `request` (the struct of the
  * message in wire/messages) and what it points to stay until `done`. In `done`, or after it, the second part
  * tells how it went; client_call_deinit releases what the answer lives in and makes the struct fit for another use.
  */
@@ -12,13 +12,15 @@
 #include "wire/api.h"
 
 #define CLIENT_ANSWER_BYTES_MAX (512u << 20) /* a longer frame closes the connection */
+/* What decodes from a frame of the greatest size, and then some; a request is made of what answers told. */
+#define CLIENT_ARENA_BYTES_MAX  ((size_t)4 << 30)
 
 struct channel;
 
 struct client_call {
     enum api_key key;
     const void *request;
-    int16_t version_max; /* not a later version than this; 0: any */
+    int16_t version_max; /* not a later version; 0: any (version 0 alone cannot be asked for) */
     int32_t timeout_ms;  /* 0: request.timeout.ms */
     bool has_no_answer;  /* Produce with acks=0: done when it is sent */
     void (*done)(

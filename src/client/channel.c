@@ -12,9 +12,7 @@
 
 #include <string.h>
 
-#define ANSWER_CAPACITY_FIRST 65536u
-#define ANSWER_ARENA_MAX                                                                           \
-    ((size_t)4 << 30) /* what decodes from a frame of the greatest size, and then some */
+#define ANSWER_CAPACITY_FIRST   65536u
 #define CLIENT_SOFTWARE         "ottla"
 #define CLIENT_SOFTWARE_VERSION "0.1.0"
 
@@ -253,7 +251,7 @@ static int decode(struct channel *c, struct client_call *call, struct bytes fram
             (void)read_run(&r, read_uvarint(&r));
         }
     }
-    arena_init(&call->arena_, ANSWER_ARENA_MAX);
+    arena_init(&call->arena_, CLIENT_ARENA_BYTES_MAX);
     call->response = arena_must_zalloc(&call->arena_, 1, api->response->struct_bytes);
     int16_t version = call->version;
     /* A broker that does not know our version of ApiVersions answers in version 0 (KIP-511). */

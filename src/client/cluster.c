@@ -41,7 +41,6 @@ struct cluster {
     bool wants_all;
     uint32_t turn;       /* of the next server that is tried */
     uint32_t unresolved; /* how many in a row had names that nobody knows */
-    int32_t controller_id;
     uint64_t generation;
 
     struct client_call call;
@@ -247,7 +246,6 @@ static void take_answer(struct cluster *c, const struct metadata_response *respo
         drop_topics(c);
     for (int32_t i = 0; i < response->topics_count; i++)
         put_topic(c, &response->topics[i]);
-    c->controller_id = response->controller_id;
     c->generation++;
 }
 
@@ -287,7 +285,7 @@ static void ask(struct cluster *c)
     io_timer_cancel(c->io, &c->retry);
     c->has_news = false;
     c->ticket_sent = c->ticket;
-    arena_init(&c->request_arena, SIZE_MAX);
+    arena_init(&c->request_arena, CLIENT_ARENA_BYTES_MAX);
     metadata_request_init(&c->request);
     c->request.allow_auto_topic_creation = c->allows_topic_creation;
     if (c->wants_all) {
@@ -369,7 +367,6 @@ int cluster_new(const struct cluster_params *params, struct cluster **out, struc
     c->allows_topic_creation = params->allows_topic_creation;
     c->diag = params->diag;
     c->owner = params->owner;
-    c->controller_id = -1;
     c->retry.fire = on_retry;
     c->age.fire = on_age;
     uint64_t seed;
@@ -440,16 +437,6 @@ const struct cluster_topic *cluster_topic(const struct cluster *c, struct bytes 
     return map_get(&c->topics, name);
 }
 
-const struct cluster_topic *cluster_topic_by_id(const struct cluster *c, struct uuid id)
-{
-    for (struct map_walk w = { 0 }; map_next(&c->topics, &w);) {
-        const struct cluster_topic *topic = w.value;
-        if (uuid_equal(topic->id, id))
-            return topic;
-    }
-    return NULL;
-}
-
 const struct cluster_partition *cluster_partition(const struct cluster *c, struct bytes topic,
                                                   int32_t index)
 {
@@ -460,11 +447,6 @@ const struct cluster_partition *cluster_partition(const struct cluster *c, struc
 const struct map *cluster_topics(const struct cluster *c)
 {
     return &c->topics;
-}
-
-int32_t cluster_controller(const struct cluster *c)
-{
-    return c->controller_id;
 }
 
 struct cluster_ids cluster_broker_ids(const struct cluster *c)

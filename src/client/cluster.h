@@ -73,12 +73,10 @@ uint64_t cluster_generation(const struct cluster *cluster); /* counts answers; 0
 
 const struct cluster_topic *cluster_topic(const struct cluster *cluster,
                                           struct bytes name); /* NULL */
-const struct cluster_topic *cluster_topic_by_id(const struct cluster *cluster, struct uuid id);
 const struct cluster_partition *cluster_partition(const struct cluster *cluster, struct bytes topic,
                                                   int32_t index); /* NULL */
 /* for (struct map_walk w = { 0 }; map_next(cluster_topics(cluster), &w);) … w.value */
 const struct map *cluster_topics(const struct cluster *cluster);
-int32_t cluster_controller(const struct cluster *cluster); /* -1 */
 /* Ids of all brokers, in the order of the answer. */
 struct cluster_ids {
     const int32_t *items;
@@ -86,6 +84,6 @@ struct cluster_ids {
 };
 struct cluster_ids cluster_broker_ids(const struct cluster *cluster);
 
-/* The leader moved: what a Produce or Fetch answer said of it (KIP-951). */
+/* The leader moved: what the answer to a Produce said of it (KIP-951). */
 void cluster_set_leader(struct cluster *cluster, struct bytes topic, int32_t partition,
                         int32_t leader, int32_t leader_epoch);

@@ -193,7 +193,7 @@ static struct fetch *fetch_new(struct consumer *c, int32_t broker)
     struct fetch *f = MEM_NEW(struct fetch);
     f->consumer = c;
     f->broker = broker;
-    arena_init(&f->arena, SIZE_MAX);
+    arena_init(&f->arena, CLIENT_ARENA_BYTES_MAX);
     list_push_back(&c->fetches, &f->link);
     return f;
 }

@@ -134,7 +134,7 @@ void consumer__find_coordinator(struct consumer *c)
     if (c->group_call.is_open_ || cluster_generation(c->cluster) == 0)
         return;
     arena_deinit(&c->group_arena);
-    arena_init(&c->group_arena, SIZE_MAX);
+    arena_init(&c->group_arena, CLIENT_ARENA_BYTES_MAX);
     struct find_coordinator_request *request =
         ARENA_NEW(&c->group_arena, struct find_coordinator_request);
     find_coordinator_request_init(request);
@@ -155,7 +155,7 @@ void consumer__find_coordinator(struct consumer *c)
 static void take_assignment(struct consumer *c, struct bytes bytes)
 {
     struct arena arena;
-    arena_init(&arena, SIZE_MAX);
+    arena_init(&arena, CLIENT_ARENA_BYTES_MAX);
     struct consumer_protocol_assignment assignment;
     struct reader r = reader_from(bytes);
     int16_t known = read_i16(&r);
@@ -245,7 +245,7 @@ static struct bytes encode_assignment(struct arena *arena, const struct assignor
         a.assigned_partitions[i].partitions_count = member->shares[i].count;
     }
     struct buf buf;
-    buf_init(&buf, SIZE_MAX);
+    buf_init(&buf, CLIENT_ARENA_BYTES_MAX);
     struct writer w = writer_to(&buf);
     write_i16(&w, 0);
     const int r = consumer_protocol_assignment_encode(0, &a, &w, NULL);
@@ -341,7 +341,7 @@ static void on_joined(struct client_call *call)
     arena_deinit(&c->group_arena);
     if (c->is_closing)
         return;
-    arena_init(&c->group_arena, SIZE_MAX);
+    arena_init(&c->group_arena, CLIENT_ARENA_BYTES_MAX);
     const int16_t error = call->result < 0 ? KAFKA_NONE : response->error_code;
     if (call->result == 0 && (error == KAFKA_NONE || error == KAFKA_MEMBER_ID_REQUIRED))
         set_member(c, response->member_id);       /* KIP-394: to come again with */
@@ -369,7 +369,7 @@ static struct bytes encode_subscription(struct consumer *c)
     s.topics_count = (int32_t)c->topics.count;
     s.user_data = BYTES_NULL;
     struct buf buf;
-    buf_init(&buf, SIZE_MAX);
+    buf_init(&buf, CLIENT_ARENA_BYTES_MAX);
     struct writer w = writer_to(&buf);
     write_i16(&w, 1);
     const int r = consumer_protocol_subscription_encode(1, &s, &w, NULL);
@@ -409,7 +409,7 @@ static void put_protocols(struct consumer *c, struct join_group_request *request
 static void join(struct consumer *c)
 {
     arena_deinit(&c->group_arena);
-    arena_init(&c->group_arena, SIZE_MAX);
+    arena_init(&c->group_arena, CLIENT_ARENA_BYTES_MAX);
     struct join_group_request *request = ARENA_NEW(&c->group_arena, struct join_group_request);
     join_group_request_init(request);
     request->group_id = bytes_from_text(c->group_id);
@@ -472,7 +472,7 @@ static void heartbeat(struct consumer *c, int64_t now_ns)
         return;
     c->heartbeat_ns = now_ns;
     arena_deinit(&c->heartbeat_arena);
-    arena_init(&c->heartbeat_arena, SIZE_MAX);
+    arena_init(&c->heartbeat_arena, CLIENT_ARENA_BYTES_MAX);
     struct heartbeat_request *request = ARENA_NEW(&c->heartbeat_arena, struct heartbeat_request);
     heartbeat_request_init(request);
     request->group_id = bytes_from_text(c->group_id);

@@ -137,7 +137,7 @@ void consumer__commit(struct consumer *c)
     if (c->wants_commit)
         return;
     arena_deinit(&c->commit_arena);
-    arena_init(&c->commit_arena, SIZE_MAX);
+    arena_init(&c->commit_arena, CLIENT_ARENA_BYTES_MAX);
     struct arena *arena = &c->commit_arena;
     struct offset_commit_request *request = ARENA_NEW(arena, struct offset_commit_request);
     offset_commit_request_init(request);
@@ -251,7 +251,7 @@ static bool is_looked_for(const struct position *p, int64_t now_ns)
 static void send_lookup(struct consumer *c, size_t count, int64_t now_ns)
 {
     arena_deinit(&c->lookup_arena);
-    arena_init(&c->lookup_arena, SIZE_MAX);
+    arena_init(&c->lookup_arena, CLIENT_ARENA_BYTES_MAX);
     struct arena *arena = &c->lookup_arena;
     struct offset_fetch_request *request = ARENA_NEW(arena, struct offset_fetch_request);
     offset_fetch_request_init(request);

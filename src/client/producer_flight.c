@@ -199,7 +199,7 @@ static struct flight *flight_new(struct producer *p, int32_t leader)
     struct flight *f = MEM_NEW(struct flight);
     f->producer = p;
     f->leader = leader;
-    arena_init(&f->arena, SIZE_MAX);
+    arena_init(&f->arena, CLIENT_ARENA_BYTES_MAX);
     produce_request_init(&f->request);
     f->request.transactional_id = BYTES_NULL;
     f->request.acks = p->acks;
