@@ -29,8 +29,9 @@ struct client_call {
 
     int result; /* 0, or why there is no answer: -ERR_CLOSED, -ERR_TIMEOUT, -ERR_VERSION (the broker has no common
                              version), -ERR_CANCELLED, what connecting failed with, or what coding failed with */
-    int16_t version;      /* the one that was spoken */
-    void *response;       /* the message's struct; valid until deinit */
+    bool was_begun;  /* a connection was there to send it by; false: no broker has seen any of it */
+    int16_t version; /* the one that was spoken */
+    void *response;  /* the message's struct; valid until deinit */
     struct err_note note; /* words for a failure */
 
     struct list link_;

@@ -178,6 +178,7 @@ static int choose_version(const struct channel *c, struct client_call *call)
 
 static void queue(struct channel *c, struct client_call *call)
 {
+    call->was_begun = true;
     call->correlation_id_ = c->correlation_id++;
     const int r = encode(c, call);
     if (r < 0)
@@ -477,6 +478,7 @@ void channel_send(struct channel *c, struct client_call *call)
     ASSERT(!call->is_open_ && !c->is_freeing);
     client_call_deinit(call);
     call->is_open_ = true;
+    call->was_begun = false;
     call->frame_ = NULL;
     call->channel_ = c;
     const int64_t timeout_ms =

@@ -60,6 +60,8 @@ static void on_batch_answer(struct producer *p, const struct client_call *call, 
     if (call->result < 0) {
         if (!p->is_closing)
             (void)cluster_refresh(p->cluster);
+        if (!call->was_begun)
+            producer__not_tried(b);
         producer__failed(p, b,
                          call->result == -ERR_VERSION ? KAFKA_UNSUPPORTED_VERSION
                                                       : KAFKA_NETWORK_EXCEPTION,

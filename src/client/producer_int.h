@@ -116,6 +116,9 @@ void producer__close_batch(struct queue *q);
 
 /* Is under way no more; then one of the next two. */
 void producer__landed(struct batch *b);
+/* It landed without a broker to go to: that counts as no attempt, as for Kafka, whose client keeps a batch until it is connected.
+ * Only delivery.timeout.ms bounds it then. */
+void producer__not_tried(struct batch *b);
 /* Tells the owner of each record, and frees the batch. */
 void producer__deliver(struct producer *p, struct batch *b, int16_t error, int64_t base_offset,
                        const char *words);

@@ -120,8 +120,9 @@ static void put_back(struct producer *p, struct batch *b)
         }
     }
     list_push_back(before, &b->link); /* in front of `before` */
+    const uint32_t failure_count = b->attempts == 0 ? 0 : b->attempts - 1;
     q->not_before_ns =
-        io_monotonic_ns(p->io) + client_retry_backoff_ns(&p->settings, b->attempts - 1, &p->rng);
+        io_monotonic_ns(p->io) + client_retry_backoff_ns(&p->settings, failure_count, &p->rng);
 }
 
 static bool follows_a_sequence(const struct list *batches, uint64_t number)
@@ -280,4 +281,9 @@ void producer__landed(struct batch *b)
 {
     list_remove(&b->link);
     b->queue->in_flight--;
+}
+
+void producer__not_tried(struct batch *b)
+{
+    b->attempts--;
 }

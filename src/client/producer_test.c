@@ -474,6 +474,41 @@ TEST(producer, follows_the_leader)
     end(s);
 }
 
+/* A broker that starts again refuses connections more often than there are retries; only what was sent counts as one. */
+TEST(producer, waits_for_a_broker_that_starts_again)
+{
+    static const char *const kinds[] = { "retries=1", "retries=1\nenable.idempotence=false" };
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        struct scene *s = begin(context->seed, kinds[i]);
+        send(s, 0, 20);
+        flush(s);
+        client_rig_stop(&s->rig, 1);
+        send(s, 0, 20);
+        client_rig_run_ms(&s->rig, 20000);
+        EXPECT_EQ(s->told, 20);
+        client_rig_start(&s->rig, 1);
+        flush(s);
+        expect_all_written(s);
+        end(s);
+    }
+}
+
+/* It comes never, and the time is over; nothing was tried. */
+TEST(producer, gives_up_a_broker_that_stays_away)
+{
+    struct scene *s = begin(context->seed, "delivery.timeout.ms=5000");
+    send(s, 0, 1);
+    flush(s);
+    client_rig_stop(&s->rig, 1);
+    s->begun_ns = sim_world_now_ns(s->rig.world);
+    send(s, 0, 10);
+    flush(s);
+    EXPECT(passed_ms(s) >= 5000 && passed_ms(s) < 8000);
+    for (int32_t i = 1; i <= 10; i++)
+        EXPECT_EQ(s->fates[i].error, KAFKA_REQUEST_TIMED_OUT);
+    end(s);
+}
+
 /* Nobody leads for longer than delivery.timeout.ms. */
 TEST(producer, gives_up_when_the_time_is_over)
 {
