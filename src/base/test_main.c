@@ -81,15 +81,42 @@ static char *title_of(const struct test_case *test)
     return title;
 }
 
+static bool is_meant(const struct test_case *test, const char *title, const char *part)
+{
+    return strstr(title, part) != NULL || strstr(test->name, part) != NULL;
+}
+
 static bool is_wanted(const struct options *options, const struct test_case *test,
                       const char *title)
 {
     for (int i = 0; i < options->wanted_count; i++) {
-        const char *part = options->wanted[i];
-        if (strstr(title, part) != NULL || strstr(test->name, part) != NULL)
+        if (is_meant(test, title, options->wanted[i]))
             return true;
     }
     return options->wanted_count == 0;
+}
+
+static bool means_any(const char *part)
+{
+    for (const struct test_case *test = __start_test_cases; test < __stop_test_cases; test++) {
+        AUTO(mem_freep) char *title = title_of(test);
+        if (is_meant(test, title, part))
+            return true;
+    }
+    return false;
+}
+
+/* Who names a test that is not there learns it, and not that nothing has failed. Answers how many such names there are. */
+static int report_unknown(const struct options *options)
+{
+    int count = 0;
+    for (int i = 0; i < options->wanted_count; i++) {
+        if (means_any(options->wanted[i]))
+            continue;
+        printf("FAIL no test has '%s' in its name; --list tells the names\n", options->wanted[i]);
+        count++;
+    }
+    return count;
 }
 
 static int remove_one(const char *path, const struct stat *info, int type, struct FTW *where)
@@ -192,8 +219,9 @@ int main(int argc, char **argv)
         else
             failed++;
     }
+    failed += report_unknown(&options);
     if (options.list)
-        return 0;
+        return failed > 0 ? 1 : 0;
     printf("%d passed, %d failed\n", passed, failed);
     return failed > 0 || passed == 0 ? 1 : 0;
 }
