@@ -30,6 +30,12 @@ static void write_text(void *context, bool is_error, struct bytes text)
         (void)fflush(out);
 }
 
+static void flush_text(void *context)
+{
+    (void)context;
+    (void)fflush(stdout);
+}
+
 static int64_t read_input(void *context, void *out, size_t size_bytes)
 {
     const struct tool *tool = context;
@@ -123,6 +129,7 @@ int tool_run(const char *name, int argc, char **argv)
             .io = io,
             .turn = epoll_io_turn,
             .write = write_text,
+            .flush = flush_text,
             .read = read_input,
             .context = &tool,
             .is_interrupted = is_interrupted,

@@ -15,6 +15,7 @@ struct cli_context {
                 int64_t timeout_ms); /* runs one turn of it: blocking faces are built on this */
     void (*write)(void *context, bool is_error,
                   struct bytes text); /* standard output and standard error */
+    void (*flush)(void *context); /* what was written to standard output is there for its reader */
     int64_t (*read)(
         void *context, void *out,
         size_t

@@ -336,6 +336,30 @@ static int print_record(struct run *run, const struct cli_options *o,
     return r;
 }
 
+/* The next record, as consumer_poll. Before it waits, what was printed is shown: a reader of ours may wait, too. */
+static int next(struct run *run, int64_t timeout_ms, struct consumer_record *out,
+                struct err_note *note)
+{
+    const struct cli_context *context = run->remote.context;
+    const int r = consumer_poll(run->consumer, 0, out, note);
+    if (r != 0)
+        return r;
+    context->flush(context->context);
+    return consumer_poll(run->consumer, timeout_ms, out, note);
+}
+
+static void tell_end(const struct run *run, int result, int64_t timeout_ms,
+                     const struct err_note *note)
+{
+    if (result == -ERR_CANCELLED)
+        return;
+    struct err_note silence = { 0 };
+    (void)err_note(&silence, result, "no record within %" PRId64 " ms (--timeout-ms)", timeout_ms);
+    DIAG_ERROR(&run->remote.diag, "consumer",
+               "Error processing message, terminating consumer process: %s",
+               result == 0 ? silence.text : note->text);
+}
+
 /* 0: all was read that was asked for, or nothing more came in time. */
 static int loop(struct run *run, const struct cli_options *o)
 {
@@ -348,12 +372,9 @@ static int loop(struct run *run, const struct cli_options *o)
     while (r == 0 && run->count < count_max) {
         struct consumer_record record;
         struct err_note note = { 0 };
-        r = consumer_poll(run->consumer, timeout_ms < 0 ? INT64_MAX : timeout_ms, &record, &note);
+        r = next(run, timeout_ms < 0 ? INT64_MAX : timeout_ms, &record, &note);
         if (r <= 0) {
-            if (r != -ERR_CANCELLED)
-                DIAG_ERROR(&run->remote.diag, "consumer",
-                           "Error processing message, terminating consumer process: %s",
-                           r == 0 ? "no record has come for so long" : note.text);
+            tell_end(run, r, timeout_ms, &note);
             r = r == -ERR_INVALID_SETTING ? r : 0;
             break;
         }
