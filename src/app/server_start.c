@@ -74,12 +74,17 @@ static void on_failed(void *context, const struct err_note *note)
     epoll_io_stop(process->io);
 }
 
-/* The first signal ends the node in good order, a second one at once. */
+/* The first signal ends the node in good order, a second one at once. SIGQUIT, which makes a JVM print its threads, makes it
+ * tell what it is about. */
 static void on_signal(void *context, int signal_number)
 {
     struct process *process = context;
     if (signal_number == SIGHUP)
         return;
+    if (signal_number == SIGQUIT) {
+        node_tell(process->node);
+        return;
+    }
     DIAG_INFO(process->diag, "node", "signal %d: stopping", signal_number);
     if (process->signals_taken++ == 0) {
         node_stop(process->node);
@@ -108,6 +113,7 @@ static int run(struct process *process, struct config *config)
 {
     struct signals signals;
     signals_block(&signals);
+    signals_block_more(&signals);
     struct epoll_workers *workers = epoll_workers_new(WORKERS_MAX);
     struct err_note note = { 0 };
     int r = epoll_io_new(workers, &process->io, &note);

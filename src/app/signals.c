@@ -42,6 +42,15 @@ void signals_block(struct signals *signals)
     (void)signal(SIGPIPE, SIG_IGN);
 }
 
+void signals_block_more(struct signals *signals)
+{
+    (void)sigaddset(&signals->set, SIGQUIT);
+    (void)pthread_sigmask(SIG_BLOCK, &signals->set, NULL); /* cannot fail with these arguments */
+    (void)signal(SIGUSR1, SIG_IGN);
+    (void)signal(SIGUSR2, SIG_IGN);
+    (void)signal(SIGALRM, SIG_IGN);
+}
+
 int signals_start(struct signals *signals, struct io *io,
                   void (*on_signal)(void *context, int signal_number), void *context)
 {

@@ -21,6 +21,8 @@ struct signals {
 /* Blocks SIGINT, SIGTERM, SIGHUP (and ignores SIGPIPE) in this thread and all it starts later: call it before any other thread
  * is started. */
 void signals_block(struct signals *signals);
+/* For who runs long, before signals_start: SIGQUIT is told of, too, and SIGUSR1, SIGUSR2 and SIGALRM end nothing. */
+void signals_block_more(struct signals *signals);
 MUST_CHECK int signals_start(struct signals *signals, struct io *io,
                              void (*on_signal)(void *context, int signal_number), void *context);
 void signals_end(struct signals *signals); /* joins the thread; not started: fine */

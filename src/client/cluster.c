@@ -260,8 +260,7 @@ static void on_metadata(struct client_call *call)
         return;
     const int64_t now_ns = io_monotonic_ns(c->io);
     if (result < 0) {
-        DIAG_WARN(c->diag, "client",
-                  "Connection to %s could not be used. Node may not be available.",
+        DIAG_WARN(c->diag, "client", "Connection could not be used: %s. Node may not be available.",
                   call->note.text);
         cluster_pass_over(c, result);
         c->has_news = false;

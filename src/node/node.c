@@ -552,6 +552,14 @@ void node_stop(struct node *node)
     broker_leave(node->broker, SHUTDOWN_PATIENCE_MS);
 }
 
+void node_tell(const struct node *node)
+{
+    const struct shard *shard = &node->shard;
+    DIAG_INFO(shard->diag, "node", "node %d: replicas of %u partitions", shard->node_id,
+              replicas_count(shard->replicas));
+    server_tell(shard->server);
+}
+
 void node_free(struct node *node)
 {
     if (node == NULL)

@@ -44,5 +44,8 @@ void node_start(struct node *node);
 void node_stop(struct node *node);
 void node_free(struct node *node); /* NULL is fine */
 
+/* Lines for the operator: partitions, connections, requests, memory. */
+void node_tell(const struct node *node);
+
 /* The port that a listener got (after on_ready); 0 if there is none of that name. For tests that listen on port 0. */
 uint16_t node_port(const struct node *node, const char *listener_name);

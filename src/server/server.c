@@ -112,3 +112,29 @@ uint32_t server_connection_count(const struct server *server)
 {
     return server->connection_count;
 }
+
+static uint32_t length(const struct list *list)
+{
+    uint32_t count = 0;
+    LIST_FOR_EACH(list, link)
+    count++;
+    return count;
+}
+
+void server_tell(const struct server *server)
+{
+    const struct server_counters *counters = &server->counters;
+    const struct diag *diag = server->shard->diag;
+    DIAG_INFO(diag, "server",
+              "%u connections (%" PRIu64 " since the start, %" PRIu64
+              " closed for what came on them), %u requests in flight (%" PRIu64 " since the start)",
+              server->connection_count, counters->connections_accepted, counters->requests_refused,
+              server->request_count, counters->requests);
+    DIAG_INFO(
+        diag, "server",
+        "%zu bytes of requests in memory (limit %zu), %u incomplete, %u connections wait to be "
+        "read; %zu bytes of answers are not read, %u requests wait for that",
+        server->pool.lent_bytes, server->limits.memory_bytes_max, length(&server->frames),
+        length(&server->starved), server->out_bytes,
+        length(&server->crowded[PURSE_SMALL]) + length(&server->crowded[PURSE_LARGE]));
+}

@@ -92,4 +92,6 @@ bool server_resume(struct server *server);
 bool server_send(struct server *server);
 
 const struct server_counters *server_counters(const struct server *server);
+/* Lines for the operator: connections, requests, memory. */
+void server_tell(const struct server *server);
 uint32_t server_connection_count(const struct server *server);

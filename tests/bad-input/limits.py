@@ -1,5 +1,6 @@
-"""A process that may open few files, and is asked for many partitions and connections: they share, and some wait."""
+"""A process that may open few files, and is asked for many partitions and connections: they share, and some wait. And signals that it should outlive."""
 import os
+import signal
 
 import wire
 from node import Node, expect, wait_until
@@ -53,6 +54,16 @@ def more_partitions_and_connections_than_descriptors(node):
     late.close()
 
 
+def signals_that_end_no_java_process(node):
+    for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGHUP, signal.SIGQUIT):
+        node.process.send_signal(number)
+    wait_until(lambda: node.find("requests in flight"), "SIGQUIT tells nothing")
+    client = wire.Client(node)
+    expect(client.create_topic("signalled", 1) == 0, "a topic cannot be created")
+    client.close()
+    expect(not node.has_ended() and not node.find("stopping"), node.last_lines())
+
+
 def run(directory, case):
     node = Node(directory, {"replica.high.watermark.checkpoint.interval.ms": "200", "log.initial.task.delay.ms": "200"})
     node.descriptors_max = DESCRIPTORS
@@ -61,6 +72,7 @@ def run(directory, case):
     try:
         case("more_partitions_and_connections_than_descriptors",
              lambda: more_partitions_and_connections_than_descriptors(node))
+        case("signals_that_end_no_java_process", lambda: signals_that_end_no_java_process(node))
         case("it_ends_in_good_order_with_few_descriptors", node.stop)
     finally:
         node.kill()
