@@ -19,7 +19,7 @@ def check(what, rows, code, *texts, wanted=()):
         pathlib.Path(root, "table").write_text(rows)
         setup = pathlib.Path(root, "tests/setup")
         setup.parent.mkdir()
-        setup.write_text('#!/bin/sh\n[ "$1" != broken ]\n')
+        setup.write_text('#!/bin/sh\necho "$1" >>asked\n[ "$1" != broken ]\n')
         setup.chmod(0o755)
         r = subprocess.run([sys.executable, runner, "table", "logs", *wanted], cwd=root, capture_output=True, text=True,
                            timeout=120)
@@ -32,6 +32,10 @@ def check(what, rows, code, *texts, wanted=()):
 
 GOOD = "a 1 - echo '2 passed, 0 failed'\n"
 check("a stage that passes", GOOD, 0, "a            2 passed, 0 failed", "\n2 passed, 0 failed\n")
+check("a stage is named when it begins", GOOD, 0, "a, at most 1 min")
+check("help", GOOD, 0, "usage: ", "stages: a\n", wanted=("--help",))
+check("packages come before the first stage", "a 1 python sh -c 'grep -cx packages asked && echo 1 passed, 0 failed'\n", 0,
+      "\n1 passed, 0 failed\n")
 check("sums are added", GOOD + "b 1 - echo '3 passed, 0 failed'\n", 0, "\n5 passed, 0 failed\n")
 check("the times of all stages come before the sum", GOOD + "b 1 - echo '3 passed, 0 failed'\n", 0,
       " %  b\n", " %  a\n", " minutes in all\n5 passed, 0 failed\n")

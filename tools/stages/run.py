@@ -87,16 +87,29 @@ def print_times(times):
     print(f"{whole:8.1f} s  {whole / 60:.1f} minutes in all")
 
 
+def install_packages(stages):
+    """In the foreground and first: sudo may ask for a password, which a stage without a terminal cannot."""
+    if any(needs for _, _, needs, _ in stages) and subprocess.call(["tests/setup", "packages"]):
+        sys.exit("tests/setup packages failed")
+
+
 def main():
+    if {"-h", "--help", "help"} & set(sys.argv[3:]):
+        names = " ".join(s[0] for s in read_table(sys.argv[1]))
+        print(f"usage: ./dev test [STAGE...]    every stage without one; logs are in {sys.argv[2]}\nstages: {names}")
+        return 0
     table, logs, wanted = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3:]
     stages = read_table(table)
     names = [s[0] for s in stages]
     if unknown := [w for w in wanted if w not in names]:
         sys.exit(f"no stage {', '.join(unknown)}; there are: {' '.join(names)}")
+    stages = [s for s in stages if not wanted or s[0] in wanted]
+    install_packages(stages)
     logs.mkdir(parents=True, exist_ok=True)
     total_passed = total_failed = 0
     times = {}
-    for stage in [s for s in stages if not wanted or s[0] in wanted]:
+    for stage in stages:
+        print(f"{stage[0]}, at most {stage[1]} min", file=sys.stderr, flush=True)
         begin = time.monotonic()
         passed, failed, wrong = run_stage(stage, logs)
         times[stage[0]] = time.monotonic() - begin
