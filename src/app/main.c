@@ -33,5 +33,9 @@ int main(int argc, char **argv)
         tool_list(stderr);
         return 1;
     }
+    if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0) {
+        tool_list(stdout);
+        return 0;
+    }
     return run_by_name(argv[1], argc - 1, argv + 1);
 }
