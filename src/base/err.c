@@ -117,7 +117,8 @@ int err_note_prefix(struct err_note *note, int code, const char *format, ...)
         (void)vsnprintf(note->text, sizeof(note->text), format, args); /* cut where it is full */
         va_end(args);
         const size_t used = strlen(note->text);
-        (void)snprintf(note->text + used, sizeof(note->text) - used, ": %s", old.text);
+        (void)snprintf(note->text + used, sizeof(note->text) - used, ": %s",
+                       old.text[0] == '\0' ? err_sentence(code) : old.text);
     }
     return code;
 }

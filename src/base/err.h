@@ -42,5 +42,5 @@ struct err_note {
  *     return err_note(note, -ERR_CORRUPT, "segment %s, byte %" PRIu32, path, position); */
 int err_note(struct err_note *note, int code, const char *format, ...) PRINTF_LIKE(3, 4);
 
-/* Puts words before what a deeper layer wrote: "prefix: old text". Answers `code`. */
+/* Puts words before what a deeper layer wrote: "prefix: old text"; the code's sentence where it wrote nothing. Answers `code`. */
 int err_note_prefix(struct err_note *note, int code, const char *format, ...) PRINTF_LIKE(3, 4);

@@ -62,6 +62,10 @@ TEST(err_note, answers_the_code_and_is_cut_where_full)
     EXPECT_TEXT(note.text, "segment 9");
     EXPECT_EQ(err_note_prefix(&note, -8, "topic %s", "a"), -8);
     EXPECT_TEXT(note.text, "topic a: segment 9");
+    note.text[0] = '\0';
+    EXPECT_EQ(err_note_prefix(&note, -ERR_CORRUPT, "snapshot"), -ERR_CORRUPT);
+    EXPECT(strncmp(note.text, "snapshot: ", 10) == 0);
+    EXPECT_TEXT(note.text + 10, err_sentence(-ERR_CORRUPT));
 
     /* Every length around the room there is: always terminated, the front kept. */
     for (int length = 490; length < 530; length++) {
