@@ -98,6 +98,7 @@ void connection_close(struct connection *c)
     mem_free(c);
 }
 
+PRINTF_LIKE(2, 0)
 static void tell_end(struct connection *c, const char *format, va_list args)
 {
     char cause[400];
