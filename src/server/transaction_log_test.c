@@ -279,6 +279,39 @@ TEST(produce, forgets_who_left_while_the_coordinator_was_asked)
     world_end(&w);
 }
 
+/* One partition is in the transaction and safe at once, the other waits for the coordinator: one answer, when both are. */
+TEST(produce, answers_when_its_last_partition_is_safe)
+{
+    for (int leaves = 0; leaves < 2; leaves++) {
+        struct world w;
+        world_begin(&w, context->seed);
+        const int16_t epoch = init_producer(&w);
+        EXPECT_EQ(produce_one(&w, 12, (struct batch_wanted){ .epoch = epoch }), KAFKA_NONE);
+        const struct batch_wanted both[] = { { .partition = 0, .epoch = epoch, .sequence = 1 },
+                                             { .partition = 1, .epoch = epoch } };
+        if (leaves) {
+            struct produce_request m;
+            make_produce(&w, both, 2, 12, &m);
+            send_request(&w, API_PRODUCE, 12, &m);
+            server_rig_run_ms(&w.rig, 1);
+            rig_peer_close(&w.peer);
+            server_rig_run_ms(&w.rig, 500);
+            buf_deinit(&w.peer.in);
+            buf_deinit(&w.peer.out);
+            rig_peer_connect(&w.rig, &w.peer, SERVER_RIG_PORT);
+        } else {
+            const struct produce_response_partition_produce_response *told =
+                produce(&w, 12, both, 2);
+            EXPECT_EQ(told[0].error_code, KAFKA_NONE);
+            EXPECT_EQ(told[0].base_offset, 1);
+            EXPECT_EQ(told[1].error_code, KAFKA_NONE);
+            EXPECT_EQ(log_offsets(partition_of(&w, 1)->log)->end, 1);
+        }
+        EXPECT_EQ(end(&w, epoch, true), KAFKA_NONE);
+        world_end(&w);
+    }
+}
+
 TEST(produce, takes_batches_of_one_transaction_only)
 {
     struct world w;

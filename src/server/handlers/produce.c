@@ -36,13 +36,13 @@ struct produce {
     struct produce_response *response;
     struct produce_part *parts;
     int32_t part_count;
-    int32_t waiting_count;
+    int32_t
+        waiting_count; /* parts that are not safe yet; and one while the question has no answer */
     struct io_timer timeout;
     struct transaction_question question;
     struct produce_part **asked; /* whose partitions the question is about, in its order */
     int32_t asked_count;
-    bool is_asking; /* the question has no answer yet: counts as one that waits */
-    bool is_gone;   /* the peer left meanwhile */
+    bool is_gone; /* the peer left meanwhile */
 };
 
 static struct bytes sentence(enum kafka_error error)
@@ -124,10 +124,15 @@ static void on_timeout(struct io_timer *timer)
 static void on_gone(struct request *request)
 {
     struct produce *produce = request->wait;
-    for (int32_t i = 0; i < produce->part_count; i++)
-        list_remove(&produce->parts[i].wait.link);
+    for (int32_t i = 0; i < produce->part_count; i++) {
+        struct produce_part *part = &produce->parts[i];
+        if (!list_is_linked(&part->wait.link))
+            continue;
+        list_remove(&part->wait.link);
+        produce->waiting_count--;
+    }
     produce->is_gone = true;
-    if (!produce->is_asking) /* else on_verified finishes */
+    if (produce->waiting_count == 0) /* else on_verified finishes */
         finish(produce);
 }
 
@@ -379,7 +384,7 @@ static void append_verified(struct produce *produce, struct produce_part *part,
 static void on_verified(struct transaction_question *question)
 {
     struct produce *produce = CONTAINER_OF(question, struct produce, question);
-    produce->is_asking = false;
+    produce->waiting_count--;
     for (int32_t i = 0; i < produce->asked_count; i++)
         append_verified(produce, produce->asked[i],
                         question->partitions[produce->asked[i]->asked_as].error);
@@ -435,7 +440,7 @@ static void ask_coordinator(struct produce *produce)
     };
     for (int32_t i = 0; i < produce->asked_count; i++)
         put_partition(produce, produce->asked[i]);
-    produce->is_asking = true;
+    produce->waiting_count++;
     transaction_question_ask(request->shard, question);
 }
 
