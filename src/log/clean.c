@@ -145,7 +145,7 @@ static struct log_cleaning *cleaning_new(struct log *log, const struct log_clean
 static void cleaning_free(struct log_cleaning *c)
 {
     clean__close_source(c);
-    if (c->target.segment != NULL)
+    if (c->target.is_begun)
         clean__end_target(c);
     if (c->is_begun)
         batch_filter_deinit(&c->filter);

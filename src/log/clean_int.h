@@ -43,6 +43,7 @@ struct clean_source {
 
 /* The segment that is being written. */
 struct clean_target {
+    bool is_begun;  /* what follows is to be released, though the segment may be the log's by now */
     uint32_t first; /* outlines [first, end) become this one */
     uint32_t end;
     uint32_t last_source; /* the last of them that has a batch */

@@ -229,7 +229,7 @@ void clean__begin_target(struct log_cleaning *c, uint32_t first, uint32_t end)
 {
     const struct clean_outline *outlines = c->outlines.items;
     struct clean_target *target = &c->target;
-    *target = (struct clean_target){ .first = first };
+    *target = (struct clean_target){ .is_begun = true, .first = first };
     target->end = first + clean_plan_group(outlines, first, end, &c->limits);
     target->last_source = first;
     for (uint32_t i = first; i < target->end; i++) {
@@ -251,4 +251,5 @@ void clean__end_target(struct log_cleaning *c)
     buf_deinit(&target->aborted);
     io_file_unref(TAKE(target->file));
     segment_free(TAKE(target->segment), NULL);
+    target->is_begun = false;
 }

@@ -312,6 +312,7 @@ void replicas__abandon(struct replicas *r, struct partition *p)
 {
     (void)r;
     list_remove(&p->dirty_link);
+    list_remove(&p->written_link);
     log_forget_planned(p->log);
     log_detach(TAKE(p->log), abandon_detached, NULL);
 }
@@ -544,7 +545,9 @@ static void begin_close(void *context)
 void replicas_close(struct replicas *r, int64_t broker_epoch, void (*done)(void *context),
                     void *context)
 {
-    (void)replicas_write(r);
+    while (replicas_write(r)) {
+        /* who was told has appended anew */
+    }
     r->is_closing = true;
     replicas__end_cleaning(r);
     r->broker_epoch = broker_epoch;

@@ -108,20 +108,35 @@ static void advance_high_watermark(struct partition *p)
         p->high_watermark = end;
 }
 
-/* Answers who has what was asked for. The rest wait on, but for those who need an offset above `kept_end`: to them `error`. */
+static void tell_all(struct list *waits, enum kafka_error error)
+{
+    for (struct list *link; (link = list_pop_front(waits)) != NULL;) {
+        struct append_wait *wait = LIST_ENTRY(link, struct append_wait, link);
+        wait->done(wait, error);
+    }
+}
+
+/* Answers who has what was asked for. The rest wait on, but for those who need an offset above `kept_end`: to them `error`.
+ * They are found before the first is told, who may append anew to offsets that were given back. */
 static void finish_waits(struct partition *p, int64_t kept_end, enum kafka_error error)
 {
     const int64_t settled_end = p->log == NULL ? -1 : log_settled_end(p->log);
+    struct list safe;
+    struct list failed;
+    list_init(&safe);
+    list_init(&failed);
     LIST_FOR_EACH(&p->append_waits, link)
     {
-        struct append_wait *wait = LIST_ENTRY(link, struct append_wait, link);
+        const struct append_wait *wait = LIST_ENTRY(link, struct append_wait, link);
         const int64_t safe_end = wait->is_all ? p->high_watermark : settled_end;
         const bool is_safe = wait->offset_required <= safe_end;
         if (!is_safe && wait->offset_required <= kept_end)
             continue;
         list_remove(link);
-        wait->done(wait, is_safe ? KAFKA_NONE : error);
+        list_push_back(is_safe ? &safe : &failed, link);
     }
+    tell_all(&safe, KAFKA_NONE);
+    tell_all(&failed, error);
 }
 
 void partition__write(struct partition *p, struct err_note *note)

@@ -28,8 +28,9 @@ enum partition_state {
 #define PARTITION_REPLICAS_MAX 64
 
 struct partition {
-    struct list link;       /* among all partitions, in order of creation */
-    struct list dirty_link; /* has planned appends not yet written */
+    struct list link;         /* among all partitions, in order of creation */
+    struct list dirty_link;   /* has planned appends not yet written */
+    struct list written_link; /* is written in this round, and those who wait are not told yet */
     struct replicas *replicas;
     char *topic; /* owned */
     struct uuid topic_id;

@@ -68,6 +68,7 @@ void replicas__remove(struct replicas *r, struct partition *p)
         map_remove(&r->by_id, key);
     list_remove(&p->link);
     list_remove(&p->dirty_link);
+    list_remove(&p->written_link);
     r->count--;
     mem_free(p->topic);
     mem_free(p);
@@ -340,14 +341,15 @@ bool replicas_write(struct replicas *r)
     list_init(&written);
     while (!list_is_empty(&r->dirty)) {
         struct partition *p = LIST_ENTRY(list_pop_front(&r->dirty), struct partition, dirty_link);
-        list_push_back(&written, &p->dirty_link);
+        list_push_back(&written, &p->written_link);
         struct err_note note = { 0 };
         partition__write(p, &note);
         tell_write(r, p, &note);
     }
-    /* Only now the answers: a fetch that is woken finds everything that this turn wrote. */
+    /* Only now the answers: a fetch that is woken finds everything that this turn wrote. Whoever is told may append, also to
+     * one of these: it is dirty again then. */
     while (!list_is_empty(&written)) {
-        struct partition *p = LIST_ENTRY(list_pop_front(&written), struct partition, dirty_link);
+        struct partition *p = LIST_ENTRY(list_pop_front(&written), struct partition, written_link);
         partition__after_write(p);
     }
     replicas__act_on_failures(r);

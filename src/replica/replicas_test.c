@@ -589,6 +589,71 @@ TEST(partition_append, is_acknowledged_when_flushed_where_the_setting_of_that_na
         context->seed, "ottla.flush.before.ack=true\nlog.flush.interval.messages=1000");
 }
 
+/* An append that is followed by another one, when it is told of. */
+struct followed {
+    struct rig_append append;
+    struct partition *next;
+    struct rig_append follower;
+};
+
+static void append_follower(struct append_wait *wait, enum kafka_error error)
+{
+    struct followed *f = CONTAINER_OF(wait, struct followed, append.wait);
+    f->append.error = error;
+    f->append.done_count++;
+    replica_rig_append(f->next, 1, true, &f->follower);
+}
+
+/* Who is told in a turn may append to a partition that was written in it and whose own are not told yet, as markers do. */
+TEST(partition_append, is_written_though_its_partition_was_just_now)
+{
+    for (int to_itself = 0; to_itself < 2; to_itself++) {
+        struct replica_rig rig;
+        replica_rig_begin(&rig, context->seed, 1, "");
+        const struct uuid topic = replica_rig_topic(&rig, "t", 2);
+        struct partition *first = replicas_get(rig.replicas, topic, 0);
+        struct followed f = { .next = to_itself ? first : replicas_get(rig.replicas, topic, 1) };
+        struct rig_append other;
+        replica_rig_append(first, 1, true, &f.append);
+        f.append.wait.done = append_follower;
+        replica_rig_append(f.next, 3, true, &other);
+        replica_rig_turn(&rig);
+        replica_rig_turn(&rig);
+        EXPECT_EQ(f.append.done_count, 1);
+        EXPECT_EQ(other.done_count, 1);
+        EXPECT_EQ(f.follower.done_count, 1);
+        EXPECT_EQ(f.follower.error, KAFKA_NONE);
+        EXPECT_EQ(log_offsets(f.next->log)->end, to_itself ? 5 : 4);
+        EXPECT(list_is_empty(&f.next->append_waits));
+        replica_rig_end(&rig);
+    }
+}
+
+/* A write that fails takes its own appends back, not those that are planned when it is told of. */
+TEST(partition_append, that_follows_one_that_failed_goes_on)
+{
+    struct replica_rig rig;
+    replica_rig_begin(&rig, context->seed, 1, "");
+    const struct uuid topic = replica_rig_topic(&rig, "t", 1);
+    struct partition *p = replicas_get(rig.replicas, topic, 0);
+    struct followed f = { .next = p };
+    replica_rig_append(p, 1, true, &f.append);
+    f.append.wait.done = append_follower;
+    struct rig_append other;
+    replica_rig_append(p, 3, true, &other);
+    sim_disk_add_fault(sim_node_disk(rig.machine),
+                       &(struct sim_fault){
+                           .calls = SIM_WRITE, .path_part = ".log", .count = 1, .error = -ENOSPC });
+    replica_rig_turn(&rig);
+    replica_rig_turn(&rig);
+    EXPECT_EQ(f.append.error, KAFKA_KAFKA_STORAGE_ERROR);
+    EXPECT_EQ(other.error, KAFKA_KAFKA_STORAGE_ERROR);
+    EXPECT_EQ(f.follower.done_count, 1);
+    EXPECT_EQ(f.follower.error, KAFKA_NONE);
+    EXPECT_EQ(log_offsets(p->log)->end, 1);
+    replica_rig_end(&rig);
+}
+
 /* ---- names that are used again ---------------------------------------------------------------- */
 
 static void make_and_fill(struct replica_rig *rig, int32_t record_count, struct uuid *out)

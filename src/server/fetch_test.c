@@ -395,6 +395,9 @@ TEST(fetch, tells_readers_of_committed_records_what_was_aborted)
     data = fetch_one(&peer, &arena, 7, 1);
     EXPECT_EQ(data->error_code, KAFKA_OFFSET_OUT_OF_RANGE);
     EXPECT_EQ(data->aborted_transactions_count, -1);
+    rig_peer_close(&peer);
+    buf_deinit(&peer.in);
+    buf_deinit(&peer.out);
     arena_deinit(&arena);
     server_rig_end(&rig);
 }
