@@ -246,8 +246,8 @@ static void plan_kept(struct log *log, const struct log_append *append,
 /* ---- the whole
  * ------------------------------------------------------------------------------------- */
 
-void log_append_plan_checked(struct log *log, const struct log_append *append,
-                             struct log_append_checked *checked, struct log_append_result *out)
+static void plan(struct log *log, const struct log_append *append,
+                 struct log_append_checked *checked, struct log_append_result *out)
 {
     *out = (struct log_append_result){
         .error = checked->error,
@@ -276,14 +276,36 @@ void log_append_plan_checked(struct log *log, const struct log_append *append,
         plan_assigned(log, append, checked, out);
 }
 
+static struct log_append with_contexts(const struct log *log, const struct log_append *append)
+{
+    struct log_append out = *append;
+    if (append->contexts == NULL && log->place.files != NULL)
+        out.contexts = log_files_codecs(log->place.files);
+    return out;
+}
+
+struct log_append_checked *log_append_check_quickly(struct log *log,
+                                                    const struct log_append *append)
+{
+    const struct log_append here = with_contexts(log, append);
+    struct log_append_checked *checked = MEM_NEW(struct log_append_checked);
+    log__append_check(&log->config, &here, LOG_QUICK_BYTES_MAX, checked);
+    if (!checked->is_long)
+        return checked;
+    log_append_checked_free(checked);
+    return NULL;
+}
+
 void log_append_plan(struct log *log, const struct log_append *append,
                      struct log_append_result *out)
 {
+    if (append->checked != NULL) {
+        plan(log, append, append->checked, out);
+        return;
+    }
+    const struct log_append here = with_contexts(log, append);
     struct log_append_checked checked;
-    struct log_append with_contexts = *append;
-    if (append->contexts == NULL && log->place.files != NULL)
-        with_contexts.contexts = log_files_codecs(log->place.files);
-    log__append_check(&log->config, &with_contexts, &checked);
-    log_append_plan_checked(log, append, &checked, out);
+    log__append_check(&log->config, &here, LOG_CHECK_WHOLE, &checked);
+    plan(log, append, &checked, out);
     log__append_checked_deinit(&checked);
 }

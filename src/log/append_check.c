@@ -16,6 +16,8 @@
 #include <string.h>
 
 #define RECORD_ERRORS_MAX 1000u /* told of one batch; the message says how many there are */
+#define REBUILT_BYTES_MAX                                                                          \
+    (128u << 20) /* of records that are compressed anew: so much memory it takes */
 
 static void refuse(struct log_append_checked *out, const struct log_append *append,
                    enum kafka_error error, const struct err_note *note)
@@ -174,8 +176,40 @@ static bool check_size(const struct log_config *config, const struct log_append 
     return false;
 }
 
+/* Before it is made anew: a batch of some KB may hold gigabytes. */
+static bool check_rebuilt_size(const struct log_config *config, const struct log_append *append,
+                               uint64_t uncompressed_bytes, struct log_append_checked *out)
+{
+    const bool stays_whole = !config->compression_is_producers && config->compression == CODEC_NONE;
+    if (stays_whole && !check_size(config, append, uncompressed_bytes, out))
+        return false;
+    if (uncompressed_bytes <= REBUILT_BYTES_MAX)
+        return true;
+    struct err_note note;
+    err_note(&note, 0,
+             "The batch has %" PRIu64 " bytes of records, to be compressed anew; at most %u can be",
+             uncompressed_bytes, REBUILT_BYTES_MAX);
+    refuse(out, append, KAFKA_MESSAGE_TOO_LARGE, &note);
+    return false;
+}
+
+static bool rebuild_or_refuse(const struct log_config *config, const struct log_append *append,
+                              const struct batch_verdict *verdict, struct log_append_checked *out)
+{
+    if (!check_rebuilt_size(config, append, verdict->uncompressed_bytes, out))
+        return false;
+    const int r = rebuild(config, append, verdict, out);
+    if (r == 0)
+        return check_size(config, append, out->size_bytes, out);
+    struct err_note note;
+    err_note(&note, r, "The batch cannot be compressed anew as %s: %s",
+             codec_name(config->compression), err_sentence(r));
+    refuse(out, append, KAFKA_INVALID_RECORD, &note);
+    return false;
+}
+
 static void check_records(const struct log_config *config, const struct log_append *append,
-                          struct log_append_checked *out)
+                          uint64_t uncompressed_bytes_max, struct log_append_checked *out)
 {
     const struct batch_rules rules = {
         .is_from_client = append->origin == LOG_ORIGIN_CLIENT,
@@ -184,26 +218,23 @@ static void check_records(const struct log_config *config, const struct log_appe
         .now_ms = append->now_ms,
         .timestamp_before_max_ms = config->timestamp_before_max_ms,
         .timestamp_after_max_ms = config->timestamp_after_max_ms,
-        .uncompressed_bytes_max = BATCH_UNCOMPRESSED_BYTES_MAX,
+        .uncompressed_bytes_max = MIN(uncompressed_bytes_max, BATCH_UNCOMPRESSED_BYTES_MAX),
         .contexts = append->contexts,
     };
     struct batch_verdict verdict;
-    if (batch_validate(&out->first, &rules, &verdict) != BATCH_SOUND) {
+    const enum batch_fault fault = batch_validate(&out->first, &rules, &verdict);
+    const bool is_rebuilt = fault == BATCH_SOUND && must_rebuild(config, &out->first, &verdict);
+    out->is_long = uncompressed_bytes_max < BATCH_UNCOMPRESSED_BYTES_MAX &&
+                   (fault == BATCH_FAULT_UNCOMPRESSED_SIZE ||
+                    (is_rebuilt && verdict.uncompressed_bytes > uncompressed_bytes_max));
+    if (out->is_long)
+        return;
+    if (fault != BATCH_SOUND) {
         refuse_batch(out, append, &rules, &verdict);
         return;
     }
-    if (must_rebuild(config, &out->first, &verdict)) {
-        const int r = rebuild(config, append, &verdict, out);
-        if (r < 0) {
-            struct err_note note;
-            err_note(&note, r, "The batch cannot be compressed anew as %s: %s",
-                     codec_name(config->compression), err_sentence(r));
-            refuse(out, append, KAFKA_INVALID_RECORD, &note);
-            return;
-        }
-        if (!check_size(config, append, out->size_bytes, out))
-            return;
-    }
+    if (is_rebuilt && !rebuild_or_refuse(config, append, &verdict, out))
+        return;
     set_timestamps(config, append, &verdict, out);
     out->record_count = out->first.record_count;
 }
@@ -238,7 +269,7 @@ static bool check_crc(const struct log_append *append, const struct batch_view *
 }
 
 static void check_one(const struct log_config *config, const struct log_append *append,
-                      struct log_append_checked *out)
+                      uint64_t uncompressed_bytes_max, struct log_append_checked *out)
 {
     const struct bytes input = bytes_from(append->records, append->size_bytes);
     const int size = batch_parse(input, &out->first);
@@ -262,7 +293,7 @@ static void check_one(const struct log_config *config, const struct log_append *
         return;
     }
     out->size_bytes = (uint32_t)size;
-    check_records(config, append, out);
+    check_records(config, append, uncompressed_bytes_max, out);
 }
 
 /* ---- batches whose offsets are kept
@@ -343,7 +374,7 @@ static void check_many(const struct log_config *config, const struct log_append 
  * ----------------------------------------------------------------------------------- */
 
 void log__append_check(const struct log_config *config, const struct log_append *append,
-                       struct log_append_checked *out)
+                       uint64_t uncompressed_bytes_max, struct log_append_checked *out)
 {
     *out = (struct log_append_checked){ .records = append->records, .append_time_ms = -1 };
     const bool keeps_offsets =
@@ -351,7 +382,7 @@ void log__append_check(const struct log_config *config, const struct log_append 
     if (keeps_offsets)
         check_many(config, append, out);
     else
-        check_one(config, append, out);
+        check_one(config, append, uncompressed_bytes_max, out);
     if (out->error == KAFKA_NONE && out->size_bytes > config->segment_bytes) {
         struct err_note note;
         err_note(&note, 0, "The append has %" PRIu32 " bytes; segment.bytes is %" PRIu32,
@@ -373,7 +404,7 @@ struct log_append_checked *log_append_check(const struct log_config *config,
                                             const struct log_append *append)
 {
     struct log_append_checked *checked = MEM_NEW(struct log_append_checked);
-    log__append_check(config, append, checked);
+    log__append_check(config, append, LOG_CHECK_WHOLE, checked);
     return checked;
 }
 

@@ -17,8 +17,10 @@ struct log_append_checked {
     struct batch_view first; /* client and coordinator: the batch */
     int32_t record_count;
     int64_t append_time_ms; /* -1 */
+    bool is_long; /* the records passed uncompressed_bytes_max, and nothing else is known */
 };
 
+#define LOG_CHECK_WHOLE UINT64_MAX
 void log__append_check(const struct log_config *config, const struct log_append *append,
-                       struct log_append_checked *out);
+                       uint64_t uncompressed_bytes_max, struct log_append_checked *out);
 void log__append_checked_deinit(struct log_append_checked *checked);

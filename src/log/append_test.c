@@ -411,15 +411,44 @@ TEST(log_append, can_be_checked_beforehand)
                                        .origin = LOG_ORIGIN_CLIENT,
                                        .now_ms = SAMPLE_NOW_MS,
                                        .arena = &scene.arena };
-    struct log_append_checked *checked = log_append_check(log_config(scene.log), &append);
+    struct log_append checked = append;
+    checked.checked = log_append_check(log_config(scene.log), &append);
     struct log_append_result result;
-    log_append_plan_checked(scene.log, &append, checked, &result);
-    log_append_checked_free(checked);
+    log_append_plan(scene.log, &checked, &result);
+    log_append_checked_free(checked.checked);
     EXPECT_EQ(result.error, KAFKA_NONE);
     EXPECT_EQ(result.last_offset, 3);
     shared_unref(batch);
     EXPECT_EQ(stored(&scene, 0).record_count, 4);
     scene_end(&scene);
+}
+
+/* Few bytes that hold many are no work for a shard; and nobody makes them anew in memory. */
+TEST(log_append, leaves_a_batch_that_expands_much_to_a_job)
+{
+    for (int is_rebuilt = 0; is_rebuilt < 2; is_rebuilt++) {
+        struct scene scene = { .config = sample_log_config() };
+        scene.config.compression_is_producers = !is_rebuilt;
+        scene.config.compression = CODEC_NONE;
+        scene_open(&scene);
+        struct shared *batch = sample_batch(&(struct sample_batch){
+            .count = 4, .codec = CODEC_ZSTD, .value_bytes = LOG_QUICK_BYTES_MAX });
+        EXPECT(batch->size < 10000);
+        struct log_append append = { .owner = batch,
+                                     .records = batch->data,
+                                     .size_bytes = (uint32_t)batch->size,
+                                     .origin = LOG_ORIGIN_CLIENT,
+                                     .now_ms = SAMPLE_NOW_MS,
+                                     .arena = &scene.arena };
+        EXPECT(log_append_check_quickly(scene.log, &append) == NULL);
+        append.checked = log_append_check(log_config(scene.log), &append);
+        struct log_append_result result;
+        log_append_plan(scene.log, &append, &result);
+        EXPECT_EQ(result.error, is_rebuilt ? KAFKA_MESSAGE_TOO_LARGE : KAFKA_NONE);
+        log_append_checked_free(append.checked);
+        shared_unref(batch);
+        scene_end(&scene);
+    }
 }
 
 /* Pipelined batches of one producer are checked against the plan; when the write fails they are all

@@ -168,6 +168,8 @@ enum log_origin {
     LOG_ORIGIN_REPLICATION, /* copied from a leader (fetch or raft): offsets kept, gaps are legal */
 };
 
+struct log_append_checked;
+
 struct log_append {
     struct shared *owner; /* what `records` lies in; a reference is kept until written */
     uint8_t *records;     /* whole batches; offsets, epoch and append time are patched in place */
@@ -182,6 +184,8 @@ struct log_append {
     int16_t transaction_version; /* of a marker's transaction (KIP-1228); -1 not known */
     struct arena *arena;         /* of the request: words for errors; may be NULL: none are made */
     struct codec_contexts *contexts; /* of the thread; NULL: the shard's, where there is one */
+    struct log_append_checked
+        *checked; /* borrowed: what log_append_check answered; NULL: it is checked now */
 };
 
 struct log_record_error {
@@ -214,15 +218,16 @@ struct log_append_result {
 void log_append_plan(struct log *log, const struct log_append *append,
                      struct log_append_result *out);
 
-/* The part of it that depends on nothing but the config: CRC, sizes, records, timestamps,
- * recompression. A caller that holds a large or compressed batch may do this in a job first; then
- * log_append_plan with the same `checked` skips it. log_append_checked_free after the plan,
- * whatever it said; NULL is fine. */
-struct log_append_checked;
+/* The part of it that depends on nothing but the config: CRC, sizes, records, timestamps, recompression. It may take long, since
+ * a batch of some KB may hold gigabytes of records: so it can be done first. On the shard as far as LOG_QUICK_BYTES_MAX bytes of
+ * records go (NULL: they are more, or would have to be compressed anew; nothing else is known), else by log_append_check in a
+ * job, with a copy of the config. log_append_plan with the answer as append->checked does the rest; log_append_checked_free after
+ * it, whatever it said; NULL is fine. What the append points to stays until then. */
+#define LOG_QUICK_BYTES_MAX (256u << 10)
+struct log_append_checked *log_append_check_quickly(struct log *log,
+                                                    const struct log_append *append);
 struct log_append_checked *log_append_check(const struct log_config *config,
                                             const struct log_append *append);
-void log_append_plan_checked(struct log *log, const struct log_append *append,
-                             struct log_append_checked *checked, struct log_append_result *out);
 void log_append_checked_free(struct log_append_checked *checked);
 
 bool log_has_planned(const struct log *log);

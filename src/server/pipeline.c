@@ -38,7 +38,19 @@ bool pipeline_may_start(const struct connection *c, struct bytes body)
         return false;
     /* What is in flight is of one kind, or the first would not have let the second start. */
     const struct request *last = LIST_ENTRY(c->requests.prev, struct request, link);
-    return last->handler == next;
+    return last->handler == next && !last->holds_back;
+}
+
+void request_hold_back(struct request *request)
+{
+    request->holds_back = true;
+}
+
+void request_let_follow(struct request *request)
+{
+    request->holds_back = false;
+    if (request->connection != NULL)
+        connection__resume_soon(request->connection);
 }
 
 /* Above this a request can name so much that even an answer of its own kind is large, or fails so often that it is. */

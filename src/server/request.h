@@ -77,7 +77,8 @@ struct request {
     uint32_t region_count; /* file regions in the answer, set by the handler */
     struct list out;       /* of struct out_part */
     bool is_last;          /* what follows on its connection is not answered any more */
-    size_t waiting_bytes;  /* counted by request_may_wait */
+    bool holds_back; /* what follows on its connection does not start yet: see request_hold_back */
+    size_t waiting_bytes; /* counted by request_may_wait */
 
     /* For the handler. */
     void *wait;                               /* its own record of what it waits for */
@@ -108,6 +109,11 @@ MUST_CHECK bool request_reserve(struct request *request, uint64_t count, size_t 
 /* Whether this request may keep what it holds while it waits, given what others hold that wait: true counts it until the
  * answer. What must wait, waits all the same. */
 bool request_may_wait(struct request *request);
+
+/* Of a request whose kind may be pipelined (api_handler.h), where its order with those behind it is not settled when the
+ * handler returns: they start after request_let_follow, or the answer. */
+void request_hold_back(struct request *request);
+void request_let_follow(struct request *request);
 
 /* Lets go of the frame: message and client_id may no longer point into it (message becomes NULL). */
 void request_release_input(struct request *request);

@@ -114,7 +114,7 @@ void connection__send_soon(struct connection *c)
         list_push_back(&c->server->sending, &c->send_link);
 }
 
-static void resume_soon(struct connection *c)
+void connection__resume_soon(struct connection *c)
 {
     if (c->is_blocked && !list_is_linked(&c->resume_link))
         list_push_back(&c->server->resume, &c->resume_link);
@@ -142,7 +142,7 @@ void connection_answers_ready(struct connection *c)
     if (!moved)
         return;
     connection__send_soon(c);
-    resume_soon(c);
+    connection__resume_soon(c);
 }
 
 /* ---- sending --------------------------------------------------------------------------------- */
@@ -226,7 +226,7 @@ void connection_send(struct connection *c)
     if (list_is_empty(&c->out))
         c->unread_ns = 0;
     if (!connection__is_out_full(c))
-        resume_soon(c);
+        connection__resume_soon(c);
     begin_ending(c);
     if (c->state == CONNECTION_CLOSING && list_is_empty(&c->out) && list_is_empty(&c->requests))
         finish_sending(c);

@@ -148,6 +148,8 @@ bool connection__check_prefix(struct connection *c, const uint8_t *prefix);
 void connection_answers_ready(
     struct connection *connection); /* the head of its row may be answered */
 void connection_send(struct connection *connection);
+/* What blocked it may be over: its frames are looked at in this turn. */
+void connection__resume_soon(struct connection *connection);
 void connection__send_soon(struct connection *c);
 void connection__out_add(struct connection *c, struct out_part *part);
 void connection__out_clear(struct connection *c);

@@ -3,6 +3,9 @@
  * Appends are planned at once, so that order holds; the answer leaves when each is as safe as acks asks,
  * or has failed. Nobody waits longer than the request's timeout for acks=all.
  *
+ * Batches that hold more records than a shard checks in passing, compressed as they may be, are checked by a job; what follows on
+ * the connection starts when they are planned.
+ *
  * Batches that open a transaction on their partition wait for the word of the transaction coordinator, which from version 12 on
  * makes the partition part of the transaction. Those of the same producer that come meanwhile ask as well, and are answered in order.
  */
@@ -27,8 +30,10 @@ struct produce_part {
     struct produce_response_partition_produce_response *answer;
     const struct produce_request_topic_produce_data *topic;
     const struct produce_request_partition_produce_data *data;
-    uint64_t guard;    /* of the verification that is under way, or has ended well */
-    uint32_t asked_as; /* its partition in the question */
+    uint64_t guard; /* of the verification that is under way, or has ended well */
+    struct log_append append;
+    struct log_config *config; /* a long one's, for its check */
+    uint32_t asked_as;         /* its partition in the question */
 };
 
 struct produce {
@@ -37,11 +42,14 @@ struct produce {
     struct produce_part *parts;
     int32_t part_count;
     int32_t
-        waiting_count; /* parts that are not safe yet; and one while the question has no answer */
+        waiting_count; /* parts that are not safe yet; and one while the question has no answer, or a job checks */
     struct io_timer timeout;
     struct transaction_question question;
     struct produce_part **asked; /* whose partitions the question is about, in its order */
     int32_t asked_count;
+    struct io_job check;              /* of the long ones */
+    struct produce_part **long_parts; /* in the order of the request */
+    int32_t long_count;
     bool is_gone; /* the peer left meanwhile */
 };
 
@@ -132,7 +140,7 @@ static void on_gone(struct request *request)
         produce->waiting_count--;
     }
     produce->is_gone = true;
-    if (produce->waiting_count == 0) /* else on_verified finishes */
+    if (produce->waiting_count == 0) /* else on_verified or check_done finishes */
         finish(produce);
 }
 
@@ -224,12 +232,41 @@ static void refuse(struct produce *produce, const struct metadata_topic *topic,
     add_current_leader(produce->request, topic, part->answer);
 }
 
-static void append(struct produce *produce, struct partition *partition, struct produce_part *part)
+/* Whether the batch is more than the shard may look at; else part->append.checked may be set. What follows one in its request
+ * waits as well, so that batches of one partition keep their order. */
+static bool is_long(const struct produce *produce, const struct partition *partition,
+                    struct produce_part *part)
+{
+    struct batch_view batch;
+    if (produce->long_count > 0)
+        return true;
+    if (batch_parse_header(bytes_from(part->append.records, part->append.size_bytes), &batch) < 0 ||
+        (batch_codec(&batch) == CODEC_NONE &&
+         (log_config(partition->log)->compression_is_producers ||
+          log_config(partition->log)->compression == CODEC_NONE)))
+        return false;
+    part->append.checked = log_append_check_quickly(partition->log, &part->append);
+    return part->append.checked == NULL;
+}
+
+static void plan(struct produce *produce, struct partition *partition, struct produce_part *part)
 {
     struct request *request = produce->request;
     const struct produce_request *asked = request->message;
+    part->wait = (struct append_wait){ .is_all = asked->acks == -1, .done = on_safe };
+    struct log_append_result result;
+    partition_append(partition, &part->append, produce->is_gone ? NULL : &part->wait, &result);
+    log_append_checked_free(TAKE(part->append.checked));
+    fill_answer(request, &result, part->answer);
+    if (result.error == KAFKA_NONE && !produce->is_gone)
+        produce->waiting_count++;
+}
+
+static void append(struct produce *produce, struct partition *partition, struct produce_part *part)
+{
+    struct request *request = produce->request;
     /* The frame is this request's until it is answered: patching it in place is the one copy that is not made. */
-    const struct log_append append = {
+    part->append = (struct log_append){
         .owner = request->frame,
         .records = (uint8_t *)(uintptr_t)part->data->records.data,
         .size_bytes = (uint32_t)part->data->records.size,
@@ -239,12 +276,13 @@ static void append(struct produce *produce, struct partition *partition, struct 
         .transaction_version = -1,
         .arena = &request->arena,
     };
-    part->wait = (struct append_wait){ .is_all = asked->acks == -1, .done = on_safe };
-    struct log_append_result result;
-    partition_append(partition, &append, produce->is_gone ? NULL : &part->wait, &result);
-    fill_answer(request, &result, part->answer);
-    if (result.error == KAFKA_NONE && !produce->is_gone)
-        produce->waiting_count++;
+    if (!is_long(produce, partition, part)) {
+        plan(produce, partition, part);
+        return;
+    }
+    part->config = arena_dup(&request->arena, log_config(partition->log), sizeof(*part->config));
+    produce->long_parts[produce->long_count++] = part;
+    request_hold_back(request);
 }
 
 /* One partition: plans its append, has it wait for its verification, or answers why not. */
@@ -330,8 +368,6 @@ static enum kafka_error check_request(const struct request *request)
     return found.is_mixed ? KAFKA_INVALID_PRODUCER_ID_MAPPING : KAFKA_NONE;
 }
 
-/* ---- verification ---------------------------------------------------------------------------- */
-
 static void wait_or_finish(struct produce *produce)
 {
     struct request *request = produce->request;
@@ -341,6 +377,8 @@ static void wait_or_finish(struct produce *produce)
     else if (asked->acks == -1)
         io_timer_arm_after(request->shard->io, &produce->timeout, MAX(asked->timeout_ms, 0));
 }
+
+/* ---- verification ---------------------------------------------------------------------------- */
 
 /* What the coordinator said, as producers understand it: errors that older ones might take for the end of the producer become
  * one after which they just try again. */
@@ -362,9 +400,10 @@ static enum kafka_error told(const struct request *request, enum kafka_error err
     return KAFKA_NOT_ENOUGH_REPLICAS;
 }
 
-/* Time has passed: everything is looked up again. */
-static void append_verified(struct produce *produce, struct produce_part *part,
-                            enum kafka_error error)
+/* Time has passed: everything is looked up again. `then` gets the partition. */
+static void go_on(struct produce *produce, struct produce_part *part, enum kafka_error error,
+                  void (*then)(struct produce *produce, struct partition *partition,
+                               struct produce_part *part))
 {
     struct request *request = produce->request;
     struct err_note note = { 0 };
@@ -375,10 +414,45 @@ static void append_verified(struct produce *produce, struct produce_part *part,
         error = check_topic(request, part->topic, &topic);
     if (error == KAFKA_NONE)
         error = partition_lookup(request->shard, topic, part->data->index, -1, &partition);
-    if (error != KAFKA_NONE)
-        refuse(produce, topic, part, error, &note);
+    if (error == KAFKA_NONE)
+        then(produce, partition, part);
     else
-        append(produce, partition, part);
+        refuse(produce, topic, part, error, &note);
+    log_append_checked_free(TAKE(part->append.checked)); /* where it was refused */
+}
+
+/* ---- long batches ------------------------------------------------------------------------------ */
+
+/* On a worker, which has the request's arena meanwhile. */
+static void check_run(struct io_job *job)
+{
+    struct produce *produce = CONTAINER_OF(job, struct produce, check);
+    for (int32_t i = 0; i < produce->long_count; i++) {
+        struct produce_part *part = produce->long_parts[i];
+        part->append.checked = log_append_check(part->config, &part->append);
+    }
+}
+
+static void check_done(struct io_job *job)
+{
+    struct produce *produce = CONTAINER_OF(job, struct produce, check);
+    produce->waiting_count--;
+    for (int32_t i = 0; i < produce->long_count; i++)
+        go_on(produce, produce->long_parts[i], KAFKA_NONE, plan);
+    request_let_follow(produce->request);
+    wait_or_finish(produce);
+}
+
+static void check_or_wait(struct produce *produce)
+{
+    struct request *request = produce->request;
+    if (produce->long_count == 0) {
+        wait_or_finish(produce);
+        return;
+    }
+    produce->waiting_count++;
+    produce->check = (struct io_job){ .run = check_run, .done = check_done };
+    io_submit(request->shard->io, NULL, &produce->check);
 }
 
 static void on_verified(struct transaction_question *question)
@@ -386,9 +460,9 @@ static void on_verified(struct transaction_question *question)
     struct produce *produce = CONTAINER_OF(question, struct produce, question);
     produce->waiting_count--;
     for (int32_t i = 0; i < produce->asked_count; i++)
-        append_verified(produce, produce->asked[i],
-                        question->partitions[produce->asked[i]->asked_as].error);
-    wait_or_finish(produce);
+        go_on(produce, produce->asked[i], question->partitions[produce->asked[i]->asked_as].error,
+              append);
+    check_or_wait(produce);
 }
 
 static enum transaction_support support_of(int16_t version)
@@ -466,6 +540,7 @@ static void handle(struct request *request)
     produce->timeout.fire = on_timeout;
     produce->parts = REQUEST_NEW_ARRAY(request, struct produce_part, produce->part_count);
     produce->asked = REQUEST_NEW_ARRAY(request, struct produce_part *, produce->part_count);
+    produce->long_parts = REQUEST_NEW_ARRAY(request, struct produce_part *, produce->part_count);
     response->responses = produce_response_topic_produce_response_array(
         &request->arena, (size_t)asked->topic_data_count);
 
@@ -501,7 +576,7 @@ static void handle(struct request *request)
     if (produce->asked_count > 0)
         ask_coordinator(produce);
     else
-        wait_or_finish(produce);
+        check_or_wait(produce);
 }
 
 const struct api_handler produce_handler = {
