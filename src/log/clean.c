@@ -72,7 +72,7 @@ int log_clean_look(struct log *log, const struct log_clean_look *look, struct lo
     struct clean_outline *outlines = MEM_NEW_ARRAY(struct clean_outline, log->segments.count);
     for (size_t i = 0; i < log->segments.count; i++) {
         const int r = outline(log, log->segments.items[i], &outlines[i]);
-        log->is_set_aside |= r < 0;
+        log->is_set_aside |= r < 0 && !err_is_shortage(r);
         if (r < 0)
             return err_note(note, r, "look at what is to be compacted of %s: %s",
                             log->place.directory, err_sentence(r));

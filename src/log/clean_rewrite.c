@@ -70,7 +70,8 @@ static int sift_control(struct log_cleaning *c, const struct batch_view *batch)
         return BATCH_FILTER_EMPTY;
     c->filter.keep = keep_all;
     const struct batch_filter_horizon horizon = {
-        .delete_horizon_ms = marker.is_spent ? c->how.look.now_ms + c->delete_retention_ms : -1,
+        .delete_horizon_ms =
+            marker.is_spent ? i64_add_clamped(c->how.look.now_ms, c->delete_retention_ms) : -1,
         .is_for_any = true,
     };
     return batch_filter_run(&c->filter, batch, &horizon, &c->target.out);
@@ -82,7 +83,7 @@ static int sift_data(struct log_cleaning *c, const struct batch_view *batch)
         return BATCH_FILTER_EMPTY;
     c->filter.keep = keep_record;
     const struct batch_filter_horizon horizon = {
-        .delete_horizon_ms = c->how.look.now_ms + c->delete_retention_ms,
+        .delete_horizon_ms = i64_add_clamped(c->how.look.now_ms, c->delete_retention_ms),
     };
     return batch_filter_run(&c->filter, batch, &horizon, &c->target.out);
 }

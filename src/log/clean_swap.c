@@ -184,10 +184,11 @@ int clean__finish(struct log_cleaning *c)
     return 0;
 }
 
+/* The log last: indexes without one would be taken for those of a swap that is all but over. */
 static bool unlink_all(struct log_cleaning *c, enum log_name_stage stage)
 {
     bool has_any = false;
-    for (size_t i = 0; i < ARRAY_LEN(segment_kinds); i++) {
+    for (size_t i = ARRAY_LEN(segment_kinds); i-- > 0;) {
         AUTO(mem_freep) char *path = target_path(c, segment_kinds[i], stage);
         has_any |= io_fs_unlink(c->place.fs, path) == 0;
     }

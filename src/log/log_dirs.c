@@ -82,10 +82,7 @@ static int identify(struct log_dirs *dirs, struct one_dir *dir, struct err_note 
 
 static int open_one(struct log_dirs *dirs, struct one_dir *dir, struct err_note *note)
 {
-    int r = lock(dirs, dir, note);
-    if (r < 0)
-        return r;
-    r = clean_shutdown_take(dirs->fs, dir->path, &dir->shown.previous_broker_epoch, note);
+    const int r = clean_shutdown_take(dirs->fs, dir->path, &dir->shown.previous_broker_epoch, note);
     if (r < 0)
         return r;
     dir->shown.had_clean_shutdown = r > 0;
@@ -287,6 +284,8 @@ int log_dirs_open(const struct log_dirs_params *params, struct log_dirs **out,
     r = for_all(dirs, identify, note);
     if (r == 0)
         r = check_agreement(dirs, params, note);
+    if (r == 0)
+        r = for_all(dirs, lock, note);
     if (r == 0)
         r = for_all(dirs, open_one, note);
     for (uint32_t i = 0; i < dirs->count && r == 0; i++) {

@@ -275,6 +275,7 @@ void connection__readable(struct connection *c)
 
 bool connection_resume(struct connection *c)
 {
+    list_remove(&c->room_link); /* what it waits for, if anything, is found out anew */
     if (c->state != CONNECTION_OPEN || c->window.shared == NULL)
         return false;
     const uint64_t before = c->server->counters.requests;

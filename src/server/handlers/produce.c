@@ -7,7 +7,7 @@
  * the connection starts when they are planned.
  *
  * Batches that open a transaction on their partition wait for the word of the transaction coordinator, which from version 12 on
- * makes the partition part of the transaction. Those of the same producer that come meanwhile ask as well, and are answered in order.
+ * makes the partition part of the transaction. What follows on the connection waits too: the sequences of a producer keep their order.
  */
 #include "server/api_handler.h"
 #include "server/authorize.h"
@@ -447,6 +447,7 @@ static void check_or_wait(struct produce *produce)
 {
     struct request *request = produce->request;
     if (produce->long_count == 0) {
+        request_let_follow(request);
         wait_or_finish(produce);
         return;
     }
@@ -515,6 +516,7 @@ static void ask_coordinator(struct produce *produce)
     for (int32_t i = 0; i < produce->asked_count; i++)
         put_partition(produce, produce->asked[i]);
     produce->waiting_count++;
+    request_hold_back(request);
     transaction_question_ask(request->shard, question);
 }
 
