@@ -48,8 +48,9 @@ void request_hold_back(struct request *request)
 
 void request_let_follow(struct request *request)
 {
+    const bool held_back = request->holds_back;
     request->holds_back = false;
-    if (request->connection != NULL)
+    if (held_back && request->connection != NULL)
         connection__resume_soon(request->connection);
 }
 

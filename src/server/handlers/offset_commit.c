@@ -14,10 +14,10 @@ struct commit {
     struct group_ask ask;
     struct offset_commit_request wanted;     /* what exists */
     struct offset_commit_response *response; /* of all that was asked */
+    int16_t *
+        *awaited; /* the codes in it that are the coordinator's to say, in the order of `wanted` */
+    size_t awaited_count;
 };
-
-/* Placeholder of what the coordinator is to answer; no error has this number. */
-#define AWAITED INT16_MAX
 
 static enum kafka_error look_up(struct request *request,
                                 const struct offset_commit_request_topic *asked,
@@ -35,10 +35,11 @@ static enum kafka_error look_up(struct request *request,
 }
 
 /* Which of a topic's partitions are there; those go to `wanted`. */
-static void sort_topic(struct request *request, const struct offset_commit_request_topic *asked,
+static void sort_topic(struct commit *commit, const struct offset_commit_request_topic *asked,
                        struct offset_commit_request_topic *wanted,
                        struct offset_commit_response_topic *out)
 {
+    struct request *request = commit->ask.request;
     const struct metadata_topic *topic = NULL;
     const enum kafka_error error = look_up(request, asked, &topic);
     out->name = asked->name;
@@ -60,29 +61,19 @@ static void sort_topic(struct request *request, const struct offset_commit_reque
             out->partitions[i].error_code = KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
             continue;
         }
-        out->partitions[i].error_code = AWAITED;
+        commit->awaited[commit->awaited_count++] = &out->partitions[i].error_code;
         wanted->partitions[wanted->partitions_count++] = asked->partitions[i];
     }
 }
 
-/* Both rows are in the order of the request. */
 static void merge(struct commit *commit, const struct offset_commit_response *answered)
 {
-    int32_t topic = 0;
-    int32_t partition = 0;
-    for (int32_t i = 0; i < commit->response->topics_count; i++) {
-        struct offset_commit_response_topic *out = &commit->response->topics[i];
-        for (int32_t j = 0; j < out->partitions_count; j++) {
-            if (out->partitions[j].error_code != AWAITED)
-                continue;
-            while (partition == answered->topics[topic].partitions_count) {
-                topic++;
-                partition = 0;
-            }
-            out->partitions[j].error_code =
-                answered->topics[topic].partitions[partition++].error_code;
-        }
+    size_t next = 0;
+    for (int32_t i = 0; i < answered->topics_count; i++) {
+        for (int32_t j = 0; j < answered->topics[i].partitions_count; j++)
+            *commit->awaited[next++] = answered->topics[i].partitions[j].error_code;
     }
+    ASSERT(next == commit->awaited_count);
 }
 
 static void on_answer(struct group_ask *ask, void *response)
@@ -105,12 +96,16 @@ static struct commit *sort_topics(struct request *request)
     offset_commit_response_init(commit->response);
     commit->response->topics =
         offset_commit_response_topic_array(&request->arena, (size_t)asked->topics_count);
+    size_t partition_count = 0;
+    for (int32_t i = 0; i < asked->topics_count; i++)
+        partition_count += (size_t)asked->topics[i].partitions_count;
+    commit->awaited = REQUEST_NEW_ARRAY(request, int16_t *, partition_count);
     for (int32_t i = 0; i < asked->topics_count; i++) {
         if (asked->topics[i].partitions_count == 0)
             continue; /* as in Kafka, of which nothing is told */
         struct offset_commit_request_topic *wanted =
             &commit->wanted.topics[commit->wanted.topics_count];
-        sort_topic(request, &asked->topics[i], wanted,
+        sort_topic(commit, &asked->topics[i], wanted,
                    &commit->response->topics[commit->response->topics_count++]);
         if (wanted->partitions_count > 0)
             commit->wanted.topics_count++;

@@ -30,7 +30,8 @@ struct produce_part {
     struct produce_response_partition_produce_response *answer;
     const struct produce_request_topic_produce_data *topic;
     const struct produce_request_partition_produce_data *data;
-    uint64_t guard; /* of the verification that is under way, or has ended well */
+    struct batch_view batch; /* what data holds, once it is checked */
+    uint64_t guard;          /* of the verification that is under way, or has ended well */
     struct log_append append;
     struct log_config *config; /* a long one's, for its check */
     uint32_t asked_as;         /* its partition in the question */
@@ -176,24 +177,25 @@ static void fill_answer(struct request *request, const struct log_append_result 
     }
 }
 
-/* Whether the records are one batch of magic 2, whose codec the version allows (KIP-110); else an error with the note. */
-static enum kafka_error check_records(int16_t version, struct bytes records, struct err_note *note)
+/* Whether the records are one batch of magic 2, whose codec the version allows (KIP-110): then *out is it; else an error with the
+ * note. */
+static enum kafka_error check_records(int16_t version, struct bytes records, struct batch_view *out,
+                                      struct err_note *note)
 {
-    struct batch_view batch;
-    const int size = bytes_is_null(records) ? -ERR_OVERRUN : batch_parse(records, &batch);
+    const int size = bytes_is_null(records) ? -ERR_OVERRUN : batch_parse(records, out);
     if (size == -ERR_OVERRUN) {
         (void)err_note(note, 0, "%zu bytes hold no whole record batch", records.size);
         return KAFKA_INVALID_RECORD;
     }
     if (size == -ERR_VERSION) {
-        (void)err_note(note, 0, "The batch has magic %d; only magic 2 is taken", batch.magic);
-        return batch.magic < BATCH_MAGIC ? KAFKA_INVALID_RECORD : KAFKA_CORRUPT_MESSAGE;
+        (void)err_note(note, 0, "The batch has magic %d; only magic 2 is taken", out->magic);
+        return out->magic < BATCH_MAGIC ? KAFKA_INVALID_RECORD : KAFKA_CORRUPT_MESSAGE;
     }
     if (size < 0) {
         (void)err_note(note, 0, "The batch announces an impossible length");
         return KAFKA_CORRUPT_MESSAGE;
     }
-    if (version < 7 && batch_codec(&batch) == CODEC_ZSTD) {
+    if (version < 7 && batch_codec(out) == CODEC_ZSTD) {
         (void)err_note(note, 0, "zstd needs version 7 of Produce, and this is %d", version);
         return KAFKA_UNSUPPORTED_COMPRESSION_TYPE;
     }
@@ -210,15 +212,12 @@ static bool needs_verification(const struct produce *produce, const struct parti
                                struct produce_part *part)
 {
     const struct request *request = produce->request;
-    const struct wire_records *records = &part->data->records;
-    struct batch_view batch;
-    if (part->guard != 0 ||
-        batch_parse_header(bytes_from(records->data, records->size), &batch) < 0 ||
-        (batch.attributes & BATCH_TRANSACTIONAL) == 0 || batch.producer_id < 0 ||
+    const struct batch_view *batch = &part->batch;
+    if ((batch->attributes & BATCH_TRANSACTIONAL) == 0 || batch->producer_id < 0 ||
         (request->version < VERSION_ADDS && !log_config(p->log)->transaction_verification))
         return false;
-    part->guard = log_verification_begin(p->log, batch.producer_id, batch.producer_epoch,
-                                         batch.base_sequence, io_now_ms(request->shard->io));
+    part->guard = log_verification_begin(p->log, batch->producer_id, batch->producer_epoch,
+                                         batch->base_sequence, io_now_ms(request->shard->io));
     return part->guard != 0;
 }
 
@@ -237,13 +236,11 @@ static void refuse(struct produce *produce, const struct metadata_topic *topic,
 static bool is_long(const struct produce *produce, const struct partition *partition,
                     struct produce_part *part)
 {
-    struct batch_view batch;
+    const struct log_config *config = log_config(partition->log);
     if (produce->long_count > 0)
         return true;
-    if (batch_parse_header(bytes_from(part->append.records, part->append.size_bytes), &batch) < 0 ||
-        (batch_codec(&batch) == CODEC_NONE &&
-         (log_config(partition->log)->compression_is_producers ||
-          log_config(partition->log)->compression == CODEC_NONE)))
+    if (batch_codec(&part->batch) == CODEC_NONE &&
+        (config->compression_is_producers || config->compression == CODEC_NONE))
         return false;
     part->append.checked = log_append_check_quickly(partition->log, &part->append);
     return part->append.checked == NULL;
@@ -299,7 +296,7 @@ static void produce_one(struct produce *produce, const struct metadata_topic *to
     struct err_note note = { 0 };
     if (error == KAFKA_NONE)
         error = check_records(request->version, bytes_from(data->records.data, data->records.size),
-                              &note);
+                              &part->batch, &note);
     if (error != KAFKA_NONE)
         refuse(produce, topic, part, error, &note);
     else if (needs_verification(produce, partition, part))
