@@ -4,9 +4,7 @@
 #include "wire/api.h"
 #include "wire/messages/join_group_response.h"
 #include "wire/messages/write_txn_markers_response.h"
-#include "wire/record_frame.h"
 
-#include <ctype.h>
 #include <string.h>
 
 #define WALL_MS_AT_START INT64_C(1700000000000)
@@ -30,50 +28,10 @@ struct uuid rig_topic_id(const char *topic)
 
 /* ---- what is printed ------------------------------------------------------------------------------------- */
 
-/* Member ids as their labels, error codes as their names. */
-static void put_readable(struct rig *rig, struct bytes text)
-{
-    static const char error_word[] = "\"errorCode\":";
-    static const char throttle[] = "\"throttleTimeMs\":0,";
-    for (size_t at = 0; at < text.size;) {
-        const struct bytes rest = bytes_slice(text, at, SIZE_MAX);
-        bool is_member = false;
-        for (struct map_walk w = { 0 }; map_next(&rig->members, &w) && !is_member;) {
-            if (!bytes_starts_with(rest, bytes_from_text(w.value)))
-                continue;
-            buf_printf(rig->out, "$%.*s", BYTES_PRINTF(w.key));
-            at += strlen(w.value);
-            is_member = true;
-        }
-        if (is_member)
-            continue;
-        if (bytes_starts_with(rest, bytes_from_text(throttle))) {
-            at += strlen(throttle);
-        } else if (bytes_starts_with(rest, bytes_from_text(error_word))) {
-            at += strlen(error_word);
-            int code = 0;
-            const bool is_negative = text.data[at] == '-';
-            for (at += is_negative; isdigit(text.data[at]); at++)
-                code = code * 10 + (text.data[at] - '0');
-            buf_printf(rig->out, "%s%s", error_word,
-                       kafka_error_name((int16_t)(is_negative ? -code : code)));
-        } else {
-            buf_put_u8(rig->out, text.data[at++]);
-        }
-    }
-}
-
-static void asked_free(struct rig_asked *asked)
-{
-    mem_free(asked->label);
-    arena_deinit(&asked->arena);
-    mem_free(asked);
-}
-
 /* From now on the label stands for the id that the join brought. */
 static void learn_member(struct rig *rig, const struct coord_answer *answer)
 {
-    const struct rig_asked *asked = map_i64_get(&rig->labels, (int64_t)answer->token);
+    const struct rig_asked *asked = map_i64_get(&rig->asked, (int64_t)answer->token);
     if (answer->api_key != API_JOIN_GROUP || *asked->label == '\0')
         return;
     const struct join_group_response *told = answer->message;
@@ -84,13 +42,12 @@ static void learn_member(struct rig *rig, const struct coord_answer *answer)
 
 static void print_answer(struct rig *rig, const struct coord_answer *answer)
 {
-    struct rig_asked *asked = map_i64_remove(&rig->labels, (int64_t)answer->token);
-    ASSERT(asked != NULL); /* each is answered once */
+    struct rig_asked *asked = rig_asked_take(&rig->asked, answer->token);
     if (answer->api_key == API_WRITE_TXN_MARKERS) {
         const struct write_txn_markers_response_writable_txn_marker_partition_result *told =
             answer->message;
         buf_printf(rig->out, "  %s< %s\n", asked->label, kafka_error_name(told->error_code));
-        asked_free(asked);
+        rig_asked_free(asked);
         return;
     }
     const struct api *api = api_get(answer->api_key);
@@ -103,50 +60,13 @@ static void print_answer(struct rig *rig, const struct coord_answer *answer)
     else
         buf_printf(&json, "cannot be encoded: %s", note.text);
     buf_printf(rig->out, "  %s< ", asked->label);
-    put_readable(rig, buf_view(&json));
+    rig_put_readable(rig->out, buf_view(&json), &rig->members);
     buf_put_text(rig->out, "\n");
     buf_deinit(&json);
-    asked_free(asked);
-}
-
-static void print_record(struct rig *rig, uint64_t write_id, const struct coord_record *record)
-{
-    struct framed_record key;
-    struct framed_record value;
-    struct buf json;
-    buf_init(&json, 1 << 24);
-    if (coordinator_key_decode(WIRE_KIND_GROUP_KEY, record->key, &rig->arena, &key, NULL) < 0) {
-        buf_put_text(&json, "a key that cannot be read");
-    } else {
-        wire_print(key.message, key.version, key.value, &json);
-        buf_put_text(&json, " = ");
-        if (bytes_is_null(record->value)) {
-            buf_put_text(&json, "nothing");
-        } else if (coordinator_value_decode(&key, record->value, &rig->arena, &value, NULL) == 0) {
-            buf_printf(&json, "v%d ", value.version);
-            wire_print(value.message, value.version, value.value, &json);
-        } else {
-            buf_put_text(&json, "a value that cannot be read");
-        }
-    }
-    buf_printf(rig->out, "  write %" PRIu64 " ", write_id);
-    put_readable(rig, buf_view(&json));
-    buf_put_text(rig->out, "\n");
-    buf_deinit(&json);
+    rig_asked_free(asked);
 }
 
 /* ---- the log ----------------------------------------------------------------------------------------------- */
-
-static struct bytes keep(struct bytes b)
-{
-    return bytes_is_null(b) ? b : bytes_from(mem_dup(b.data, b.size), b.size);
-}
-
-static void record_deinit(struct rig_record *record)
-{
-    mem_free((void *)(uintptr_t)record->key.data);
-    mem_free((void *)(uintptr_t)record->value.data);
-}
 
 static void print_transaction(struct rig *rig, const struct coord_append *append)
 {
@@ -162,8 +82,7 @@ static void print_transaction(struct rig *rig, const struct coord_append *append
 
 static void take_append(struct rig *rig, const struct coord_append *append)
 {
-    struct rig_write *write = VEC_PUSH(&rig->writes);
-    write->id = append->write_id;
+    struct rig_write *write = rig_log_write(&rig->log, append->write_id);
     const struct coord_transaction *transaction = append->transaction;
     if (transaction != NULL)
         print_transaction(rig, append);
@@ -171,39 +90,21 @@ static void take_append(struct rig *rig, const struct coord_append *append)
         VEC_ADD(&write->records, ((struct rig_record){ .producer_id = transaction->producer_id,
                                                        .is_commit = transaction->is_commit }));
     for (uint32_t i = 0; i < append->record_count; i++) {
-        const struct rig_record record = { .producer_id =
-                                               transaction == NULL ? -1 : transaction->producer_id,
-                                           .key = keep(append->records[i].key),
-                                           .value = keep(append->records[i].value) };
-        VEC_ADD(&write->records, record);
-        print_record(rig, append->write_id, &append->records[i]);
+        const struct coord_record *record = &append->records[i];
+        VEC_ADD(&write->records, rig_record_new(transaction == NULL ? -1 : transaction->producer_id,
+                                                record->key, record->value));
+        rig_put_record(rig->out, &rig->arena, WIRE_KIND_GROUP_KEY, append->write_id, record->key,
+                       record->value, &rig->members);
     }
 }
 
 static void step(struct rig *rig, struct group_event event);
 
-/* The oldest write: its records are in the log, or it and all after it are not. */
 static void end_write(struct rig *rig, enum kafka_error error)
 {
-    struct rig_write write = rig->writes.items[0];
-    VEC_REMOVE_AT(&rig->writes, 0);
-    for (size_t i = 0; i < write.records.count; i++) {
-        if (error == KAFKA_NONE)
-            VEC_ADD(&rig->log, write.records.items[i]);
-        else
-            record_deinit(&write.records.items[i]);
-    }
-    VEC_DEINIT(&write.records);
-    if (error != KAFKA_NONE) {
-        for (size_t i = 0; i < rig->writes.count; i++) {
-            for (size_t j = 0; j < rig->writes.items[i].records.count; j++)
-                record_deinit(&rig->writes.items[i].records.items[j]);
-            VEC_DEINIT(&rig->writes.items[i].records);
-        }
-        rig->writes.count = 0;
-    }
+    const uint64_t write_id = rig_log_end_write(&rig->log, error == KAFKA_NONE);
     step(rig, (struct group_event){ .type = GROUP_ON_APPENDED,
-                                    .appended = { .write_id = write.id, .error = error } });
+                                    .appended = { .write_id = write_id, .error = error } });
 }
 
 /* ---- steps --------------------------------------------------------------------------------------------------- */
@@ -221,7 +122,7 @@ static void step(struct rig *rig, struct group_event event)
     for (size_t i = 0; i < rig->effects.answers.count; i++)
         print_answer(rig, &rig->effects.answers.items[i]);
     group_effects_clear(&rig->effects);
-    while (!rig->holds_writes && rig->writes.count > 0)
+    while (!rig->holds_writes && rig->log.writes.count > 0)
         end_write(rig, KAFKA_NONE);
 }
 
@@ -232,15 +133,10 @@ static int ask(struct rig *rig, const struct command *command, struct err_note *
     request->message = rig_request(rig, command, &request->api_key, &request->version);
     if (request->message == NULL)
         return err_note(note, -ERR_INVALID_ARGUMENT, "no word \"%s\"", command->words[0]);
-    struct rig_asked *asked = MEM_NEW(struct rig_asked);
-    asked->label = mem_strdup(command->label);
-    asked->version = request->version;
     request->token = rig->next_token++;
     request->client_id = bytes_from_text(command_option(command, "client", "c"));
-    asked->arena = rig->arena; /* the words, too */
-    arena_init(&rig->arena, SIZE_MAX);
     request->client_host = BYTES_LITERAL("/127.0.0.1");
-    (void)map_i64_put(&rig->labels, (int64_t)request->token, asked); /* tokens are new */
+    rig_asked_put(&rig->asked, request->token, command->label, request->version, &rig->arena);
     step(rig, event);
     return 0;
 }
@@ -270,34 +166,16 @@ static int feed(struct rig *rig, const struct rig_record *record, struct err_not
     return 0;
 }
 
-static void forget_writes(struct rig *rig)
-{
-    while (rig->writes.count > 0) {
-        struct rig_write *write = &rig->writes.items[rig->writes.count - 1];
-        for (size_t i = 0; i < write->records.count; i++)
-            record_deinit(&write->records.items[i]);
-        VEC_DEINIT(&write->records);
-        rig->writes.count--;
-    }
-}
-
-static void forget_asked(struct rig *rig)
-{
-    for (struct map_i64_walk w = { 0 }; map_i64_next(&rig->labels, &w);)
-        asked_free(w.value);
-    map_i64_clear(&rig->labels);
-}
-
 /* A new coordinator, fed with the log as it is. */
 static int load(struct rig *rig, struct err_note *note)
 {
-    forget_writes(rig);
-    forget_asked(rig);
+    rig_log_forget_writes(&rig->log);
+    rig_asked_forget(&rig->asked);
     group_coordinator_free(rig->coordinator);
     rig->coordinator = group_coordinator_new(&rig->settings, 1);
     rig->effects.deadline_ms = INT64_MAX;
-    for (size_t i = 0; i < rig->log.count; i++) {
-        const int r = feed(rig, &rig->log.items[i], note);
+    for (size_t i = 0; i < rig->log.records.count; i++) {
+        const int r = feed(rig, &rig->log.records.items[i], note);
         if (r < 0)
             return r;
     }
@@ -333,14 +211,12 @@ static int put_record(struct rig *rig, const struct command *command, struct err
     } else {
         buf_put_text(&value, command_option(command, "value", ""));
     }
-    const struct rig_record record = {
-        .producer_id = command_number(command, "producer", -1),
-        .key = keep(buf_view(&key)),
-        .value = value.size == 0 ? BYTES_NULL : keep(buf_view(&value)),
-    };
+    const struct rig_record record =
+        rig_record_new(command_number(command, "producer", -1), buf_view(&key),
+                       value.size == 0 ? BYTES_NULL : buf_view(&value));
     buf_deinit(&key);
     buf_deinit(&value);
-    VEC_ADD(&rig->log, record);
+    VEC_ADD(&rig->log.records, record);
     return feed(rig, &record, note);
 }
 
@@ -348,18 +224,17 @@ static int put_marker(struct rig *rig, const struct command *command, struct err
 {
     const struct rig_record marker = { .producer_id = number(command->words[1]),
                                        .is_commit = command_has(command, "commit") };
-    VEC_ADD(&rig->log, marker);
+    VEC_ADD(&rig->log.records, marker);
     return feed(rig, &marker, note);
 }
 
 /* WriteTxnMarkers. */
 static void end_transaction(struct rig *rig, const struct command *command)
 {
-    struct rig_asked *asked = MEM_NEW(struct rig_asked);
-    asked->label = mem_strdup(command->label);
-    arena_init(&asked->arena, 0);
     const uint64_t token = rig->next_token++;
-    (void)map_i64_put(&rig->labels, (int64_t)token, asked); /* tokens are new */
+    struct arena nothing;
+    arena_init(&nothing, 0);
+    rig_asked_put(&rig->asked, token, command->label, 0, &nothing);
     step(rig, (struct group_event){
                   .type = GROUP_ON_TRANSACTION_END,
                   .transaction_end = {
@@ -412,7 +287,7 @@ static void print_state(struct rig *rig)
         const uint8_t *end = memchr(text.data + at, '\n', text.size - at);
         const size_t size = (size_t)(end - (text.data + at)) + 1;
         buf_put_text(rig->out, "  ");
-        put_readable(rig, bytes_from(text.data + at, size));
+        rig_put_readable(rig->out, bytes_from(text.data + at, size), &rig->members);
         at += size;
     }
     buf_deinit(&text);
@@ -428,12 +303,12 @@ static int run(struct rig *rig, const struct command *command, struct err_note *
     else if (strcmp(word, "hold") == 0)
         rig->holds_writes = true;
     else if (strcmp(word, "done") == 0 || strcmp(word, "fail") == 0) {
-        if (rig->writes.count == 0)
+        if (rig->log.writes.count == 0)
             return err_note(note, -ERR_INVALID_ARGUMENT, "nothing is being written");
         end_write(rig, command->count > 1 ? command_error(command->words[1]) : KAFKA_NONE);
     } else if (strcmp(word, "release") == 0) {
         rig->holds_writes = false;
-        while (rig->writes.count > 0)
+        while (rig->log.writes.count > 0)
             end_write(rig, KAFKA_NONE);
     } else if (strcmp(word, "load") == 0)
         return load(rig, note);
@@ -474,7 +349,7 @@ struct rig *rig_new(void)
                                              .batch_bytes_max = 1048588 };
     rig->next_token = 1;
     map_init(&rig->members, 1);
-    map_i64_init(&rig->labels, 1);
+    map_i64_init(&rig->asked, 1);
     arena_init(&rig->arena, SIZE_MAX);
     group_effects_init(&rig->effects);
     rig->coordinator = group_coordinator_new(&rig->settings, 1);
@@ -483,13 +358,9 @@ struct rig *rig_new(void)
 
 void rig_free(struct rig *rig)
 {
-    forget_writes(rig);
-    VEC_DEINIT(&rig->writes);
-    forget_asked(rig);
-    map_i64_deinit(&rig->labels);
-    for (size_t i = 0; i < rig->log.count; i++)
-        record_deinit(&rig->log.items[i]);
-    VEC_DEINIT(&rig->log);
+    rig_asked_forget(&rig->asked);
+    map_i64_deinit(&rig->asked);
+    rig_log_deinit(&rig->log);
     for (struct map_walk w = { 0 }; map_next(&rig->members, &w);)
         mem_free(w.value);
     map_deinit(&rig->members);

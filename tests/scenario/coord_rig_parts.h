@@ -5,19 +5,9 @@
 #include "base/mem.h"
 #include "coord/group_coordinator.h"
 #include "rig.h"
+#include "rig_answers.h"
+#include "rig_log.h"
 #include "words.h"
-
-struct rig_record {
-    int64_t producer_id;
-    struct bytes key; /* owned; null: a marker that ends the producer's transaction */
-    struct bytes value;
-    bool is_commit;
-};
-
-struct rig_write {
-    uint64_t id;
-    VEC(struct rig_record) records;
-};
 
 struct rig {
     struct group_coordinator *coordinator;
@@ -28,17 +18,10 @@ struct rig {
     int64_t now_ms;
     uint64_t next_token;
     uint8_t next_random;
-    struct map members;    /* label → member id, heap text */
-    struct map_i64 labels; /* token → struct rig_asked */
-    VEC(struct rig_record) log;
-    VEC(struct rig_write) writes; /* under way, oldest first */
+    struct map members;   /* label → member id, heap text */
+    struct map_i64 asked; /* token → struct rig_asked */
+    struct rig_log log;
     bool holds_writes;
-};
-
-struct rig_asked {
-    char *label;
-    int16_t version;
-    struct arena arena; /* of the request: valid until its answer */
 };
 
 /* "$a" or "a": the id that was given to who asked under that label; others stand for themselves, "-" for nobody. */

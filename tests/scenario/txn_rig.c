@@ -3,42 +3,26 @@
 #include "base/mem.h"
 #include "coord/txn_coordinator.h"
 #include "rig.h"
+#include "rig_answers.h"
+#include "rig_log.h"
 #include "wire/api.h"
 #include "wire/messages/add_partitions_to_txn_request.h"
 #include "wire/messages/describe_transactions_request.h"
 #include "wire/messages/end_txn_request.h"
 #include "wire/messages/init_producer_id_request.h"
 #include "wire/messages/list_transactions_request.h"
-#include "wire/record_frame.h"
 #include "words.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define WALL_MS_AT_START  INT64_C(1700000000000)
 #define FIRST_PRODUCER_ID INT64_C(1000)
 
-struct rig_record {
-    struct bytes key; /* owned */
-    struct bytes value;
-};
-
-struct rig_write {
-    uint64_t id;
-    VEC(struct rig_record) records;
-};
-
 struct rig_marker {
     uint64_t ending;
     char *topic; /* owned */
     int32_t partition;
-};
-
-struct rig_asked {
-    char *label;
-    int16_t version;
-    struct arena arena; /* of the request: valid until its answer */
 };
 
 struct rig {
@@ -51,8 +35,7 @@ struct rig {
     uint64_t next_token;
     int64_t next_producer_id;
     struct map_i64 asked; /* token → struct rig_asked */
-    VEC(struct rig_record) log;
-    VEC(struct rig_write) writes;   /* under way, oldest first */
+    struct rig_log log;
     VEC(struct rig_marker) markers; /* the same */
     VEC(uint64_t) wants;            /* the same */
     bool holds_writes;
@@ -62,45 +45,9 @@ struct rig {
 
 /* ---- what is printed ------------------------------------------------------------------------------------- */
 
-/* Error codes as their names. */
-static void put_readable(struct rig *rig, struct bytes text)
-{
-    static const char throttle[] = "\"throttleTimeMs\":0,";
-    static const char *const codes[] = { "\"errorCode\":", "\"partitionErrorCode\":" };
-    for (size_t at = 0; at < text.size;) {
-        const struct bytes rest = bytes_slice(text, at, SIZE_MAX);
-        const char *word = NULL;
-        for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
-            if (bytes_starts_with(rest, bytes_from_text(codes[i])))
-                word = codes[i];
-        }
-        if (bytes_starts_with(rest, bytes_from_text(throttle))) {
-            at += strlen(throttle);
-        } else if (word != NULL) {
-            at += strlen(word);
-            int code = 0;
-            const bool is_negative = text.data[at] == '-';
-            for (at += is_negative; isdigit(text.data[at]); at++)
-                code = code * 10 + (text.data[at] - '0');
-            buf_printf(rig->out, "%s%s", word,
-                       kafka_error_name((int16_t)(is_negative ? -code : code)));
-        } else {
-            buf_put_u8(rig->out, text.data[at++]);
-        }
-    }
-}
-
-static void asked_free(struct rig_asked *asked)
-{
-    mem_free(asked->label);
-    arena_deinit(&asked->arena);
-    mem_free(asked);
-}
-
 static void print_answer(struct rig *rig, const struct coord_answer *answer)
 {
-    struct rig_asked *asked = map_i64_remove(&rig->asked, (int64_t)answer->token);
-    ASSERT(asked != NULL); /* each is answered once */
+    struct rig_asked *asked = rig_asked_take(&rig->asked, answer->token);
     const struct api *api = api_get(answer->api_key);
     struct buf json;
     buf_init(&json, 1 << 24);
@@ -109,31 +56,10 @@ static void print_answer(struct rig *rig, const struct coord_answer *answer)
     const int16_t version = is_batched && asked->version < 4 ? 4 : asked->version;
     wire_print(api->response, version, answer->message, &json);
     buf_printf(rig->out, "  %s< ", asked->label);
-    put_readable(rig, buf_view(&json));
+    rig_put_readable(rig->out, buf_view(&json), NULL);
     buf_put_text(rig->out, "\n");
     buf_deinit(&json);
-    asked_free(asked);
-}
-
-static void print_record(struct rig *rig, uint64_t write_id, const struct coord_record *record)
-{
-    struct framed_record key;
-    struct framed_record value;
-    struct buf json;
-    buf_init(&json, 1 << 24);
-    ASSERT(coordinator_key_decode(WIRE_KIND_TRANSACTION_KEY, record->key, &rig->arena, &key,
-                                  NULL) == 0);
-    wire_print(key.message, key.version, key.value, &json);
-    buf_put_text(&json, " = ");
-    if (bytes_is_null(record->value)) {
-        buf_put_text(&json, "nothing");
-    } else {
-        ASSERT(coordinator_value_decode(&key, record->value, &rig->arena, &value, NULL) == 0);
-        buf_printf(&json, "v%d ", value.version);
-        wire_print(value.message, value.version, value.value, &json);
-    }
-    buf_printf(rig->out, "  write %" PRIu64 " %.*s\n", write_id, (int)json.size, json.data);
-    buf_deinit(&json);
+    rig_asked_free(asked);
 }
 
 static void print_marker(struct rig *rig, const struct txn_marker *marker)
@@ -148,56 +74,22 @@ static void print_marker(struct rig *rig, const struct txn_marker *marker)
 
 static void step(struct rig *rig, struct txn_event event);
 
-static struct bytes keep(struct bytes b)
-{
-    return bytes_is_null(b) ? b : bytes_from(mem_dup(b.data, b.size), b.size);
-}
-
-static void record_deinit(struct rig_record *record)
-{
-    mem_free((void *)(uintptr_t)record->key.data);
-    mem_free((void *)(uintptr_t)record->value.data);
-}
-
 static void take_append(struct rig *rig, const struct coord_append *append)
 {
-    struct rig_write *write = VEC_PUSH(&rig->writes);
-    write->id = append->write_id;
+    struct rig_write *write = rig_log_write(&rig->log, append->write_id);
     for (uint32_t i = 0; i < append->record_count; i++) {
-        const struct rig_record record = { .key = keep(append->records[i].key),
-                                           .value = keep(append->records[i].value) };
-        VEC_ADD(&write->records, record);
-        print_record(rig, append->write_id, &append->records[i]);
+        const struct coord_record *record = &append->records[i];
+        VEC_ADD(&write->records, rig_record_new(-1, record->key, record->value));
+        rig_put_record(rig->out, &rig->arena, WIRE_KIND_TRANSACTION_KEY, append->write_id,
+                       record->key, record->value, NULL);
     }
 }
 
-static void forget_writes(struct rig *rig)
-{
-    while (rig->writes.count > 0) {
-        struct rig_write *write = &rig->writes.items[rig->writes.count - 1];
-        for (size_t i = 0; i < write->records.count; i++)
-            record_deinit(&write->records.items[i]);
-        VEC_DEINIT(&write->records);
-        rig->writes.count--;
-    }
-}
-
-/* The oldest write: its records are in the log, or it and all after it are not. */
 static void end_write(struct rig *rig, enum kafka_error error)
 {
-    struct rig_write write = rig->writes.items[0];
-    VEC_REMOVE_AT(&rig->writes, 0);
-    for (size_t i = 0; i < write.records.count; i++) {
-        if (error == KAFKA_NONE)
-            VEC_ADD(&rig->log, write.records.items[i]);
-        else
-            record_deinit(&write.records.items[i]);
-    }
-    VEC_DEINIT(&write.records);
-    if (error != KAFKA_NONE)
-        forget_writes(rig);
+    const uint64_t write_id = rig_log_end_write(&rig->log, error == KAFKA_NONE);
     step(rig, (struct txn_event){ .type = TXN_ON_APPENDED,
-                                  .appended = { .write_id = write.id, .error = error } });
+                                  .appended = { .write_id = write_id, .error = error } });
 }
 
 /* ---- partitions and producer ids ------------------------------------------------------------------------------ */
@@ -278,7 +170,7 @@ static void step(struct rig *rig, struct txn_event event)
     take_effects(rig);
     while (!rig->holds_ids && rig->wants.count > 0)
         give_id(rig, KAFKA_NONE);
-    while (!rig->holds_writes && rig->writes.count > 0)
+    while (!rig->holds_writes && rig->log.writes.count > 0)
         end_write(rig, KAFKA_NONE);
     while (!rig->holds_markers && rig->markers.count > 0)
         end_marker(rig, 0, KAFKA_NONE, false);
@@ -428,39 +320,27 @@ static int ask(struct rig *rig, const struct command *command, struct err_note *
     request->pattern = command_option(command, "pattern", NULL);
     if (request->pattern != NULL)
         request->matches_pattern = begins_with;
-    struct rig_asked *asked = MEM_NEW(struct rig_asked);
-    asked->label = mem_strdup(command->label);
-    asked->version = request->version;
-    asked->arena = rig->arena; /* the words, too */
-    arena_init(&rig->arena, SIZE_MAX);
     request->token = rig->next_token++;
-    (void)map_i64_put(&rig->asked, (int64_t)request->token, asked); /* tokens are new */
+    rig_asked_put(&rig->asked, request->token, command->label, request->version, &rig->arena);
     step(rig, event);
     return 0;
 }
 
 /* ---- everything else that can happen ------------------------------------------------------------------------------ */
 
-static void forget_asked(struct rig *rig)
-{
-    for (struct map_i64_walk w = { 0 }; map_i64_next(&rig->asked, &w);)
-        asked_free(w.value);
-    map_i64_clear(&rig->asked);
-}
-
 /* A new coordinator, fed with the log as it is. What was under way never happened. */
 static int load(struct rig *rig, struct err_note *note)
 {
-    forget_writes(rig);
+    rig_log_forget_writes(&rig->log);
     forget_markers(rig);
     rig->wants.count = 0;
-    forget_asked(rig);
+    rig_asked_forget(&rig->asked);
     txn_coordinator_free(rig->coordinator);
     rig->coordinator = txn_coordinator_new(&rig->settings, 1);
     rig->effects.deadline_ms = INT64_MAX;
-    for (size_t i = 0; i < rig->log.count; i++) {
-        const int r = txn_coordinator_replay(rig->coordinator, rig->log.items[i].key,
-                                             rig->log.items[i].value, note);
+    for (size_t i = 0; i < rig->log.records.count; i++) {
+        const struct rig_record *record = &rig->log.records.items[i];
+        const int r = txn_coordinator_replay(rig->coordinator, record->key, record->value, note);
         if (r < 0)
             return r;
     }
@@ -532,16 +412,16 @@ static void put_record(struct rig *rig, const struct command *command)
     const char *hex = command_option(command, "hex", "");
     for (size_t i = 0; hex[i] != '\0' && hex[i + 1] != '\0'; i += 2)
         buf_put_u8(&value, (uint8_t)strtol(arena_printf(&rig->arena, "%.2s", hex + i), NULL, 16));
-    struct rig_record record = { .key = keep(buf_view(&key)),
-                                 .value = value.size == 0 ? BYTES_NULL : keep(buf_view(&value)) };
+    struct rig_record record =
+        rig_record_new(-1, buf_view(&key), value.size == 0 ? BYTES_NULL : buf_view(&value));
     buf_deinit(&key);
     buf_deinit(&value);
     struct err_note reason = { "" };
     if (txn_coordinator_replay(rig->coordinator, record.key, record.value, &reason) == 0) {
-        VEC_ADD(&rig->log, record);
+        VEC_ADD(&rig->log.records, record);
     } else {
         buf_printf(rig->out, "  refused: %s\n", reason.text);
-        record_deinit(&record);
+        rig_record_deinit(&record);
     }
 }
 
@@ -556,7 +436,7 @@ static int run(struct rig *rig, const struct command *command, struct err_note *
     else if (strcmp(word, "hold") == 0 || strcmp(word, "release") == 0)
         hold(rig, first, *word == 'h');
     else if (strcmp(word, "done") == 0 || strcmp(word, "fail") == 0) {
-        if (rig->writes.count == 0)
+        if (rig->log.writes.count == 0)
             return err_note(note, -ERR_INVALID_ARGUMENT, "nothing is being written");
         end_write(rig, first == NULL ? KAFKA_NONE : command_error(first));
     } else if (strcmp(word, "marked") == 0)
@@ -606,16 +486,12 @@ struct rig *rig_new(void)
 
 void rig_free(struct rig *rig)
 {
-    forget_writes(rig);
-    VEC_DEINIT(&rig->writes);
     forget_markers(rig);
     VEC_DEINIT(&rig->markers);
     VEC_DEINIT(&rig->wants);
-    forget_asked(rig);
+    rig_asked_forget(&rig->asked);
     map_i64_deinit(&rig->asked);
-    for (size_t i = 0; i < rig->log.count; i++)
-        record_deinit(&rig->log.items[i]);
-    VEC_DEINIT(&rig->log);
+    rig_log_deinit(&rig->log);
     txn_effects_deinit(&rig->effects);
     txn_coordinator_free(rig->coordinator);
     arena_deinit(&rig->arena);

@@ -1,0 +1,63 @@
+/* See rig_log.h. */
+#include "rig_log.h"
+
+#include "base/mem.h"
+
+static struct bytes keep(struct bytes b)
+{
+    return bytes_is_null(b) ? b : bytes_from(mem_dup(b.data, b.size), b.size);
+}
+
+struct rig_record rig_record_new(int64_t producer_id, struct bytes key, struct bytes value)
+{
+    return (
+        struct rig_record){ .producer_id = producer_id, .key = keep(key), .value = keep(value) };
+}
+
+void rig_record_deinit(struct rig_record *record)
+{
+    mem_free((void *)(uintptr_t)record->key.data);
+    mem_free((void *)(uintptr_t)record->value.data);
+}
+
+struct rig_write *rig_log_write(struct rig_log *log, uint64_t id)
+{
+    struct rig_write *write = VEC_PUSH(&log->writes);
+    write->id = id;
+    return write;
+}
+
+void rig_log_forget_writes(struct rig_log *log)
+{
+    while (log->writes.count > 0) {
+        struct rig_write *write = &log->writes.items[--log->writes.count];
+        for (size_t i = 0; i < write->records.count; i++)
+            rig_record_deinit(&write->records.items[i]);
+        VEC_DEINIT(&write->records);
+    }
+}
+
+uint64_t rig_log_end_write(struct rig_log *log, bool is_written)
+{
+    ASSERT(log->writes.count > 0);
+    const uint64_t id = log->writes.items[0].id;
+    if (!is_written) {
+        rig_log_forget_writes(log);
+        return id;
+    }
+    struct rig_write write = log->writes.items[0];
+    VEC_REMOVE_AT(&log->writes, 0);
+    for (size_t i = 0; i < write.records.count; i++)
+        VEC_ADD(&log->records, write.records.items[i]);
+    VEC_DEINIT(&write.records);
+    return id;
+}
+
+void rig_log_deinit(struct rig_log *log)
+{
+    rig_log_forget_writes(log);
+    VEC_DEINIT(&log->writes);
+    for (size_t i = 0; i < log->records.count; i++)
+        rig_record_deinit(&log->records.items[i]);
+    VEC_DEINIT(&log->records);
+}
