@@ -1,39 +1,12 @@
 /* Batches that hold more records than a shard looks at: checked by a job, in their order. */
-#include "server/rig_test.h"
+#include "server/world_test.h"
 
 #include "base/mem.h"
 #include "log/sample_test.h"
 #include "wire/messages/produce_request.h"
 #include "wire/messages/produce_response.h"
 
-#define ARENA_MAX (64u << 20)
-#define VERSION   9
-
-struct world {
-    struct server_rig rig;
-    struct rig_peer peer;
-    struct arena arena;
-    struct uuid topic;
-    int32_t correlation_id;
-};
-
-static void world_begin(struct world *w, uint64_t seed)
-{
-    *w = (struct world){ 0 };
-    server_rig_begin(&w->rig, seed, "");
-    arena_init(&w->arena, ARENA_MAX);
-    w->topic = server_rig_topic(&w->rig, "t", 2);
-    rig_peer_connect(&w->rig, &w->peer, SERVER_RIG_PORT);
-}
-
-static void world_end(struct world *w)
-{
-    rig_peer_close(&w->peer);
-    buf_deinit(&w->peer.in);
-    buf_deinit(&w->peer.out);
-    arena_deinit(&w->arena);
-    server_rig_end(&w->rig);
-}
+#define VERSION 9
 
 /* One batch for each partition that is named; a long one holds more than LOG_QUICK_BYTES_MAX. */
 struct batch_wanted {
@@ -63,19 +36,13 @@ static void send_batches(struct world *w, const struct batch_wanted *wanted, int
         topic.partition_data[i].records.size = batch->size;
         shared_unref(batch);
     }
-    struct buf out;
-    buf_init(&out, ARENA_MAX);
-    rig_put_request(&out, API_PRODUCE, VERSION, ++w->correlation_id, &m);
-    rig_peer_send(&w->peer, buf_view(&out));
-    buf_deinit(&out);
+    world_send(w, API_PRODUCE, VERSION, &m);
 }
 
 static const struct produce_response_partition_produce_response *take(struct world *w,
                                                                       int32_t correlation_id)
 {
-    const void *message = NULL;
-    EXPECT_EQ(rig_peer_take(&w->peer, API_PRODUCE, VERSION, &w->arena, &message), correlation_id);
-    const struct produce_response *answer = message;
+    const struct produce_response *answer = world_take(w, API_PRODUCE, VERSION, correlation_id);
     return answer->responses[0].partition_responses;
 }
 
@@ -127,11 +94,7 @@ TEST(produce, appends_a_long_batch_of_one_who_left)
     struct world w;
     world_begin(&w, context->seed);
     send_batches(&w, &(struct batch_wanted){ .count = 2, .is_long = true }, 1);
-    rig_peer_close(&w.peer);
-    server_rig_run_ms(&w.rig, 500);
+    world_leave(&w);
     EXPECT_EQ(log_offsets(replicas_get(w.rig.shard.replicas, w.topic, 0)->log)->end, 2);
-    buf_deinit(&w.peer.in);
-    buf_deinit(&w.peer.out);
-    rig_peer_connect(&w.rig, &w.peer, SERVER_RIG_PORT);
     world_end(&w);
 }

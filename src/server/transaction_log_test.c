@@ -1,6 +1,6 @@
 /* The partition's side of transactions through the whole pipeline: transactional batches and offsets, their verification, and
  * the markers that end them. */
-#include "server/rig_test.h"
+#include "server/world_test.h"
 
 #include "base/mem.h"
 #include "log/sample_test.h"
@@ -9,11 +9,6 @@
 #include "wire/messages/add_offsets_to_txn_response.h"
 #include "wire/messages/add_partitions_to_txn_request.h"
 #include "wire/messages/add_partitions_to_txn_response.h"
-#include "wire/messages/allocate_producer_ids_response.h"
-#include "wire/messages/end_txn_request.h"
-#include "wire/messages/end_txn_response.h"
-#include "wire/messages/init_producer_id_request.h"
-#include "wire/messages/init_producer_id_response.h"
 #include "wire/messages/offset_fetch_request.h"
 #include "wire/messages/offset_fetch_response.h"
 #include "wire/messages/produce_request.h"
@@ -23,91 +18,7 @@
 #include "wire/messages/write_txn_markers_request.h"
 #include "wire/messages/write_txn_markers_response.h"
 
-#define ARENA_MAX         (16u << 20)
-#define FIRST_PRODUCER_ID 4000
-#define ID                BYTES_LITERAL("T")
-#define GROUP             BYTES_LITERAL("G")
-
-struct world {
-    struct server_rig rig;
-    struct rig_peer peer;
-    struct arena arena;
-    struct uuid topic;
-    struct uuid offsets_topic;
-    int32_t correlation_id;
-};
-
-static void world_begin(struct world *w, uint64_t seed)
-{
-    *w = (struct world){ 0 };
-    server_rig_begin(&w->rig, seed, "");
-    arena_init(&w->arena, ARENA_MAX);
-    w->topic = server_rig_topic(&w->rig, "t", 2);
-    (void)server_rig_topic(&w->rig, "__transaction_state", 3);
-    w->offsets_topic = server_rig_topic(&w->rig, "__consumer_offsets", 1);
-    server_rig_run_ms(&w->rig, 10); /* the logs are read */
-    rig_peer_connect(&w->rig, &w->peer, SERVER_RIG_PORT);
-}
-
-static void world_end(struct world *w)
-{
-    rig_peer_close(&w->peer);
-    buf_deinit(&w->peer.in);
-    buf_deinit(&w->peer.out);
-    arena_deinit(&w->arena);
-    server_rig_end(&w->rig);
-}
-
-static void give_producer_ids(struct world *w)
-{
-    struct allocate_producer_ids_response block = allocate_producer_ids_response_default;
-    block.producer_id_start = FIRST_PRODUCER_ID;
-    block.producer_id_len = 1000;
-    server_rig_answer(&w->rig, KAFKA_NONE, &block);
-    server_rig_run_ms(&w->rig, 10);
-}
-
-static void send_request(struct world *w, int16_t api_key, int16_t version, const void *message)
-{
-    struct buf out;
-    buf_init(&out, ARENA_MAX);
-    rig_put_request(&out, api_key, version, ++w->correlation_id, message);
-    rig_peer_send(&w->peer, buf_view(&out));
-    buf_deinit(&out);
-}
-
-static const void *call(struct world *w, int16_t api_key, int16_t version, const void *message)
-{
-    send_request(w, api_key, version, message);
-    server_rig_run_ms(&w->rig, 100);
-    if (w->rig.ask_count > 0)
-        give_producer_ids(w);
-    const void *answer = NULL;
-    EXPECT_EQ(rig_peer_take(&w->peer, api_key, version, &w->arena, &answer), w->correlation_id);
-    return answer;
-}
-
-static int16_t init_producer(struct world *w)
-{
-    struct init_producer_id_request m = init_producer_id_request_default;
-    m.transactional_id = ID;
-    m.transaction_timeout_ms = 60000;
-    const struct init_producer_id_response *answer = call(w, API_INIT_PRODUCER_ID, 5, &m);
-    EXPECT_EQ(answer->error_code, KAFKA_NONE);
-    EXPECT_EQ(answer->producer_id, FIRST_PRODUCER_ID);
-    return answer->producer_epoch;
-}
-
-static int16_t end(struct world *w, int16_t epoch, bool is_commit)
-{
-    struct end_txn_request m = end_txn_request_default;
-    m.transactional_id = ID;
-    m.producer_id = FIRST_PRODUCER_ID;
-    m.producer_epoch = epoch;
-    m.committed = is_commit;
-    const struct end_txn_response *answer = call(w, API_END_TXN, 4, &m);
-    return answer->error_code;
-}
+#define GROUP BYTES_LITERAL("G")
 
 static void add_partition(struct world *w, int16_t epoch)
 {
@@ -117,12 +28,13 @@ static void add_partition(struct world *w, int16_t epoch)
     topic.name = BYTES_LITERAL("t");
     topic.partitions = partitions;
     topic.partitions_count = 1;
-    m.v3_and_below_transactional_id = ID;
-    m.v3_and_below_producer_id = FIRST_PRODUCER_ID;
+    m.v3_and_below_transactional_id = WORLD_TRANSACTIONAL_ID;
+    m.v3_and_below_producer_id = WORLD_FIRST_PRODUCER_ID;
     m.v3_and_below_producer_epoch = epoch;
     m.v3_and_below_topics = &topic;
     m.v3_and_below_topics_count = 1;
-    const struct add_partitions_to_txn_response *answer = call(w, API_ADD_PARTITIONS_TO_TXN, 3, &m);
+    const struct add_partitions_to_txn_response *answer =
+        world_call(w, API_ADD_PARTITIONS_TO_TXN, 3, &m);
     EXPECT_EQ(answer->results_by_topic_v3_and_below[0].results_by_partition[0].partition_error_code,
               KAFKA_NONE);
 }
@@ -146,7 +58,7 @@ static void make_produce(struct world *w, const struct batch_wanted *wanted, int
                          int16_t version, struct produce_request *out)
 {
     *out = produce_request_default;
-    out->transactional_id = ID;
+    out->transactional_id = WORLD_TRANSACTIONAL_ID;
     out->acks = -1;
     out->timeout_ms = 1000;
     out->topic_data = produce_request_topic_produce_data_array(&w->arena, 1);
@@ -160,7 +72,8 @@ static void make_produce(struct world *w, const struct batch_wanted *wanted, int
     for (int32_t i = 0; i < count; i++) {
         struct shared *batch = sample_batch(&(struct sample_batch){
             .has_producer = true,
-            .producer_id = wanted[i].producer_id == 0 ? FIRST_PRODUCER_ID : wanted[i].producer_id,
+            .producer_id =
+                wanted[i].producer_id == 0 ? WORLD_FIRST_PRODUCER_ID : wanted[i].producer_id,
             .producer_epoch = wanted[i].epoch,
             .sequence = wanted[i].sequence,
             .attributes = BATCH_TRANSACTIONAL });
@@ -177,7 +90,7 @@ produce(struct world *w, int16_t version, const struct batch_wanted *wanted, int
 {
     struct produce_request m;
     make_produce(w, wanted, count, version, &m);
-    const struct produce_response *answer = call(w, API_PRODUCE, version, &m);
+    const struct produce_response *answer = world_call(w, API_PRODUCE, version, &m);
     EXPECT_EQ(answer->responses[0].partition_responses_count, count);
     return answer->responses[0].partition_responses;
 }
@@ -192,7 +105,7 @@ TEST(produce, asks_the_coordinator_about_a_transaction_that_is_not_open_here)
 {
     struct world w;
     world_begin(&w, context->seed);
-    const int16_t epoch = init_producer(&w);
+    const int16_t epoch = world_init_producer(&w);
     const struct batch_wanted first = { .epoch = epoch };
     EXPECT_EQ(produce_one(&w, 10, first), KAFKA_INVALID_TXN_STATE);
     EXPECT_EQ(produce_one(&w, 11, first), KAFKA_TRANSACTION_ABORTABLE);
@@ -204,7 +117,7 @@ TEST(produce, asks_the_coordinator_about_a_transaction_that_is_not_open_here)
     EXPECT_EQ(produce_one(&w, 11, (struct batch_wanted){ .epoch = epoch + 1 }),
               KAFKA_INVALID_PRODUCER_EPOCH);
     EXPECT_EQ(partition_last_stable_offset(partition_of(&w, 0)), 0);
-    EXPECT_EQ(end(&w, epoch, true), KAFKA_NONE);
+    EXPECT_EQ(world_end_transaction(&w, 4, epoch, true), KAFKA_NONE);
     server_rig_run_ms(&w.rig, 10);
     EXPECT_EQ(partition_last_stable_offset(partition_of(&w, 0)), 3);
     EXPECT_EQ(produce_one(&w, 11, (struct batch_wanted){ .epoch = epoch, .sequence = 2 }),
@@ -218,7 +131,7 @@ TEST(produce, adds_its_partitions_to_the_transaction)
     for (int16_t version = 12; version <= 13; version++) {
         struct world w;
         world_begin(&w, context->seed);
-        const int16_t epoch = init_producer(&w);
+        const int16_t epoch = world_init_producer(&w);
         const struct batch_wanted wanted[] = { { .partition = 0, .epoch = epoch },
                                                { .partition = 1, .epoch = epoch },
                                                { .partition = 0, .epoch = epoch, .sequence = 1 },
@@ -228,7 +141,7 @@ TEST(produce, adds_its_partitions_to_the_transaction)
         for (size_t i = 0; i < 3; i++)
             EXPECT_EQ(told[i].error_code, KAFKA_NONE);
         EXPECT_EQ(told[3].error_code, KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
-        EXPECT_EQ(end(&w, epoch, false), KAFKA_NONE);
+        EXPECT_EQ(world_end_transaction(&w, 4, epoch, false), KAFKA_NONE);
         server_rig_run_ms(&w.rig, 10);
         for (int32_t i = 0; i < 2; i++) {
             EXPECT_EQ(log_offsets(partition_of(&w, i)->log)->end, 3 - i);
@@ -243,18 +156,16 @@ TEST(produce, keeps_the_order_of_batches_that_wait_for_the_coordinator)
 {
     struct world w;
     world_begin(&w, context->seed);
-    const int16_t epoch = init_producer(&w);
+    const int16_t epoch = world_init_producer(&w);
     for (int32_t i = 0; i < 5; i++) {
         struct produce_request m;
         make_produce(&w, &(struct batch_wanted){ .epoch = epoch, .sequence = i }, 1, 12, &m);
-        send_request(&w, API_PRODUCE, 12, &m);
+        world_send(&w, API_PRODUCE, 12, &m);
     }
     server_rig_run_ms(&w.rig, 500);
     for (int32_t i = 0; i < 5; i++) {
-        const void *message = NULL;
-        EXPECT_EQ(rig_peer_take(&w.peer, API_PRODUCE, 12, &w.arena, &message),
-                  w.correlation_id - 4 + i);
-        const struct produce_response *answer = message;
+        const struct produce_response *answer =
+            world_take(&w, API_PRODUCE, 12, w.correlation_id - 4 + i);
         EXPECT_EQ(answer->responses[0].partition_responses[0].error_code, KAFKA_NONE);
         EXPECT_EQ(answer->responses[0].partition_responses[0].base_offset, i);
     }
@@ -266,16 +177,12 @@ TEST(produce, forgets_who_left_while_the_coordinator_was_asked)
 {
     struct world w;
     world_begin(&w, context->seed);
-    const int16_t epoch = init_producer(&w);
+    const int16_t epoch = world_init_producer(&w);
     struct produce_request m;
     make_produce(&w, &(struct batch_wanted){ .epoch = epoch }, 1, 12, &m);
-    send_request(&w, API_PRODUCE, 12, &m);
-    rig_peer_close(&w.peer);
-    server_rig_run_ms(&w.rig, 500);
+    world_send(&w, API_PRODUCE, 12, &m);
+    world_leave(&w);
     EXPECT(log_offsets(partition_of(&w, 0)->log)->end <= 1);
-    buf_deinit(&w.peer.in);
-    buf_deinit(&w.peer.out);
-    rig_peer_connect(&w.rig, &w.peer, SERVER_RIG_PORT);
     world_end(&w);
 }
 
@@ -285,20 +192,16 @@ TEST(produce, answers_when_its_last_partition_is_safe)
     for (int leaves = 0; leaves < 2; leaves++) {
         struct world w;
         world_begin(&w, context->seed);
-        const int16_t epoch = init_producer(&w);
+        const int16_t epoch = world_init_producer(&w);
         EXPECT_EQ(produce_one(&w, 12, (struct batch_wanted){ .epoch = epoch }), KAFKA_NONE);
         const struct batch_wanted both[] = { { .partition = 0, .epoch = epoch, .sequence = 1 },
                                              { .partition = 1, .epoch = epoch } };
         if (leaves) {
             struct produce_request m;
             make_produce(&w, both, 2, 12, &m);
-            send_request(&w, API_PRODUCE, 12, &m);
+            world_send(&w, API_PRODUCE, 12, &m);
             server_rig_run_ms(&w.rig, 1);
-            rig_peer_close(&w.peer);
-            server_rig_run_ms(&w.rig, 500);
-            buf_deinit(&w.peer.in);
-            buf_deinit(&w.peer.out);
-            rig_peer_connect(&w.rig, &w.peer, SERVER_RIG_PORT);
+            world_leave(&w);
         } else {
             const struct produce_response_partition_produce_response *told =
                 produce(&w, 12, both, 2);
@@ -307,7 +210,7 @@ TEST(produce, answers_when_its_last_partition_is_safe)
             EXPECT_EQ(told[1].error_code, KAFKA_NONE);
             EXPECT_EQ(log_offsets(partition_of(&w, 1)->log)->end, 1);
         }
-        EXPECT_EQ(end(&w, epoch, true), KAFKA_NONE);
+        EXPECT_EQ(world_end_transaction(&w, 4, epoch, true), KAFKA_NONE);
         world_end(&w);
     }
 }
@@ -316,7 +219,7 @@ TEST(produce, takes_batches_of_one_transaction_only)
 {
     struct world w;
     world_begin(&w, context->seed);
-    const int16_t epoch = init_producer(&w);
+    const int16_t epoch = world_init_producer(&w);
     const struct batch_wanted wanted[] = { { .partition = 0, .epoch = epoch },
                                            { .partition = 1, .producer_id = 77 } };
     const struct produce_response_partition_produce_response *told = produce(&w, 12, wanted, 2);
@@ -339,7 +242,7 @@ static int16_t mark(struct world *w, int16_t version, const char *topic_name, in
     topic.name = bytes_from_text(topic_name);
     topic.partition_indexes = indexes;
     topic.partition_indexes_count = 2;
-    marker.producer_id = FIRST_PRODUCER_ID;
+    marker.producer_id = WORLD_FIRST_PRODUCER_ID;
     marker.producer_epoch = epoch;
     marker.coordinator_epoch = coordinator_epoch;
     marker.transaction_version = version >= 2 ? 2 : 0;
@@ -347,9 +250,10 @@ static int16_t mark(struct world *w, int16_t version, const char *topic_name, in
     marker.topics_count = 1;
     m.markers = &marker;
     m.markers_count = 1;
-    const struct write_txn_markers_response *answer = call(w, API_WRITE_TXN_MARKERS, version, &m);
+    const struct write_txn_markers_response *answer =
+        world_call(w, API_WRITE_TXN_MARKERS, version, &m);
     EXPECT_EQ(answer->markers_count, 1);
-    EXPECT_EQ(answer->markers[0].producer_id, FIRST_PRODUCER_ID);
+    EXPECT_EQ(answer->markers[0].producer_id, WORLD_FIRST_PRODUCER_ID);
     EXPECT_EQ(answer->markers[0].topics[0].partitions_count, 2);
     EXPECT_EQ(answer->markers[0].topics[0].partitions[1].error_code,
               KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
@@ -360,7 +264,7 @@ TEST(write_txn_markers, answers_for_each_partition)
 {
     struct world w;
     world_begin(&w, context->seed);
-    const int16_t epoch = init_producer(&w);
+    const int16_t epoch = world_init_producer(&w);
     EXPECT_EQ(produce_one(&w, 12, (struct batch_wanted){ .epoch = epoch }), KAFKA_NONE);
     EXPECT_EQ(mark(&w, 1, "t", 3, epoch, 5), KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
     EXPECT_EQ(mark(&w, 1, "u", 0, epoch, 5), KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
@@ -391,13 +295,14 @@ static int16_t commit_offset(struct world *w, int16_t version, int16_t epoch, in
         topics[i].partitions_count = 1;
     }
     partition.committed_offset = offset;
-    m.transactional_id = ID;
+    m.transactional_id = WORLD_TRANSACTIONAL_ID;
     m.group_id = GROUP;
-    m.producer_id = FIRST_PRODUCER_ID;
+    m.producer_id = WORLD_FIRST_PRODUCER_ID;
     m.producer_epoch = epoch;
     m.topics = topics;
     m.topics_count = 2;
-    const struct txn_offset_commit_response *answer = call(w, API_TXN_OFFSET_COMMIT, version, &m);
+    const struct txn_offset_commit_response *answer =
+        world_call(w, API_TXN_OFFSET_COMMIT, version, &m);
     EXPECT_EQ(answer->topics_count, 2);
     EXPECT_EQ(answer->topics[0].partitions[0].error_code, KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
     return answer->topics[1].partitions[0].error_code;
@@ -419,7 +324,7 @@ static int64_t committed(struct world *w)
     m.groups = &group;
     m.groups_count = 1;
     m.require_stable = true;
-    const struct offset_fetch_response *answer = call(w, API_OFFSET_FETCH, 8, &m);
+    const struct offset_fetch_response *answer = world_call(w, API_OFFSET_FETCH, 8, &m);
     const struct offset_fetch_response_partitions *told =
         &answer->groups[0].topics[0].partitions[0];
     return told->error_code != KAFKA_NONE ? -told->error_code : told->committed_offset;
@@ -428,11 +333,11 @@ static int64_t committed(struct world *w)
 static void add_offsets(struct world *w, int16_t epoch)
 {
     struct add_offsets_to_txn_request m = add_offsets_to_txn_request_default;
-    m.transactional_id = ID;
-    m.producer_id = FIRST_PRODUCER_ID;
+    m.transactional_id = WORLD_TRANSACTIONAL_ID;
+    m.producer_id = WORLD_FIRST_PRODUCER_ID;
     m.producer_epoch = epoch;
     m.group_id = GROUP;
-    const struct add_offsets_to_txn_response *answer = call(w, API_ADD_OFFSETS_TO_TXN, 3, &m);
+    const struct add_offsets_to_txn_response *answer = world_call(w, API_ADD_OFFSETS_TO_TXN, 3, &m);
     EXPECT_EQ(answer->error_code, KAFKA_NONE);
 }
 
@@ -441,7 +346,7 @@ TEST(txn_offset_commit, counts_when_its_transaction_commits)
     for (int16_t version = 0; version <= 5; version++) {
         struct world w;
         world_begin(&w, context->seed);
-        const int16_t epoch = init_producer(&w);
+        const int16_t epoch = world_init_producer(&w);
         if (version < 5) {
             EXPECT_EQ(commit_offset(&w, version, epoch, 10),
                       version == 4 ? KAFKA_TRANSACTION_ABORTABLE : KAFKA_INVALID_TXN_STATE);
@@ -451,7 +356,7 @@ TEST(txn_offset_commit, counts_when_its_transaction_commits)
         EXPECT_EQ(commit_offset(&w, version, epoch, 11), KAFKA_NONE);
         EXPECT_EQ(commit_offset(&w, version, epoch, 12), KAFKA_NONE);
         EXPECT_EQ(committed(&w), -KAFKA_UNSTABLE_OFFSET_COMMIT);
-        EXPECT_EQ(end(&w, epoch, true), KAFKA_NONE);
+        EXPECT_EQ(world_end_transaction(&w, 4, epoch, true), KAFKA_NONE);
         server_rig_run_ms(&w.rig, 10);
         EXPECT_EQ(committed(&w), 12);
         world_end(&w);
@@ -462,9 +367,9 @@ TEST(txn_offset_commit, leaves_nothing_when_its_transaction_is_aborted)
 {
     struct world w;
     world_begin(&w, context->seed);
-    const int16_t epoch = init_producer(&w);
+    const int16_t epoch = world_init_producer(&w);
     EXPECT_EQ(commit_offset(&w, 5, epoch, 11), KAFKA_NONE);
-    EXPECT_EQ(end(&w, epoch, false), KAFKA_NONE);
+    EXPECT_EQ(world_end_transaction(&w, 4, epoch, false), KAFKA_NONE);
     server_rig_run_ms(&w.rig, 10);
     EXPECT_EQ(committed(&w), -1);
     EXPECT_EQ(commit_offset(&w, 5, epoch + 1, 11), KAFKA_INVALID_PRODUCER_EPOCH);

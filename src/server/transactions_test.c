@@ -2,101 +2,17 @@
 #include "server/transactions.h"
 
 #include "base/mem.h"
-#include "server/rig_test.h"
 #include "server/transaction_questions.h"
+#include "server/world_test.h"
 #include "wire/batch.h"
 #include "wire/messages/add_partitions_to_txn_request.h"
 #include "wire/messages/add_partitions_to_txn_response.h"
-#include "wire/messages/allocate_producer_ids_response.h"
 #include "wire/messages/describe_transactions_request.h"
 #include "wire/messages/describe_transactions_response.h"
-#include "wire/messages/end_txn_request.h"
-#include "wire/messages/end_txn_response.h"
 #include "wire/messages/find_coordinator_request.h"
 #include "wire/messages/find_coordinator_response.h"
-#include "wire/messages/init_producer_id_request.h"
-#include "wire/messages/init_producer_id_response.h"
 #include "wire/messages/list_transactions_request.h"
 #include "wire/messages/list_transactions_response.h"
-
-#define ARENA_MAX         (16u << 20)
-#define FIRST_PRODUCER_ID 4000
-#define ID                BYTES_LITERAL("T")
-
-struct world {
-    struct server_rig rig;
-    struct rig_peer peer;
-    struct arena arena;
-    struct uuid topic;
-    int32_t correlation_id;
-};
-
-static void world_begin(struct world *w, uint64_t seed)
-{
-    server_rig_begin(&w->rig, seed, "");
-    arena_init(&w->arena, ARENA_MAX);
-    w->topic = server_rig_topic(&w->rig, "t", 2);
-    (void)server_rig_topic(&w->rig, "__transaction_state", 3);
-    server_rig_run_ms(&w->rig, 1000); /* the logs are read */
-    rig_peer_connect(&w->rig, &w->peer, SERVER_RIG_PORT);
-}
-
-static void world_end(struct world *w)
-{
-    rig_peer_close(&w->peer);
-    buf_deinit(&w->peer.in);
-    buf_deinit(&w->peer.out);
-    arena_deinit(&w->arena);
-    server_rig_end(&w->rig);
-}
-
-static void give_producer_ids(struct world *w)
-{
-    struct allocate_producer_ids_response block = allocate_producer_ids_response_default;
-    block.producer_id_start = FIRST_PRODUCER_ID;
-    block.producer_id_len = 1000;
-    EXPECT_EQ(w->rig.asks[0].api_key, API_ALLOCATE_PRODUCER_IDS);
-    server_rig_answer(&w->rig, KAFKA_NONE, &block);
-}
-
-static const void *call(struct world *w, int16_t api_key, int16_t version, const void *message)
-{
-    struct buf out;
-    buf_init(&out, ARENA_MAX);
-    rig_put_request(&out, api_key, version, ++w->correlation_id, message);
-    rig_peer_send(&w->peer, buf_view(&out));
-    buf_deinit(&out);
-    server_rig_run_ms(&w->rig, 10);
-    if (w->rig.ask_count > 0) {
-        give_producer_ids(w);
-        server_rig_run_ms(&w->rig, 10);
-    }
-    const void *answer = NULL;
-    EXPECT_EQ(rig_peer_take(&w->peer, api_key, version, &w->arena, &answer), w->correlation_id);
-    return answer;
-}
-
-static void init_producer(struct world *w, int64_t producer_id, int16_t epoch)
-{
-    struct init_producer_id_request m = init_producer_id_request_default;
-    m.transactional_id = ID;
-    m.transaction_timeout_ms = 60000;
-    const struct init_producer_id_response *answer = call(w, API_INIT_PRODUCER_ID, 5, &m);
-    EXPECT_EQ(answer->error_code, KAFKA_NONE);
-    EXPECT_EQ(answer->producer_id, producer_id);
-    EXPECT_EQ(answer->producer_epoch, epoch);
-}
-
-static int16_t end(struct world *w, int16_t version, int16_t epoch, bool is_commit)
-{
-    struct end_txn_request m = end_txn_request_default;
-    m.transactional_id = ID;
-    m.producer_id = FIRST_PRODUCER_ID;
-    m.producer_epoch = epoch;
-    m.committed = is_commit;
-    const struct end_txn_response *answer = call(w, API_END_TXN, version, &m);
-    return answer->error_code;
-}
 
 /* As clients before version 2 ask it: partitions 0 … count - 1 of t. */
 static const struct add_partitions_to_txn_response_topic_result *
@@ -110,11 +26,12 @@ add_partitions(struct world *w, const char *name, int32_t count)
     topic.partitions_count = count;
     for (int32_t i = 0; i < count; i++)
         partitions[i] = i;
-    m.v3_and_below_transactional_id = ID;
-    m.v3_and_below_producer_id = FIRST_PRODUCER_ID;
+    m.v3_and_below_transactional_id = WORLD_TRANSACTIONAL_ID;
+    m.v3_and_below_producer_id = WORLD_FIRST_PRODUCER_ID;
     m.v3_and_below_topics = &topic;
     m.v3_and_below_topics_count = 1;
-    const struct add_partitions_to_txn_response *answer = call(w, API_ADD_PARTITIONS_TO_TXN, 3, &m);
+    const struct add_partitions_to_txn_response *answer =
+        world_call(w, API_ADD_PARTITIONS_TO_TXN, 3, &m);
     EXPECT_EQ(answer->results_by_topic_v3_and_below_count, 1);
     return answer->results_by_topic_v3_and_below;
 }
@@ -132,27 +49,27 @@ static int64_t end_of(struct world *w, int32_t index)
 
 TEST(transactions, a_commit_marks_every_partition)
 {
-    struct world w = { 0 };
+    struct world w;
     world_begin(&w, context->seed);
-    init_producer(&w, FIRST_PRODUCER_ID, 0);
+    EXPECT_EQ(world_init_producer(&w), 0);
     EXPECT_EQ(first_error(add_partitions(&w, "t", 2)), KAFKA_NONE);
     EXPECT_EQ(end_of(&w, 0), 0);
-    EXPECT_EQ(end(&w, 4, 0, true), KAFKA_NONE);
+    EXPECT_EQ(world_end_transaction(&w, 4, 0, true), KAFKA_NONE);
     EXPECT_EQ(end_of(&w, 0), 1);
     EXPECT_EQ(end_of(&w, 1), 1);
-    EXPECT_EQ(end(&w, 4, 0, true), KAFKA_NONE); /* again: it has ended */
-    EXPECT_EQ(end(&w, 4, 0, false), KAFKA_INVALID_TXN_STATE);
+    EXPECT_EQ(world_end_transaction(&w, 4, 0, true), KAFKA_NONE); /* again: it has ended */
+    EXPECT_EQ(world_end_transaction(&w, 4, 0, false), KAFKA_INVALID_TXN_STATE);
     EXPECT_EQ(end_of(&w, 0), 1);
-    init_producer(&w, FIRST_PRODUCER_ID, 1);
-    EXPECT_EQ(end(&w, 4, 0, true), KAFKA_PRODUCER_FENCED);
+    EXPECT_EQ(world_init_producer(&w), 1);
+    EXPECT_EQ(world_end_transaction(&w, 4, 0, true), KAFKA_PRODUCER_FENCED);
     world_end(&w);
 }
 
 TEST(transactions, partitions_that_cannot_be_added_keep_the_others_out)
 {
-    struct world w = { 0 };
+    struct world w;
     world_begin(&w, context->seed);
-    init_producer(&w, FIRST_PRODUCER_ID, 0);
+    EXPECT_EQ(world_init_producer(&w), 0);
     const struct add_partitions_to_txn_response_topic_result *result = add_partitions(&w, "t", 3);
     EXPECT_EQ(first_error(result), KAFKA_OPERATION_NOT_ATTEMPTED);
     EXPECT_EQ(result->results_by_partition[2].partition_error_code,
@@ -160,23 +77,24 @@ TEST(transactions, partitions_that_cannot_be_added_keep_the_others_out)
     EXPECT_EQ(first_error(add_partitions(&w, "u", 1)), KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
     EXPECT_EQ(first_error(add_partitions(&w, "__transaction_state", 1)),
               KAFKA_TOPIC_AUTHORIZATION_FAILED);
-    EXPECT_EQ(end(&w, 4, 0, true), KAFKA_INVALID_TXN_STATE); /* nothing was added */
+    EXPECT_EQ(world_end_transaction(&w, 4, 0, true),
+              KAFKA_INVALID_TXN_STATE); /* nothing was added */
     world_end(&w);
 }
 
 TEST(transactions, administrators_see_what_is_open)
 {
-    struct world w = { 0 };
+    struct world w;
     world_begin(&w, context->seed);
-    init_producer(&w, FIRST_PRODUCER_ID, 0);
+    EXPECT_EQ(world_init_producer(&w), 0);
     EXPECT_EQ(first_error(add_partitions(&w, "t", 2)), KAFKA_NONE);
 
-    struct bytes ids[] = { ID, BYTES_LITERAL("nobody"), BYTES_LITERAL("") };
+    struct bytes ids[] = { WORLD_TRANSACTIONAL_ID, BYTES_LITERAL("nobody"), BYTES_LITERAL("") };
     struct describe_transactions_request describe = describe_transactions_request_default;
     describe.transactional_ids = ids;
     describe.transactional_ids_count = 3;
     const struct describe_transactions_response *told =
-        call(&w, API_DESCRIBE_TRANSACTIONS, 0, &describe);
+        world_call(&w, API_DESCRIBE_TRANSACTIONS, 0, &describe);
     EXPECT_EQ(told->transaction_states_count, 3);
     EXPECT_BYTES(told->transaction_states[0].transaction_state, BYTES_LITERAL("Ongoing"));
     EXPECT_EQ(told->transaction_states[0].topics_count, 1);
@@ -188,26 +106,27 @@ TEST(transactions, administrators_see_what_is_open)
     struct list_transactions_request list = list_transactions_request_default;
     list.state_filters = states;
     list.state_filters_count = 2;
-    const struct list_transactions_response *listed = call(&w, API_LIST_TRANSACTIONS, 2, &list);
+    const struct list_transactions_response *listed =
+        world_call(&w, API_LIST_TRANSACTIONS, 2, &list);
     EXPECT_EQ(listed->transaction_states_count, 1);
-    EXPECT_BYTES(listed->transaction_states[0].transactional_id, ID);
+    EXPECT_BYTES(listed->transaction_states[0].transactional_id, WORLD_TRANSACTIONAL_ID);
     EXPECT_EQ(listed->unknown_state_filters_count, 1);
     list.transactional_id_pattern = BYTES_LITERAL("U");
-    listed = call(&w, API_LIST_TRANSACTIONS, 2, &list);
+    listed = world_call(&w, API_LIST_TRANSACTIONS, 2, &list);
     EXPECT_EQ(listed->transaction_states_count, 0);
     world_end(&w);
 }
 
 TEST(transactions, the_coordinator_of_an_id_is_found)
 {
-    struct world w = { 0 };
+    struct world w;
     world_begin(&w, context->seed);
-    struct bytes ids[] = { ID };
+    struct bytes ids[] = { WORLD_TRANSACTIONAL_ID };
     struct find_coordinator_request m = find_coordinator_request_default;
     m.key_type = 1;
     m.coordinator_keys = ids;
     m.coordinator_keys_count = 1;
-    const struct find_coordinator_response *answer = call(&w, API_FIND_COORDINATOR, 4, &m);
+    const struct find_coordinator_response *answer = world_call(&w, API_FIND_COORDINATOR, 4, &m);
     EXPECT_EQ(answer->coordinators[0].error_code, KAFKA_NONE);
     EXPECT_EQ(answer->coordinators[0].node_id, w.rig.shard.node_id);
     world_end(&w);
@@ -233,8 +152,8 @@ static void ask(struct world *w, struct asked *asked, int16_t epoch,
     for (int32_t i = 0; i < 2; i++)
         asked->partitions[i] =
             (struct transaction_partition){ .topic = BYTES_LITERAL("t"), .partition = i };
-    asked->question = (struct transaction_question){ .transactional_id = ID,
-                                                     .producer_id = FIRST_PRODUCER_ID,
+    asked->question = (struct transaction_question){ .transactional_id = WORLD_TRANSACTIONAL_ID,
+                                                     .producer_id = WORLD_FIRST_PRODUCER_ID,
                                                      .producer_epoch = epoch,
                                                      .support = support,
                                                      .partitions = asked->partitions,
@@ -246,10 +165,10 @@ static void ask(struct world *w, struct asked *asked, int16_t epoch,
 
 TEST(transaction_question, tells_whether_a_partition_is_part_of_the_transaction)
 {
-    struct world w = { 0 };
+    struct world w;
     struct asked asked;
     world_begin(&w, context->seed);
-    init_producer(&w, FIRST_PRODUCER_ID, 0);
+    EXPECT_EQ(world_init_producer(&w), 0);
     EXPECT_EQ(first_error(add_partitions(&w, "t", 1)), KAFKA_NONE);
     ask(&w, &asked, 0, TRANSACTION_VERIFY);
     EXPECT(asked.is_answered);
@@ -264,7 +183,7 @@ TEST(transaction_question, tells_whether_a_partition_is_part_of_the_transaction)
     replica_rig_turn(&w.rig.base);
     EXPECT(asked.is_answered);
     EXPECT_EQ(asked.partitions[1].error, KAFKA_NONE);
-    EXPECT_EQ(end(&w, 4, 0, true), KAFKA_NONE);
+    EXPECT_EQ(world_end_transaction(&w, 4, 0, true), KAFKA_NONE);
     EXPECT_EQ(end_of(&w, 1), 1);
     world_end(&w);
 }
@@ -272,11 +191,11 @@ TEST(transaction_question, tells_whether_a_partition_is_part_of_the_transaction)
 /* The last transaction is still being ended when the next one begins: the question waits a little, not for ever. */
 TEST(transaction_question, waits_for_the_transaction_before)
 {
-    struct world w = { 0 };
+    struct world w;
     struct asked first;
     struct asked second;
     world_begin(&w, context->seed);
-    init_producer(&w, FIRST_PRODUCER_ID, 0);
+    EXPECT_EQ(world_init_producer(&w), 0);
     ask(&w, &first, 0, TRANSACTION_ADD);
     ask(&w, &second, 0, TRANSACTION_ADD); /* while the first is being written */
     EXPECT(!second.is_answered);
@@ -288,7 +207,7 @@ TEST(transaction_question, waits_for_the_transaction_before)
     EXPECT_EQ(second.partitions[0].error, KAFKA_NONE);
     /* One that waits when everything closes is answered. */
     ask(&w, &first, 0, TRANSACTION_VERIFY);
-    EXPECT_EQ(end(&w, 4, 0, false), KAFKA_NONE);
+    EXPECT_EQ(world_end_transaction(&w, 4, 0, false), KAFKA_NONE);
     ask(&w, &first, 0, TRANSACTION_ADD);
     ask(&w, &second, 0, TRANSACTION_ADD);
     transactions_close(w.rig.shard.transactions, NULL, NULL);
