@@ -357,7 +357,8 @@ TEST(consumer_group, lives_through_any_trouble)
         for (enum moment due = BEFORE_JOINING; due < MOMENT_COUNT; due++) {
             struct scene s;
             scene_begin(&s, context->seed + i,
-                  GROUP "auto.commit.interval.ms=200\nheartbeat.interval.ms=300\nmax.poll.interval."
+                        GROUP
+                        "auto.commit.interval.ms=200\nheartbeat.interval.ms=300\nmax.poll.interval."
                         "ms=1000");
             live(&s, due, &rule);
             scene_end(&s);
@@ -393,7 +394,8 @@ TEST(consumer_group, loses_its_coordinator_by_a_commit_before_it_joins)
     struct scene s;
     struct eater other;
     struct eater third;
-    scene_begin(&s, context->seed, GROUP "auto.commit.interval.ms=1000000\nheartbeat.interval.ms=300");
+    scene_begin(&s, context->seed,
+                GROUP "auto.commit.interval.ms=1000000\nheartbeat.interval.ms=300");
     subscribe(&s.eater);
     eater_expect_nothing(&s.eater, 1000);
     join(&s, &other);
@@ -484,7 +486,7 @@ TEST(consumer_group, has_to_know_where_to_begin)
     scene_begin(&s, context->seed, GROUP "auto.offset.reset=none");
     subscribe(&s.eater);
     eater_expect_failure(&s.eater, ERR_NOT_FOUND,
-                   "Undefined offset with no reset policy for partition t-");
+                         "Undefined offset with no reset policy for partition t-");
     scene_end(&s);
 
     scene_begin(&s, context->seed, "");
@@ -493,7 +495,8 @@ TEST(consumer_group, has_to_know_where_to_begin)
     scene_end(&s);
 
     scene_begin(&s, context->seed,
-          GROUP "partition.assignment.strategy=org.apache.kafka.clients.consumer.StickyAssignor");
+                GROUP
+                "partition.assignment.strategy=org.apache.kafka.clients.consumer.StickyAssignor");
     subscribe(&s.eater);
     eater_expect_failure(&s.eater, ERR_UNSUPPORTED, "partition.assignment.strategy");
     scene_end(&s);
@@ -521,7 +524,8 @@ TEST(consumer_free, lets_go_at_any_time)
                                     API_LEAVE_GROUP };
     for (size_t i = 0; i < ARRAY_LEN(held); i++) {
         struct scene s;
-        scene_begin(&s, context->seed, GROUP "auto.commit.interval.ms=100\nheartbeat.interval.ms=100");
+        scene_begin(&s, context->seed,
+                    GROUP "auto.commit.interval.ms=100\nheartbeat.interval.ms=100");
         scene_fill(&s, 10);
         client_rig_rule(&s.rig, (struct rig_rule){ .api_key = held[i], .deed = RIG_HOLD });
         subscribe(&s.eater);

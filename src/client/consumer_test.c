@@ -125,7 +125,7 @@ TEST(consumer_poll, begins_anew_where_its_place_is_gone)
     scene_fill(&s, 10);
     scene_assign(&s, 0, 1000);
     eater_expect_failure(&s.eater, ERR_NOT_FOUND,
-                   "Fetch position 1000 is out of range for partition t-0");
+                         "Fetch position 1000 is out of range for partition t-0");
     scene_end(&s);
 }
 
@@ -292,7 +292,8 @@ TEST(consumer_poll, finds_broken_batches)
     batch->data[batch->size - 2] ^= 0x01; /* in the last value: its CRC alone tells */
     scene_assign(&s, 0, 0);
     eater_eat(&s.eater, 10);
-    eater_expect_failure(&s.eater, ERR_CORRUPT, "Record batch for partition t-0 at offset 10 is invalid");
+    eater_expect_failure(&s.eater, ERR_CORRUPT,
+                         "Record batch for partition t-0 at offset 10 is invalid");
     scene_end(&s);
 
     scene_begin(&s, context->seed, "");

@@ -28,7 +28,6 @@ void eater_open(struct client_rig *rig, struct eater *e)
     EXPECT_OK(consumer_new(&rig->loop, rig->config, &rig->diag, &owner, &e->consumer, &e->note));
 }
 
-
 void scene_begin(struct scene *s, uint64_t seed, const char *settings)
 {
     AUTO(mem_freep)

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/test.h"
 #include "coord/group_coordinator.h"
+#include "coord/rig_log_test.h"
 #include "wire/api.h"
 #include "wire/messages/delete_groups_request.h"
 #include "wire/messages/delete_groups_response.h"
@@ -47,16 +48,6 @@ struct client {
     int64_t floor; /* of a fetch: what had been acknowledged when it was asked */
 };
 
-struct record {
-    struct bytes key;
-    struct bytes value;
-};
-
-struct pending_write {
-    uint64_t id;
-    VEC(struct record) records;
-};
-
 struct history {
     struct rng rng;
     struct group_settings settings;
@@ -66,8 +57,7 @@ struct history {
     uint64_t next_token;
     bool has_failures; /* the log and memory may then tell different stories of members */
     struct client clients[CLIENTS];
-    VEC(struct record) log;
-    VEC(struct pending_write) writes;
+    struct rig_log log;
     char leaders[GROUPS][GENERATIONS][64]; /* of this life of the group */
     int64_t acknowledged[GROUPS][PARTITIONS];
     int64_t attempted[GROUPS][PARTITIONS];
@@ -209,28 +199,6 @@ static void on_answer(struct history *h, const struct coord_answer *answer)
 
 /* ---- the log --------------------------------------------------------------------------------------------- */
 
-static struct bytes keep(struct bytes b)
-{
-    return bytes_is_null(b) ? b : bytes_from(mem_dup(b.data, b.size), b.size);
-}
-
-static void records_free(struct record *records, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        mem_free((void *)(uintptr_t)records[i].key.data);
-        mem_free((void *)(uintptr_t)records[i].value.data);
-    }
-}
-
-static void writes_forget(struct history *h)
-{
-    for (size_t i = 0; i < h->writes.count; i++) {
-        records_free(h->writes.items[i].records.items, h->writes.items[i].records.count);
-        VEC_DEINIT(&h->writes.items[i].records);
-    }
-    h->writes.count = 0;
-}
-
 static bool has_word(struct bytes line, const char *word)
 {
     return memmem(line.data, line.size, word, strlen(word)) != NULL;
@@ -257,14 +225,8 @@ static void step(struct history *h, struct group_event event)
     event.wall_ms = 1000000 + h->now_ms;
     rng_fill(&h->rng, event.random, sizeof(event.random));
     group_coordinator_step(h->coordinator, &event, &h->effects);
-    for (size_t i = 0; i < h->effects.appends.count; i++) {
-        const struct coord_append *append = &h->effects.appends.items[i];
-        struct pending_write *write = VEC_PUSH(&h->writes);
-        write->id = append->write_id;
-        for (uint32_t j = 0; j < append->record_count; j++)
-            VEC_ADD(&write->records, ((struct record){ keep(append->records[j].key),
-                                                       keep(append->records[j].value) }));
-    }
+    for (size_t i = 0; i < h->effects.appends.count; i++)
+        (void)rig_log_append(&h->log, &h->effects.appends.items[i]);
     for (size_t i = 0; i < h->effects.answers.count; i++)
         on_answer(h, &h->effects.answers.items[i]);
     group_effects_clear(&h->effects);
@@ -273,26 +235,17 @@ static void step(struct history *h, struct group_event event)
 
 static void end_write(struct history *h, enum kafka_error error)
 {
-    struct pending_write write = h->writes.items[0];
-    VEC_REMOVE_AT(&h->writes, 0);
-    if (error == KAFKA_NONE) {
-        for (size_t i = 0; i < write.records.count; i++)
-            VEC_ADD(&h->log, write.records.items[i]);
-    } else {
-        records_free(write.records.items, write.records.count);
-        writes_forget(h);
-    }
-    VEC_DEINIT(&write.records);
+    const uint64_t write_id = rig_log_end_write(&h->log, error == KAFKA_NONE);
     step(h, (struct group_event){ .type = GROUP_ON_APPENDED,
-                                  .appended = { .write_id = write.id, .error = error } });
+                                  .appended = { .write_id = write_id, .error = error } });
 }
 
 static struct group_coordinator *coordinator_from_log(const struct history *h, uint64_t hash_seed)
 {
     struct group_coordinator *coordinator = group_coordinator_new(&h->settings, hash_seed);
-    for (size_t i = 0; i < h->log.count; i++)
-        EXPECT_OK(group_coordinator_replay(coordinator, -1, h->log.items[i].key,
-                                           h->log.items[i].value, NULL));
+    for (size_t i = 0; i < h->log.records.count; i++)
+        EXPECT_OK(group_coordinator_replay(coordinator, -1, h->log.records.items[i].key,
+                                           h->log.records.items[i].value, NULL));
     return coordinator;
 }
 
@@ -485,7 +438,7 @@ static void restart(struct history *h)
     step(h, (struct group_event){ .type = GROUP_ON_UNLOAD });
     for (int i = 0; i < CLIENTS; i++)
         EXPECT_EQ(h->clients[i].asks, NOTHING); /* unloading answers everyone */
-    writes_forget(h);
+    rig_log_forget_writes(&h->log);
     clients_forget(h);
     group_coordinator_free(h->coordinator);
     h->coordinator = coordinator_from_log(h, rng_u64(&h->rng));
@@ -529,7 +482,7 @@ static void filter(struct bytes live, struct bytes text, bool only_offsets, stru
 
 static void expect_same_after_reload(struct history *h)
 {
-    while (h->writes.count > 0)
+    while (h->log.writes.count > 0)
         end_write(h, KAFKA_NONE);
     struct buf live;
     struct buf loaded;
@@ -571,7 +524,7 @@ static void happen(struct history *h)
         expect_same_after_reload(h);
     } else if (dice < 200) {
         pass_time(h, (int64_t)rng_below(&h->rng, dice < 20 ? 12000 : 1000));
-    } else if (dice < 500 && h->writes.count > 0) {
+    } else if (dice < 500 && h->log.writes.count > 0) {
         end_write(h, h->has_failures && rng_chance(&h->rng, 100000) ? KAFKA_NOT_ENOUGH_REPLICAS
                                                                     : KAFKA_NONE);
     } else {
@@ -609,21 +562,18 @@ static void live(uint64_t seed, bool has_failures)
     for (int i = 0; i < 2500; i++)
         happen(h);
     /* Left alone, everything comes to an end. */
-    while (h->writes.count > 0)
+    while (h->log.writes.count > 0)
         end_write(h, KAFKA_NONE);
     for (int i = 0; i < 100; i++) {
         pass_time(h, 10000);
-        while (h->writes.count > 0)
+        while (h->log.writes.count > 0)
             end_write(h, KAFKA_NONE);
     }
     for (int i = 0; i < CLIENTS; i++)
         EXPECT_EQ(h->clients[i].asks, NOTHING);
     EXPECT(h->answered > 300);
     expect_same_after_reload(h);
-    writes_forget(h);
-    VEC_DEINIT(&h->writes);
-    records_free(h->log.items, h->log.count);
-    VEC_DEINIT(&h->log);
+    rig_log_deinit(&h->log);
     group_coordinator_free(h->coordinator);
     group_effects_deinit(&h->effects);
     mem_free(h);

@@ -10,6 +10,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/test.h"
+#include "coord/rig_log_test.h"
 #include "coord/txn_coordinator.h"
 #include "wire/api.h"
 #include "wire/messages/add_partitions_to_txn_request.h"
@@ -37,16 +38,6 @@ struct producer {
     struct arena arena; /* of its request */
 };
 
-struct record {
-    struct bytes key;
-    struct bytes value;
-};
-
-struct pending_write {
-    uint64_t id;
-    VEC(struct record) records;
-};
-
 struct pending_marker {
     struct txn_marker marker;
     char topic[16];
@@ -61,8 +52,7 @@ struct history {
     uint64_t next_token;
     int64_t next_producer_id;
     struct producer producers[PRODUCERS];
-    VEC(struct record) log;
-    VEC(struct pending_write) writes;
+    struct rig_log log;
     VEC(struct pending_marker) markers;
     VEC(uint64_t) wants;
     struct map given; /* "producer id, epoch" → itself: what producers were given */
@@ -142,28 +132,6 @@ static void on_answer(struct history *h, const struct coord_answer *answer)
 
 /* ---- effects --------------------------------------------------------------------------------------------- */
 
-static struct bytes keep(struct bytes b)
-{
-    return bytes_is_null(b) ? b : bytes_from(mem_dup(b.data, b.size), b.size);
-}
-
-static void records_free(struct record *records, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        mem_free((void *)(uintptr_t)records[i].key.data);
-        mem_free((void *)(uintptr_t)records[i].value.data);
-    }
-}
-
-static void writes_forget(struct history *h)
-{
-    for (size_t i = 0; i < h->writes.count; i++) {
-        records_free(h->writes.items[i].records.items, h->writes.items[i].records.count);
-        VEC_DEINIT(&h->writes.items[i].records);
-    }
-    h->writes.count = 0;
-}
-
 /* A transaction of version 2, which has its epoch for itself, has one fate, whatever restarts come between its markers. */
 static void on_marker(struct history *h, const struct txn_marker *marker)
 {
@@ -187,14 +155,8 @@ static void on_marker(struct history *h, const struct txn_marker *marker)
 
 static void take_effects(struct history *h)
 {
-    for (size_t i = 0; i < h->effects.appends.count; i++) {
-        const struct coord_append *append = &h->effects.appends.items[i];
-        struct pending_write *write = VEC_PUSH(&h->writes);
-        write->id = append->write_id;
-        for (uint32_t j = 0; j < append->record_count; j++)
-            VEC_ADD(&write->records, ((struct record){ .key = keep(append->records[j].key),
-                                                       .value = keep(append->records[j].value) }));
-    }
+    for (size_t i = 0; i < h->effects.appends.count; i++)
+        (void)rig_log_append(&h->log, &h->effects.appends.items[i]);
     for (size_t i = 0; i < h->effects.answers.count; i++)
         on_answer(h, &h->effects.answers.items[i]);
     for (size_t i = 0; i < h->effects.markers.count; i++)
@@ -216,19 +178,9 @@ static void step(struct history *h, struct txn_event event)
 
 static void end_write(struct history *h, enum kafka_error error)
 {
-    struct pending_write write = h->writes.items[0];
-    VEC_REMOVE_AT(&h->writes, 0);
-    for (size_t i = 0; i < write.records.count; i++) {
-        if (error == KAFKA_NONE)
-            VEC_ADD(&h->log, write.records.items[i]);
-        else
-            records_free(&write.records.items[i], 1);
-    }
-    VEC_DEINIT(&write.records);
-    if (error != KAFKA_NONE)
-        writes_forget(h); /* they fail with it */
+    const uint64_t write_id = rig_log_end_write(&h->log, error == KAFKA_NONE);
     step(h, (struct txn_event){ .type = TXN_ON_APPENDED,
-                                .appended = { .write_id = write.id, .error = error } });
+                                .appended = { .write_id = write_id, .error = error } });
 }
 
 static void end_marker(struct history *h, bool is_written)
@@ -336,15 +288,16 @@ static struct txn_coordinator *reload(struct history *h)
 {
     struct txn_coordinator *fresh = txn_coordinator_new(&h->settings, 1);
     struct err_note note = { "" };
-    for (size_t i = 0; i < h->log.count; i++)
-        EXPECT_OK(txn_coordinator_replay(fresh, h->log.items[i].key, h->log.items[i].value, &note));
+    for (size_t i = 0; i < h->log.records.count; i++)
+        EXPECT_OK(txn_coordinator_replay(fresh, h->log.records.items[i].key,
+                                         h->log.records.items[i].value, &note));
     return fresh;
 }
 
 /* A crash: what was under way never was, or was and nobody heard. */
 static void crash(struct history *h)
 {
-    writes_forget(h);
+    rig_log_forget_writes(&h->log);
     h->markers.count = 0;
     h->wants.count = 0;
     txn_coordinator_free(h->coordinator);
@@ -364,7 +317,7 @@ static void happen(struct history *h)
     const uint64_t choice = rng_below(&h->rng, 1000);
     if (choice < 500)
         act(h, &h->producers[rng_below(&h->rng, PRODUCERS)]);
-    else if (choice < 700 && h->writes.count > 0)
+    else if (choice < 700 && h->log.writes.count > 0)
         end_write(h, rng_below(&h->rng, 20) == 0 ? KAFKA_NOT_ENOUGH_REPLICAS : KAFKA_NONE);
     else if (choice < 850 && h->markers.count > 0)
         end_marker(h, rng_below(&h->rng, 8) > 0);
@@ -381,10 +334,10 @@ static void happen(struct history *h)
 /* Everything that is under way comes to its end. */
 static void settle(struct history *h)
 {
-    for (int i = 0; i < 100 || h->writes.count + h->markers.count + h->wants.count > 0; i++) {
+    for (int i = 0; i < 100 || h->log.writes.count + h->markers.count + h->wants.count > 0; i++) {
         while (h->wants.count > 0)
             give_id(h, KAFKA_NONE);
-        while (h->writes.count > 0)
+        while (h->log.writes.count > 0)
             end_write(h, KAFKA_NONE);
         while (h->markers.count > 0)
             end_marker(h, true);
@@ -408,9 +361,7 @@ static void check_reload(struct history *h)
 
 static void history_free(struct history *h)
 {
-    records_free(h->log.items, h->log.count);
-    VEC_DEINIT(&h->log);
-    VEC_DEINIT(&h->writes);
+    rig_log_deinit(&h->log);
     VEC_DEINIT(&h->markers);
     VEC_DEINIT(&h->wants);
     map_deinit(&h->given);

@@ -4,9 +4,9 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "coord/group_coordinator.h"
+#include "coord/rig_log_test.h"
 #include "rig.h"
 #include "rig_answers.h"
-#include "rig_log.h"
 #include "words.h"
 
 struct rig {

@@ -1,10 +1,10 @@
 /* See rig.h: a transaction coordinator with a log, a clock, clients, partitions that take markers, and producer ids. */
 #include "base/map.h"
 #include "base/mem.h"
+#include "coord/rig_log_test.h"
 #include "coord/txn_coordinator.h"
 #include "rig.h"
 #include "rig_answers.h"
-#include "rig_log.h"
 #include "wire/api.h"
 #include "wire/messages/add_partitions_to_txn_request.h"
 #include "wire/messages/describe_transactions_request.h"
@@ -76,13 +76,10 @@ static void step(struct rig *rig, struct txn_event event);
 
 static void take_append(struct rig *rig, const struct coord_append *append)
 {
-    struct rig_write *write = rig_log_write(&rig->log, append->write_id);
-    for (uint32_t i = 0; i < append->record_count; i++) {
-        const struct coord_record *record = &append->records[i];
-        VEC_ADD(&write->records, rig_record_new(-1, record->key, record->value));
+    (void)rig_log_append(&rig->log, append);
+    for (uint32_t i = 0; i < append->record_count; i++)
         rig_put_record(rig->out, &rig->arena, WIRE_KIND_TRANSACTION_KEY, append->write_id,
-                       record->key, record->value, NULL);
-    }
+                       append->records[i].key, append->records[i].value, NULL);
 }
 
 static void end_write(struct rig *rig, enum kafka_error error)

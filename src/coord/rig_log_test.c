@@ -1,7 +1,8 @@
-/* See rig_log.h. */
-#include "rig_log.h"
+/* See rig_log_test.h. */
+#include "coord/rig_log_test.h"
 
 #include "base/mem.h"
+#include "coord/coordinator.h"
 
 static struct bytes keep(struct bytes b)
 {
@@ -24,6 +25,15 @@ struct rig_write *rig_log_write(struct rig_log *log, uint64_t id)
 {
     struct rig_write *write = VEC_PUSH(&log->writes);
     write->id = id;
+    return write;
+}
+
+struct rig_write *rig_log_append(struct rig_log *log, const struct coord_append *append)
+{
+    struct rig_write *write = rig_log_write(log, append->write_id);
+    for (uint32_t i = 0; i < append->record_count; i++)
+        VEC_ADD(&write->records,
+                rig_record_new(-1, append->records[i].key, append->records[i].value));
     return write;
 }
 

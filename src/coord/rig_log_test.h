@@ -1,4 +1,4 @@
-/* A coordinator's log as a rig keeps it: the records that are in it, and the writes on their way there. */
+/* A coordinator's log as a test keeps it: the records that are in it, and the writes on their way there. */
 #pragma once
 
 #include "base/bytes.h"
@@ -28,6 +28,9 @@ void rig_record_deinit(struct rig_record *record);
 
 /* A write begins; its records are added to it. */
 struct rig_write *rig_log_write(struct rig_log *log, uint64_t id);
+/* The write of an append: its records, of no transaction. */
+struct coord_append;
+struct rig_write *rig_log_append(struct rig_log *log, const struct coord_append *append);
 /* The oldest write ends: its records are in the log, or it and all after it are not. Answers its id. */
 uint64_t rig_log_end_write(struct rig_log *log, bool is_written);
 void rig_log_forget_writes(struct rig_log *log);
