@@ -8,7 +8,7 @@
  *     SETTING_GROUP_CONSUMER_SESSION_TIMEOUT_MS, SETTING_PRODUCER_LINGER_MS, …
  *
  * Status is kept true by a test (tools/settings): HONOURED means that the id is named by a file in src/ outside
- * src/config, NOT_YET that it is not. Who begins to use a setting runs `tools/settings --write`.
+ * src/config, NOT_YET that it is not; a field that it is put into and nobody reads would deceive the test. Who begins to use a setting runs `tools/settings/settings.py --write`.
  * Threads: constant data, safe anywhere. Facts: Apache Kafka 4.3.1.
  */
 #pragma once

@@ -48,12 +48,6 @@ const char *group_state_name(const struct group *group)
     return group_is_empty(group) ? "Empty" : "Unknown";
 }
 
-bool group_is_simple(const struct group *group)
-{
-    return group->kind == GROUP_CLASSIC && group->state == GROUP_EMPTY &&
-           group->protocol_type == NULL && group->membership == NULL;
-}
-
 bool group_is_empty(const struct group *group)
 {
     return group->kind == GROUP_CLASSIC ? group->state == GROUP_EMPTY

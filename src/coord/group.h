@@ -44,9 +44,8 @@ void group_free(struct group *group, struct names *names); /* not listed; NULL i
 struct bytes group_id(const struct group *group);
 const char *group_kind_name(enum group_kind kind);       /* "classic" */
 const char *group_state_name(const struct group *group); /* "PreparingRebalance" */
-bool group_is_simple(const struct group *group);
-bool group_is_empty(const struct group *group);       /* of whatever kind: no members */
-bool group_uses_consumers(const struct group *group); /* protocol type "consumer" */
+bool group_is_empty(const struct group *group);          /* of whatever kind: no members */
+bool group_uses_consumers(const struct group *group);    /* protocol type "consumer" */
 /* Whether members may still need the topic's offsets (KIP-496); where nobody knows, they do. */
 bool group_is_subscribed(const struct group *group, struct bytes topic);
 /* Neither members nor offsets nor records of other protocols: nothing would be lost. */

@@ -302,24 +302,8 @@ int index_last(struct index *index, struct index_place place, struct index_entry
     return index_find(index, place, INT64_MAX, out, out_wait);
 }
 
-/* ---- cutting and replacing
+/* ---- replacing
  * ----------------------------------------------------------------------- */
-
-int index_truncate(struct index *index, struct index_place place, uint32_t count)
-{
-    ASSERT(index->is_ready);
-    if (count >= index->disk_count) {
-        const uint32_t pending_kept = MIN(count - index->disk_count, index->pending_count);
-        index->pending_count = pending_kept;
-        return 0;
-    }
-    index_drop_pending(index);
-    index->disk_count = count;
-    index->is_dirty = true;
-    struct io_file *file;
-    const int r = index_file(index, place, true, &file);
-    return r < 0 ? r : io_file_truncate(file, (int64_t)count * index_entry_bytes(index->kind));
-}
 
 /* How many of the entries stand in the file already, from its beginning. */
 static int count_equal(struct index *index, struct index_place place, const uint8_t *entries,

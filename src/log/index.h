@@ -95,9 +95,6 @@ MUST_CHECK int index_find_value(struct index *index, struct index_place place, u
 MUST_CHECK int index_last(struct index *index, struct index_place place, struct index_entry *out,
                           struct index_wait *out_wait);
 
-/* Keeps the first `count` entries: in memory, and in the file (which is cut to size). */
-MUST_CHECK int index_truncate(struct index *index, struct index_place place, uint32_t count);
-
 /* Writes what is pending and cuts the file to its entries, making it if it is absent: what a reader
  * of a sealed segment finds. */
 MUST_CHECK int index_seal(struct index *index, struct index_place place);

@@ -56,11 +56,6 @@ bool metadata_partition_has_replica(const struct metadata_partition *p, int32_t 
     return ids_have(metadata_partition_replicas(p), p->replica_count, broker_id);
 }
 
-bool metadata_partition_is_in_isr(const struct metadata_partition *p, int32_t broker_id)
-{
-    return ids_have(metadata_partition_isr(p), p->isr_count, broker_id);
-}
-
 bool metadata_partition_is_in_elr(const struct metadata_partition *p, int32_t broker_id)
 {
     return ids_have(metadata_partition_elr(p), p->elr_count, broker_id);
@@ -226,26 +221,6 @@ int16_t metadata_feature_level(const struct metadata_image *image, struct bytes 
     const struct metadata_feature *feature = (const struct metadata_feature *)metadata_tree_get(
         &image->features, metadata__by_feature_name, &name);
     return feature == NULL ? 0 : feature->level;
-}
-
-const struct metadata_scram *metadata_scram_get(const struct metadata_image *image,
-                                                int8_t mechanism, struct bytes user)
-{
-    const struct metadata_scram_key key = { .mechanism = mechanism, .user = user };
-    return (const struct metadata_scram *)metadata_tree_get(&image->scram, metadata__by_scram,
-                                                            &key);
-}
-
-const struct metadata_token *metadata_token_get(const struct metadata_image *image,
-                                                struct bytes token_id)
-{
-    return (const struct metadata_token *)metadata_tree_get(&image->tokens, metadata__by_token_id,
-                                                            &token_id);
-}
-
-const struct metadata_acl *metadata_acl_get(const struct metadata_image *image, struct uuid id)
-{
-    return (const struct metadata_acl *)metadata_tree_get(&image->acls, metadata__by_acl_id, &id);
 }
 
 /* ---- walks ----------------------------------------------------------------------------------- */

@@ -46,7 +46,6 @@ const int32_t *metadata_partition_last_known_elr(const struct metadata_partition
 const struct uuid *
 metadata_partition_directories(const struct metadata_partition *p); /* one for each replica */
 bool metadata_partition_has_replica(const struct metadata_partition *p, int32_t broker_id);
-bool metadata_partition_is_in_isr(const struct metadata_partition *p, int32_t broker_id);
 bool metadata_partition_is_in_elr(const struct metadata_partition *p, int32_t broker_id);
 
 struct metadata_topic {
@@ -231,11 +230,6 @@ struct bytes metadata_config_value(const struct metadata_image *image,
                                    struct bytes name);
 int16_t metadata_feature_level(const struct metadata_image *image,
                                struct bytes name); /* 0: not set */
-const struct metadata_scram *metadata_scram_get(const struct metadata_image *image,
-                                                int8_t mechanism, struct bytes user);
-const struct metadata_token *metadata_token_get(const struct metadata_image *image,
-                                                struct bytes token_id);
-const struct metadata_acl *metadata_acl_get(const struct metadata_image *image, struct uuid id);
 
 /* Typed walks. `metadata_walk_topics_at` begins with the first topic whose name is not below `name`.
  *   for (metadata_walk_topics(&w, image); (topic = metadata_next_topic(&w)) != NULL;) */

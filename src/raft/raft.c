@@ -506,13 +506,6 @@ int raft_step(struct raft *r, const struct raft_event *event, struct raft_effect
 
 /* ---- what is known now ------------------------------------------------------------------------------ */
 
-const char *raft_role_name(enum raft_role role)
-{
-    static const char *const names[] = { "unattached", "prospective", "candidate",
-                                         "leader",     "follower",    "resigned" };
-    return names[role];
-}
-
 enum raft_role raft_role(const struct raft *r)
 {
     return r->role;

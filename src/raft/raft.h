@@ -59,7 +59,6 @@ enum raft_role {
     RAFT_ROLE_FOLLOWER,
     RAFT_ROLE_RESIGNED,
 };
-const char *raft_role_name(enum raft_role role); /* "leader" */
 
 struct raft_settings {
     int32_t node_id;

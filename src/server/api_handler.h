@@ -1,5 +1,5 @@
 /* The table of APIs that this build serves. A new API is one file in handlers/ and one line in
- * api_table.c.
+ * api_handlers.def.
  */
 #pragma once
 

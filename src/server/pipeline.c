@@ -1,8 +1,8 @@
 /* The one way of every request: header, table of APIs, decoding, handler, and back.
  *
- * Places on the way that later features fill without touching a handler: the principal (set at
- * request_new), authorisation (authorize.h, asked by handlers), quota delay (before the answer's
- * parts are handed to the connection), audit and metrics (request_begin, request_end).
+ * Places on the way: the principal (set at request_new), authorisation (authorize.h, asked by handlers). Quota delay belongs
+ * before an answer's parts are handed to the connection, audit and metrics to where a request begins and ends; none of the
+ * three is there yet.
  */
 #include "server/server_int.h"
 
