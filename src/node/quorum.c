@@ -6,25 +6,13 @@
 #include "config/config.h"
 #include "node/controller_calls.h"
 #include "node/controller_rules.h"
-#include "node/metadata_log.h"
+#include "node/decisions.h"
+#include "node/raft_shell.h"
 #include "wire/messages/broker_heartbeat_request.h"
 #include "wire/messages/broker_heartbeat_response.h"
 #include "wire/record_frame.h"
 
 #define SNAPSHOT_CLEAN_MS 60000
-
-/* A decision on its way: its records are appended up to `offset`, its answer waits until that is committed, and
- * applied here where a client will rely on it. */
-struct ask {
-    struct list link;
-    struct arena arena; /* records and answer */
-    int64_t offset;     /* exclusive */
-    bool needs_shards;
-    int32_t held_broker_id; /* whose heartbeat it is (controller_hold_session); -1 */
-    const void *response;
-    void (*done)(void *context, enum kafka_error error, const void *response);
-    void *context;
-};
 
 struct quorum {
     struct controller_link link; /* first: handlers see this */
@@ -37,20 +25,11 @@ struct quorum {
     char *log_dir;
     struct rng rng;
 
-    struct metadata_log log;
-    struct raft *raft;
-    struct io_timer raft_timer;
-    struct io_job_queue *persist_queue;
-    VEC(struct raft_event)
-    events; /* to be stepped: completions met while effects are carried out */
-    bool is_stepping;
-    bool is_flush_wanted;  /* at the turn's end */
-    int persist_error;     /* of the latest attempt */
-    bool is_failed_append; /* later appends of the same step are dropped */
-    uint64_t failed_appends;
+    struct raft_shell shell;
+    struct decisions decisions;
     bool is_stopped;
     bool is_settling;
-    int32_t activate_epoch; /* RAFT_DO_LEAD has come and is not done yet; -1 */
+    int32_t activate_epoch; /* raft leads in it, and the controller is not active yet; -1 */
 
     struct controller *controller;
     struct controller_rules rules;
@@ -58,297 +37,62 @@ struct quorum {
 
     struct metadata_loader *loader; /* committed records only */
     struct metadata_image *image;
-    int64_t applied_offset; /* exclusive: by this node's shards */
-    struct list asks;       /* in order of their offsets */
 
     struct snapshot_settings snapshot_settings;
     struct snapshot_progress snapshot_progress;
     struct io_timer clean_timer;
-    uint32_t jobs; /* under way */
+    uint32_t snapshot_jobs; /* under way */
 
     void (*on_closed)(void *context);
     void *on_closed_context;
 };
-
-static void settle(struct quorum *q);
-static void activate(struct quorum *q, int32_t epoch);
 
 static int64_t now_ms(const struct quorum *q)
 {
     return io_monotonic_ns(q->io) / NS_PER_MS;
 }
 
-/* ---- raft's effects -------------------------------------------------------------------------- */
+static void settle(struct quorum *q);
 
-static void feed(struct quorum *q, struct raft_event event);
-
-static void stop(struct quorum *q, const struct err_note *note)
+static void on_stop(void *context, const struct err_note *note)
 {
+    struct quorum *q = context;
     if (q->is_stopped)
         return;
     q->is_stopped = true;
     q->owner.on_stop(q->owner.context, note);
 }
 
-struct persist_job {
-    struct io_job job;
-    struct quorum *quorum;
-    struct shared *content;
-    char *path;
-    int result;
-};
-
-static void persist_run(struct io_job *job)
+static void on_commit(void *context, int64_t to)
 {
-    struct persist_job *p = CONTAINER_OF(job, struct persist_job, job);
-    p->result = io_fs_replace(io_get_fs(p->quorum->io), p->path,
-                              bytes_from(p->content->data, p->content->size));
-}
-
-static void persist_done(struct io_job *job)
-{
-    struct persist_job *p = CONTAINER_OF(job, struct persist_job, job);
-    struct quorum *q = p->quorum;
-    if (p->result < 0 && p->result != q->persist_error) /* not with every attempt */
-        DIAG_ERROR(q->diag, "raft", "%s cannot be written, which is tried until it can: %s",
-                   p->path, err_sentence(p->result));
-    else if (p->result == 0 && q->persist_error < 0)
-        DIAG_INFO(q->diag, "raft", "%s can be written again", p->path);
-    q->persist_error = p->result;
-    const struct raft_event event = { .type = p->result < 0 ? RAFT_ON_PERSIST_FAILED
-                                                            : RAFT_ON_PERSISTED };
-    shared_unref(p->content);
-    mem_free(p->path);
-    mem_free(p);
-    q->jobs--;
-    feed(q, event);
-}
-
-static void persist(struct quorum *q, struct shared *content)
-{
-    struct persist_job *p = MEM_NEW(struct persist_job);
-    *p = (struct persist_job){
-        .job = { .run = persist_run, .done = persist_done },
-        .quorum = q,
-        .content = shared_ref(content),
-        .path = metadata_log_quorum_state_path(&q->log),
-    };
-    q->jobs++;
-    io_submit(q->io, q->persist_queue, &p->job);
-}
-
-static void append(struct quorum *q, const struct raft_effect *effect)
-{
-    if (q->is_failed_append)
-        return;
-    const struct log_append planned = {
-        .owner = effect->append.batch,
-        .records = effect->append.batch->data,
-        .size_bytes = (uint32_t)effect->append.batch->size,
-        .origin = LOG_ORIGIN_RAFT_LEADER,
-        .leader_epoch = effect->append.epoch,
-        .now_ms = io_now_ms(q->io),
-        .transaction_version = -1,
-    };
-    struct log_append_result result;
-    struct err_note note = { 0 };
-    log_append_plan(q->log.log, &planned, &result);
-    const int written = result.error == KAFKA_NONE ? log_write(q->log.log, &note) : -EIO;
-    if (written == 0)
-        return;
-    q->is_failed_append = true;
-    q->failed_appends++;
-    DIAG_ERROR(q->diag, "metadata", "an append to the metadata log failed: %s: %s",
-               result.error == KAFKA_NONE ? err_sentence(written)
-                                          : kafka_error_name((int16_t)result.error),
-               note.text);
-    feed(q, (struct raft_event){ .type = RAFT_ON_APPEND_FAILED,
-                                 .failed_offset = effect->append.base_offset });
-}
-
-static void truncate_log(struct quorum *q, int64_t offset)
-{
-    struct err_note note = { 0 };
-    if (log_truncate(q->log.log, offset, io_now_ms(q->io), &note) < 0)
-        stop(q, &note);
-}
-
-static void commit(struct quorum *q, int64_t to)
-{
+    struct quorum *q = context;
     const int64_t from = metadata_loader_working(q->loader)->provenance.offset + 1;
     int64_t bytes = 0;
     struct err_note note = { 0 };
-    if (metadata_log_replay(&q->log, from, to, q->loader, &bytes, &note) < 0) {
-        stop(q, &note);
+    if (metadata_log_replay(&q->shell.log, from, to, q->loader, &bytes, &note) < 0) {
+        on_stop(q, &note);
         return;
     }
     snapshot_progress_committed(&q->snapshot_progress, bytes, now_ms(q));
 }
 
-static void finish_ask(struct quorum *q, struct ask *ask, enum kafka_error error,
-                       const void *response)
-{
-    if (ask->held_broker_id >= 0)
-        controller_release_session(q->controller, ask->held_broker_id, now_ms(q));
-    if (ask->done != NULL)
-        ask->done(ask->context, error, response);
-    arena_deinit(&ask->arena);
-    mem_free(ask);
-}
-
-static void fail_asks(struct quorum *q, enum kafka_error error)
-{
-    struct list failed;
-    list_init(&failed);
-    while (!list_is_empty(&q->asks))
-        list_push_back(&failed, list_pop_front(&q->asks));
-    struct list *link;
-    while ((link = list_pop_front(&failed)) != NULL)
-        finish_ask(q, LIST_ENTRY(link, struct ask, link), error, NULL);
-}
-
-static void carry_out(struct quorum *q, const struct raft_effect *effect)
-{
-    switch (effect->type) {
-    case RAFT_DO_PERSIST:
-        persist(q, effect->content);
-        return;
-    case RAFT_DO_APPEND:
-        append(q, effect);
-        return;
-    case RAFT_DO_FLUSH:
-        q->is_flush_wanted = true;
-        return;
-    case RAFT_DO_TRUNCATE:
-        truncate_log(q, effect->offset);
-        return;
-    case RAFT_DO_COMMIT:
-        commit(q, effect->commit.to_offset);
-        return;
-    case RAFT_DO_LEADER_CHANGED:
-        DIAG_INFO(q->diag, "raft", "leader of epoch %d is node %d", effect->leader.epoch,
-                  effect->leader.leader_id);
-        return;
-    case RAFT_DO_LEAD:
-        activate(q, effect->leader.epoch);
-        return;
-    case RAFT_DO_UNLEAD:
-        controller_deactivate(q->controller);
-        fail_asks(q, KAFKA_NOT_CONTROLLER);
-        return;
-    case RAFT_DO_ARM_TIMER:
-        io_timer_arm(q->io, &q->raft_timer, effect->deadline_ms * NS_PER_MS);
-        return;
-    case RAFT_DO_STOP:
-        stop(q, effect->note);
-        return;
-    case RAFT_DO_SEND_VOTE:
-    case RAFT_DO_SEND_BEGIN_EPOCH:
-    case RAFT_DO_SEND_END_EPOCH:
-    case RAFT_DO_ANSWER_VOTE:
-    case RAFT_DO_ANSWER_EPOCH:
-        /* A quorum of one has nobody to talk to; quorum_open refuses larger ones until the peer channel carries these. */
-        return;
-    }
-}
-
-static int step_one(struct quorum *q, struct raft_event event, struct err_note *note)
-{
-    struct raft_effects effects = { 0 };
-    event.now_ms = now_ms(q);
-    event.wall_ms = io_now_ms(q->io);
-    event.random = rng_u64(&q->rng);
-    const int r = raft_step(q->raft, &event, &effects, note);
-    if (r < 0)
-        return r;
-    q->is_failed_append = false;
-    for (uint32_t i = 0; i < effects.count; i++)
-        carry_out(q, &effects.items[i]);
-    raft_effects_clear(&effects);
-    return 0;
-}
-
-/* Steps an event and all that follow from it, then lets go of what they committed. */
-static int step(struct quorum *q, struct raft_event event, struct err_note *note)
-{
-    ASSERT(!q->is_stepping);
-    q->is_stepping = true;
-    const int r = step_one(q, event, note);
-    while (q->events.count > 0) {
-        const struct raft_event next = q->events.items[0];
-        VEC_REMOVE_AT(&q->events, 0);
-        struct err_note event_note = { 0 };
-        if (step_one(q, next, &event_note) < 0)
-            stop(q, &event_note);
-    }
-    q->is_stepping = false;
-    return r;
-}
-
-static void feed(struct quorum *q, struct raft_event event)
-{
-    if (q->log.log == NULL)
-        return; /* closing: nothing follows from it any more */
-    if (q->is_stepping) {
-        VEC_ADD(&q->events, event);
-        return;
-    }
-    struct err_note note = { 0 };
-    if (step(q, event, &note) < 0)
-        stop(q, &note);
-    settle(q);
-}
-
-static void on_flushed(void *context, struct log *log)
-{
-    struct quorum *q = context;
-    feed(q, (struct raft_event){ .type = RAFT_ON_FLUSHED,
-                                 .flushed_offset = log_offsets(log)->flushed_end });
-}
-
-static void on_log_failed(void *context, struct log *log, int error, const struct err_note *note)
-{
-    struct quorum *q = context;
-    (void)log;
-    (void)error;
-    stop(q, note);
-}
-
-static void on_raft_timer(struct io_timer *timer)
-{
-    feed(CONTAINER_OF(timer, struct quorum, raft_timer),
-         (struct raft_event){ .type = RAFT_ON_TIMER });
-}
-
-void quorum_flush(struct quorum *q)
-{
-    if (!q->is_flush_wanted || q->log.log == NULL)
-        return;
-    q->is_flush_wanted = false;
-    log_flush(q->log.log);
-}
-
 /* ---- decisions ------------------------------------------------------------------------------- */
 
-static struct ask *
-ask_new(void (*done)(void *context, enum kafka_error error, const void *response), void *context)
+static void on_decision_end(void *context, const struct decision *decision)
 {
-    struct ask *ask = MEM_NEW(struct ask);
-    ask->held_broker_id = -1;
-    ask->done = done;
-    ask->context = context;
-    arena_init(&ask->arena, CONTROLLER_ARENA_BYTES_MAX);
-    return ask;
+    struct quorum *q = context;
+    if (decision->held_broker_id >= 0)
+        controller_release_session(q->controller, decision->held_broker_id, now_ms(q));
 }
 
-static struct controller_call call_of(struct quorum *q, struct ask *ask)
+static struct controller_call call_of(struct quorum *q, struct decision *decision)
 {
     return (struct controller_call){
         .now_ms = now_ms(q),
         .wall_ms = io_now_ms(q->io),
-        .next_offset = raft_next_offset(q->raft),
+        .next_offset = raft_next_offset(q->shell.raft),
         .rng = &q->rng,
-        .arena = &ask->arena,
+        .arena = &decision->arena,
     };
 }
 
@@ -372,24 +116,8 @@ static struct bytes *encode_records(struct arena *arena, const struct metadata_r
     return values;
 }
 
-static int append_values(struct quorum *q, const struct bytes *values, uint32_t count,
-                         struct err_note *note)
-{
-    const uint64_t failed_before = q->failed_appends;
-    const int r = step(q,
-                       (struct raft_event){ .type = RAFT_ON_APPEND,
-                                            .append = { .epoch = controller_epoch(q->controller),
-                                                        .values = values,
-                                                        .value_count = count } },
-                       note);
-    /* Raft has taken it back by now, and resigned: nobody will hear that it is committed. */
-    if (r == 0 && q->failed_appends != failed_before)
-        return err_note(note, -ERR_NOT_LEADER, "the metadata log could not be written");
-    return r;
-}
-
-/* Appends what the controller decided and keeps the ask until it is committed. */
-static int append_decision(struct quorum *q, struct ask *ask,
+/* Appends what the controller decided. */
+static int append_decision(struct quorum *q, struct decision *decision,
                            const struct controller_result *result, struct err_note *note)
 {
     uint32_t from = 0;
@@ -397,9 +125,11 @@ static int append_decision(struct quorum *q, struct ask *ask,
         uint32_t count = result->record_count - from;
         if (!result->is_atomic)
             count = MIN(count, (uint32_t)RAFT_BATCH_RECORDS_MAX);
-        const int64_t base_offset = raft_next_offset(q->raft);
-        const struct bytes *values = encode_records(&ask->arena, result->records + from, count);
-        const int r = append_values(q, values, count, note);
+        const int64_t base_offset = raft_next_offset(q->shell.raft);
+        const struct bytes *values =
+            encode_records(&decision->arena, result->records + from, count);
+        const int r =
+            raft_shell_append(&q->shell, controller_epoch(q->controller), values, count, note);
         if (r < 0)
             return r;
         if (controller_is_active(q->controller))
@@ -409,18 +139,19 @@ static int append_decision(struct quorum *q, struct ask *ask,
     return 0;
 }
 
-static void decide(struct quorum *q, struct ask *ask, const struct controller_result *result)
+static void decide(struct quorum *q, struct decision *decision,
+                   const struct controller_result *result)
 {
     struct err_note note = { 0 };
-    ask->response = result->response;
-    const int r = append_decision(q, ask, result, &note);
+    decision->response = result->response;
+    const int r = append_decision(q, decision, result, &note);
     if (r < 0) {
         DIAG_WARN(q->diag, "controller", "a decision could not be appended: %s: %s",
                   err_sentence(r), note.text);
-        finish_ask(q, ask, r == -ERR_LIMIT ? KAFKA_POLICY_VIOLATION : KAFKA_NOT_CONTROLLER, NULL);
+        decisions_finish(&q->decisions, decision,
+                         r == -ERR_LIMIT ? KAFKA_POLICY_VIOLATION : KAFKA_NOT_CONTROLLER, NULL);
     } else {
-        ask->offset = raft_next_offset(q->raft);
-        list_push_back(&q->asks, &ask->link);
+        decisions_wait(&q->decisions, decision, raft_next_offset(q->shell.raft));
     }
     settle(q);
 }
@@ -433,13 +164,13 @@ static bool is_between_brokers(int16_t api_key)
            api_key == API_CONTROLLER_REGISTRATION || api_key == API_ALLOCATE_PRODUCER_IDS;
 }
 
-static void hold_session(struct quorum *q, struct ask *ask,
+static void hold_session(struct quorum *q, struct decision *decision,
                          const struct broker_heartbeat_request *request,
                          const struct broker_heartbeat_response *response)
 {
     if (response->error_code != KAFKA_NONE)
         return;
-    ask->held_broker_id = request->broker_id;
+    decision->held_broker_id = request->broker_id;
     controller_hold_session(q->controller, request->broker_id);
 }
 
@@ -450,53 +181,61 @@ static void link_ask(struct controller_link *link, int16_t api_key, int16_t vers
 {
     struct quorum *q = CONTAINER_OF(link, struct quorum, link);
     (void)principal; /* in a cluster it travels with the forwarded request */
-    struct ask *ask = ask_new(done, context);
-    ask->needs_shards = !is_between_brokers(api_key);
-    const struct controller_call call = call_of(q, ask);
+    struct decision *decision = decision_new(done, context);
+    decision->needs_shards = !is_between_brokers(api_key);
+    const struct controller_call call = call_of(q, decision);
     struct controller_result result = { 0 };
     if (q->is_stopped ||
         controller_call(q->controller, &call, api_key, version, message, &result) < 0) {
-        finish_ask(q, ask, KAFKA_NOT_CONTROLLER, NULL);
+        decisions_finish(&q->decisions, decision, KAFKA_NOT_CONTROLLER, NULL);
         return;
     }
     if (api_key == API_BROKER_HEARTBEAT)
-        hold_session(q, ask, message, result.response);
-    decide(q, ask, &result);
+        hold_session(q, decision, message, result.response);
+    decide(q, decision, &result);
 }
 
 static int32_t link_controller_id(struct controller_link *link)
 {
-    return raft_leader_id(CONTAINER_OF(link, struct quorum, link)->raft);
+    return raft_leader_id(CONTAINER_OF(link, struct quorum, link)->shell.raft);
 }
 
-/* Runs within a step (RAFT_DO_LEAD), so its records are appended by settle. */
-static void activate(struct quorum *q, int32_t epoch)
+/* Runs within a step, so its records are appended by settle. */
+static void on_lead(void *context, int32_t epoch)
 {
+    struct quorum *q = context;
     if (!q->is_stopped) /* else it came to lead while it closes */
         q->activate_epoch = epoch;
 }
 
-static void activate_now(struct quorum *q)
+static void on_unlead(void *context)
+{
+    struct quorum *q = context;
+    controller_deactivate(q->controller);
+    decisions_fail(&q->decisions, KAFKA_NOT_CONTROLLER);
+}
+
+static void activate(struct quorum *q)
 {
     const int32_t epoch = q->activate_epoch;
     q->activate_epoch = -1;
-    struct ask *ask = ask_new(NULL, NULL);
+    struct decision *decision = decision_new(NULL, NULL);
     struct metadata_record *bootstrap = NULL;
     uint32_t bootstrap_count = 0;
     struct err_note note = { 0 };
     if (metadata_image_is_empty(q->image) &&
-        metadata_log_bootstrap(&q->log, q->log_dir, &ask->arena, &bootstrap, &bootstrap_count,
-                               &note) < 0) {
-        finish_ask(q, ask, KAFKA_NONE, NULL);
-        stop(q, &note);
+        metadata_log_bootstrap(&q->shell.log, q->log_dir, &decision->arena, &bootstrap,
+                               &bootstrap_count, &note) < 0) {
+        decisions_finish(&q->decisions, decision, KAFKA_NONE, NULL);
+        on_stop(q, &note);
         return;
     }
-    const struct controller_call call = call_of(q, ask);
+    const struct controller_call call = call_of(q, decision);
     struct controller_result result = { 0 };
     controller_activate(q->controller, &call, epoch, q->image,
                         metadata_loader_transaction_offset(q->loader), bootstrap, bootstrap_count,
                         &result);
-    decide(q, ask, &result);
+    decide(q, decision, &result);
 }
 
 static void arm_controller_timer(struct quorum *q)
@@ -513,11 +252,11 @@ static void on_controller_timer(struct io_timer *timer)
     struct quorum *q = CONTAINER_OF(timer, struct quorum, controller_timer);
     if (q->is_stopped || !controller_is_active(q->controller))
         return;
-    struct ask *ask = ask_new(NULL, NULL);
-    const struct controller_call call = call_of(q, ask);
+    struct decision *decision = decision_new(NULL, NULL);
+    const struct controller_call call = call_of(q, decision);
     struct controller_result result = { 0 };
     controller_on_timer(q->controller, &call, &result);
-    decide(q, ask, &result);
+    decide(q, decision, &result);
 }
 
 /* ---- what is committed ----------------------------------------------------------------------- */
@@ -525,7 +264,7 @@ static void on_controller_timer(struct io_timer *timer)
 static void on_snapshot(void *context, int error)
 {
     struct quorum *q = context;
-    q->jobs--;
+    q->snapshot_jobs--;
     snapshot_progress_ended(&q->snapshot_progress);
     if (error < 0)
         DIAG_ERROR(q->diag, "metadata", "a metadata snapshot cannot be written: %s",
@@ -540,39 +279,16 @@ static void consider_snapshot(struct quorum *q)
             SNAPSHOT_NOT_DUE)
         return;
     snapshot_progress_started(&q->snapshot_progress);
-    q->jobs++;
-    metadata_log_write_snapshot(&q->log, q->image, q->image->provenance.timestamp_ms, q->raft,
-                                on_snapshot, q);
+    q->snapshot_jobs++;
+    metadata_log_write_snapshot(&q->shell.log, q->image, q->image->provenance.timestamp_ms,
+                                q->shell.raft, on_snapshot, q);
 }
 
 static void finish_close(struct quorum *q);
 
-static struct ask *find_answerable(struct quorum *q)
-{
-    const int64_t committed_offset = q->image->provenance.offset + 1;
-    LIST_FOR_EACH(&q->asks, link)
-    {
-        struct ask *ask = LIST_ENTRY(link, struct ask, link);
-        if (ask->offset > committed_offset)
-            return NULL;
-        if (!ask->needs_shards || ask->offset <= q->applied_offset)
-            return ask;
-    }
-    return NULL;
-}
-
-static void release_asks(struct quorum *q)
-{
-    struct ask *ask;
-    while ((ask = find_answerable(q)) != NULL) {
-        list_remove(&ask->link);
-        finish_ask(q, ask, KAFKA_NONE, ask->response);
-    }
-}
-
 static void settle(struct quorum *q)
 {
-    if (q->is_stepping || q->is_settling)
+    if (q->shell.is_stepping || q->is_settling)
         return;
     q->is_settling = true;
     do {
@@ -584,9 +300,9 @@ static void settle(struct quorum *q)
         } else {
             metadata_image_unref(image);
         }
-        release_asks(q);
+        decisions_release(&q->decisions, q->image->provenance.offset + 1);
         if (q->activate_epoch >= 0) {
-            activate_now(q);
+            activate(q);
             q->owner.on_active(q->owner.context);
         }
     } while (q->activate_epoch >= 0);
@@ -596,17 +312,22 @@ static void settle(struct quorum *q)
     finish_close(q);
 }
 
+static void on_settled(void *context)
+{
+    settle(context);
+}
+
 void quorum_applied(struct quorum *q, int64_t offset)
 {
-    q->applied_offset = MAX(q->applied_offset, offset + 1);
+    q->decisions.applied_offset = MAX(q->decisions.applied_offset, offset + 1);
     if (!q->is_settling)
-        release_asks(q);
+        decisions_release(&q->decisions, q->image->provenance.offset + 1);
 }
 
 static void on_clean_timer(struct io_timer *timer)
 {
     struct quorum *q = CONTAINER_OF(timer, struct quorum, clean_timer);
-    metadata_log_clean(&q->log, &q->snapshot_settings);
+    metadata_log_clean(&q->shell.log, &q->snapshot_settings);
     consider_snapshot(q);
     io_timer_arm_after(q->io, &q->clean_timer, SNAPSHOT_CLEAN_MS);
 }
@@ -615,7 +336,7 @@ static void on_clean_timer(struct io_timer *timer)
 
 static int16_t view_kraft_version(struct quorum_view *view)
 {
-    return raft_kraft_version(CONTAINER_OF(view, struct quorum, view)->raft);
+    return raft_kraft_version(CONTAINER_OF(view, struct quorum, view)->shell.raft);
 }
 
 static void view_describe(struct quorum_view *view, const struct describe_quorum_request *request,
@@ -623,7 +344,7 @@ static void view_describe(struct quorum_view *view, const struct describe_quorum
                           struct describe_quorum_response *out)
 {
     struct quorum *q = CONTAINER_OF(view, struct quorum, view);
-    raft_describe_quorum(q->raft, request, version, io_now_ms(q->io), arena, out);
+    raft_describe_quorum(q->shell.raft, request, version, io_now_ms(q->io), arena, out);
 }
 
 struct metadata_image *quorum_image(const struct quorum *q)
@@ -633,9 +354,9 @@ struct metadata_image *quorum_image(const struct quorum *q)
 
 int64_t quorum_committed_offset(const struct quorum *q)
 {
-    if (q->log.log == NULL)
+    if (q->shell.log.log == NULL)
         return 0;
-    return MIN(q->image->provenance.offset + 1, log_offsets(q->log.log)->flushed_end);
+    return MIN(q->image->provenance.offset + 1, log_offsets(q->shell.log.log)->flushed_end);
 }
 
 struct controller_link *quorum_controller(struct quorum *q)
@@ -648,24 +369,12 @@ struct quorum_view *quorum_view(struct quorum *q)
     return &q->view;
 }
 
-/* ---- opening and closing --------------------------------------------------------------------- */
-
-static struct raft *new_raft(const struct quorum *q, const struct quorum_params *params,
-                             const struct raft_voters *voters)
+void quorum_flush(struct quorum *q)
 {
-    const struct raft_settings settings = {
-        .node_id = params->node_id,
-        .directory_id = params->directory_id,
-        .static_voters = voters->count == 0 ? NULL : voters,
-        .election_timeout_ms =
-            config_i64(q->config, SETTING_BROKER_CONTROLLER_QUORUM_ELECTION_TIMEOUT_MS),
-        .election_backoff_max_ms =
-            config_i64(q->config, SETTING_BROKER_CONTROLLER_QUORUM_ELECTION_BACKOFF_MAX_MS),
-        .fetch_timeout_ms =
-            config_i64(q->config, SETTING_BROKER_CONTROLLER_QUORUM_FETCH_TIMEOUT_MS),
-    };
-    return raft_new(&settings);
+    raft_shell_flush(&q->shell);
 }
+
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static struct controller *new_controller(struct quorum *q, const struct quorum_params *params)
 {
@@ -685,73 +394,26 @@ static struct controller *new_controller(struct quorum *q, const struct quorum_p
     return controller_new(&settings);
 }
 
-/* controller.quorum.voters as text again: the parser of voters takes it whole. */
-static int static_voters(const struct config *config, struct raft_voters *out,
-                         struct err_note *note)
+static int open_raft(struct quorum *q, const struct quorum_params *params, struct err_note *note)
 {
-    const char *text = config_value_text(config, SETTING_BROKER_CONTROLLER_QUORUM_VOTERS);
-    const struct config_list names = config_list(config, SETTING_BROKER_CONTROLLER_LISTENER_NAMES);
-    return raft_voters_from_setting(
-        bytes_from_text(text == NULL ? "" : text),
-        bytes_from_text(names.count == 0 ? "CONTROLLER" : names.items[0]), out, note);
-}
-
-/* What this build cannot run, or what could never elect a leader. */
-static int check_voters(const struct quorum *q, const struct quorum_params *params,
-                        struct err_note *note)
-{
-    const struct raft_voters *voters = raft_voters(q->raft);
-    if (voters->count > 1)
-        return err_note(note, -ERR_UNSUPPORTED,
-                        "the metadata quorum has %u voters; this build runs quorums of one only",
-                        voters->count);
-    if (raft_voters_has(voters, params->node_id, params->directory_id))
-        return 0;
-    const struct raft_voter *voter = raft_voters_get(voters, params->node_id);
-    if (voter == NULL)
-        return err_note(note, -ERR_WRONG_CLUSTER,
-                        "node %" PRId32
-                        " is no voter of the metadata quorum in %s, so nobody could lead it",
-                        params->node_id, params->log_dir);
-    char wanted[UUID_TEXT_SIZE];
-    char found[UUID_TEXT_SIZE];
-    uuid_to_text(voter->directory_id, wanted);
-    uuid_to_text(params->directory_id, found);
-    return err_note(note, -ERR_WRONG_CLUSTER,
-                    "%s/meta.properties has directory.id %s, but the metadata log there knows this "
-                    "voter as %s: "
-                    "put that directory.id back",
-                    params->log_dir, found, wanted);
-}
-
-static int load(struct quorum *q, const struct quorum_params *params, struct err_note *note)
-{
-    const struct metadata_log_params log_params = { .io = q->io,
+    const struct raft_shell_params shell_params = { .io = q->io,
                                                     .diag = q->diag,
+                                                    .config = q->config,
                                                     .files = params->files,
+                                                    .loader = q->loader,
                                                     .log_dir = params->log_dir,
                                                     .committed_offset = params->committed_offset,
-                                                    .seed = params->hash_seed };
-    const struct log_owner owner = { .on_flushed = on_flushed,
-                                     .on_failed = on_log_failed,
-                                     .context = q };
-    struct raft_voters voters = { 0 };
-    int r = static_voters(q->config, &voters, note);
-    if (r == 0)
-        r = metadata_log_open(&q->log, &log_params, &owner, note);
-    if (r == 0) {
-        q->raft = new_raft(q, params, &voters);
-        q->controller = new_controller(q, params);
-        struct raft_event event = { .type = RAFT_ON_START };
-        r = metadata_log_load(&q->log, q->raft, q->loader, &event.start, note);
-        if (r == 0)
-            r = check_voters(q, params, note);
-        if (r == 0)
-            r = step(q, event, note);
-        mem_free((void *)(uintptr_t)event.start.quorum_state.data);
-    }
-    raft_voters_deinit(&voters);
-    return r;
+                                                    .node_id = params->node_id,
+                                                    .directory_id = params->directory_id,
+                                                    .hash_seed = params->hash_seed,
+                                                    .rng = &q->rng,
+                                                    .owner = { .on_commit = on_commit,
+                                                               .on_lead = on_lead,
+                                                               .on_unlead = on_unlead,
+                                                               .on_settled = on_settled,
+                                                               .on_stop = on_stop,
+                                                               .context = q } };
+    return raft_shell_open(&q->shell, &shell_params, note);
 }
 
 int quorum_open(const struct quorum_params *params, struct quorum **out, struct err_note *note)
@@ -769,7 +431,6 @@ int quorum_open(const struct quorum_params *params, struct quorum **out, struct 
         .node_id = params->node_id,
         .log_dir = mem_strdup(params->log_dir),
         .rng = rng_from_seed(seed),
-        .raft_timer = { .fire = on_raft_timer },
         .controller_timer = { .fire = on_controller_timer },
         .clean_timer = { .fire = on_clean_timer },
         .activate_epoch = -1,
@@ -781,11 +442,11 @@ int quorum_open(const struct quorum_params *params, struct quorum **out, struct 
             .retention_ms = config_i64(params->config, SETTING_BROKER_METADATA_MAX_RETENTION_MS),
         },
     };
-    list_init(&q->asks);
-    q->persist_queue = io_job_queue_new(q->io);
+    decisions_init(&q->decisions, on_decision_end, q);
     q->loader = metadata_loader_new(NULL);
     q->image = metadata_image_new();
-    const int r = load(q, params, note);
+    q->controller = new_controller(q, params);
+    const int r = open_raft(q, params, note);
     if (r < 0) {
         quorum_free(q);
         return r;
@@ -836,16 +497,17 @@ static void on_detached(void *context, struct log *log)
 
 static void finish_close(struct quorum *q)
 {
-    if (q->on_closed == NULL || q->jobs > 0 || q->log.log == NULL)
+    if (q->on_closed == NULL || q->snapshot_jobs > 0 || q->shell.jobs > 0 ||
+        q->shell.log.log == NULL)
         return;
     struct close_job *c = MEM_NEW(struct close_job);
     *c = (struct close_job){ .job = { .run = close_run, .done = close_done }, .quorum = q };
-    metadata_log_detach(&q->log, on_detached, c);
+    metadata_log_detach(&q->shell.log, on_detached, c);
 }
 
 static void cancel_timers(struct quorum *q)
 {
-    io_timer_cancel(q->io, &q->raft_timer);
+    raft_shell_cancel(&q->shell);
     io_timer_cancel(q->io, &q->controller_timer);
     io_timer_cancel(q->io, &q->clean_timer);
 }
@@ -857,7 +519,7 @@ void quorum_resign(struct quorum *q)
     q->is_stopped = true;
     q->activate_epoch = -1;
     controller_deactivate(q->controller);
-    fail_asks(q, KAFKA_NOT_CONTROLLER);
+    decisions_fail(&q->decisions, KAFKA_NOT_CONTROLLER);
     cancel_timers(q);
 }
 
@@ -874,16 +536,13 @@ void quorum_free(struct quorum *q)
     if (q == NULL)
         return;
     cancel_timers(q);
-    ASSERT(q->jobs == 0 && list_is_empty(&q->asks));
-    io_job_queue_free(q->io, q->persist_queue);
-    metadata_log_abandon(&q->log);
-    raft_free(q->raft);
+    ASSERT(q->snapshot_jobs == 0 && list_is_empty(&q->decisions.waiting));
+    raft_shell_deinit(&q->shell);
     controller_free(q->controller);
     controller_rules_deinit(&q->rules);
     metadata_loader_free(q->loader);
     metadata_image_unref(q->image);
     config_unref(q->config);
-    VEC_DEINIT(&q->events);
     mem_free(q->log_dir);
     mem_free(q);
 }
