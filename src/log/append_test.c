@@ -305,7 +305,7 @@ static struct batch_view stored(struct scene *scene, int64_t offset)
                                       .copy_max = 1u << 20,
                                       .arena = &scene->arena };
     struct log_piece piece;
-    struct log_wait wait;
+    struct log_wait wait = { 0 };
     EXPECT_OK(log_read(scene->log, &request, &piece, &wait, NULL));
     struct batch_view view;
     EXPECT(batch_parse(bytes_from(piece.data, piece.size_bytes), &view) > 0);
@@ -353,7 +353,7 @@ TEST(log_append, sets_the_append_time_where_the_topic_says_so)
         EXPECT((view.attributes & BATCH_LOG_APPEND_TIME) != 0);
         EXPECT_EQ(batch_codec(&view), codec);
         struct log_time_offset found;
-        struct log_wait wait;
+        struct log_wait wait = { 0 };
         EXPECT_OK(log_offset_for_time(scene.log, SAMPLE_NOW_MS, true, &found, &wait, NULL));
         EXPECT_EQ(found.offset, 0);
         EXPECT_OK(log_offset_for_time(scene.log, SAMPLE_NOW_MS + 1, true, &found, &wait, NULL));

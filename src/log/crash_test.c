@@ -483,7 +483,7 @@ TEST(log_crash, learns_the_epochs_of_a_log_that_is_always_recovered)
 static struct log_time_offset offset_for_time(struct log *log, int64_t timestamp_ms)
 {
     struct log_time_offset found;
-    struct log_wait wait;
+    struct log_wait wait = { 0 };
     EXPECT_OK(log_offset_for_time(log, timestamp_ms, true, &found, &wait, NULL));
     return found;
 }

@@ -117,7 +117,7 @@ static void check_scene(struct scene *scene, bool is_clean, const char *where)
         test_fail(__FILE__, __LINE__, "%s: epochs are lost", where);
     for (int i = 0; i < 12; i++) {
         struct log_time_offset found;
-        struct log_wait wait;
+        struct log_wait wait = { 0 };
         EXPECT_OK(log_offset_for_time(log, SAMPLE_NOW_MS + 30 * i, true, &found, &wait, NULL));
         if (found.offset != 9 * i)
             test_fail(__FILE__, __LINE__, "%s: by time: %" PRId64 ", not %d", where, found.offset,

@@ -243,15 +243,18 @@ void log_forget_planned(struct log *log);
 
 /* ---- read ---------------------------------------------------------------------------------- */
 
-/* Bytes that must come into memory before a call can go on. Run log_wait_run in a job, then repeat
- * the call. */
+/* What must happen before a call can go on: bytes come into memory, or, of a look-up by time, a batch is looked through that
+ * holds more than a shard looks through in passing. Run log_wait_run in a job, then repeat the call. */
+struct long_search;
 struct log_wait {
     struct io_file *file; /* a reference; NULL: nothing to wait for */
     int64_t position;
     int64_t size_bytes;
+    struct long_search *search; /* owned; NULL: bytes alone */
 };
-void log_wait_run(struct log_wait *wait);    /* on a worker: reads them through; then as deinit */
-void log_wait_deinit(struct log_wait *wait); /* lets go of the file */
+/* On a worker. Lets go of the file; what a search found stays for the repeated call. */
+void log_wait_run(struct log_wait *wait);
+void log_wait_deinit(struct log_wait *wait); /* lets go of all */
 
 struct log_read {
     int64_t offset;
@@ -307,13 +310,14 @@ struct log_time_offset {
 };
 
 /* The first record, not below the log start, whose timestamp is at least timestamp_ms. Errors and
- * waiting as log_read. */
+ * waiting as log_read; `wait` is zero at first, and goes in as it was run when the call is repeated. It is empty after any
+ * answer but -ERR_WOULD_BLOCK. */
 MUST_CHECK int log_offset_for_time(struct log *log, int64_t timestamp_ms, bool may_sleep,
-                                   struct log_time_offset *out, struct log_wait *out_wait,
+                                   struct log_time_offset *out, struct log_wait *wait,
                                    struct err_note *note);
 /* The record with the largest timestamp, the earliest of several (ListOffsets -3, KIP-734). */
 MUST_CHECK int log_offset_of_max_time(struct log *log, bool may_sleep, struct log_time_offset *out,
-                                      struct log_wait *out_wait, struct err_note *note);
+                                      struct log_wait *wait, struct err_note *note);
 
 int32_t log_epoch_latest(const struct log *log);             /* -1: none */
 int32_t log_epoch_of(const struct log *log, int64_t offset); /* -1: not known */

@@ -97,7 +97,7 @@ static void check_times(struct model_run *run)
         const int64_t timestamp =
             SAMPLE_NOW_MS + rng_between(&run->rng, -20, run->clock_ms - SAMPLE_NOW_MS + 20);
         struct log_time_offset found;
-        struct log_wait wait;
+        struct log_wait wait = { 0 };
         EXPECT_OK(log_offset_for_time(run->log, timestamp, true, &found, &wait, NULL));
         const int64_t expected = naive_offset_for_time(run, timestamp);
         if (found.offset != expected)
@@ -115,7 +115,7 @@ static void check_max_time(struct model_run *run)
             largest = MAX(largest, max_time(batch));
     }
     struct log_time_offset found;
-    struct log_wait wait;
+    struct log_wait wait = { 0 };
     EXPECT_OK(log_offset_of_max_time(run->log, true, &found, &wait, NULL));
     EXPECT_EQ(found.timestamp, largest);
 }

@@ -6,6 +6,7 @@
  *   3. where to stop: the size of the segment, or the batch at which end_offset begins
  * What a file must be read for is asked of the page cache only, unless the caller may sleep.
  */
+#include "log/batch_search.h"
 #include "log/log_int.h"
 
 #include "base/mem.h"
@@ -23,10 +24,16 @@
 void log_wait_deinit(struct log_wait *wait)
 {
     io_file_unref(TAKE(wait->file));
+    mem_free(TAKE(wait->search));
 }
 
 void log_wait_run(struct log_wait *wait)
 {
+    if (wait->search != NULL) {
+        long_search_run(wait->search, wait->file, wait->position);
+        io_file_unref(TAKE(wait->file));
+        return;
+    }
     AUTO(mem_freep) uint8_t *scratch = mem_alloc(WARM_BYTES);
     io_file_will_read(wait->file, wait->position, wait->size_bytes);
     while (wait->size_bytes > 0) {

@@ -2,8 +2,9 @@
  *
  * The time index of a segment leads to the last entry with a timestamp below the one sought; from
  * the batch there on headers are walked to the first batch whose largest timestamp reaches it, and
- * in that batch the records. (KIP-33, KIP-79, KIP-734)
+ * in that batch the records, by a job where that takes long. (KIP-33, KIP-79, KIP-734)
  */
+#include "log/batch_search.h"
 #include "log/log_int.h"
 
 #include "base/mem.h"
@@ -11,59 +12,17 @@
 
 #include <errno.h>
 
-#define RECORD_BYTES_MAX INT32_MAX
-
-struct time_search {
-    int64_t timestamp;    /* records have at least this */
-    int64_t start_offset; /* and at least this offset */
+/* One look-up on its way. */
+struct lookup {
+    struct log *log;
+    struct time_search search;
+    const struct long_search *done; /* what a job has found, when the call is repeated; NULL */
+    struct log_time_offset found;
+    struct log_wait wait; /* set with -ERR_WOULD_BLOCK */
 };
 
 /* ---- within a batch
  * --------------------------------------------------------------------------------- */
-
-static bool fits(const struct time_search *search, const struct record *record)
-{
-    return record->timestamp >= search->timestamp && record->offset >= search->start_offset;
-}
-
-static int find_in_batch(const struct time_search *search, const struct batch_view *view,
-                         struct log_time_offset *out)
-{
-    struct record_walk walk;
-    struct record record;
-    record_walk_init(&walk, view, NULL, RECORD_BYTES_MAX);
-    int r;
-    while ((r = record_walk_next(&walk, &record)) > 0 && !fits(search, &record))
-        ;
-    if (r > 0) {
-        *out = (struct log_time_offset){ .offset = record.offset,
-                                         .timestamp = record.timestamp,
-                                         .leader_epoch = view->leader_epoch };
-    }
-    record_walk_deinit(&walk);
-    return r;
-}
-
-static int find_in_legacy(const struct time_search *search, struct bytes bytes,
-                          struct log_time_offset *out)
-{
-    struct legacy_view view;
-    int r = legacy_parse(bytes, &view);
-    if (r < 0)
-        return r;
-    struct legacy_walk walk;
-    struct record record;
-    legacy_walk_init(&walk, &view, NULL, RECORD_BYTES_MAX);
-    while ((r = legacy_walk_next(&walk, &record)) > 0 && !fits(search, &record))
-        ;
-    if (r > 0) {
-        *out = (struct log_time_offset){ .offset = record.offset,
-                                         .timestamp = record.timestamp,
-                                         .leader_epoch = -1 };
-    }
-    legacy_walk_deinit(&walk);
-    return r;
-}
 
 /* Batches of the old formats are whole in the window: their CRC or header needed it. */
 static struct bytes window_bytes(const struct batch_scan *scan, const struct scanned_batch *batch)
@@ -71,98 +30,138 @@ static struct bytes window_bytes(const struct batch_scan *scan, const struct sca
     return bytes_from(scan->window + (batch->position - scan->window_position), batch->size_bytes);
 }
 
-static int find_in_scanned(const struct time_search *search, struct batch_scan *scan,
-                           struct scanned_batch *batch, struct log_time_offset *out)
+/* 0, or what keeps the old formats' messages from being parsed. */
+static int name_of(const struct batch_scan *scan, const struct scanned_batch *batch,
+                   struct batch_name *out)
 {
-    if (batch->magic != BATCH_MAGIC)
-        return find_in_legacy(search, window_bytes(scan, batch), out);
-    const bool is_whole = batch->view.record_count == batch->view.last_offset_delta + INT64_C(1);
-    if ((batch->view.attributes & BATCH_LOG_APPEND_TIME) != 0 && is_whole &&
-        batch->base_offset >= search->start_offset) {
+    *out = (struct batch_name){ .base_offset = batch->base_offset,
+                                .size_bytes = batch->size_bytes,
+                                .crc = batch->view.crc };
+    if (batch->magic == BATCH_MAGIC)
+        return 0;
+    struct legacy_view legacy;
+    const int r = legacy_parse(window_bytes(scan, batch), &legacy);
+    out->crc = legacy.crc;
+    return r < 0 ? r : 0;
+}
+
+/* Leaves the batch to a job. */
+static int put_off(struct lookup *l, const struct batch_scan *scan,
+                   const struct scanned_batch *batch, const struct batch_name *name)
+{
+    struct long_search *by_job = MEM_NEW(struct long_search);
+    *by_job = (struct long_search){ .search = l->search, .batch = *name };
+    l->wait = (struct log_wait){ .file = io_file_ref(scan->file),
+                                 .position = batch->position,
+                                 .search = by_job };
+    return -ERR_WOULD_BLOCK;
+}
+
+/* The records of a batch: what a job has found in it, or what is found now, or later by a job. */
+static int find_in_records(struct lookup *l, struct batch_scan *scan, struct scanned_batch *batch)
+{
+    struct batch_name name;
+    int r = name_of(scan, batch, &name);
+    if (r < 0)
+        return r;
+    if (l->done != NULL && long_search_answers(l->done, &name, &l->search)) {
+        l->found = l->done->found;
+        return l->done->result;
+    }
+    if (!scan->may_sleep && batch->size_bytes > BATCH_SEARCH_QUICK_BYTES)
+        return put_off(l, scan, batch, &name);
+    struct bytes bytes;
+    if (batch->magic == BATCH_MAGIC) {
+        r = batch_scan_load(scan, batch);
+        if (r < 0)
+            return r;
+        bytes = batch->view.bytes;
+    } else {
+        bytes = window_bytes(scan, batch);
+    }
+    r = batch_search(bytes, &l->search, scan->may_sleep ? UINT64_MAX : BATCH_SEARCH_QUICK_BYTES,
+                     &l->found);
+    return r == -ERR_LIMIT && !scan->may_sleep ? put_off(l, scan, batch, &name) : r;
+}
+
+static int find_in_scanned(struct lookup *l, struct batch_scan *scan, struct scanned_batch *batch)
+{
+    const bool is_whole = batch->magic == BATCH_MAGIC &&
+                          batch->view.record_count == batch->view.last_offset_delta + INT64_C(1);
+    if (is_whole && (batch->view.attributes & BATCH_LOG_APPEND_TIME) != 0 &&
+        batch->base_offset >= l->search.start_offset) {
         /* All records have the time of the batch: the first is it, without decompression. */
-        *out = (struct log_time_offset){ .offset = batch->base_offset,
-                                         .timestamp = batch->max_timestamp,
-                                         .leader_epoch = batch->leader_epoch };
+        l->found = (struct log_time_offset){ .offset = batch->base_offset,
+                                             .timestamp = batch->max_timestamp,
+                                             .leader_epoch = batch->leader_epoch };
         return 1;
     }
-    const int r = batch_scan_load(scan, batch);
-    return r < 0 ? r : find_in_batch(search, &batch->view, out);
+    return find_in_records(l, scan, batch);
 }
 
 /* ---- within a segment
  * ------------------------------------------------------------------------------- */
 
-static int would_block(struct batch_scan *scan, struct log_wait *out_wait)
+static int scan_from(struct lookup *l, struct segment *segment, uint32_t position)
 {
-    *out_wait = (struct log_wait){ .file = io_file_ref(scan->file),
-                                   .position = scan->wanted_position,
-                                   .size_bytes = scan->wanted_bytes };
-    return -ERR_WOULD_BLOCK;
-}
-
-static int scan_from(struct log *log, struct segment *segment, uint32_t position,
-                     const struct time_search *search, struct log_time_offset *out,
-                     struct log_wait *out_wait)
-{
+    const struct log_place *place = &l->log->place;
     struct io_file *file;
-    int r = segment_file(segment, &log->place, false, &file);
+    int r = segment_file(segment, place, false, &file);
     if (r < 0)
         return r;
     struct batch_scan scan;
     struct scanned_batch batch;
     batch_scan_init(&scan, file, position, segment->meter.size_bytes, BATCH_SCAN_WINDOW_SMALL);
-    scan.may_sleep = log->place.may_sleep;
+    scan.may_sleep = place->may_sleep;
     while ((r = batch_scan_next(&scan, &batch)) > 0) {
-        if (batch.max_timestamp < search->timestamp || batch.last_offset < search->start_offset)
+        if (batch.max_timestamp < l->search.timestamp || batch.last_offset < l->search.start_offset)
             continue;
-        r = find_in_scanned(search, &scan, &batch, out);
+        r = find_in_scanned(l, &scan, &batch);
         if (r != 0)
             break;
     }
-    if (r == -ERR_WOULD_BLOCK)
-        r = would_block(&scan, out_wait);
+    if (r == -ERR_WOULD_BLOCK && l->wait.file == NULL)
+        l->wait = (struct log_wait){ .file = io_file_ref(file),
+                                     .position = scan.wanted_position,
+                                     .size_bytes = scan.wanted_bytes };
     batch_scan_deinit(&scan);
     return r;
 }
 
 /* Where to begin: behind the last entry of the time index that is below the time sought, since up
  * to its offset nothing is later than it says. 1, or 0 when the segment ends below. */
-static int find_begin(struct log *log, struct segment *segment, const struct time_search *search,
-                      struct segment_found *out, struct log_wait *out_wait)
+static int find_begin(struct lookup *l, struct segment *segment, struct segment_found *out)
 {
-    const int64_t start = MAX(search->start_offset, segment->meter.base_offset);
+    const struct log_place *place = &l->log->place;
+    const int64_t start = MAX(l->search.start_offset, segment->meter.base_offset);
     struct index_entry entry;
     struct index_wait wait;
-    int r = index_find(&segment->times, segment_index_place(segment, &log->place),
-                       search->timestamp - 1, &entry, &wait);
+    int r = index_find(&segment->times, segment_index_place(segment, place),
+                       l->search.timestamp - 1, &entry, &wait);
     if (r == -ERR_WOULD_BLOCK) {
-        *out_wait = (struct log_wait){ .file = io_file_ref(wait.file),
-                                       .position = wait.position,
-                                       .size_bytes = wait.size_bytes };
+        l->wait = (struct log_wait){ .file = io_file_ref(wait.file),
+                                     .position = wait.position,
+                                     .size_bytes = wait.size_bytes };
         return r;
     }
     if (r < 0 && r != -ERR_CORRUPT)
         return r;
     const int64_t indexed = segment->meter.base_offset + (int64_t)entry.value;
     if (r > 0 && indexed > start) {
-        r = segment_find(segment, &log->place, indexed, 0, out, out_wait);
+        r = segment_find(segment, place, indexed, 0, out, &l->wait);
         /* An entry names a batch by an offset in it and by its largest time; else it is damaged. */
         if (r < 0 || (r > 0 && out->max_timestamp == entry.key))
             return r;
     }
-    return segment_find(segment, &log->place, start, 0, out, out_wait);
+    return segment_find(segment, place, start, 0, out, &l->wait);
 }
 
 /* 1 and the record, or 0 when the segment has none. */
-static int find_in_segment(struct log *log, struct segment *segment,
-                           const struct time_search *search, struct log_time_offset *out,
-                           struct log_wait *out_wait)
+static int find_in_segment(struct lookup *l, struct segment *segment)
 {
     struct segment_found begin;
-    const int r = find_begin(log, segment, search, &begin, out_wait);
-    if (r <= 0)
-        return r;
-    return scan_from(log, segment, (uint32_t)begin.position, search, out, out_wait);
+    const int r = find_begin(l, segment, &begin);
+    return r <= 0 ? r : scan_from(l, segment, (uint32_t)begin.position);
 }
 
 /* ---- the whole
@@ -190,29 +189,31 @@ int log__largest_time(struct log *log, struct segment *segment, int64_t *out,
     return r;
 }
 
-static int find_for_time(struct log *log, const struct time_search *search,
-                         struct log_time_offset *out, struct log_wait *out_wait)
+static int find_for_time(struct lookup *l)
 {
-    for (uint32_t i = log__segment_index(log, search->start_offset); i < log->segments.count; i++) {
+    struct log *log = l->log;
+    for (uint32_t i = log__segment_index(log, l->search.start_offset); i < log->segments.count;
+         i++) {
         struct segment *segment = log->segments.items[i];
-        int r = load_times(log, segment, out_wait);
+        int r = load_times(log, segment, &l->wait);
         if (r < 0)
             return r;
-        if (segment->meter.max_timestamp < search->timestamp)
+        if (segment->meter.max_timestamp < l->search.timestamp)
             continue;
-        r = find_in_segment(log, segment, search, out, out_wait);
+        r = find_in_segment(l, segment);
         if (r != 0)
             return r;
     }
     return 0;
 }
 
-static int find_max_time(struct log *log, struct log_time_offset *out, struct log_wait *out_wait)
+static int find_max_time(struct lookup *l)
 {
+    struct log *log = l->log;
     struct segment *latest = NULL;
     for (uint32_t i = 0; i < log->segments.count; i++) {
         struct segment *segment = log->segments.items[i];
-        const int r = load_times(log, segment, out_wait);
+        const int r = load_times(log, segment, &l->wait);
         if (r < 0)
             return r;
         if (latest == NULL || segment->meter.max_timestamp > latest->meter.max_timestamp)
@@ -220,46 +221,47 @@ static int find_max_time(struct log *log, struct log_time_offset *out, struct lo
     }
     if (latest == NULL || latest->meter.max_timestamp < 0)
         return 0;
-    const struct time_search search = { .timestamp = latest->meter.max_timestamp,
-                                        .start_offset = 0 };
-    return find_in_segment(log, latest, &search, out, out_wait);
+    l->search.timestamp = latest->meter.max_timestamp;
+    return find_in_segment(l, latest);
 }
 
 /* One frame for both: where reading may go, and what becomes of errors. */
-static int search_log(struct log *log, const struct time_search *search, bool may_sleep,
-                      struct log_time_offset *out, struct log_wait *out_wait, struct err_note *note)
+static int look_up(struct log *log, int64_t timestamp, int64_t start_offset,
+                   int (*find)(struct lookup *l), bool may_sleep, struct log_time_offset *out,
+                   struct log_wait *wait, struct err_note *note)
 {
-    struct log_time_offset found = { .offset = -1, .timestamp = -1, .leader_epoch = -1 };
-    struct log_wait wait = { 0 };
+    AUTO(mem_freep) struct long_search *done = TAKE(wait->search);
+    struct lookup l = {
+        .log = log,
+        .search = { .timestamp = timestamp, .start_offset = start_offset },
+        .done = done,
+        .found = { .offset = -1, .timestamp = -1, .leader_epoch = -1 },
+    };
     const bool may_sleep_before = log->place.may_sleep;
     log->place.may_sleep = may_sleep;
-    int r = search != NULL ? find_for_time(log, search, &found, &wait)
-                           : find_max_time(log, &found, &wait);
+    int r = find(&l);
     log->place.may_sleep = may_sleep_before;
     if (r == -ERR_WOULD_BLOCK) {
-        *out_wait = wait;
+        *wait = l.wait;
         return r;
     }
     if (r < 0) {
         r = batch_scan_is_damage(r) ? -ERR_CORRUPT : r;
-        return log__fail_read(log, r, search != NULL ? search->start_offset : log->offsets.start,
-                              note);
+        return log__fail_read(log, r, start_offset, note);
     }
-    *out = found;
+    *out = l.found;
     return 0;
 }
 
 int log_offset_for_time(struct log *log, int64_t timestamp_ms, bool may_sleep,
-                        struct log_time_offset *out, struct log_wait *out_wait,
-                        struct err_note *note)
+                        struct log_time_offset *out, struct log_wait *wait, struct err_note *note)
 {
-    const struct time_search search = { .timestamp = MAX(timestamp_ms, INT64_C(0)),
-                                        .start_offset = log->offsets.start };
-    return search_log(log, &search, may_sleep, out, out_wait, note);
+    return look_up(log, MAX(timestamp_ms, INT64_C(0)), log->offsets.start, find_for_time, may_sleep,
+                   out, wait, note);
 }
 
 int log_offset_of_max_time(struct log *log, bool may_sleep, struct log_time_offset *out,
-                           struct log_wait *out_wait, struct err_note *note)
+                           struct log_wait *wait, struct err_note *note)
 {
-    return search_log(log, NULL, may_sleep, out, out_wait, note);
+    return look_up(log, 0, 0, find_max_time, may_sleep, out, wait, note);
 }

@@ -136,6 +136,23 @@ void record_walk_init(struct record_walk *walk, const struct batch_view *batch,
 MUST_CHECK int record_walk_next(struct record_walk *walk, struct record *out);
 void record_walk_deinit(struct record_walk *walk);
 
+/* The first record with at least this timestamp, not below start_offset. Keys, values and headers are passed over, so that memory
+ * does not grow with a record. Returns 1; 0: none has it; -ERR_LIMIT: not before passed_bytes_max of records, uncompressed,
+ * were passed, and that is as far as was looked; else as record_walk_next. */
+struct batch_time_search {
+    int64_t timestamp;
+    int64_t start_offset;
+    uint64_t passed_bytes_max;
+    struct codec_contexts *contexts; /* borrowed; may be NULL */
+};
+struct batch_time_found {
+    int64_t offset;
+    int64_t timestamp;
+};
+MUST_CHECK int batch_find_time(const struct batch_view *batch,
+                               const struct batch_time_search *search,
+                               struct batch_time_found *out);
+
 /* Decodes the headers of a record; out (header_count of them) lives in the arena, its bytes are borrowed
  * from the record. Returns the count, -ERR_MALFORMED, -ERR_OVERRUN or -ERR_LIMIT (arena full). A record from a walk
  * has sound headers, so only the last can happen to it. */

@@ -341,6 +341,33 @@ def a_flood_that_reads_no_answers(node, _):
     s.close()
 
 
+def a_batch_that_swells_is_searched_aside(node, _):
+    """A third of a megabyte that stands for 300 MB. Who looks for the time of what is behind them waits; the others do not."""
+    timestamp = int(time.time() * 1000)
+    client = wire.Client(node)
+    expect(client.create_topic("swollen") == 0, "no topic")
+    expect(client.produce_batch("swollen", 0, wire.swollen_batch(300 << 20, timestamp)) == (0, 0), "the batch is not taken")
+    asking = node.connect(60)
+    asking.sendall(wire.request(wire.LIST_OFFSETS, 1, wire.list_offsets("swollen", 0, timestamp + 1)))
+    time.sleep(0.05)
+    client.topics()
+    asking.setblocking(False)
+    try:
+        asking.recv(1, socket.MSG_PEEK)
+        expect(False, "it was answered before one who asked after it")
+    except BlockingIOError:
+        pass
+    asking.settimeout(60)
+    _, r = wire.receive(asking)
+    r.take("i")
+    r.string()
+    r.take("ii")
+    expect(r.take("hqq") == (0, timestamp + 1, 1), "another offset is told")
+    asking.close()
+    client.close()
+    is_well(node)
+
+
 def thousands_that_do_nothing(node, _):
     before, open_before = node.status("VmRSS"), node.descriptors()
     began = time.monotonic()
@@ -422,7 +449,7 @@ def run_on(node, case, seed):
     slow = SlowFrames(node)
     for body in (sizes_that_are_none, an_http_request_gets_an_answer, a_tls_hello_gets_an_answer,
                  versions_that_are_gone_are_named, garbage, frames_cut_anywhere, peers_that_go_while_they_wait,
-                 counts_and_lengths_that_lie, a_flood_that_reads_no_answers, thousands_that_do_nothing,
+                 counts_and_lengths_that_lie, a_flood_that_reads_no_answers, a_batch_that_swells_is_searched_aside, thousands_that_do_nothing,
                  arrays_as_long_as_a_frame_allows, a_flood_of_lines_is_held_back):
         steady.case = body.__name__
         case(body.__name__, lambda body=body: body(node, seed))

@@ -3,6 +3,7 @@ fields, record batches."""
 import socket
 import struct
 import time
+import zlib
 
 PRODUCE, FETCH, LIST_OFFSETS, METADATA = 0, 1, 2, 3
 OFFSET_COMMIT, OFFSET_FETCH, FIND_COORDINATOR, JOIN_GROUP = 8, 9, 10, 11
@@ -82,6 +83,20 @@ def batch(values):
     return struct.pack(">qiibI", 0, len(tail) + 9, -1, 2, crc32c(tail)) + tail
 
 
+def swollen_batch(size, timestamp):
+    """Two records, a millisecond apart, the first with `size` zeros, in a thousandth of that."""
+    head = b"\0" + varint(0) + varint(0) + varint(-1) + varint(size)
+    second = b"\0" + varint(1) + varint(1) + varint(-1) + varint(0) + varint(0)
+    packer = zlib.compressobj(6, zlib.DEFLATED, 31)
+    packed = packer.compress(varint(len(head) + size + 1) + head)
+    zeros = bytes(1 << 20)
+    for left in range(size, 0, -len(zeros)):
+        packed += packer.compress(zeros[:left])
+    packed += packer.compress(varint(0) + varint(len(second)) + second) + packer.flush()
+    tail = struct.pack(">hiqqqhii", 1, 1, timestamp, timestamp + 1, -1, -1, -1, 2) + packed
+    return struct.pack(">qiibI", 0, len(tail) + 9, -1, 2, crc32c(tail)) + tail
+
+
 def values_of(data):
     """(offset, value) of every record of whole, uncompressed batches."""
     found = []
@@ -120,13 +135,22 @@ def _read_varint(data, at):
 # ---- requests
 
 def produce(topic, partition, values, acks=-1, timeout_ms=30000):
-    data = array([struct.pack(">i", partition) + blob(batch(values))])
+    return produce_batch(topic, partition, batch(values), acks, timeout_ms)
+
+
+def produce_batch(topic, partition, records, acks=-1, timeout_ms=30000):
+    data = array([struct.pack(">i", partition) + blob(records)])
     return string(None) + struct.pack(">hi", acks, timeout_ms) + array([string(topic) + data])
 
 
 def fetch(topic, partition, offset, max_wait_ms=500, max_bytes=1 << 20):
     asked = array([struct.pack(">iqi", partition, offset, max_bytes)])
     return struct.pack(">iiiib", -1, max_wait_ms, 1, max_bytes, 0) + array([string(topic) + asked])
+
+
+def list_offsets(topic, partition, timestamp):
+    asked = array([struct.pack(">iq", partition, timestamp)])
+    return struct.pack(">i", -1) + array([string(topic) + asked])
 
 
 def create_topic(name, partitions, configs=()):
@@ -218,7 +242,10 @@ class Client:
 
     def produce(self, topic, partition, values, acks=-1):
         """Error and first offset."""
-        r = self.ask(PRODUCE, 3, produce(topic, partition, values, acks))
+        return self.produce_batch(topic, partition, batch(values), acks)
+
+    def produce_batch(self, topic, partition, records, acks=-1):
+        r = self.ask(PRODUCE, 3, produce_batch(topic, partition, records, acks))
         r.take("i")
         r.string()
         r.take("ii")

@@ -36,13 +36,14 @@ struct list_offsets {
 
 static void go_on(struct list_offsets *op);
 
-static void warm_run(struct io_job *job)
+/* The log says what is to be done first: bytes read, or a long batch looked through. */
+static void wait_run(struct io_job *job)
 {
     struct list_offsets *op = CONTAINER_OF(job, struct list_offsets, job);
     log_wait_run(&op->wait);
 }
 
-static void warm_done(struct io_job *job)
+static void wait_done(struct io_job *job)
 {
     go_on(CONTAINER_OF(job, struct list_offsets, job));
 }
@@ -152,9 +153,11 @@ static int answer_one(struct list_offsets *op, const struct asked_partition *ite
 static void go_on(struct list_offsets *op)
 {
     for (; op->next < op->count; op->next++) {
-        if (answer_one(op, &op->row[op->next]) == 0)
+        if (answer_one(op, &op->row[op->next]) == 0) {
+            log_wait_deinit(&op->wait); /* where the partition went away meanwhile */
             continue;
-        op->job = (struct io_job){ .run = warm_run, .done = warm_done };
+        }
+        op->job = (struct io_job){ .run = wait_run, .done = wait_done };
         io_submit(op->request->shard->io, NULL, &op->job);
         return;
     }
