@@ -366,10 +366,29 @@ void rig_put_metadata(struct buf *out, int32_t correlation_id, const char *topic
     rig_put_request(out, API_METADATA, RIG_METADATA_VERSION, correlation_id, &request);
 }
 
+int32_t rig_peer_take_id(struct rig_peer *peer, int16_t api_key, int16_t version)
+{
+    return rig_peer_take(peer, api_key, version, NULL, NULL);
+}
+
+struct buf rig_buf(void)
+{
+    struct buf buf;
+    buf_init(&buf, FRAME_BYTES_MAX);
+    return buf;
+}
+
 void rig_put_produce(struct buf *out, int32_t correlation_id, int16_t acks, const char *topic,
                      int32_t record_count)
 {
-    struct shared *batch = sample_batch(&(struct sample_batch){ .count = record_count });
+    rig_put_produce_of(out, correlation_id, acks, topic,
+                       &(struct sample_batch){ .count = record_count });
+}
+
+void rig_put_produce_of(struct buf *out, int32_t correlation_id, int16_t acks, const char *topic,
+                        const struct sample_batch *sample)
+{
+    struct shared *batch = sample_batch(sample);
     struct produce_request_partition_produce_data data =
         produce_request_partition_produce_data_default;
     data.records = (struct wire_records){ .data = batch->data, .size = batch->size };

@@ -84,11 +84,17 @@ void rig_put_request(struct buf *out, int16_t api_key, int16_t version, int32_t 
 int32_t rig_peer_take(struct rig_peer *peer, int16_t api_key, int16_t version, struct arena *arena,
                       const void **out_message);
 
+/* The correlation id alone. */
+int32_t rig_peer_take_id(struct rig_peer *peer, int16_t api_key, int16_t version);
+
+struct buf rig_buf(void); /* for what a peer sends */
 /* Requests of a few words. */
 void rig_put_api_versions(struct buf *out, int32_t correlation_id);
 void rig_put_metadata(struct buf *out, int32_t correlation_id, const char *topic); /* NULL: all */
 void rig_put_produce(struct buf *out, int32_t correlation_id, int16_t acks, const char *topic,
                      int32_t record_count);
+void rig_put_produce_of(struct buf *out, int32_t correlation_id, int16_t acks, const char *topic,
+                        const struct sample_batch *sample);
 #define RIG_API_VERSIONS_VERSION 3
 #define RIG_METADATA_VERSION     9
 #define RIG_PRODUCE_VERSION      9
