@@ -14,6 +14,8 @@ struct api_handler {
     bool may_pipeline;
     /* Its answer is never much larger than the request: it starts however much waits to be read. */
     bool answers_little;
+    /* With answers_little: how much of the request is a load of which the answer tells nothing. NULL: nothing of it. */
+    size_t (*load_bytes)(const void *message);
 };
 
 /* NULL: this build does not serve it on that kind of listener. */

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "server/server_int.h"
 #include "wire/messages/describe_configs_request.h"
+#include "wire/messages/produce_request.h"
 
 #include <string.h>
 
@@ -108,6 +109,108 @@ TEST(connection, makes_no_more_answers_than_memory_holds)
     rig_peer_close(&modest);
     buf_deinit(&large);
     buf_deinit(&small);
+    server_rig_end(&rig);
+}
+
+/* As many bytes of names as of records: what this is answered is no smaller. */
+static void put_wide_produce(struct buf *out, int32_t correlation_id)
+{
+    enum { PARTS = 20000 };
+    AUTO(mem_freep)
+    struct produce_request_partition_produce_data *data =
+        MEM_NEW_ARRAY(struct produce_request_partition_produce_data, PARTS);
+    for (int32_t i = 0; i < PARTS; i++) {
+        data[i] = produce_request_partition_produce_data_default;
+        data[i].index = i;
+    }
+    struct produce_request_topic_produce_data topic = produce_request_topic_produce_data_default;
+    topic.name = BYTES_LITERAL("t");
+    topic.partition_data = data;
+    topic.partition_data_count = PARTS;
+    struct produce_request request = produce_request_default;
+    request.acks = 1;
+    request.topic_data = &topic;
+    request.topic_data_count = 1;
+    rig_put_request(out, API_PRODUCE, RIG_PRODUCE_VERSION, correlation_id, &request);
+}
+
+/* The memory of large answers is taken by some who read none. A producer's request is large and its answer is not: it need
+ * not wait, unless the request is one of names above all. */
+TEST(connection, serves_producers_while_large_answers_are_not_read)
+{
+    struct server_rig rig;
+    server_rig_begin(&rig, context->seed, "");
+    rig.limits.memory_bytes_max = 4u << 20;
+    server_rig_set_limits(&rig);
+    (void)server_rig_topic(&rig, "t", 1);
+    struct buf large = rig_buf(), records = rig_buf(), names = rig_buf();
+    put_amplified(&large, 1);
+    rig_put_produce_of(&records, 2, 1, "t",
+                       &(struct sample_batch){ .count = 10, .value_bytes = 50000 });
+    put_wide_produce(&names, 3);
+    EXPECT(records.size > 500000 && names.size > 100000);
+    struct rig_peer deaf[2], producer, wide;
+    for (size_t i = 0; i < ARRAY_LEN(deaf); i++) {
+        rig_peer_connect(&rig, &deaf[i], SERVER_RIG_PORT);
+        rig_peer_set_deaf(&deaf[i], true);
+        rig_peer_send(&deaf[i], buf_view(&large));
+    }
+    server_rig_run_ms(&rig, 100);
+    rig_peer_connect(&rig, &producer, SERVER_RIG_PORT);
+    rig_peer_connect(&rig, &wide, SERVER_RIG_PORT);
+    for (int i = 0; i < 5; i++) {
+        rig_peer_send(&producer, buf_view(&records));
+        server_rig_run_ms(&rig, 100);
+        EXPECT_EQ(rig_peer_take_id(&producer, API_PRODUCE, RIG_PRODUCE_VERSION), 2);
+    }
+    rig_peer_send(&wide, buf_view(&names));
+    server_rig_run_ms(&rig, 400);
+    EXPECT_EQ(rig_peer_waiting(&wide), 0);
+    for (size_t i = 0; i < ARRAY_LEN(deaf); i++)
+        rig_peer_close(&deaf[i]);
+    server_rig_run_ms(&rig, 1000);
+    EXPECT_EQ(rig_peer_take_id(&wide, API_PRODUCE, RIG_PRODUCE_VERSION), 3);
+    rig_peer_close(&producer);
+    rig_peer_close(&wide);
+    buf_deinit(&large);
+    buf_deinit(&records);
+    buf_deinit(&names);
+    server_rig_end(&rig);
+}
+
+/* Who reads nothing is watched while others wait for memory, and no longer: the next time it has its time again. */
+TEST(connection, watches_who_does_not_read_only_while_others_wait)
+{
+    struct server_rig rig;
+    server_rig_begin(&rig, context->seed, "");
+    struct buf large = rig_buf();
+    put_amplified(&large, 1);
+    struct rig_peer deaf;
+    rig_peer_connect(&rig, &deaf, SERVER_RIG_PORT);
+    rig_peer_set_deaf(&deaf, true);
+    rig_peer_send(&deaf, buf_view(&large));
+    server_rig_run_ms(&rig, 100);
+    for (int turn = 0; turn < 5; turn++) {
+        rig.limits.memory_bytes_max = 1u << 20;
+        server_rig_set_limits(&rig);
+        struct rig_peer other;
+        rig_peer_connect(&rig, &other, SERVER_RIG_PORT);
+        rig_peer_send(&other, buf_view(&large));
+        server_rig_run_ms(&rig, 1500);
+        EXPECT_EQ(rig_peer_waiting(&other), 0);
+        rig.limits.memory_bytes_max = 64u << 20; /* it need not wait any more */
+        server_rig_set_limits(&rig);
+        server_rig_run_ms(&rig, 10000);
+        EXPECT_EQ(rig_peer_take_id(&other, API_DESCRIBE_CONFIGS, 4), 1);
+        rig_peer_close(&other);
+        server_rig_run_ms(&rig, 100);
+        EXPECT_EQ(server_connection_count(rig.shard.server), 1);
+    }
+    rig_peer_set_deaf(&deaf, false);
+    server_rig_run_ms(&rig, 5000);
+    EXPECT_EQ(rig_peer_take_id(&deaf, API_DESCRIBE_CONFIGS, 4), 1);
+    rig_peer_close(&deaf);
+    buf_deinit(&large);
     server_rig_end(&rig);
 }
 

@@ -58,14 +58,26 @@ void request_let_follow(struct request *request)
 #define SMALL_REQUEST_BYTES_MAX 512u
 #define LITTLE_ANSWER_BYTES_MAX (64u << 10)
 
-enum purse pipeline_purse(const struct connection *c, struct bytes body, bool *out_needs_room)
+static size_t load_bytes(const struct api_handler *handler, const void *message)
 {
-    const struct api_handler *handler =
-        body.size < 2 ? NULL : api_handler_get(be_load_i16(body.data), c->listener->kind);
-    const bool is_little =
-        handler == NULL || (handler->answers_little && body.size <= LITTLE_ANSWER_BYTES_MAX);
-    *out_needs_room = !is_little;
-    return is_little || body.size <= SMALL_REQUEST_BYTES_MAX ? PURSE_SMALL : PURSE_LARGE;
+    return handler->load_bytes == NULL ? 0 : handler->load_bytes(message);
+}
+
+/* message: NULL, while it is not decoded. */
+static bool answers_little(const struct api_handler *handler, struct bytes body,
+                           const void *message)
+{
+    if (handler == NULL)
+        return true; /* it is refused */
+    if (!handler->answers_little)
+        return false;
+    return body.size <= LITTLE_ANSWER_BYTES_MAX ||
+           (message != NULL && body.size - load_bytes(handler, message) <= LITTLE_ANSWER_BYTES_MAX);
+}
+
+static enum purse purse_of(bool answers_little, struct bytes body)
+{
+    return answers_little || body.size <= SMALL_REQUEST_BYTES_MAX ? PURSE_SMALL : PURSE_LARGE;
 }
 
 /* ---- requests as values ---------------------------------------------------------------------- */
@@ -213,6 +225,39 @@ static void answer_unsupported_api_versions(struct request *request)
     request_reply(request, &response);
 }
 
+/* Decodes a frame that may have to wait, only to see how much it asks; later it is decoded again. What cannot be decoded is
+ * refused when it starts, which needs no room. */
+static bool answers_little_at_second_look(const struct api_handler *handler, struct bytes body)
+{
+    const struct api *api = api_get(handler->api_key);
+    const int16_t version = body.size < HEADER_FIXED_BYTES ? -1 : be_load_i16(body.data + 2);
+    struct header header;
+    if (version < api->version_min || version > api->version_max_stable ||
+        header_parse(body, api_request_header_version(api->key, version), &header) < 0)
+        return true;
+    struct arena arena;
+    arena_init(&arena, REQUEST_DECODED_BYTES_MAX);
+    void *message = arena_must_zalloc(&arena, 1, api->request->struct_bytes);
+    struct reader reader = reader_from(bytes_slice(body, header.size, body.size));
+    struct err_note note = { 0 };
+    const bool is_little =
+        wire_decode(api->request, version, &reader, &arena, message, &note) < 0 ||
+        answers_little(handler, body, message);
+    arena_deinit(&arena);
+    return is_little;
+}
+
+enum purse pipeline_purse(const struct connection *c, struct bytes body, bool *out_needs_room)
+{
+    const struct api_handler *handler =
+        body.size < 2 ? NULL : api_handler_get(be_load_i16(body.data), c->listener->kind);
+    bool is_little = answers_little(handler, body, NULL);
+    if (!is_little && handler->load_bytes != NULL)
+        is_little = answers_little_at_second_look(handler, body);
+    *out_needs_room = !is_little;
+    return purse_of(is_little, body);
+}
+
 bool pipeline_on_frame(struct connection *c, struct shared *frame, struct bytes body)
 {
     if (body.size < HEADER_FIXED_BYTES) {
@@ -253,8 +298,7 @@ bool pipeline_on_frame(struct connection *c, struct shared *frame, struct bytes 
     request->correlation_id = header.correlation_id;
     request->client_id = header.client_id;
     request->body = bytes_slice(body, header.size, body.size - header.size);
-    bool needs_room;
-    request->purse = pipeline_purse(c, body, &needs_room);
+    request->purse = PURSE_SMALL;
     c->is_first_request_done = true;
     if (!is_version_served) {
         answer_unsupported_api_versions(request);
@@ -272,6 +316,7 @@ bool pipeline_on_frame(struct connection *c, struct shared *frame, struct bytes 
                      version, BYTES_PRINTF(header.client_id), note.text);
         return false;
     }
+    request->purse = purse_of(answers_little(handler, body, request->message), body);
     request->arena.used_bytes_max = REQUEST_ARENA_BYTES_MAX;
     handler->handle(request);
     return true;

@@ -2,8 +2,6 @@
 #include "server/server_int.h"
 
 #define SEND_PARTS_MAX 64
-#define SEND_BYTES_A_TURN                                                                          \
-    (4u << 20) /* of a connection with much to send, so that the others get theirs */
 
 /* ---- what is to be sent ---------------------------------------------------------------------- */
 
@@ -55,6 +53,8 @@ static bool has_room(const struct server *server, enum purse purse)
 
 bool connection__may_answer(struct connection *c, struct bytes body)
 {
+    if (has_room(c->server, PURSE_SMALL) && has_room(c->server, PURSE_LARGE))
+        return true;
     bool needs_room;
     const enum purse purse = pipeline_purse(c, body, &needs_room);
     if (!needs_room || has_room(c->server, purse))
@@ -96,13 +96,17 @@ static bool is_deaf(struct connection *c, int64_t now_ns)
 
 void connection_cut_deaf(struct server *server, int64_t now_ns)
 {
-    if (list_is_empty(&server->crowded[PURSE_SMALL]) &&
-        list_is_empty(&server->crowded[PURSE_LARGE]))
+    const bool is_crowded = !list_is_empty(&server->crowded[PURSE_SMALL]) ||
+                            !list_is_empty(&server->crowded[PURSE_LARGE]);
+    if (!is_crowded && !server->watches_readers)
         return;
+    server->watches_readers = is_crowded;
     LIST_FOR_EACH(&server->connections, link)
     {
         struct connection *c = LIST_ENTRY(link, struct connection, link);
-        if (c->out_bytes > 0 && is_deaf(c, now_ns))
+        if (!is_crowded)
+            c->unread_ns = 0;
+        else if (c->out_bytes > 0 && is_deaf(c, now_ns))
             connection_cut(c, "%zu bytes of answers are not read while others wait for memory",
                            c->out_bytes);
     }

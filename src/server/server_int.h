@@ -87,6 +87,8 @@ struct server {
     struct list frames;
     struct list starved;
     struct list crowded[PURSE_COUNT];
+    bool
+        watches_readers; /* somebody was crowded at the last look at deadlines: see connection_cut_deaf */
     struct list ending;
     uint32_t connection_count;
     struct map connections_by_host; /* host text → count as pointer-sized integer */

@@ -578,10 +578,24 @@ static void handle(struct request *request)
         check_or_wait(produce);
 }
 
+/* The records. */
+static size_t load_bytes(const void *message)
+{
+    const struct produce_request *asked = message;
+    size_t bytes = 0;
+    for (int32_t t = 0; t < asked->topic_data_count; t++) {
+        const struct produce_request_topic_produce_data *data = &asked->topic_data[t];
+        for (int32_t i = 0; i < data->partition_data_count; i++)
+            bytes += data->partition_data[i].records.size;
+    }
+    return bytes;
+}
+
 const struct api_handler produce_handler = {
     .api_key = API_PRODUCE,
     .listeners = API_ON_BROKER,
     .handle = handle,
     .may_pipeline = true,
     .answers_little = true,
+    .load_bytes = load_bytes,
 };
