@@ -10,6 +10,7 @@
  *     log-start-offset-checkpoint        per partition, where it is not the first segment's
  *     replication-offset-checkpoint      per partition: high watermark
  *     cleaner-offset-checkpoint          per partition: compacted below this
+ *     .ottla-reserve                     empty, with blocks that are given up when the disk is full
  *     <topic>-<partition>/               a log (log.h); with the suffixes -future, .<hex>-delete,
  * -stray
  *
@@ -88,6 +89,26 @@ void log_dirs_unplace(struct log_dirs *dirs, uint32_t index);
 /* Takes a directory offline: it is not chosen, checkpointed or marked clean any more, and its lock
  * is let go. The owner abandons its logs. Answers how many directories for partitions are left. */
 uint32_t log_dirs_fail(struct log_dirs *dirs, uint32_t index);
+
+/* ---- space ----------------------------------------------------------------------------------- */
+
+struct log_dir_space {
+    int64_t free_bytes; /* for this user; negative: why it could not be found out */
+    int64_t total_bytes;
+};
+/* Asks a directory's file system, by a job; `done` hears of it on the loop. */
+void log_dirs_measure(struct log_dirs *dirs, uint32_t index,
+                      void (*done)(void *context, uint32_t index,
+                                   const struct log_dir_space *space),
+                      void *context);
+
+/* Keeps so many bytes of a directory's file system back, in a file that Apache Kafka does not look at (0: none), by a job;
+ * no effect when it is so already. `done` hears on the loop how it went; what failed leaves no file. */
+#define LOG_RESERVE_NAME ".ottla-reserve"
+void log_dirs_reserve(struct log_dirs *dirs, uint32_t index, int64_t bytes,
+                      void (*done)(void *context, uint32_t index, int error), void *context);
+/* Gives it up for something that must be written now: true when there was one. Not while log_dirs_reserve is at work. */
+bool log_dirs_release_reserve(struct log_dirs *dirs, uint32_t index);
 
 /* ---- loading
  * ------------------------------------------------------------------------------------- */

@@ -312,12 +312,25 @@ static int64_t committed_offset(const struct log_dirs *dirs, uint32_t index)
     return has_partition ? 1 : 0;
 }
 
+static uint32_t metadata_dir_index(const struct node *node)
+{
+    const int index =
+        log_dirs_find(node->shard.log_dirs, config_metadata_log_dir(node->static_config));
+    ASSERT(index >= 0); /* open_dirs has named it */
+    return (uint32_t)index;
+}
+
+static bool on_full(void *context)
+{
+    const struct node *node = context;
+    return replicas_release_reserve(node->shard.replicas);
+}
+
 static int open_quorum(struct node *node, struct err_note *note)
 {
     const char *dir = config_metadata_log_dir(node->static_config);
-    const int index = log_dirs_find(node->shard.log_dirs, dir);
-    ASSERT(index >= 0); /* open_dirs has named it */
-    const struct log_dir *log_dir = log_dirs_at(node->shard.log_dirs, (uint32_t)index);
+    const uint32_t index = metadata_dir_index(node);
+    const struct log_dir *log_dir = log_dirs_at(node->shard.log_dirs, index);
     if (!log_dir->is_online)
         return err_note(note, -EIO, "log directory %s has failed, and it holds the metadata log",
                         dir);
@@ -328,7 +341,7 @@ static int open_quorum(struct node *node, struct err_note *note)
         .current_config = &node->shard.config,
         .files = node->log_files,
         .log_dir = dir,
-        .committed_offset = committed_offset(node->shard.log_dirs, (uint32_t)index),
+        .committed_offset = committed_offset(node->shard.log_dirs, index),
         .cluster_id = node->shard.cluster_id,
         .node_id = node->shard.node_id,
         .directory_id = log_dir->id,
@@ -336,6 +349,7 @@ static int open_quorum(struct node *node, struct err_note *note)
         .owner = { .on_image = on_image,
                    .on_active = on_active,
                    .on_stop = on_quorum_stop,
+                   .on_full = on_full,
                    .context = node },
     };
     return quorum_open(&params, &node->quorum, note);
@@ -369,6 +383,7 @@ static void make_rooms(struct node *node)
         .node_id = shard->node_id,
         .hash_seed = shard->hash_seed,
         .dirs = shard->log_dirs,
+        .metadata_dir_index = metadata_dir_index(node),
         .files = node->log_files,
         .config = shard->config,
         .owner = { .on_directory_failed = on_directory_failed,

@@ -63,6 +63,12 @@ static void on_stop(void *context, const struct err_note *note)
     q->owner.on_stop(q->owner.context, note);
 }
 
+static bool on_full(void *context)
+{
+    const struct quorum *q = context;
+    return q->owner.on_full != NULL && q->owner.on_full(q->owner.context);
+}
+
 static void on_commit(void *context, int64_t to)
 {
     struct quorum *q = context;
@@ -139,6 +145,14 @@ static int append_decision(struct quorum *q, struct decision *decision,
     return 0;
 }
 
+/* Nobody else could decide it. Clients are told what an operator can act on; brokers ask again as when they find no controller. */
+static enum kafka_error undecided(const struct quorum *q, const struct decision *decision)
+{
+    return decision->needs_shards && !q->is_stopped && raft_shell_is_full(&q->shell)
+               ? KAFKA_KAFKA_STORAGE_ERROR
+               : KAFKA_NOT_CONTROLLER;
+}
+
 static void decide(struct quorum *q, struct decision *decision,
                    const struct controller_result *result)
 {
@@ -146,10 +160,11 @@ static void decide(struct quorum *q, struct decision *decision,
     decision->response = result->response;
     const int r = append_decision(q, decision, result, &note);
     if (r < 0) {
-        DIAG_WARN(q->diag, "controller", "a decision could not be appended: %s: %s",
-                  err_sentence(r), note.text);
+        if (!raft_shell_is_full(&q->shell)) /* else it is known */
+            DIAG_WARN(q->diag, "controller", "a decision could not be appended: %s: %s",
+                      err_sentence(r), note.text);
         decisions_finish(&q->decisions, decision,
-                         r == -ERR_LIMIT ? KAFKA_POLICY_VIOLATION : KAFKA_NOT_CONTROLLER, NULL);
+                         r == -ERR_LIMIT ? KAFKA_POLICY_VIOLATION : undecided(q, decision), NULL);
     } else {
         decisions_wait(&q->decisions, decision, raft_next_offset(q->shell.raft));
     }
@@ -187,7 +202,7 @@ static void link_ask(struct controller_link *link, int16_t api_key, int16_t vers
     struct controller_result result = { 0 };
     if (q->is_stopped ||
         controller_call(q->controller, &call, api_key, version, message, &result) < 0) {
-        decisions_finish(&q->decisions, decision, KAFKA_NOT_CONTROLLER, NULL);
+        decisions_finish(&q->decisions, decision, undecided(q, decision), NULL);
         return;
     }
     if (api_key == API_BROKER_HEARTBEAT)
@@ -412,6 +427,7 @@ static int open_raft(struct quorum *q, const struct quorum_params *params, struc
                                                                .on_unlead = on_unlead,
                                                                .on_settled = on_settled,
                                                                .on_stop = on_stop,
+                                                               .on_full = on_full,
                                                                .context = q } };
     return raft_shell_open(&q->shell, &shell_params, note);
 }

@@ -27,6 +27,8 @@ struct quorum_owner {
     void (*on_active)(void *context);
     /* The metadata log cannot be trusted any more: the node must stop at once. */
     void (*on_stop)(void *context, const struct err_note *note);
+    /* The disk is full: gives up what was kept back for the metadata log. True when there was something; NULL: never. */
+    bool (*on_full)(void *context);
     void *context;
 };
 

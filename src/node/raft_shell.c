@@ -5,6 +5,8 @@
 #include "base/rng.h"
 #include "config/config.h"
 
+#include <errno.h>
+
 static void feed(struct raft_shell *s, struct raft_event event);
 
 static void stop(struct raft_shell *s, const struct err_note *note)
@@ -29,14 +31,30 @@ static void persist_run(struct io_job *job)
                               bytes_from(p->content->data, p->content->size));
 }
 
+/* What was kept back is given up for what the disk has no more space for: true when there was something. */
+static bool make_room(struct raft_shell *s, int error)
+{
+    if ((error != -ENOSPC && error != -EDQUOT) || s->owner.on_full == NULL ||
+        !s->owner.on_full(s->owner.context))
+        return false;
+    DIAG_WARN(s->diag, "metadata", "%s: %s: what was kept back for the metadata log is given up",
+              s->log.directory, err_sentence(error));
+    return true;
+}
+
 static void persist_done(struct io_job *job)
 {
     struct persist_job *p = CONTAINER_OF(job, struct persist_job, job);
     struct raft_shell *s = p->shell;
-    if (p->result < 0 && p->result != s->persist_error) /* not with every attempt */
+    if (make_room(s, p->result)) {
+        io_submit(s->io, s->persist_queue, &p->job);
+        return;
+    }
+    /* Not with every attempt; nor where an append has told it. */
+    if (p->result < 0 && p->result != s->persist_error && p->result != s->append_error)
         DIAG_ERROR(s->diag, "raft", "%s cannot be written, which is tried until it can: %s",
                    p->path, err_sentence(p->result));
-    else if (p->result == 0 && s->persist_error < 0)
+    else if (p->result == 0 && s->persist_error < 0 && s->append_error == 0)
         DIAG_INFO(s->diag, "raft", "%s can be written again", p->path);
     s->persist_error = p->result;
     const struct raft_event event = { .type = p->result < 0 ? RAFT_ON_PERSIST_FAILED
@@ -61,10 +79,9 @@ static void persist(struct raft_shell *s, struct shared *content)
     io_submit(s->io, s->persist_queue, &p->job);
 }
 
-static void append(struct raft_shell *s, const struct raft_effect *effect)
+static int write_batch(struct raft_shell *s, const struct raft_effect *effect,
+                       struct err_note *note)
 {
-    if (s->drops_appends)
-        return;
     const struct log_append planned = {
         .owner = effect->append.batch,
         .records = effect->append.batch->data,
@@ -75,17 +92,42 @@ static void append(struct raft_shell *s, const struct raft_effect *effect)
         .transaction_version = -1,
     };
     struct log_append_result result;
-    struct err_note note = { 0 };
     log_append_plan(s->log.log, &planned, &result);
-    const int written = result.error == KAFKA_NONE ? log_write(s->log.log, &note) : -EIO;
+    if (result.error != KAFKA_NONE)
+        return err_note(note, -EIO, "%s", kafka_error_name((int16_t)result.error));
+    return log_write(s->log.log, note);
+}
+
+/* Without space it is tried again and again, as is the election of a leader: the operator hears of it once, and of its end. */
+static void tell_append(struct raft_shell *s, int written, const struct err_note *note)
+{
+    const bool is_short = err_is_shortage(written);
+    if (written == 0 && s->append_error < 0)
+        DIAG_INFO(s->diag, "metadata", "%s can be written again", s->log.directory);
+    else if (is_short && written != s->append_error)
+        DIAG_ERROR(s->diag, "metadata",
+                   "%s cannot be written: %s: until there is space no topic can be created, changed "
+                   "or deleted (%s)",
+                   s->log.directory, err_sentence(written), note->text);
+    else if (written < 0 && !is_short)
+        DIAG_ERROR(s->diag, "metadata", "an append to the metadata log failed: %s: %s",
+                   err_sentence(written), note->text);
+    s->append_error = written;
+}
+
+static void append(struct raft_shell *s, const struct raft_effect *effect)
+{
+    if (s->drops_appends)
+        return;
+    struct err_note note = { 0 };
+    int written = write_batch(s, effect, &note);
+    if (make_room(s, written))
+        written = write_batch(s, effect, &note);
+    tell_append(s, written, &note);
     if (written == 0)
         return;
     s->drops_appends = true;
     s->failed_append_count++;
-    DIAG_ERROR(s->diag, "metadata", "an append to the metadata log failed: %s: %s",
-               result.error == KAFKA_NONE ? err_sentence(written)
-                                          : kafka_error_name((int16_t)result.error),
-               note.text);
     feed(s, (struct raft_event){ .type = RAFT_ON_APPEND_FAILED,
                                  .failed_offset = effect->append.base_offset });
 }
@@ -224,6 +266,11 @@ int raft_shell_append(struct raft_shell *s, int32_t epoch, const struct bytes *v
     if (r == 0 && s->failed_append_count != failed_before)
         return err_note(note, -ERR_NOT_LEADER, "the metadata log could not be written");
     return r;
+}
+
+bool raft_shell_is_full(const struct raft_shell *s)
+{
+    return err_is_shortage(s->append_error) || err_is_shortage(s->persist_error);
 }
 
 void raft_shell_flush(struct raft_shell *s)

@@ -25,6 +25,8 @@ struct raft_shell_owner {
     void (*on_settled)(void *context);
     /* The metadata log cannot be trusted any more. */
     void (*on_stop)(void *context, const struct err_note *note);
+    /* The disk is full: gives up what was kept back for the metadata log. True when there was something; NULL: never. */
+    bool (*on_full)(void *context);
     void *context;
 };
 
@@ -44,6 +46,7 @@ struct raft_shell {
     bool drops_appends;   /* one failed: later ones of the same step are not tried */
     uint64_t failed_append_count;
     int persist_error; /* of the latest attempt */
+    int append_error;  /* the same */
     uint32_t jobs;     /* under way */
 };
 
@@ -70,6 +73,9 @@ MUST_CHECK int raft_shell_open(struct raft_shell *shell, const struct raft_shell
  * that it is committed; -ERR_LIMIT: more than a batch may hold. */
 MUST_CHECK int raft_shell_append(struct raft_shell *shell, int32_t epoch,
                                  const struct bytes *values, uint32_t count, struct err_note *note);
+
+/* There was no space, the last time that something was to be written: nothing can be decided until there is. */
+bool raft_shell_is_full(const struct raft_shell *shell);
 
 /* What was appended since the last time goes to stable storage by one sync. */
 void raft_shell_flush(struct raft_shell *shell);

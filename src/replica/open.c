@@ -32,8 +32,16 @@ static void open_failed(const struct open_job *open, struct partition *p)
     p->state = PARTITION_OFFLINE;
     p->is_tried_again = err_is_shortage(open->result);
     log_dirs_unplace(r->dirs, open->log_dir_index);
-    DIAG_ERROR(r->diag, "log", "%s-%d cannot be opened%s: %s", open->topic, open->index,
-               p->is_tried_again ? " now, and is tried again" : "", open->note.text);
+    struct replicas_dir *dir = &r->dir_states[open->log_dir_index];
+    if (!p->is_tried_again)
+        DIAG_ERROR(r->diag, "log", "%s-%d cannot be opened: %s", open->topic, open->index,
+                   open->note.text);
+    else if (!dir->is_open_short) /* not of each, each second */
+        DIAG_ERROR(r->diag, "log",
+                   "%s-%d cannot be opened now, and is tried again, as others of %s will be: %s",
+                   open->topic, open->index, log_dirs_at(r->dirs, open->log_dir_index)->path,
+                   open->note.text);
+    dir->is_open_short = p->is_tried_again;
     if (!p->is_tried_again)
         replicas__directory_failed(r, open->log_dir_index, open->result, &open->note);
 }
@@ -52,6 +60,7 @@ static void open_done(struct io_job *job)
         p->state = PARTITION_OFFLINE; /* the directory failed meanwhile */
         log_abandon(open->log);
     } else {
+        r->dir_states[open->log_dir_index].is_open_short = false;
         replicas__attach(r, p, open->log, open->log_dir_index);
     }
     if (p->is_deleted)

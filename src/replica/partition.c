@@ -60,6 +60,8 @@ void partition_append(struct partition *p, const struct log_append *append,
         refuse(out, KAFKA_NOT_ENOUGH_REPLICAS);
         return;
     }
+    if (replicas__lacks_space(p->replicas, p->log_dir_index, append, out))
+        return;
     struct log_append planned = *append;
     planned.leader_epoch = p->leader_epoch;
     log_append_plan(p->log, &planned, out);
@@ -68,6 +70,7 @@ void partition_append(struct partition *p, const struct log_append *append,
 
     p->appended_bytes += out->size_bytes;
     p->appended_records += (uint64_t)out->record_count;
+    replicas__appended(p->replicas, p->log_dir_index, out->size_bytes);
     if (wait != NULL)
         add_wait(p, wait, out->last_offset + 1);
     /* A duplicate plans nothing, but its wait is answered at the turn's end like any other. */

@@ -29,6 +29,8 @@ struct replicas *replicas_new(const struct replicas_params *params)
         .config = config_ref(params->config),
         .hash_seed = params->hash_seed,
         .owner = params->owner,
+        .metadata_dir_index = params->metadata_dir_index,
+        .reserved_bytes = -1,
     };
     list_init(&r->partitions);
     list_init(&r->dirty);
@@ -296,41 +298,6 @@ void replicas_load(struct replicas *r, struct metadata_image *image, void (*done
 
 /* ---- the turn's end -------------------------------------------------------------------------- */
 
-/* A full directory is told of once, not with every append that it refuses. */
-static void tell_write(struct replicas *r, const struct partition *p, const struct err_note *note)
-{
-    struct replicas_dir *dir = &r->dir_states[p->log_dir_index];
-    if (p->write_error == 0) {
-        dir->was_written = true;
-        return;
-    }
-    if (!err_is_shortage(p->write_error)) {
-        DIAG_ERROR(r->diag, "log", "appends to %s-%d failed: %s: %s", p->topic, p->index,
-                   err_sentence(p->write_error), note->text);
-        return;
-    }
-    dir->was_refused = true;
-    if (!dir->is_short)
-        DIAG_ERROR(r->diag, "log",
-                   "log directory %s: %s; appends are refused until there is more (%s-%d: %s)",
-                   log_dirs_at(r->dirs, p->log_dir_index)->path, err_sentence(p->write_error),
-                   p->topic, p->index, note->text);
-    dir->is_short = true;
-}
-
-static void tell_space(struct replicas *r)
-{
-    for (uint32_t i = 0; i < log_dirs_count(r->dirs); i++) {
-        struct replicas_dir *dir = &r->dir_states[i];
-        if (dir->is_short && dir->was_written && !dir->was_refused) {
-            dir->is_short = false;
-            DIAG_INFO(r->diag, "log", "log directory %s: appends succeed again",
-                      log_dirs_at(r->dirs, i)->path);
-        }
-        dir->was_written = dir->was_refused = false;
-    }
-}
-
 bool replicas_write(struct replicas *r)
 {
     replicas__act_on_failures(r);
@@ -344,7 +311,7 @@ bool replicas_write(struct replicas *r)
         list_push_back(&written, &p->written_link);
         struct err_note note = { 0 };
         partition__write(p, &note);
-        tell_write(r, p, &note);
+        replicas__tell_write(r, p, &note);
     }
     /* Only now the answers: a fetch that is woken finds everything that this turn wrote. Whoever is told may append, also to
      * one of these: it is dirty again then. */
@@ -362,7 +329,7 @@ void replicas_tick(struct replicas *r, int64_t now_ms)
 {
     if (r->is_closing)
         return;
-    tell_space(r);
+    replicas__tell_space(r);
     replicas__open_again(r);
     replicas__delete_again(r);
     LIST_FOR_EACH(&r->partitions, link)

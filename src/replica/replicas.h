@@ -29,9 +29,10 @@ struct replicas_params {
     const struct diag *diag;
     int32_t node_id;
     uint64_t hash_seed;
-    struct log_dirs *dirs;   /* borrowed, outlives this */
-    struct log_files *files; /* borrowed */
-    struct config *config;   /* counted: a reference is taken */
+    struct log_dirs *dirs;       /* borrowed, outlives this */
+    uint32_t metadata_dir_index; /* of the metadata log's directory, which is given a reserve */
+    struct log_files *files;     /* borrowed */
+    struct config *config;       /* counted: a reference is taken */
     struct replicas_owner owner;
 };
 
@@ -71,6 +72,8 @@ uint32_t replicas_count(const struct replicas *replicas);
  * tried again; and retention. */
 void replicas_tick(struct replicas *replicas, int64_t now_ms);
 void replicas_retain(struct replicas *replicas, int64_t now_ms);
+/* The metadata log found the disk full: gives up what was kept back for it. True when there was something. */
+bool replicas_release_reserve(struct replicas *replicas);
 /* High watermarks, recovery points and log starts as the checkpoint files want them; written by a job. */
 void replicas_checkpoint(struct replicas *replicas);
 

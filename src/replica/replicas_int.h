@@ -17,9 +17,17 @@ struct replicas_wait {
 struct replicas_dir {
     bool is_unclean; /* a log did not close well */
     bool is_short; /* appends failed for want of space or descriptors, and the operator was told */
-    bool was_written; /* since the last tick */
-    bool was_refused; /* for want of space, since the last tick */
-    bool has_failed;  /* heard of, and not yet acted upon: that is done at the turn's end */
+    bool is_open_short; /* a log could not be opened for such a want, and the operator was told */
+    bool was_written;   /* since the last tick */
+    bool was_refused;   /* for want of space, since the last tick */
+    bool is_measuring;
+    bool is_full; /* less is free than ottla.disk.min.free.bytes: clients' appends are refused */
+    bool is_nearly_out;       /* less than a quarter of it: everybody's are */
+    int64_t free_bytes;       /* as last measured */
+    int64_t mark_bytes;       /* what was asked to be left free then */
+    int64_t unmeasured_bytes; /* appended since */
+    int64_t measure_bytes;    /* so many may be, until it is measured again */
+    bool has_failed;          /* heard of, and not yet acted upon: that is done at the turn's end */
     int error;
     struct err_note note;
     struct map departed;     /* names of logs that have gone: departed.c */
@@ -56,7 +64,10 @@ struct replicas {
     void *on_closed_context;
     struct offset_checkpoint *at_close; /* per directory and kind, gathered while logs close */
     struct replicas_dir *dir_states;    /* one for each directory */
-    struct list undeleted;              /* struct delete_job: there was no space to rename a log */
+    uint32_t metadata_dir_index;
+    bool is_reserving;      /* log_dirs_reserve is at work */
+    int64_t reserved_bytes; /* as it was asked for last, and is; -1: not yet */
+    struct list undeleted;  /* struct delete_job: there was no space to rename a log */
     bool has_dir_failures;
 
     struct io_timer clean_timer; /* cleaner.c */
@@ -109,6 +120,23 @@ bool replicas__is_departing(const struct replicas *r, const char *topic, int32_t
 void replicas__checkpoint_dir(struct replicas *r, uint32_t log_dir_index);
 void replicas__forget_gone(struct replicas *r); /* at the turn's end */
 void replicas__departed_deinit(struct replicas *r);
+
+/* space.c: how full directories are */
+void replicas__measure(struct replicas *r, uint32_t log_dir_index);
+/* Whether an append must not take what is left: then `out` tells why, as log_append_plan would. */
+bool replicas__lacks_space(const struct replicas *r, uint32_t log_dir_index,
+                           const struct log_append *append, struct log_append_result *out);
+/* A full directory is told of once, not with every append that it refuses; and measured at each tick. */
+void replicas__tell_write(struct replicas *r, const struct partition *p,
+                          const struct err_note *note);
+void replicas__tell_space(struct replicas *r);
+static inline void replicas__appended(struct replicas *r, uint32_t log_dir_index, uint32_t bytes)
+{
+    struct replicas_dir *dir = &r->dir_states[log_dir_index];
+    dir->unmeasured_bytes += bytes;
+    if (dir->unmeasured_bytes >= dir->measure_bytes)
+        replicas__measure(r, log_dir_index);
+}
 
 /* cleaner.c: compaction */
 void replicas__begin_cleaning(struct replicas *r); /* all logs are loaded */

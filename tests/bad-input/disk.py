@@ -9,6 +9,7 @@ import wire
 from node import Node, expect, wait_until
 
 SIZE_KB = 24 * 1024
+MARK_BYTES = SIZE_KB * 1024 // 32  # ottla.disk.min.free.bytes by default
 RETRIABLE = {wire.STORAGE_ERROR, 7, 5, 9, 15, 41, 3}  # what clients try again
 
 
@@ -31,13 +32,10 @@ class Full:
         """Somebody else takes what is left."""
         free = os.statvfs(self.node.data)
         take = max(free.f_bavail * free.f_frsize - left_bytes, 0)
-        with open(self.filler, "ab") as out:
+        with open(self.filler, "ab", buffering=0) as out:
             try:
                 while take > 0:
-                    n = min(take, 1 << 16)
-                    out.write(bytes(n))
-                    out.flush()
-                    take -= n
+                    take -= out.write(bytes(min(take, 1 << 16)))
             except OSError:
                 pass
 
@@ -62,36 +60,85 @@ def expect_all(full, client):
     expect(found == full.acknowledged, f"{len(found)} records are there, {len(full.acknowledged)} were acknowledged")
 
 
-def appends_are_refused_and_reading_goes_on(full):
-    client = wire.Client(full.node)
-    expect(client.create_topic("t") == 0 and client.create_topic("u") == 0, "no topic")
-    expect(produce(full, client, 50) == 0, "no record")
-    full.fill(300 * 1024)
-    error = produce(full, client, 1000)
-    expect(error == wire.STORAGE_ERROR, f"the error is {error}")
+def free_bytes(full):
+    free = os.statvfs(full.node.data)
+    return free.f_bavail * free.f_frsize
+
+
+def expect_quiet(full, client, count):
+    """Refused appends, one after the other, fill no log."""
     before = len(full.node.text())
-    for _ in range(200):
+    for _ in range(count):
         error = produce(full, client, 1)
         expect(error in RETRIABLE, f"the error is {error}")
     expect(len(full.node.text()) - before < 2000, "the log is filled, too")
+
+
+def appends_stop_at_the_mark(full):
+    """A 32nd of the disk is left: groups commit, records are deleted, topics come and go there."""
+    client = wire.Client(full.node)
+    expect(client.create_topic("t") == 0 and client.create_topic("u") == 0, "no topic")
+    expect(produce(full, client, 50) == 0, "no record")
+    wait_until(lambda: client.find_coordinator("g") == 0 and client.commit("g", "t", 0, 1) == 0, "no group")
+    wait_until(lambda: os.path.exists(os.path.join(full.node.data, ".ottla-reserve")), "nothing is kept back")
+    full.fill(MARK_BYTES + 300 * 1024)
+    error = produce(full, client, 1000)
+    expect(error == wire.STORAGE_ERROR, f"the error is {error}")
+    expect(free_bytes(full) > MARK_BYTES / 2, f"only {free_bytes(full)} bytes are left")
+    expect_quiet(full, client, 200)
+    expect_all(full, client)
+    wait_until(lambda: full.node.find("ottla.disk.min.free.bytes keeps"), f"no line tells of it: {full.node.last_lines()}")
+    expect(len(full.node.lines("ERROR")) == 1, f"it says {full.node.lines('ERROR')}")
+    expect(client.commit("g", "t", 0, 2) == 0, "a group cannot commit")
+    expect(client.delete_records("u", 0, 0) == (0, 0), "records cannot be deleted")
+    expect(client.create_topic("x") == 0 and client.delete_topic("x") == 0, "topics cannot be made and deleted")
+    client.close()
+
+
+def appends_are_refused_and_reading_goes_on(full):
+    """Somebody else takes the rest."""
+    client = wire.Client(full.node)
+    full.fill()
+    expect_quiet(full, client, 50)
     expect_all(full, client)
     expect("t" in client.topics(), "metadata is not told")
-    expect(full.node.find(f"{full.node.data}: No space left on device; appends are refused until there is more"),
-           f"no line tells of it: {full.node.last_lines()}")
     expect(not full.node.has_ended(), "it ended")
     client.close()
 
 
 def admin_calls_are_answered(full):
+    """What was kept back serves the metadata log: a topic that takes space can be deleted, and one more be named."""
     client = wire.Client(full.node)
     full.fill()
     began = time.monotonic()
-    error = client.create_topic("late", 3)
-    expect(error == 0 or error in RETRIABLE, f"CreateTopics answers {error}")
-    for _ in range(20):
-        client.create_topic(f"later-{time.monotonic()}")
+    expect(client.create_topic("late", 3) == 0, "CreateTopics fails")
+    given_up = "kept back for the metadata log is given up"
+    for n in range(100):
+        full.fill()
+        expect(client.create_topic(f"later-{n}") == 0 and client.delete_topic(f"later-{n}") == 0, "a change fails")
+        if full.node.find(given_up):
+            break
+    expect(full.node.find(given_up), "no line tells that the reserve is gone")
+    expect(client.delete_topic("u") == 0, "DeleteTopics fails")
     expect(time.monotonic() - began < 10, "it takes long to say no")
     expect(not full.node.has_ended(), f"it ended: {full.node.last_lines()}")
+    expect_all(full, client)
+    client.close()
+
+
+def nothing_is_kept_back_any_more(full):
+    """Without a reserve, and with no byte left, an admin is told the cause, and the log tells it once."""
+    client = wire.Client(full.node)
+
+    def create():
+        full.fill()
+        return client.create_topic(f"never-{time.monotonic()}")
+    wait_until(lambda: create() == wire.STORAGE_ERROR, "CreateTopics never says why")
+    time.sleep(1)
+    before = len(full.node.lines("ERROR"))
+    time.sleep(3)
+    expect(full.node.find("until there is space no topic can be created"), "no line tells of it")
+    expect(len(full.node.lines("ERROR")) == before, f"it says {full.node.lines('ERROR')[before:]}")
     expect_all(full, client)
     client.close()
 
@@ -102,33 +149,52 @@ def writing_resumes_when_space_returns(full):
     wait_until(lambda: produce(full, client, 1) == 0, "nothing can be written", 10)
     expect(produce(full, client, 20) == 0, "nothing more can be written")
     expect_all(full, client)
-    wait_until(lambda: client.produce("u", 0, [b"x"])[0] == 0, "another topic is stuck", 10)
     wait_until(lambda: client.create_topic("after") == 0, "no topic can be created", 10)
     wait_until(lambda: client.produce("after", 0, [b"x"])[0] == 0, "a new topic is stuck", 10)
-    if "late" in client.topics():
-        wait_until(lambda: client.produce("late", 2, [b"x"])[0] == 0, "a topic that was created on the full disk is stuck", 10)
+    wait_until(lambda: client.produce("late", 2, [b"x"])[0] == 0, "a topic that was created on the full disk is stuck", 10)
+    wait_until(lambda: client.commit("g", "t", 0, 3) == 0, "a group cannot commit")
     wait_until(lambda: full.node.find("appends succeed again"), "no line tells of it", 10)
     client.close()
 
 
 def a_start_on_a_full_disk(full):
+    """It needs no space: what was kept back for its vote and its registration serves it."""
     client = wire.Client(full.node)
-    full.fill(20000)
+    wait_until(lambda: os.path.exists(os.path.join(full.node.data, ".ottla-reserve")), "nothing is kept back")
+    full.fill(MARK_BYTES + 50000)
     produce(full, client, 10)
     client.close()
     full.node.kill()
     full.fill()
+    full.node.start()
+    client = wire.Client(full.node)
+    expect_all(full, client)
+    error = produce(full, client, 1)
+    expect(error == wire.STORAGE_ERROR, f"the error is {error}")
+    full.free()
+    wait_until(lambda: produce(full, client, 5) == 0, "nothing can be written")
+    expect_all(full, client)
+    client.close()
+
+
+def a_start_with_nothing_kept_back(full):
+    """Not even its vote can be written: it says so, once, and goes on when there is space."""
+    full.node.kill()
+    full.node.settings["ottla.disk.reserve.bytes"] = "0"
+    reserve = os.path.join(full.node.data, ".ottla-reserve")
+    if os.path.exists(reserve):
+        os.remove(reserve)
+    full.fill()
     full.node.spawn()
-    # Not even its vote can be written: it says so, once, and goes on when there is space.
     wait_until(lambda: full.node.has_ended() or full.node.find("No space left on device"), "it says nothing")
     time.sleep(3)
     expect(not full.node.has_ended(), f"it ended: {full.node.last_lines()}")
-    expect(len(full.node.lines("ERROR")) == 1, f"it says {full.node.lines('ERROR')}")
+    expect(sum("No space left" in line for line in full.node.lines("ERROR")) == 1, f"it says {full.node.lines('ERROR')}")
     full.free()
     wait_until(lambda: full.node.find("ready after"), "it does not go on")
     client = wire.Client(full.node)
     expect_all(full, client)
-    expect(produce(full, client, 5) == 0, "nothing can be written")
+    wait_until(lambda: produce(full, client, 5) == 0, "nothing can be written")
     client.close()
 
 
@@ -153,8 +219,9 @@ def run(directory, case):
             return
         full.node.format()
         full.node.start()
-        for body in (appends_are_refused_and_reading_goes_on, admin_calls_are_answered, writing_resumes_when_space_returns,
-                     a_start_on_a_full_disk, a_stop_on_a_full_disk):
+        for body in (appends_stop_at_the_mark, appends_are_refused_and_reading_goes_on, admin_calls_are_answered,
+                     nothing_is_kept_back_any_more, writing_resumes_when_space_returns, a_start_on_a_full_disk,
+                     a_start_with_nothing_kept_back, a_stop_on_a_full_disk):
             case(body.__name__, lambda body=body: body(full))
     finally:
         full.end()

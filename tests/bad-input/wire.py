@@ -7,7 +7,7 @@ import zlib
 
 PRODUCE, FETCH, LIST_OFFSETS, METADATA = 0, 1, 2, 3
 OFFSET_COMMIT, OFFSET_FETCH, FIND_COORDINATOR, JOIN_GROUP = 8, 9, 10, 11
-API_VERSIONS, CREATE_TOPICS, DELETE_TOPICS = 18, 19, 20
+API_VERSIONS, CREATE_TOPICS, DELETE_TOPICS, DELETE_RECORDS = 18, 19, 20, 21
 
 NONE = 0
 STORAGE_ERROR = 56
@@ -239,6 +239,35 @@ class Client:
         r.take("ii")
         r.string()
         return r.take("h")
+
+    def delete_topic(self, name):
+        r = self.ask(DELETE_TOPICS, 1, array([string(name)]) + struct.pack(">i", 30000))
+        r.take("ii")
+        r.string()
+        return r.take("h")
+
+    def delete_records(self, topic, partition, offset):
+        """Error and the first offset that is left."""
+        asked = string(topic) + array([struct.pack(">iq", partition, offset)])
+        r = self.ask(DELETE_RECORDS, 0, array([asked]) + struct.pack(">i", 30000))
+        r.take("ii")
+        r.string()
+        r.take("ii")
+        start, error = r.take("qh")
+        return error, start
+
+    def commit(self, group, topic, partition, offset):
+        """A commit of no member: the error."""
+        part = struct.pack(">iq", partition, offset) + string(None)
+        body = string(group) + struct.pack(">i", -1) + string("") + struct.pack(">q", -1)
+        r = self.ask(OFFSET_COMMIT, 2, body + array([string(topic) + array([part])]))
+        r.take("i")
+        r.string()
+        r.take("ii")
+        return r.take("h")
+
+    def find_coordinator(self, group):
+        return self.ask(FIND_COORDINATOR, 0, string(group)).take("h")
 
     def produce(self, topic, partition, values, acks=-1):
         """Error and first offset."""

@@ -1,0 +1,239 @@
+/* Directories that become full: who is refused, who goes on, and how it ends. */
+#include "replica/rig_test.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define KIB INT64_C(1024)
+
+static struct sim_disk *disk_of(const struct replica_rig *rig)
+{
+    return sim_node_disk(rig->machine);
+}
+
+static void leave_free(struct replica_rig *rig, int64_t bytes)
+{
+    sim_disk_set_capacity(disk_of(rig), sim_disk_used_bytes(disk_of(rig)) + bytes);
+}
+
+/* As node's timer, and the measurement that follows. */
+static void tick(struct replica_rig *rig)
+{
+    replicas_tick(rig->replicas, SAMPLE_NOW_MS);
+    replica_rig_run_ms(rig, 100);
+}
+
+static enum kafka_error append(struct partition *p, enum log_origin origin, struct arena *arena,
+                               struct bytes *out_message)
+{
+    struct shared *batch = sample_batch(&(struct sample_batch){ .count = 1 });
+    const struct log_append planned = { .owner = batch,
+                                        .records = batch->data,
+                                        .size_bytes = (uint32_t)batch->size,
+                                        .origin = origin,
+                                        .now_ms = SAMPLE_NOW_MS,
+                                        .transaction_version = -1,
+                                        .arena = arena };
+    struct log_append_result result;
+    partition_append(p, &planned, NULL, &result);
+    shared_unref(batch);
+    if (out_message != NULL)
+        *out_message = result.message;
+    return result.error;
+}
+
+static enum kafka_error client_append(struct replica_rig *rig, struct partition *p)
+{
+    const enum kafka_error error = append(p, LOG_ORIGIN_CLIENT, NULL, NULL);
+    replica_rig_turn(rig);
+    return error;
+}
+
+static enum kafka_error coordinator_append(struct replica_rig *rig, struct partition *p)
+{
+    const enum kafka_error error = append(p, LOG_ORIGIN_COORDINATOR, NULL, NULL);
+    replica_rig_turn(rig);
+    return error;
+}
+
+static struct partition *begin(struct replica_rig *rig, uint64_t seed, const char *settings)
+{
+    replica_rig_begin(rig, seed, 1, settings);
+    const struct uuid topic = replica_rig_topic(rig, "t", 1);
+    return replicas_get(rig->replicas, topic, 0);
+}
+
+/* Clients stop at the mark, coordinators at a quarter of it; each gets the error that is tried again. Both go on when there is
+ * space, an eighth above the mark. The operator reads one line of the beginning and one of the end. */
+TEST(space, stops_appends_at_the_mark_and_resumes_them)
+{
+    struct replica_rig rig;
+    struct partition *p =
+        begin(&rig, context->seed, "ottla.disk.min.free.bytes=131072\nottla.disk.reserve.bytes=0");
+    leave_free(&rig, 144 * KIB);
+    tick(&rig);
+    EXPECT_EQ(client_append(&rig, p), KAFKA_NONE);
+
+    leave_free(&rig, 124 * KIB);
+    tick(&rig);
+    EXPECT_EQ(client_append(&rig, p), KAFKA_KAFKA_STORAGE_ERROR);
+    EXPECT_EQ(coordinator_append(&rig, p), KAFKA_NONE);
+    EXPECT_EQ(rig.line_counts[DIAG_ERROR], 1);
+    EXPECT(strstr(rig.last_line, "/a: 126976 bytes are free") != NULL);
+    EXPECT(strstr(rig.last_line, "131072") != NULL);
+
+    leave_free(&rig, 24 * KIB);
+    tick(&rig);
+    EXPECT_EQ(client_append(&rig, p), KAFKA_KAFKA_STORAGE_ERROR);
+    EXPECT_EQ(coordinator_append(&rig, p), KAFKA_KAFKA_STORAGE_ERROR);
+    EXPECT_EQ(partition_check_leader(p, -1), KAFKA_NONE);
+    EXPECT_EQ(partition_readable_end(p, FETCH_HIGH_WATERMARK), 2);
+
+    leave_free(&rig, 136 * KIB); /* above the mark, not by an eighth */
+    tick(&rig);
+    EXPECT_EQ(client_append(&rig, p), KAFKA_KAFKA_STORAGE_ERROR);
+    EXPECT_EQ(coordinator_append(&rig, p), KAFKA_NONE);
+    tick(&rig);
+    EXPECT_EQ(rig.line_counts[DIAG_ERROR], 1);
+
+    leave_free(&rig, 160 * KIB);
+    tick(&rig);
+    EXPECT_EQ(client_append(&rig, p), KAFKA_NONE);
+    EXPECT(strstr(rig.last_line, "/a: appends succeed again: 163840 bytes are free") != NULL);
+    EXPECT_EQ(rig.line_counts[DIAG_ERROR], 1);
+    EXPECT_EQ(rig.failed_dirs, 0);
+    EXPECT_EQ(log_offsets(p->log)->end, 4);
+    replica_rig_end(&rig);
+}
+
+/* Between two ticks a client may write gigabytes: it is stopped at the mark all the same, and not by the end of the disk. */
+TEST(space, is_measured_while_it_is_used)
+{
+    struct replica_rig rig;
+    struct partition *p = begin(&rig, context->seed, "ottla.disk.min.free.bytes=1048576");
+    leave_free(&rig, 3 * 1024 * KIB);
+    tick(&rig);
+    enum kafka_error error = KAFKA_NONE;
+    for (int i = 0; i < 10000 && error == KAFKA_NONE; i++) {
+        struct rig_append append;
+        replica_rig_append(p, 50, false, &append);
+        replica_rig_turn(&rig);
+        error = append.result.error == KAFKA_NONE ? append.error : append.result.error;
+    }
+    EXPECT_EQ(error, KAFKA_KAFKA_STORAGE_ERROR);
+    const int64_t left = io_fs_free_bytes(io_get_fs(rig.io), "/a");
+    EXPECT(left < 1024 * KIB);
+    EXPECT(left > 512 * KIB);
+    EXPECT_EQ(coordinator_append(&rig, p), KAFKA_NONE);
+    replica_rig_end(&rig);
+}
+
+/* Somebody else fills the disk at once: the write fails, what was acknowledged stays, and no second line is printed for the mark.
+ * Then space returns, and appends go on with the next offset. */
+TEST(space, survives_a_disk_that_others_fill)
+{
+    struct replica_rig rig;
+    struct partition *p =
+        begin(&rig, context->seed, "ottla.disk.min.free.bytes=65536\nottla.disk.reserve.bytes=0");
+    tick(&rig);
+    EXPECT_EQ(client_append(&rig, p), KAFKA_NONE);
+    leave_free(&rig, 0);
+    struct rig_append full;
+    replica_rig_append(p, 1000, false, &full);
+    EXPECT_EQ(full.result.error, KAFKA_NONE);
+    replica_rig_turn(&rig);
+    EXPECT_EQ(full.error, KAFKA_KAFKA_STORAGE_ERROR);
+    tick(&rig);
+    EXPECT_EQ(client_append(&rig, p), KAFKA_KAFKA_STORAGE_ERROR);
+    EXPECT_EQ(rig.line_counts[DIAG_ERROR], 1);
+    EXPECT_EQ(log_failure(p->log), 0);
+
+    sim_disk_set_capacity(disk_of(&rig), 0);
+    tick(&rig);
+    EXPECT_EQ(client_append(&rig, p), KAFKA_NONE);
+    EXPECT_EQ(log_offsets(p->log)->end, 2);
+    EXPECT_EQ(rig.line_counts[DIAG_ERROR], 1);
+    EXPECT(strstr(rig.last_line, "appends succeed again") != NULL);
+    replica_rig_end(&rig);
+}
+
+/* By default a small disk is not all mark. */
+TEST(space, leaves_small_disks_usable)
+{
+    struct replica_rig rig;
+    struct partition *p = begin(&rig, context->seed, "");
+    sim_disk_set_capacity(disk_of(&rig), 8 * 1024 * KIB);
+    tick(&rig);
+    EXPECT_EQ(client_append(&rig, p), KAFKA_NONE);
+    leave_free(&rig, 1);
+    tick(&rig);
+    EXPECT_EQ(client_append(&rig, p), KAFKA_KAFKA_STORAGE_ERROR);
+    replica_rig_end(&rig);
+}
+
+/* More than the disk has: nobody can write, but somebody is told why, in the log and in the answer. */
+TEST(space, tells_of_an_enormous_mark)
+{
+    struct replica_rig rig;
+    struct partition *p =
+        begin(&rig, context->seed, "ottla.disk.min.free.bytes=9223372036854775807");
+    tick(&rig);
+    EXPECT_EQ(rig.line_counts[DIAG_ERROR], 1);
+    EXPECT(strstr(rig.last_line, "ottla.disk.min.free.bytes keeps 9223372036854775807") != NULL);
+    struct arena arena;
+    arena_init(&arena, 1u << 16);
+    struct bytes message;
+    EXPECT_EQ(append(p, LOG_ORIGIN_CLIENT, &arena, &message), KAFKA_KAFKA_STORAGE_ERROR);
+    EXPECT(memmem(message.data, message.size, "9223372036854775807", 19) != NULL);
+    arena_deinit(&arena);
+    replica_rig_end(&rig);
+}
+
+static int64_t reserve_bytes(const struct replica_rig *rig)
+{
+    struct io_stat st;
+    return io_fs_stat(io_get_fs(rig->io), "/a/" LOG_RESERVE_NAME, &st) < 0 ? 0 : st.allocated_bytes;
+}
+
+/* The reserve is there while there is space, is given up once, and comes back when there is space again. */
+TEST(space, keeps_a_reserve_for_the_metadata_log)
+{
+    struct replica_rig rig;
+    (void)begin(&rig, context->seed,
+                "ottla.disk.min.free.bytes=65536\nottla.disk.reserve.bytes=40960");
+    tick(&rig);
+    EXPECT_EQ(reserve_bytes(&rig), 40960);
+    leave_free(&rig, 0);
+    tick(&rig);
+    EXPECT_EQ(reserve_bytes(&rig), 40960);
+    EXPECT(replicas_release_reserve(rig.replicas));
+    EXPECT(!replicas_release_reserve(rig.replicas));
+    EXPECT(io_fs_free_bytes(io_get_fs(rig.io), "/a") >= 40960);
+    tick(&rig);
+    EXPECT_EQ(reserve_bytes(&rig), 0);
+    sim_disk_set_capacity(disk_of(&rig), 0);
+    tick(&rig);
+    EXPECT_EQ(reserve_bytes(&rig), 40960);
+    replica_rig_stop(&rig);
+    replica_rig_start(&rig); /* it is there from the first moment of the next life */
+    EXPECT(replicas_release_reserve(rig.replicas));
+    replica_rig_end(&rig);
+}
+
+/* A file system that cannot do it is told of once, and is no bad one. */
+TEST(space, goes_on_without_a_reserve)
+{
+    struct replica_rig rig;
+    struct partition *p = begin(&rig, context->seed, "ottla.disk.reserve.bytes=40960");
+    sim_disk_add_fault(disk_of(&rig), &(struct sim_fault){ .calls = SIM_ALLOCATE,
+                                                           .path_part = LOG_RESERVE_NAME,
+                                                           .error = -EOPNOTSUPP });
+    for (int i = 0; i < 3; i++)
+        tick(&rig);
+    EXPECT_EQ(rig.line_counts[DIAG_WARN], 1);
+    EXPECT(strstr(rig.last_line, "ottla.disk.reserve.bytes") != NULL);
+    EXPECT_EQ(reserve_bytes(&rig), 0);
+    EXPECT_EQ(client_append(&rig, p), KAFKA_NONE);
+    EXPECT_EQ(rig.failed_dirs, 0);
+    replica_rig_end(&rig);
+}
