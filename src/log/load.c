@@ -107,6 +107,8 @@ static void look_run(struct io_job *job)
     io_names_deinit(&names);
     if (dl->found.count == 0 && !dl->dir->has_recovery_points)
         dl->error = log_dir_begin(dl->load->fs, dl->dir->path, &dl->note);
+    if (err_is_shortage(dl->error)) /* the first checkpoint says it */
+        dl->error = 0;
 }
 
 /* ---- the end
@@ -198,14 +200,10 @@ static void mark_stray(struct dir_load *dl, struct found *found, const char *why
                  "%s is of no partition assigned to this node: it is set aside as %s", from, name);
 }
 
-static void open_one(struct dir_load *dl, struct found *found, uint64_t seed)
+static struct log_params params_of(const struct dir_load *dl, const struct found *found)
 {
-    if (!found->is_wanted) {
-        mark_stray(dl, found, NULL);
-        return;
-    }
     const struct log_dirs *dirs = dl->load->params.dirs;
-    const struct log_params params = {
+    return (struct log_params){
         .fs = dl->load->fs,
         .log_dir = dl->dir->path,
         .topic = found->topic,
@@ -221,8 +219,17 @@ static void open_one(struct dir_load *dl, struct found *found, uint64_t seed)
         .cleaned_end = log_dirs_checkpointed(dirs, dl->index, LOG_CHECKPOINT_CLEANER, found->topic,
                                              found->partition),
         .now_ms = dl->load->params.now_ms,
-        .seed = seed,
+        .seed = be_load_u64(found->unique.bytes),
     };
+}
+
+static void open_one(struct dir_load *dl, struct found *found)
+{
+    if (!found->is_wanted) {
+        mark_stray(dl, found, NULL);
+        return;
+    }
+    const struct log_params params = params_of(dl, found);
     found->error = log_open(&params, &found->log, &found->note);
     if (found->error == -ERR_EXISTS) { /* of a topic with this name that was deleted */
         found->is_wanted = false;
@@ -234,19 +241,21 @@ static void open_one(struct dir_load *dl, struct found *found, uint64_t seed)
 static void open_run(struct io_job *job)
 {
     struct open_job *open = CONTAINER_OF(job, struct open_job, job);
-    for (uint32_t i = 0; i < open->count; i++) {
-        struct found *found = &open->dir_load->found.items[open->first + i];
-        open_one(open->dir_load, found, be_load_u64(found->unique.bytes));
-    }
+    for (uint32_t i = 0; i < open->count; i++)
+        open_one(open->dir_load, &open->dir_load->found.items[open->first + i]);
 }
 
 static void tell(struct dir_load *dl, struct found *found)
 {
     const struct log_load *params = &dl->load->params;
-    if (!found->is_wanted && found->error == 0)
+    if (!found->is_wanted && found->error == 0) {
         DIAG_WARN(params->diag, "log", "%s", found->note.text);
-    else
+    } else if (found->is_wanted && err_is_shortage(found->error) && params->on_short != NULL) {
+        const struct log_params again = params_of(dl, found);
+        params->on_short(params->context, dl->index, &again, &found->note);
+    } else {
         params->on_log(params->context, dl->index, found->log, found->error, &found->note);
+    }
     found->log = NULL;
 }
 

@@ -26,24 +26,31 @@ static void open_run(struct io_job *job)
     open->result = log_open(&open->params, &open->log, &open->note);
 }
 
+/* Not of each, each second. */
+void replicas__tell_open_short(struct replicas *r, const struct partition *p,
+                               const struct err_note *note)
+{
+    struct replicas_dir *dir = &r->dir_states[p->log_dir_index];
+    if (!dir->is_open_short)
+        DIAG_ERROR(r->diag, "log",
+                   "%s-%d cannot be opened now, and is tried again, as others of %s will be: %s",
+                   p->topic, p->index, log_dirs_at(r->dirs, p->log_dir_index)->path, note->text);
+    dir->is_open_short = true;
+}
+
 static void open_failed(const struct open_job *open, struct partition *p)
 {
     struct replicas *r = open->replicas;
     p->state = PARTITION_OFFLINE;
     p->is_tried_again = err_is_shortage(open->result);
     log_dirs_unplace(r->dirs, open->log_dir_index);
-    struct replicas_dir *dir = &r->dir_states[open->log_dir_index];
-    if (!p->is_tried_again)
-        DIAG_ERROR(r->diag, "log", "%s-%d cannot be opened: %s", open->topic, open->index,
-                   open->note.text);
-    else if (!dir->is_open_short) /* not of each, each second */
-        DIAG_ERROR(r->diag, "log",
-                   "%s-%d cannot be opened now, and is tried again, as others of %s will be: %s",
-                   open->topic, open->index, log_dirs_at(r->dirs, open->log_dir_index)->path,
-                   open->note.text);
-    dir->is_open_short = p->is_tried_again;
-    if (!p->is_tried_again)
-        replicas__directory_failed(r, open->log_dir_index, open->result, &open->note);
+    if (p->is_tried_again) {
+        replicas__tell_open_short(r, p, &open->note);
+        return;
+    }
+    DIAG_ERROR(r->diag, "log", "%s-%d cannot be opened: %s", open->topic, open->index,
+               open->note.text);
+    replicas__directory_failed(r, open->log_dir_index, open->result, &open->note);
 }
 
 static void open_done(struct io_job *job)
@@ -61,6 +68,7 @@ static void open_done(struct io_job *job)
         log_abandon(open->log);
     } else {
         r->dir_states[open->log_dir_index].is_open_short = false;
+        mem_free(TAKE(p->again));
         replicas__attach(r, p, open->log, open->log_dir_index);
     }
     if (p->is_deleted)
@@ -77,8 +85,8 @@ void replicas__open(struct replicas *r, struct partition *p)
         r->opening_count++;
         return;
     }
-    const int dir = log_dirs_choose(r->dirs);
-    if (dir < 0) {
+    const int dir = p->again != NULL ? (int)p->log_dir_index : log_dirs_choose(r->dirs);
+    if (dir < 0 || !log_dirs_at(r->dirs, (uint32_t)dir)->is_online) {
         p->state = PARTITION_OFFLINE;
         return;
     }
@@ -95,18 +103,16 @@ void replicas__open(struct replicas *r, struct partition *p)
         .config = log_settings(r->config, topic),
     };
     config_unref(topic);
-    open->params = (struct log_params){
-        .fs = io_get_fs(r->io),
-        .log_dir = log_dirs_at(r->dirs, (uint32_t)dir)->path,
-        .topic = open->topic,
-        .partition = p->index,
-        .topic_id = p->topic_id,
-        .config = &open->config,
-        .create = true,
-        .had_clean_shutdown = true,
-        .now_ms = io_now_ms(r->io),
-        .seed = r->hash_seed,
-    };
+    open->params = p->again != NULL ? *p->again : (struct log_params){ .had_clean_shutdown = true };
+    open->params.fs = io_get_fs(r->io);
+    open->params.log_dir = log_dirs_at(r->dirs, (uint32_t)dir)->path;
+    open->params.topic = open->topic;
+    open->params.partition = p->index;
+    open->params.topic_id = p->topic_id;
+    open->params.config = &open->config;
+    open->params.create = true;
+    open->params.now_ms = io_now_ms(r->io);
+    open->params.seed = r->hash_seed;
     p->log_dir_index = (uint32_t)dir;
     log_dirs_place(r->dirs, (uint32_t)dir);
     r->opening_count++;
@@ -533,6 +539,7 @@ static void begin_close(void *context)
         struct partition *p = LIST_ENTRY(link, struct partition, link);
         p->state = PARTITION_OFFLINE;
         partition__fail_waits(p, KAFKA_NOT_LEADER_OR_FOLLOWER);
+        r->dir_states[p->log_dir_index].is_unclean |= p->again != NULL; /* it was never opened */
         if (p->log == NULL)
             continue;
         struct close_job *c = MEM_NEW(struct close_job);

@@ -38,8 +38,10 @@ struct partition {
     enum partition_state state;
     struct log *log; /* owned; NULL unless online */
     uint32_t log_dir_index;
-    bool is_deleted;     /* the image no longer has it: goes when its log is opened */
-    bool is_held;        /* a log of its name is on its way out; opened after that */
+    bool is_deleted; /* the image no longer has it: goes when its log is opened */
+    bool is_held;    /* a log of its name is on its way out; opened after that */
+    struct log_params *
+        again; /* owned: how it was to be opened at start, and could not be for want of space; NULL */
     bool is_tried_again; /* space or descriptors were lacking to open it: replicas_tick does */
 
     int32_t leader_id; /* -1: none */

@@ -73,6 +73,7 @@ void replicas__remove(struct replicas *r, struct partition *p)
     list_remove(&p->written_link);
     r->count--;
     mem_free(p->topic);
+    mem_free(p->again);
     mem_free(p);
 }
 
@@ -204,6 +205,26 @@ static bool want_log(void *context, const char *topic_name, int32_t index,
     return true;
 }
 
+/* The partition of a log that was found; NULL, with a line, when there is one already or none any more. */
+static struct partition *add_found(struct replicas *r, const char *topic_name, int32_t index,
+                                   const char *log_dir)
+{
+    const struct metadata_topic *topic =
+        metadata_topic_by_name(r->image, bytes_from_text(topic_name));
+    const struct metadata_partition *told =
+        topic == NULL ? NULL : metadata_topic_partition(topic, index);
+    if (told == NULL || replicas_get(r, topic->id, told->id) != NULL) {
+        DIAG_ERROR(r->diag, "log",
+                   "%s/%s-%" PRId32
+                   " is here twice or was deleted while it was opened; this copy is left alone",
+                   log_dir, topic_name, index);
+        return NULL;
+    }
+    struct partition *p = replicas__add(r, topic, told);
+    partition__lead(p, told);
+    return p;
+}
+
 static void on_loaded_log(void *context, uint32_t dir_index, struct log *log, int error,
                           const struct err_note *note)
 {
@@ -212,21 +233,28 @@ static void on_loaded_log(void *context, uint32_t dir_index, struct log *log, in
         replicas__directory_failed(r, dir_index, error, note);
         return;
     }
-    const struct metadata_topic *topic =
-        metadata_topic_by_name(r->image, bytes_from_text(log_topic(log)));
-    const struct metadata_partition *told =
-        topic == NULL ? NULL : metadata_topic_partition(topic, log_partition(log));
-    if (told == NULL || replicas_get(r, topic->id, told->id) != NULL) {
-        DIAG_ERROR(r->diag, "log",
-                   "%s is here twice or was deleted while it was opened; this copy is left alone",
-                   log_directory(log));
+    struct partition *p =
+        add_found(r, log_topic(log), log_partition(log), log_parent_directory(log));
+    if (p == NULL) {
         log_abandon(log);
         return;
     }
-    struct partition *p = replicas__add(r, topic, told);
-    partition__lead(p, told);
     log_dirs_place(r->dirs, dir_index);
     replicas__attach(r, p, log, dir_index);
+}
+
+static void on_short_log(void *context, uint32_t dir_index, const struct log_params *params,
+                         const struct err_note *note)
+{
+    struct replicas *r = context;
+    struct partition *p = add_found(r, params->topic, params->partition, params->log_dir);
+    if (p == NULL)
+        return;
+    p->state = PARTITION_OFFLINE;
+    p->is_tried_again = true;
+    p->log_dir_index = dir_index;
+    p->again = mem_dup(params, sizeof(*params));
+    replicas__tell_open_short(r, p, note);
 }
 
 /* A topic that exists, and whose files do not: somebody has removed them. */
@@ -288,6 +316,7 @@ void replicas_load(struct replicas *r, struct metadata_image *image, void (*done
         .now_ms = io_now_ms(r->io),
         .want = want_log,
         .on_log = on_loaded_log,
+        .on_short = on_short_log,
         .on_stale = on_stale_checkpoint,
         .on_done = on_loaded_all,
         .context = r,
@@ -376,14 +405,36 @@ static void gather(const struct log *log, int64_t high_watermark, struct offset_
         offset_checkpoint_add(&kinds[LOG_CHECKPOINT_CLEANER], topic, index, log_cleaned_end(log));
 }
 
+/* Of a log that waits for space to be opened: what the checkpoints said of it. */
+static void gather_waiting(const struct replicas *r, const struct partition *p,
+                           struct offset_checkpoint *kinds)
+{
+    const int64_t high_watermark = log_dirs_checkpointed(
+        r->dirs, p->log_dir_index, LOG_CHECKPOINT_HIGH_WATERMARK, p->topic, p->index);
+    offset_checkpoint_add(&kinds[LOG_CHECKPOINT_RECOVERY_POINT], p->topic, p->index,
+                          p->again->recovery_point);
+    offset_checkpoint_add(&kinds[LOG_CHECKPOINT_HIGH_WATERMARK], p->topic, p->index,
+                          high_watermark);
+    if (p->again->log_start_offset > 0)
+        offset_checkpoint_add(&kinds[LOG_CHECKPOINT_LOG_START], p->topic, p->index,
+                              p->again->log_start_offset);
+    if (p->again->cleaned_end > 0)
+        offset_checkpoint_add(&kinds[LOG_CHECKPOINT_CLEANER], p->topic, p->index,
+                              p->again->cleaned_end);
+}
+
 void replicas__gather(const struct replicas *r, uint32_t log_dir_index,
                       struct offset_checkpoint kinds[LOG_CHECKPOINT_KINDS])
 {
     LIST_FOR_EACH(&r->partitions, link)
     {
         const struct partition *p = LIST_ENTRY(link, struct partition, link);
-        if (p->log != NULL && p->log_dir_index == log_dir_index)
+        if (p->log_dir_index != log_dir_index)
+            continue;
+        if (p->log != NULL)
             gather(p->log, p->high_watermark, kinds);
+        else if (p->again != NULL)
+            gather_waiting(r, p, kinds);
     }
 }
 

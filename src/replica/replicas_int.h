@@ -95,7 +95,9 @@ void partition__online(struct partition *p, struct log *log, uint32_t log_dir_in
 
 /* open.c: logs that come and go */
 void replicas__open(struct replicas *r, struct partition *p);
-void replicas__open_again(struct replicas *r);   /* what lacked space */
+void replicas__open_again(struct replicas *r); /* what lacked space */
+void replicas__tell_open_short(struct replicas *r, const struct partition *p,
+                               const struct err_note *note);
 void replicas__open_held(struct replicas *r);    /* whose names are free again */
 void replicas__drop_held(struct replicas *r);    /* the end has come: they stay closed */
 void replicas__delete_again(struct replicas *r); /* what lacked space to be renamed */

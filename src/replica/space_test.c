@@ -237,3 +237,57 @@ TEST(space, goes_on_without_a_reserve)
     EXPECT_EQ(rig.failed_dirs, 0);
     replica_rig_end(&rig);
 }
+
+/* ---- starting -------------------------------------------------------------------------------- */
+
+/* A log that cannot be opened for want of space is one of a directory that is well: it is opened when there is space, as it was to
+ * be at the start; and its checkpoints are kept until then, over however that life ends. */
+TEST(space, opens_later_what_a_start_could_not)
+{
+    for (int how = 0; how < 3; how++) {
+        struct replica_rig rig;
+        struct partition *p = begin(&rig, context->seed, "");
+        const struct uuid id = p->topic_id;
+        struct rig_append written;
+        replica_rig_append(p, 50, false, &written);
+        replica_rig_turn(&rig);
+        log_flush(p->log);
+        replica_rig_run_ms(&rig, 1000);
+        EXPECT_EQ(log_advance_start(p->log, 20, 50), 1);
+        replicas_checkpoint(rig.replicas);
+        replica_rig_run_ms(&rig, 1000);
+        replica_rig_crash(&rig, SIM_PROCESS_KILLED);
+
+        EXPECT_OK(io_fs_unlink(sim_disk_fs(disk_of(&rig)), "/a/t-0/partition.metadata"));
+        sim_disk_add_fault(disk_of(&rig), &(struct sim_fault){ .calls = SIM_CREATE | SIM_WRITE,
+                                                               .path_part = "t-0/partition",
+                                                               .error = -ENOSPC });
+        replica_rig_start(&rig);
+        p = replicas_get(rig.replicas, id, 0);
+        EXPECT_EQ(partition_check_leader(p, -1), KAFKA_KAFKA_STORAGE_ERROR);
+        tick(&rig);
+        tick(&rig);
+        EXPECT_EQ(rig.line_counts[DIAG_ERROR], 1);
+        EXPECT_EQ(rig.failed_dirs, 0);
+        replicas_checkpoint(rig.replicas);
+        replica_rig_run_ms(&rig, 1000);
+        if (how == 0)
+            replica_rig_crash(&rig, SIM_POWER_LOST);
+        else if (how == 1)
+            replica_rig_stop(&rig);
+        sim_disk_clear_faults(disk_of(&rig));
+        if (how == 2)
+            tick(&rig);
+        else
+            replica_rig_start(&rig);
+        p = replicas_get(rig.replicas, id, 0);
+        EXPECT_EQ(partition_check_leader(p, -1), KAFKA_NONE);
+        EXPECT_EQ(log_offsets(p->log)->start, 20);
+        EXPECT_EQ(log_offsets(p->log)->flushed_end, 49); /* as far as it was checkpointed */
+        EXPECT_EQ(p->high_watermark, 50);
+        EXPECT_EQ(client_append(&rig, p), KAFKA_NONE);
+        EXPECT_EQ(log_offsets(p->log)->end, 51);
+        EXPECT(!log_dirs_at(rig.dirs, 0)->had_clean_shutdown);
+        replica_rig_end(&rig);
+    }
+}
