@@ -105,10 +105,11 @@ static void tell_append(struct raft_shell *s, int written, const struct err_note
     if (written == 0 && s->append_error < 0)
         DIAG_INFO(s->diag, "metadata", "%s can be written again", s->log.directory);
     else if (is_short && written != s->append_error)
-        DIAG_ERROR(s->diag, "metadata",
-                   "%s cannot be written: %s: until there is space no topic can be created, changed "
-                   "or deleted (%s)",
-                   s->log.directory, err_sentence(written), note->text);
+        DIAG_ERROR(
+            s->diag, "metadata",
+            "%s cannot be written: %s: until there is space no topic can be created, changed "
+            "or deleted (%s)",
+            s->log.directory, err_sentence(written), note->text);
     else if (written < 0 && !is_short)
         DIAG_ERROR(s->diag, "metadata", "an append to the metadata log failed: %s: %s",
                    err_sentence(written), note->text);
