@@ -24,8 +24,7 @@ bool log_has_planned(const struct log *log)
     return log->plan.batches.count > 0;
 }
 
-/* ---- one batch
- * ------------------------------------------------------------------------------------- */
+/* ---- one batch ------------------------------------------------------------------------------- */
 
 /* What a plan knows of one batch of an append. */
 struct batch_at_hand {
@@ -119,8 +118,7 @@ static void plan_batch(struct log *log, struct shared *owner, const struct batch
     log->offsets.planned_end = batch->metered.last_offset + 1;
 }
 
-/* ---- appends of one batch, whose offsets are assigned here
- * ----------------------------------------- */
+/* ---- appends of one batch, whose offsets are assigned here ----------------------------------- */
 
 /* True when the batch is to be planned; else out tells of an error or a duplicate. */
 static bool check_producer(struct log *log, const struct log_append *append,
@@ -180,8 +178,7 @@ static void plan_assigned(struct log *log, const struct log_append *append,
     out->last_offset = batch.metered.last_offset;
 }
 
-/* ---- appends of several batches, whose offsets are kept
- * -------------------------------------------- */
+/* ---- appends of several batches, whose offsets are kept -------------------------------------- */
 
 /* The batch at `position`, which was looked at in the check. */
 static void read_kept(const struct log_append_checked *checked, uint32_t position,
@@ -243,8 +240,7 @@ static void plan_kept(struct log *log, const struct log_append *append,
     out->last_offset = log->offsets.planned_end - 1;
 }
 
-/* ---- the whole
- * ------------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 static void plan(struct log *log, const struct log_append *append,
                  struct log_append_checked *checked, struct log_append_result *out)

@@ -29,8 +29,7 @@ static void refuse(struct log_append_checked *out, const struct log_append *appe
     }
 }
 
-/* ---- the records of one batch
- * -------------------------------------------------------------------- */
+/* ---- the records of one batch ---------------------------------------------------------------- */
 
 static struct bytes describe_fault(const struct log_append *append, const struct batch_rules *rules,
                                    const struct record_fault *fault)
@@ -239,8 +238,7 @@ static void check_records(const struct log_config *config, const struct log_appe
     out->record_count = out->first.record_count;
 }
 
-/* ---- one batch, offsets to be assigned
- * ------------------------------------------------------------- */
+/* ---- one batch, offsets to be assigned ------------------------------------------------------- */
 
 static void refuse_unparsed(struct log_append_checked *out, const struct log_append *append, int r)
 {
@@ -296,8 +294,7 @@ static void check_one(const struct log_config *config, const struct log_append *
     check_records(config, append, uncompressed_bytes_max, out);
 }
 
-/* ---- batches whose offsets are kept
- * ---------------------------------------------------------------- */
+/* ---- batches whose offsets are kept ---------------------------------------------------------- */
 
 struct walked {
     int64_t last_offset; /* -1 before the first */
@@ -370,8 +367,7 @@ static void check_many(const struct log_config *config, const struct log_append 
         check_next(config, append, &walked, out);
 }
 
-/* ---- the whole
- * ----------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 void log__append_check(const struct log_config *config, const struct log_append *append,
                        uint64_t uncompressed_bytes_max, struct log_append_checked *out)

@@ -61,8 +61,7 @@ static void flush_free(struct log_flush *flush)
     mem_free(flush);
 }
 
-/* ---- on the worker
- * ---------------------------------------------------------------------------------- */
+/* ---- on the worker --------------------------------------------------------------------------- */
 
 static int write_file(const struct log_flush *flush, const char *path, struct bytes content,
                       bool syncs)
@@ -168,8 +167,7 @@ static void flush_run(struct io_job *job)
     flush->result = flush_all(flush);
 }
 
-/* ---- on the shard
- * ----------------------------------------------------------------------------------- */
+/* ---- on the shard ---------------------------------------------------------------------------- */
 
 static int add_file(struct log_flush *flush, int r, struct io_file *file)
 {
@@ -400,8 +398,7 @@ bool log_is_flushing(const struct log *log)
     return log->flush != NULL;
 }
 
-/* ---- at the close
- * ------------------------------------------------------------------------------------ */
+/* ---- at the close ---------------------------------------------------------------------------- */
 
 static void let_go_of_files(struct log_flush *flush)
 {

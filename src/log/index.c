@@ -27,8 +27,7 @@ void index_deinit(struct index *index, struct log_files *files)
     index_drop_pending(index);
 }
 
-/* ---- one entry
- * ----------------------------------------------------------------------------------- */
+/* ---- one entry ------------------------------------------------------------------------------- */
 
 void index_encode(enum index_kind kind, struct index_entry entry, uint8_t *out)
 {
@@ -80,8 +79,7 @@ static uint32_t count_below(enum index_kind kind, const uint8_t *entries, uint32
     return low;
 }
 
-/* ---- the file
- * ------------------------------------------------------------------------------------ */
+/* ---- the file -------------------------------------------------------------------------------- */
 
 int index_file(struct index *index, struct index_place place, bool create, struct io_file **out)
 {
@@ -156,8 +154,7 @@ int index_load(struct index *index, struct index_place place, struct index_limit
     return 0;
 }
 
-/* ---- adding
- * -------------------------------------------------------------------------------------- */
+/* ---- adding ---------------------------------------------------------------------------------- */
 
 bool index_is_pending_full(const struct index *index)
 {
@@ -213,8 +210,7 @@ int index_seal(struct index *index, struct index_place place)
     return io_file_truncate(file, wanted);
 }
 
-/* ---- lookups
- * ------------------------------------------------------------------------------------- */
+/* ---- lookups --------------------------------------------------------------------------------- */
 
 /* How many entries of the file are below the bound, and the last of them, if there is one. */
 static int find_on_disk(struct index *index, struct index_place place, struct bound bound,
@@ -302,8 +298,7 @@ int index_last(struct index *index, struct index_place place, struct index_entry
     return index_find(index, place, INT64_MAX, out, out_wait);
 }
 
-/* ---- replacing
- * ----------------------------------------------------------------------- */
+/* ---- replacing ------------------------------------------------------------------------------- */
 
 /* How many of the entries stand in the file already, from its beginning. */
 static int count_equal(struct index *index, struct index_place place, const uint8_t *entries,

@@ -61,8 +61,7 @@ struct load {
     struct dir_load dirs[];
 };
 
-/* ---- look
- * ------------------------------------------------------------------------------------------- */
+/* ---- look ------------------------------------------------------------------------------------ */
 
 static void look_at_partition(struct dir_load *dl, const struct log_directory_name *parsed)
 {
@@ -111,8 +110,7 @@ static void look_run(struct io_job *job)
         dl->error = 0;
 }
 
-/* ---- the end
- * ---------------------------------------------------------------------------------------- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 static void dir_load_deinit(struct dir_load *dl)
 {
@@ -177,8 +175,7 @@ static void begin_job(struct load *load, struct io_job *job)
     io_submit(load->io, NULL, job);
 }
 
-/* ---- open
- * ------------------------------------------------------------------------------------------- */
+/* ---- open ------------------------------------------------------------------------------------ */
 
 /* why: may be NULL. */
 static void mark_stray(struct dir_load *dl, struct found *found, const char *why)

@@ -10,8 +10,7 @@
 
 #define EXPIRE_PERIOD_MS INT64_C(600000) /* producer.id.expiration.check.interval.ms */
 
-/* ---- what it is
- * ---------------------------------------------------------------------------------- */
+/* ---- what it is ------------------------------------------------------------------------------ */
 
 const struct log_offsets *log_offsets(const struct log *log)
 {
@@ -112,8 +111,7 @@ int log_set_topic_id(struct log *log, struct uuid topic_id, struct err_note *not
     return 0;
 }
 
-/* ---- epochs
- * -------------------------------------------------------------------------------------- */
+/* ---- epochs ---------------------------------------------------------------------------------- */
 
 int32_t log_epoch_latest(const struct log *log)
 {
@@ -146,8 +144,7 @@ struct log_epoch_end log_end_offset_for_epoch(const struct log *log, int32_t lea
     return epochs_end_of(&log->epochs, leader_epoch, log->offsets.end);
 }
 
-/* ---- producers
- * ----------------------------------------------------------------------------------- */
+/* ---- producers ------------------------------------------------------------------------------- */
 
 uint32_t log_producer_count(const struct log *log)
 {
@@ -199,8 +196,7 @@ int64_t log_first_unstable_offset(struct log *log, int64_t high_watermark)
     return first < 0 ? first : MAX(first, log->offsets.start);
 }
 
-/* ---- shared inside
- * ------------------------------------------------------------------------------- */
+/* ---- shared inside --------------------------------------------------------------------------- */
 
 uint32_t log__segment_index(const struct log *log, int64_t offset)
 {
@@ -287,8 +283,7 @@ void log__job_done(struct log *log)
         finish_detach(log);
 }
 
-/* ---- the tail
- * ------------------------------------------------------------------------------------ */
+/* ---- the tail -------------------------------------------------------------------------------- */
 
 void log__tail_clear(struct log *log)
 {
@@ -322,8 +317,7 @@ bool log__tail_find(const struct log *log, int64_t offset, uint32_t *out_positio
     return false;
 }
 
-/* ---- attach, detach
- * ------------------------------------------------------------------------------ */
+/* ---- attach, detach -------------------------------------------------------------------------- */
 
 void log_attach(struct log *log, struct log_files *files, const struct log_owner *owner)
 {
@@ -377,8 +371,7 @@ void log_tick(struct log *log, int64_t now_ms)
     IGNORE_RESULT(index_flush(&active->times, at));
 }
 
-/* ---- the end
- * ------------------------------------------------------------------------------------- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 void log__snapshot_free(struct planned_snapshot *snapshot)
 {

@@ -372,8 +372,7 @@ bool log_is_flushing(const struct log *log);
  * expiry of producers, buffers of index entries that have not been added to for a while. */
 void log_tick(struct log *log, int64_t now_ms);
 
-/* ---- producers and transactions
- * ------------------------------------------------------------------ */
+/* ---- producers and transactions -------------------------------------------------------------- */
 
 struct log_producer {
     int64_t producer_id;

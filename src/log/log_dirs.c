@@ -28,8 +28,7 @@ const char *log_checkpoint_file_name(enum log_checkpoint_kind kind)
     return NULL;
 }
 
-/* ---- opening one
- * ------------------------------------------------------------------------------------ */
+/* ---- opening one ----------------------------------------------------------------------------- */
 
 static int lock(struct log_dirs *dirs, struct one_dir *dir, struct err_note *note)
 {
@@ -90,8 +89,7 @@ static int open_one(struct log_dirs *dirs, struct one_dir *dir, struct err_note 
     return 0;
 }
 
-/* ---- agreement
- * -------------------------------------------------------------------------------------- */
+/* ---- agreement ------------------------------------------------------------------------------- */
 
 static int check_against(const struct log_dirs_params *params, const struct one_dir *dir,
                          const struct one_dir *first, struct err_note *note)
@@ -184,8 +182,7 @@ static int complete_identity(struct log_dirs *dirs, struct one_dir *dir, struct 
     return meta_properties_write(dirs->fs, dir->path, &dir->meta, io_now_ms(dirs->io), note);
 }
 
-/* ---- the whole
- * -------------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 static void take_offline(struct one_dir *dir)
 {
@@ -302,8 +299,7 @@ int log_dirs_open(const struct log_dirs_params *params, struct log_dirs **out,
     return 0;
 }
 
-/* ---- what there is
- * ---------------------------------------------------------------------------------- */
+/* ---- what there is --------------------------------------------------------------------------- */
 
 uint32_t log_dirs_count(const struct log_dirs *dirs)
 {
@@ -396,8 +392,7 @@ uint32_t log_dirs_fail(struct log_dirs *dirs, uint32_t index)
     return left;
 }
 
-/* ---- checkpoints
- * ------------------------------------------------------------------------------------ */
+/* ---- checkpoints ----------------------------------------------------------------------------- */
 
 /* "<topic>-<partition>": as a directory's name, which no other partition shares. */
 static struct bytes key_of(char *buffer, size_t size, const char *topic, int32_t partition)
@@ -522,8 +517,7 @@ int log_dir_mark_clean(struct io_fs *fs, const char *path, int64_t broker_epoch,
     return clean_shutdown_leave(fs, path, broker_epoch, note);
 }
 
-/* ---- removal
- * ---------------------------------------------------------------------------------------- */
+/* ---- removal --------------------------------------------------------------------------------- */
 
 struct tree_removal {
     struct list link; /* while its time has not come */
@@ -582,8 +576,7 @@ void log_dirs_end_removals(struct log_dirs *dirs)
     }
 }
 
-/* ---- the end
- * ---------------------------------------------------------------------------------------- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 bool log_dirs_is_idle(const struct log_dirs *dirs)
 {

@@ -110,8 +110,7 @@ void log_dirs_reserve(struct log_dirs *dirs, uint32_t index, int64_t bytes,
 /* Gives it up for something that must be written now: true when there was one. Not while log_dirs_reserve is at work. */
 bool log_dirs_release_reserve(struct log_dirs *dirs, uint32_t index);
 
-/* ---- loading
- * ------------------------------------------------------------------------------------- */
+/* ---- loading --------------------------------------------------------------------------------- */
 
 struct log_load {
     struct log_dirs *dirs;
@@ -146,8 +145,7 @@ struct log_load {
  * partition's are reported and left alone. `load` is copied. */
 void log_dirs_load(const struct log_load *load);
 
-/* ---- checkpoints
- * ---------------------------------------------------------------------------------- */
+/* ---- checkpoints ----------------------------------------------------------------------------- */
 
 enum log_checkpoint_kind {
     LOG_CHECKPOINT_RECOVERY_POINT,

@@ -86,8 +86,7 @@ struct io *log_files_io(const struct log_files *files)
     return files->io;
 }
 
-/* ---- open files
- * -------------------------------------------------------------------------------- */
+/* ---- open files ------------------------------------------------------------------------------ */
 
 uint32_t log_files_open_count(const struct log_files *files)
 {
@@ -151,8 +150,7 @@ int log_file_get(struct log_files *files, struct log_file *slot, struct io_fs *f
     return 0;
 }
 
-/* ---- removal
- * ----------------------------------------------------------------------------------- */
+/* ---- removal --------------------------------------------------------------------------------- */
 
 static void removal_run(struct io_job *job)
 {

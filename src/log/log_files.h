@@ -34,8 +34,7 @@ void log_files_set_open_max(struct log_files *files, uint32_t open_max);
 void log_files_remove_later(struct log_files *files, const char *const *paths, uint32_t count,
                             int64_t delay_ms);
 
-/* ---- for the logs themselves
- * ------------------------------------------------------------------ */
+/* ---- for the logs themselves ----------------------------------------------------------------- */
 
 struct io *log_files_io(const struct log_files *files);
 struct codec_contexts *log_files_codecs(const struct log_files *files); /* of the shard's thread */

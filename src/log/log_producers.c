@@ -54,8 +54,7 @@ void log__snapshot_remove(struct log *log, int64_t offset)
     IGNORE_RESULT(io_fs_unlink(log->place.fs, path));
 }
 
-/* ---- loading
- * ------------------------------------------------------------------------------------- */
+/* ---- loading --------------------------------------------------------------------------------- */
 
 /* Loads one snapshot. 0, or negative after which it has been removed. */
 static int load_snapshot(struct log *log, int64_t offset, int64_t now_ms)
@@ -154,8 +153,7 @@ int log__replay_producer(struct producers *producers, struct batch_scan *scan,
     return has_ended ? 1 : 0;
 }
 
-/* ---- recalling
- * ----------------------------------------------------------------------------------- */
+/* ---- recalling ------------------------------------------------------------------------------- */
 
 /* The newest batches of one producer before `end`, as they are found from the oldest on. */
 struct recall {

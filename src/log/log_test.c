@@ -13,8 +13,7 @@ static struct sim_disk *new_disk(void)
     return sim_disk_new(1);
 }
 
-/* ---- append and read
- * -------------------------------------------------------------------------------- */
+/* ---- append and read ------------------------------------------------------------------------- */
 
 TEST(log, answers_what_was_appended_at_every_offset)
 {
@@ -196,8 +195,7 @@ TEST(log, reads_over_gaps)
     sim_disk_free(disk);
 }
 
-/* ---- rolling
- * ---------------------------------------------------------------------------------------- */
+/* ---- rolling --------------------------------------------------------------------------------- */
 
 TEST(log, rolls_by_size_age_index_and_offset)
 {
@@ -248,8 +246,7 @@ TEST(log, rolls_by_size_age_index_and_offset)
     sim_disk_free(disk);
 }
 
-/* ---- reopening
- * -------------------------------------------------------------------------------------- */
+/* ---- reopening ------------------------------------------------------------------------------- */
 
 static void fill(struct log *log, int count)
 {

@@ -41,8 +41,7 @@ static int list_names(struct log *log, struct inventory *inventory, struct err_n
     return r < 0 ? err_note(note, r, "list %s: %s", log->place.directory, err_sentence(r)) : 0;
 }
 
-/* ---- leftovers
- * ----------------------------------------------------------------------------------- */
+/* ---- leftovers ------------------------------------------------------------------------------- */
 
 /* The offset after the last batch of a segment that is to be swapped in. */
 static int swap_end(struct log *log, const char *name, int64_t base_offset, int64_t *out,
@@ -145,8 +144,7 @@ static int clear_leftovers(struct log *log, struct inventory *inventory, struct 
     return r < 0 ? r : list_names(log, inventory, note);
 }
 
-/* ---- segments
- * ------------------------------------------------------------------------------------ */
+/* ---- segments -------------------------------------------------------------------------------- */
 
 static int add_segment(struct log *log, int64_t base_offset, int64_t now_ms, struct err_note *note)
 {
@@ -231,8 +229,7 @@ static void remove_stray_snapshots(struct log *log, int64_t end_offset)
     }
 }
 
-/* ---- the whole
- * ----------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 static struct log *make_log(const struct log_params *params)
 {

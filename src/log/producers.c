@@ -83,8 +83,7 @@ static struct producer producer_empty(int64_t id)
     };
 }
 
-/* ---- what a batch brings
- * ----------------------------------------------------------------------- */
+/* ---- what a batch brings --------------------------------------------------------------------- */
 
 /* Sequences run from 0 to INT32_MAX and begin again at 0. */
 static int32_t sequence_after(int32_t sequence, int32_t increment)
@@ -131,8 +130,7 @@ int producer_event_read(const struct batch_view *batch, struct producer_event *o
     return out->is_marker ? read_marker(batch, out) : 0;
 }
 
-/* ---- verification
- * -------------------------------------------------------------------------------- */
+/* ---- verification ---------------------------------------------------------------------------- */
 
 uint64_t producers_verify(struct producers *producers, int64_t producer_id, int16_t epoch,
                           int32_t sequence, int64_t now_ms)
@@ -166,8 +164,7 @@ static bool is_verified(const struct producer_check *check,
            (verification != NULL && verification->guard == check->verification_guard);
 }
 
-/* ---- checks
- * -------------------------------------------------------------------------------------- */
+/* ---- checks ---------------------------------------------------------------------------------- */
 
 static struct producer_verdict refuse(enum kafka_error error)
 {
@@ -347,8 +344,7 @@ struct producer_verdict producers_check(const struct producers *producers,
     return refuse(check_data(producer, event, check, verification, note));
 }
 
-/* ---- changes
- * --------------------------------------------------------------------------------------- */
+/* ---- changes --------------------------------------------------------------------------------- */
 
 static uint32_t txn_index_of(const struct producers *producers, int64_t first_offset)
 {

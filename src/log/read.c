@@ -18,8 +18,7 @@
 /* So much at the end of the active segment is in memory, having been written just now. */
 #define HOT_BYTES  (4u << 20)
 
-/* ---- waiting
- * ---------------------------------------------------------------------------------------- */
+/* ---- waiting --------------------------------------------------------------------------------- */
 
 void log_wait_deinit(struct log_wait *wait)
 {
@@ -47,8 +46,7 @@ void log_wait_run(struct log_wait *wait)
     log_wait_deinit(wait);
 }
 
-/* ---- positions
- * -------------------------------------------------------------------------------------- */
+/* ---- positions ------------------------------------------------------------------------------- */
 
 /* 1 with the first batch that reaches `offset`; 0 when the segment ends below it. At a run's exact
  * start the batch's size stays 0: not looked at. */
@@ -87,8 +85,7 @@ static int locate_end(struct log *log, struct segment *segment, uint32_t index, 
     return r < 0 ? r : 0;
 }
 
-/* ---- pieces
- * ----------------------------------------------------------------------------------------- */
+/* ---- pieces ---------------------------------------------------------------------------------- */
 
 /* Whether the bytes can be had without the disk; probed at both ends, which is where read-ahead has
  * not come by. */

@@ -13,8 +13,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* ---- one segment
- * --------------------------------------------------------------------------------- */
+/* ---- one segment ----------------------------------------------------------------------------- */
 
 static void learn_epoch(struct log *log, const struct scanned_batch *batch)
 {
@@ -159,8 +158,7 @@ static int recover_segment(struct recovery *recovery, struct log *log, struct se
     return 0;
 }
 
-/* ---- all segments
- * -------------------------------------------------------------------------------- */
+/* ---- all segments ---------------------------------------------------------------------------- */
 
 static int remove_segments_after(struct log *log, uint32_t index, struct err_note *note)
 {

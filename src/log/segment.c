@@ -53,8 +53,7 @@ int segment_file(struct segment *segment, const struct log_place *place, bool cr
                           IO_OPEN_READ | IO_OPEN_WRITE | (create ? IO_OPEN_CREATE : 0), out);
 }
 
-/* ---- waiting
- * --------------------------------------------------------------------------------------- */
+/* ---- waiting --------------------------------------------------------------------------------- */
 
 static int wait_for_scan(const struct batch_scan *scan, struct log_wait *out_wait)
 {
@@ -74,8 +73,7 @@ static int wait_for_index(const struct index_wait *wait, struct log_wait *out_wa
     return -ERR_WOULD_BLOCK;
 }
 
-/* ---- building
- * -------------------------------------------------------------------------------------- */
+/* ---- building -------------------------------------------------------------------------------- */
 
 void segment_builder_init(struct segment_builder *builder, const struct segment *segment,
                           uint32_t index_interval_bytes)
@@ -191,8 +189,7 @@ int segment_rebuild(struct segment *segment, const struct log_place *place,
     return r;
 }
 
-/* ---- loading
- * --------------------------------------------------------------------------------------- */
+/* ---- loading --------------------------------------------------------------------------------- */
 
 /* A sealed segment's time index has an entry at least, and many batches have one in the other. A
  * power failure soon after a clean shutdown may take the entries back. */
@@ -282,8 +279,7 @@ int segment_load_times(struct segment *segment, const struct log_place *place,
     return 0;
 }
 
-/* ---- finding
- * --------------------------------------------------------------------------------------- */
+/* ---- finding --------------------------------------------------------------------------------- */
 
 /* Walks from a position to the first batch that reaches `offset`. out_first: the last
  * offset of the first batch met. */
@@ -365,8 +361,7 @@ int segment_bound_of_position(struct segment *segment, const struct log_place *p
     return r;
 }
 
-/* ---- changing
- * -------------------------------------------------------------------------------------- */
+/* ---- changing -------------------------------------------------------------------------------- */
 
 static int add_to(struct index *index, struct index_place at, struct index_entry entry)
 {

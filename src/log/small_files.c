@@ -9,8 +9,7 @@
 
 #define SMALL_FILE_BYTES_MAX 4096
 
-/* ---- partition.metadata
- * ------------------------------------------------------------------------ */
+/* ---- partition.metadata ---------------------------------------------------------------------- */
 
 /* The text after `key` and white space on its line; null when there is no such line. */
 static struct bytes value_of(struct bytes text, const char *key)
@@ -87,8 +86,7 @@ int partition_metadata_write(struct io_fs *fs, const char *directory, struct uui
     return r < 0 ? err_note(note, r, "write %s: %s", path, err_sentence(r)) : 0;
 }
 
-/* ---- .kafka_cleanshutdown
- * ---------------------------------------------------------------------- */
+/* ---- .kafka_cleanshutdown -------------------------------------------------------------------- */
 
 /* The number after "brokerEpoch" in a flat JSON object; -1 when there is none that can be read: the
  * epoch is a bonus, and the mark stands without it. */

@@ -21,8 +21,7 @@ struct lookup {
     struct log_wait wait; /* set with -ERR_WOULD_BLOCK */
 };
 
-/* ---- within a batch
- * --------------------------------------------------------------------------------- */
+/* ---- within a batch -------------------------------------------------------------------------- */
 
 /* Batches of the old formats are whole in the window: their CRC or header needed it. */
 static struct bytes window_bytes(const struct batch_scan *scan, const struct scanned_batch *batch)
@@ -99,8 +98,7 @@ static int find_in_scanned(struct lookup *l, struct batch_scan *scan, struct sca
     return find_in_records(l, scan, batch);
 }
 
-/* ---- within a segment
- * ------------------------------------------------------------------------------- */
+/* ---- within a segment ------------------------------------------------------------------------ */
 
 static int scan_from(struct lookup *l, struct segment *segment, uint32_t position)
 {
@@ -164,8 +162,7 @@ static int find_in_segment(struct lookup *l, struct segment *segment)
     return r <= 0 ? r : scan_from(l, segment, (uint32_t)begin.position);
 }
 
-/* ---- the whole
- * -------------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 static int load_times(struct log *log, struct segment *segment, struct log_wait *out_wait)
 {

@@ -21,8 +21,7 @@ static void forget_planned(struct log *log, size_t count)
     }
 }
 
-/* ---- a run
- * ------------------------------------------------------------------------------------------ */
+/* ---- a run ----------------------------------------------------------------------------------- */
 
 /* How many batches from `first` on go into one write. */
 static size_t run_length(const struct log *log, size_t first)
@@ -110,8 +109,7 @@ static int settle_run(struct log *log, size_t first, size_t count)
     return r;
 }
 
-/* ---- rolling
- * ---------------------------------------------------------------------------------------- */
+/* ---- rolling --------------------------------------------------------------------------------- */
 
 static int seal_active(struct log *log)
 {
@@ -178,8 +176,7 @@ int log_roll(struct log *log, int64_t now_ms, struct err_note *note)
     return r < 0 ? log__fail(log, r, note) : 0;
 }
 
-/* ---- the whole
- * -------------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 static void take_back(struct log *log)
 {
