@@ -6,6 +6,7 @@ import admin_cases  # noqa: F401 (they register themselves)
 import consume_cases  # noqa: F401
 import produce_cases  # noqa: F401
 import suite
+import transaction_cases  # noqa: F401
 
 
 def member(bootstrap, group, topic):
