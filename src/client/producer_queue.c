@@ -202,8 +202,10 @@ static bool has_identity(struct producer *p, struct queue *q)
         return true;
     if (q->sequenced > 0)
         return false;
-    if (q->has_gap && q->producer_id == p->producer_id && q->producer_epoch == INT16_MAX)
+    if (q->has_gap && q->producer_id == p->producer_id && q->producer_epoch == INT16_MAX) {
         p->producer_id = -1; /* used up */
+        producer__pump_soon(p);
+    }
     if (p->producer_id < 0)
         return false;
     if (q->producer_id == p->producer_id) {

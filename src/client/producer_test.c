@@ -399,6 +399,7 @@ TEST(producer, takes_a_new_id_when_its_epochs_are_used_up)
     send(s, 0, 5);
     flush(s);
     send(s, 0, 5);
+    flush(s); /* nothing else wakes the producer */
     send(s, 1, 5);
     flush(s);
     EXPECT_EQ(s->rig.counts[API_INIT_PRODUCER_ID], 2);
