@@ -80,6 +80,7 @@ enum kafka_error coord__append_in(struct group_coordinator *c, unsigned flags,
     }
     for (size_t first = 0; first < count;) {
         struct write *write = write_begin(c);
+        write->is_of_expiry = (flags & APPEND_EXPIRY) != 0;
         const struct coord_append append = { .write_id = write->id,
                                              .records = &encoded[first],
                                              .record_count = batch_count(c, encoded, first, count),
@@ -168,9 +169,11 @@ static void undo_one(struct group_coordinator *c, struct undo *undo, struct list
 static void fail_from(struct group_coordinator *c, struct write *first, enum kafka_error error)
 {
     struct list failed;
+    bool has_expiry = false;
     list_init(&failed);
     for (;;) {
         struct write *last = LIST_ENTRY(c->writes.prev, struct write, link);
+        has_expiry |= last->is_of_expiry;
         list_remove(&last->link);
         list_push_front(&failed, &last->link);
         if (last == first)
@@ -190,7 +193,8 @@ static void fail_from(struct group_coordinator *c, struct write *first, enum kaf
         conclude(c, write, error);
         finish(c, write);
     }
-    coord__end_expiry_round(c); /* its tombstones would fail again */
+    if (has_expiry)
+        coord__end_expiry_round(c); /* its tombstones would fail again */
 }
 
 static struct write *find_write(struct group_coordinator *c, uint64_t write_id)

@@ -107,7 +107,7 @@ void coord__expire(struct group_coordinator *c)
     }
     const bool is_done = c->expiry_at == &c->group_list;
     struct write *write;
-    const enum kafka_error error = coord__append(c, APPEND_REPLAY, &write);
+    const enum kafka_error error = coord__append(c, APPEND_REPLAY | APPEND_EXPIRY, &write);
     if (is_done || error != KAFKA_NONE)
         coord__end_expiry_round(c);
     else

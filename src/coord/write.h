@@ -59,6 +59,7 @@ struct write {
     uint64_t id;
     int64_t give_up_ms; /* then answers are errors */
     bool was_given_up;
+    bool is_of_expiry;
     VEC(struct undo) undos;
     VEC(struct deferred_answer) answers;
     struct arena arena;
