@@ -18,6 +18,7 @@ struct coord_load {
     struct log_piece piece; /* of the job: what to replay */
     struct coord_load_result result;
     struct err_note note;
+    struct codec_contexts *codecs;
     bool is_disowned;
 };
 
@@ -57,7 +58,7 @@ static int replay_batch(struct coord_load *load, const struct batch_view *batch)
     const bool is_transactional = (batch->attributes & BATCH_TRANSACTIONAL) != 0;
     AUTO(record_walk_deinit) struct record_walk walk;
     struct record record;
-    record_walk_init(&walk, batch, NULL, RECORD_BYTES_MAX);
+    record_walk_init(&walk, batch, load->codecs, RECORD_BYTES_MAX);
     while ((r = record_walk_next(&walk, &record)) > 0) {
         const int replayed =
             is_control ? replay_marker(load, batch, &record)
@@ -80,7 +81,7 @@ static int replay_legacy(struct coord_load *load, struct bytes bytes, int64_t *o
     *out_last_offset = view.offset;
     AUTO(legacy_walk_deinit) struct legacy_walk walk;
     struct record record;
-    legacy_walk_init(&walk, &view, NULL, RECORD_BYTES_MAX);
+    legacy_walk_init(&walk, &view, load->codecs, RECORD_BYTES_MAX);
     while ((r = legacy_walk_next(&walk, &record)) > 0) {
         const int replayed = replay_record(load, -1, &record);
         if (replayed < 0)
@@ -152,6 +153,7 @@ static void finish(struct coord_load *load, int error)
     load->result.note = &load->note;
     load->params.done(load->params.context, load->is_disowned ? NULL : load->params.owner,
                       load->params.coordinator, &load->result);
+    codec_contexts_free(load->codecs);
     mem_free(load);
 }
 
@@ -212,6 +214,7 @@ struct coord_load *coord_load_start(const struct coord_load_params *params)
     ASSERT(p != NULL && p->state == PARTITION_ONLINE);
     struct coord_load *load = MEM_NEW(struct coord_load);
     load->params = *params;
+    load->codecs = codec_contexts_new();
     load->end_offset = log_offsets(p->log)->end;
     load->job.run = begin_run;
     load->job.done = begin_done;
