@@ -14,7 +14,7 @@ void world_begin(struct world *w, uint64_t seed)
     server_rig_begin(&w->rig, seed, "");
     arena_init(&w->arena, WORLD_ARENA_MAX);
     w->topic = server_rig_topic(&w->rig, "t", 2);
-    (void)server_rig_topic(&w->rig, "__transaction_state", 3);
+    w->transactions_topic = server_rig_topic(&w->rig, "__transaction_state", 3);
     w->offsets_topic = server_rig_topic(&w->rig, "__consumer_offsets", 1);
     server_rig_run_ms(&w->rig, 1000); /* the logs of the coordinators are read */
     rig_peer_connect(&w->rig, &w->peer, SERVER_RIG_PORT);

@@ -13,6 +13,7 @@ struct world {
     struct arena arena; /* answers live in it, to the end */
     struct uuid topic;  /* "t", of two partitions */
     struct uuid offsets_topic;
+    struct uuid transactions_topic;
     int32_t correlation_id; /* of the last request */
 };
 

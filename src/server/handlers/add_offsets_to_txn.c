@@ -52,12 +52,15 @@ static void ask_for(struct request *request, int32_t partition)
     op->transaction.topics_count = 1;
     op->question.transactions = &op->transaction;
     op->question.transactions_count = 1;
-    /* Versions of both APIs mean the same for clients. */
-    op->ask = (struct transaction_ask){ .request = { .api_key = API_ADD_PARTITIONS_TO_TXN,
-                                                     .version = request->version,
-                                                     .message = &op->question },
-                                        .arena = &request->arena,
-                                        .done = on_answer };
+    /* Versions of both APIs mean the same for clients. But who asks for this says itself what its transaction is about: a client
+     * before transaction version 2, whose AddPartitionsToTxn ends with 3. */
+    op->ask =
+        (struct transaction_ask){ .request = { .api_key = API_ADD_PARTITIONS_TO_TXN,
+                                               .version =
+                                                   request->version > 3 ? 3 : request->version,
+                                               .message = &op->question },
+                                  .arena = &request->arena,
+                                  .done = on_answer };
     transactions_ask(request->shard,
                      transactions_partition_of(request->shard, asked->transactional_id), &op->ask);
 }
