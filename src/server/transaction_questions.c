@@ -9,21 +9,29 @@
 
 /* ---- the question ------------------------------------------------------------------------------------------ */
 
+/* How many partitions from `first` on are of one topic. */
+static uint32_t run_length(const struct transaction_question *question, uint32_t first)
+{
+    uint32_t end = first + 1;
+    while (end < question->partition_count &&
+           bytes_equal(question->partitions[end].topic, question->partitions[first].topic))
+        end++;
+    return end - first;
+}
+
 static void put_topics(const struct transaction_question *question,
                        struct add_partitions_to_txn_request_transaction *out)
 {
     struct arena *arena = question->arena;
     out->topics = add_partitions_to_txn_request_topic_array(arena, question->partition_count);
-    for (uint32_t i = 0; i < question->partition_count; i++) {
-        const struct transaction_partition *p = &question->partitions[i];
-        struct add_partitions_to_txn_request_topic *topic =
-            out->topics_count == 0 ? NULL : &out->topics[out->topics_count - 1];
-        if (topic == NULL || !bytes_equal(topic->name, p->topic)) {
-            topic = &out->topics[out->topics_count++];
-            topic->name = p->topic;
-            topic->partitions = ARENA_NEW_ARRAY(arena, int32_t, question->partition_count - i);
-        }
-        topic->partitions[topic->partitions_count++] = p->partition;
+    for (uint32_t i = 0; i < question->partition_count;) {
+        struct add_partitions_to_txn_request_topic *topic = &out->topics[out->topics_count++];
+        const uint32_t count = run_length(question, i);
+        topic->name = question->partitions[i].topic;
+        topic->partitions = ARENA_NEW_ARRAY(arena, int32_t, count);
+        topic->partitions_count = (int32_t)count;
+        for (uint32_t j = 0; j < count; j++)
+            topic->partitions[j] = question->partitions[i++].partition;
     }
 }
 

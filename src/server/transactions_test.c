@@ -188,6 +188,35 @@ TEST(transaction_question, tells_whether_a_partition_is_part_of_the_transaction)
     world_end(&w);
 }
 
+/* However many topics there are, and in whatever order: the question's room grows with its partitions, not with their square. */
+TEST(transaction_question, takes_room_for_each_partition_once)
+{
+    enum { COUNT = 10000 };
+    struct world w;
+    struct asked asked = { 0 };
+    world_begin(&w, context->seed);
+    EXPECT_EQ(world_init_producer(&w), 0);
+    EXPECT_EQ(first_error(add_partitions(&w, "t", 1)), KAFKA_NONE);
+    struct transaction_partition *many = MEM_NEW_ARRAY(struct transaction_partition, COUNT);
+    for (int32_t i = 0; i < COUNT; i++)
+        many[i] = (struct transaction_partition){ .topic = i % 2 == 0 ? BYTES_LITERAL("t")
+                                                                      : BYTES_LITERAL("nowhere"),
+                                                  .partition = i / 2 };
+    asked.question = (struct transaction_question){ .transactional_id = WORLD_TRANSACTIONAL_ID,
+                                                    .producer_id = WORLD_FIRST_PRODUCER_ID,
+                                                    .support = TRANSACTION_VERIFY,
+                                                    .partitions = many,
+                                                    .partition_count = COUNT,
+                                                    .arena = &w.arena,
+                                                    .done = on_answered };
+    transaction_question_ask(&w.rig.shard, &asked.question);
+    EXPECT(asked.is_answered);
+    for (int32_t i = 0; i < COUNT; i++)
+        EXPECT_EQ(many[i].error, i == 0 ? KAFKA_NONE : KAFKA_TRANSACTION_ABORTABLE);
+    world_end(&w);
+    mem_free(many);
+}
+
 /* The last transaction is still being ended when the next one begins: the question waits a little, not for ever. */
 TEST(transaction_question, waits_for_the_transaction_before)
 {

@@ -9,6 +9,7 @@
  * Batches that open a transaction on their partition wait for the word of the transaction coordinator, which from version 12 on
  * makes the partition part of the transaction. What follows on the connection waits too: the sequences of a producer keep their order.
  */
+#include "base/map.h"
 #include "server/api_handler.h"
 #include "server/authorize.h"
 #include "server/topic_lookup.h"
@@ -16,6 +17,8 @@
 #include "wire/batch.h"
 #include "wire/messages/produce_request.h"
 #include "wire/messages/produce_response.h"
+
+#include <string.h>
 
 #define ADMIN_CLIENT_ID "__admin_client"
 #define VERSION_ADDS                                                                               \
@@ -470,28 +473,28 @@ static enum transaction_support support_of(int16_t version)
                                          : TRANSACTION_VERIFY_OLD;
 }
 
-/* Each partition once, though a request may have two batches for it. */
-static void put_partition(struct produce *produce, struct produce_part *part)
+/* Each partition once, though a request may have two batches for it. `places`: of those put before, their place and one. */
+static void put_partition(struct produce *produce, struct produce_part *part, struct map *places)
 {
     struct request *request = produce->request;
     struct transaction_question *question = &produce->question;
     const struct metadata_topic *topic = NULL;
     (void)topic_lookup(request->shard, part->topic->name, part->topic->topic_id,
                        &topic); /* it was there just now */
-    uint32_t i = 0;
-    while (i < question->partition_count &&
-           (question->partitions[i].partition != part->data->index ||
-            !bytes_equal(question->partitions[i].topic, topic->name)))
-        i++;
-    part->asked_as = i;
-    if (i < question->partition_count)
+    uint8_t key[sizeof(topic->id) + sizeof(part->data->index)];
+    memcpy(key, &topic->id, sizeof(topic->id));
+    memcpy(key + sizeof(topic->id), &part->data->index, sizeof(part->data->index));
+    const uintptr_t known = (uintptr_t)map_get(places, bytes_from(key, sizeof(key)));
+    part->asked_as = known != 0 ? (uint32_t)(known - 1) : question->partition_count;
+    if (known != 0)
         return;
-    question->partition_count++;
-    question->partitions[i] = (struct transaction_partition){
+    question->partitions[question->partition_count++] = (struct transaction_partition){
         .topic = bytes_from(arena_dup(&request->arena, topic->name.data, topic->name.size),
                             topic->name.size),
         .partition = part->data->index,
     };
+    (void)map_put(places, bytes_from(key, sizeof(key)),
+                  (void *)(uintptr_t)question->partition_count); /* it was not there */
 }
 
 static void ask_coordinator(struct produce *produce)
@@ -510,8 +513,11 @@ static void ask_coordinator(struct produce *produce)
         .arena = &request->arena,
         .done = on_verified,
     };
+    struct map places;
+    map_init(&places, request->shard->hash_seed);
     for (int32_t i = 0; i < produce->asked_count; i++)
-        put_partition(produce, produce->asked[i]);
+        put_partition(produce, produce->asked[i], &places);
+    map_deinit(&places);
     produce->waiting_count++;
     request_hold_back(request);
     transaction_question_ask(request->shard, question);
