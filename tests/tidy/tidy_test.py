@@ -129,6 +129,7 @@ bad("formatted", "src/log/log.h:5", "not formatted", {".clang-format": "BasedOnS
     append("src/log/log.h", "int  log_begin( void );\n"))
 
 bad("orphans", "src/log/lost.c:1", "no meson.build", {"src/log/lost.c": "/* Lost. */\nint lost(void);\n"})
+bad("orphans", "src/log/lost.cc:1", "no meson.build", {"src/log/lost.cc": "/* Lost. */\nint lost(void);\n"})
 bad("orphans", "src/log/lost.h:1", "nobody includes", {"src/log/lost.h": "/* Lost. */\n#pragma once\n"})
 bad("orphans", "src/log/lost.def:1", "nobody includes", {"src/log/lost.def": "ROW(1)\n"})
 

@@ -131,7 +131,7 @@ def _compiled(tree):
                 paths.add(full.relative_to(tree.root).as_posix())
     for meson in tree.meson_files():
         folder = meson.parent.relative_to(tree.root).as_posix()
-        for name in re.findall(r"'([^'\n]+\.[cS])'", meson.read_text()):
+        for name in re.findall(r"'([^'\n]+\.(?:cc|[cS]))'", meson.read_text()):
             paths.add(os.path.normpath(os.path.join(folder, name)))
     return paths
 
@@ -141,7 +141,7 @@ def orphans(tree):
     users = [*tree.sources("src", "tests", "tools"), *tree.tables(), *tree.generated()]
     included = {name for s in users for _, kind, name in s.includes() if kind == '"'}
     for source in tree.sources("src", "tests", "tools"):
-        if source.path.endswith(".c") and source.path not in compiled:
+        if source.path.endswith((".c", ".cc")) and source.path not in compiled:
             yield source.path, 1, "no meson.build compiles it"
     for path in tree.included_files():
         short = path[4:] if path.startswith("src/") else path

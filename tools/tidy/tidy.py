@@ -30,7 +30,7 @@ class Tree:
         self.builds = [pathlib.Path(b).resolve() for b in builds]
         self._sources = {}
         for path in self._files(*TOPS):
-            if path.suffix in (".c", ".h"):
+            if path.suffix in (".c", ".cc", ".h"):
                 name = self._name(path)
                 self._sources[name] = Source(name, path.read_text(encoding="utf-8"))
         self._read_layers()
