@@ -39,6 +39,23 @@ int32_t java_string_hash(struct bytes text)
     return (int32_t)hash;
 }
 
+/* Characters beyond U+FFFF are pairs of units from U+D800 on, below the last 8,192 of the others. */
+static uint32_t rank_of(uint32_t character)
+{
+    return character >= 0xe000 && character < 0x10000 ? character + 0x110000 : character;
+}
+
+int java_string_compare(struct bytes a, struct bytes b)
+{
+    while (a.size > 0 && b.size > 0) {
+        const uint32_t x = rank_of(next_character(&a));
+        const uint32_t y = rank_of(next_character(&b));
+        if (x != y)
+            return x < y ? -1 : 1;
+    }
+    return (a.size > 0) - (b.size > 0);
+}
+
 size_t java_string_length(struct bytes text)
 {
     size_t units = 0;

@@ -8,6 +8,8 @@
 #include "base/bytes.h"
 
 int32_t java_string_hash(struct bytes text);
+/* String.compareTo: by UTF-16 units. */
+int java_string_compare(struct bytes a, struct bytes b);
 size_t java_string_length(struct bytes text); /* in UTF-16 units */
 
 /* The partition of an internal topic that a group (or transactional id) belongs to. Kafka's abs: of INT32_MIN it is 0. */
