@@ -111,9 +111,31 @@ TEST(transactions, administrators_see_what_is_open)
     EXPECT_EQ(listed->transaction_states_count, 1);
     EXPECT_BYTES(listed->transaction_states[0].transactional_id, WORLD_TRANSACTIONAL_ID);
     EXPECT_EQ(listed->unknown_state_filters_count, 1);
-    list.transactional_id_pattern = BYTES_LITERAL("U");
-    listed = world_call(&w, API_LIST_TRANSACTIONS, 2, &list);
-    EXPECT_EQ(listed->transaction_states_count, 0);
+    world_end(&w);
+}
+
+static const struct list_transactions_response *list_by(struct world *w, const char *pattern)
+{
+    struct list_transactions_request list = list_transactions_request_default;
+    list.transactional_id_pattern = bytes_from_text(pattern);
+    return world_call(w, API_LIST_TRANSACTIONS, 2, &list);
+}
+
+TEST(transactions, patterns_describe_whole_ids_and_bad_ones_are_refused)
+{
+    struct world w;
+    world_begin(&w, context->seed);
+    EXPECT_EQ(world_init_producer(&w), 0);
+    const char *const hits[] = { "", ".*", "T", "(?i)t+", "[S-U]", "S|T" };
+    for (size_t i = 0; i < ARRAY_LEN(hits); i++)
+        EXPECT_EQ(list_by(&w, hits[i])->transaction_states_count, 1);
+    const char *const misses[] = { "U", "^$", "[^T]", "TT?.", ".." };
+    for (size_t i = 0; i < ARRAY_LEN(misses); i++) {
+        EXPECT_EQ(list_by(&w, misses[i])->error_code, KAFKA_NONE);
+        EXPECT_EQ(list_by(&w, misses[i])->transaction_states_count, 0);
+    }
+    EXPECT_EQ(list_by(&w, "(ab(cd")->error_code, KAFKA_INVALID_REGULAR_EXPRESSION);
+    EXPECT_EQ(list_by(&w, "(ab(cd")->transaction_states_count, 0);
     world_end(&w);
 }
 

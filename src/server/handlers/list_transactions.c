@@ -1,11 +1,10 @@
 /* ListTransactions: the transactional ids of every coordinator of this broker (KIP-664, KIP-994, KIP-1152). */
+#include "pattern/pattern.h"
 #include "server/api_handler.h"
 #include "server/authorize.h"
 #include "server/transactions.h"
 #include "wire/messages/list_transactions_request.h"
 #include "wire/messages/list_transactions_response.h"
-
-#include <string.h>
 
 struct list_transactions;
 
@@ -18,7 +17,8 @@ struct part {
 
 struct list_transactions {
     struct request *request;
-    struct part *parts; /* one for each partition of __transaction_state */
+    struct pattern *pattern; /* owned; NULL: every id is asked for */
+    struct part *parts;      /* one for each partition of __transaction_state */
     int32_t part_count;
     int32_t left; /* parts to be answered, and one while they are asked */
     int16_t error_code;
@@ -40,16 +40,22 @@ static void finish(struct list_transactions *op)
                     op->parts[i].states[j];
         }
     }
+    pattern_free(op->pattern);
     request_reply(op->request, &response);
 }
 
-static void take(struct part *part, const struct list_transactions_response *told)
+/* False: they do not fit into one answer. */
+static bool take(struct part *part, const struct list_transactions_response *told)
 {
     struct request *request = part->op->request;
     struct arena *arena = &request->arena;
+    if ((size_t)told->transaction_states_count > REQUEST_ROOM_BYTES_MAX / sizeof(*part->states))
+        return false;
     part->states = list_transactions_response_transaction_state_array(
         arena, (size_t)told->transaction_states_count);
     for (int32_t i = 0; i < told->transaction_states_count; i++) {
+        if (!request_has_room(request))
+            return false;
         const struct list_transactions_response_transaction_state *state =
             &told->transaction_states[i];
         const struct bytes id = state->transactional_id;
@@ -60,6 +66,7 @@ static void take(struct part *part, const struct list_transactions_response *tol
         out->transactional_id = bytes_from(arena_dup(arena, id.data, id.size), id.size);
     }
     part->op->count += (size_t)part->count;
+    return true;
 }
 
 static void part_done(struct list_transactions *op)
@@ -71,29 +78,32 @@ static void part_done(struct list_transactions *op)
 static void on_answer(struct transaction_ask *ask, void *response)
 {
     struct part *part = CONTAINER_OF(ask, struct part, ask);
+    struct list_transactions *op = part->op;
     const struct list_transactions_response *told = response;
-    if (told->error_code == KAFKA_NONE)
-        take(part, told);
-    else if (told->error_code != KAFKA_NOT_COORDINATOR) /* others lead those */
-        part->op->error_code = told->error_code;
-    part_done(part->op);
+    if (told->error_code != KAFKA_NONE && told->error_code != KAFKA_NOT_COORDINATOR)
+        op->error_code = told->error_code; /* others lead those of NOT_COORDINATOR */
+    if (told->error_code == KAFKA_NONE && op->error_code == KAFKA_NONE && !take(part, told))
+        op->error_code = KAFKA_INVALID_REQUEST; /* too many for one answer */
+    part_done(op);
 }
 
 /* ---- patterns ------------------------------------------------------------------------------------------- */
 
-/* A pattern without a special character stands for itself. Others need RE2, which this build does not have yet. */
-static bool is_literal(struct bytes pattern)
+static bool matches(const void *pattern, struct bytes id)
 {
-    for (size_t i = 0; i < pattern.size; i++) {
-        if (strchr("\\.+*?()|[]{}^$", pattern.data[i]) != NULL)
-            return false;
-    }
-    return true;
+    return pattern_matches(pattern, id);
 }
 
-static bool matches_literal(const void *pattern, struct bytes id)
+/* An empty pattern is none. */
+static int take_pattern(struct list_transactions *op, struct bytes text,
+                        struct txn_request *question)
 {
-    return bytes_equal(*(const struct bytes *)pattern, id);
+    if (text.size == 0)
+        return 0;
+    const int r = pattern_compile(text, &op->pattern, NULL);
+    question->pattern = op->pattern;
+    question->matches_pattern = matches;
+    return r;
 }
 
 /* ---- the request ------------------------------------------------------------------------------------------ */
@@ -122,14 +132,10 @@ static void handle(struct request *request)
     struct txn_request question = { .api_key = API_LIST_TRANSACTIONS,
                                     .version = request->version,
                                     .message = asked };
-    if (asked->transactional_id_pattern.size > 0) {
-        question.pattern = &asked->transactional_id_pattern;
-        question.matches_pattern = matches_literal;
-    }
-    if (is_literal(asked->transactional_id_pattern))
-        ask_all(op, question);
-    else
+    if (take_pattern(op, asked->transactional_id_pattern, &question) < 0)
         op->error_code = KAFKA_INVALID_REGULAR_EXPRESSION;
+    else
+        ask_all(op, question);
     part_done(op);
 }
 
