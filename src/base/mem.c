@@ -5,6 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+#define LARGE_PAGE_BYTES ((size_t)2 << 20)
+#define LARGE_PAGES_MIN  4
 
 static NORETURN void out_of_memory(size_t count, size_t size_bytes)
 {
@@ -90,6 +94,15 @@ char *mem_printf(const char *format, ...)
 void mem_free(void *pointer)
 {
     free(pointer);
+}
+
+void mem_use_large_pages(void *pointer, size_t size_bytes)
+{
+    if (size_bytes < LARGE_PAGES_MIN * LARGE_PAGE_BYTES)
+        return;
+    const size_t to_first = -(size_t)(uintptr_t)pointer & (LARGE_PAGE_BYTES - 1);
+    const size_t usable = (size_bytes - to_first) & ~(LARGE_PAGE_BYTES - 1);
+    (void)madvise((char *)pointer + to_first, usable, MADV_HUGEPAGE); /* advice: nothing is lost */
 }
 
 void mem_freep(void *pointer_to_pointer)

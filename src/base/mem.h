@@ -19,6 +19,10 @@ char *mem_strndup(const char *text, size_t size_bytes); /* always terminated */
 char *mem_printf(const char *format, ...) PRINTF_LIKE(1, 2);
 void mem_free(void *pointer); /* NULL is fine */
 
+/* Advice to the kernel, before memory that was just allocated is used: it will be asked here and there all over, so that large
+ * pages are worth their while. Memory of less than a few of them is left as it is. */
+void mem_use_large_pages(void *pointer, size_t size_bytes);
+
 #define MEM_NEW(type)              ((type *)mem_zalloc(sizeof(type)))
 #define MEM_NEW_ARRAY(type, count) ((type *)mem_calloc((count), sizeof(type)))
 

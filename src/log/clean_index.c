@@ -64,16 +64,33 @@ static int begin(struct log_cleaning *c)
 
 /* ---- batches --------------------------------------------------------------------------------- */
 
-static bool note_key(void *context, const struct batch_filter_record *record)
+static void note_offset(struct log_cleaning *c, struct wide_hash key, int64_t offset)
+{
+    if (c->is_map_full || clean_map_put(&c->map, key, offset))
+        return;
+    c->is_map_full = true;
+    c->mapped_end = offset;
+}
+
+static bool is_noted(const struct log_cleaning *c, const struct batch_filter_record *record)
+{
+    return record->offset >= c->plan.first_dirty && !bytes_is_null(record->key);
+}
+
+static void note_keys(void *context, const struct batch_filter_record *records, int32_t count,
+                      bool *out_kept)
 {
     struct log_cleaning *c = context;
-    if (c->is_map_full || record->offset < c->plan.first_dirty || bytes_is_null(record->key))
-        return true;
-    if (!clean_map_put(&c->map, record->key, record->offset)) {
-        c->is_map_full = true;
-        c->mapped_end = record->offset;
+    struct wide_hash keys[BATCH_FILTER_RUN_MAX];
+    for (int32_t i = 0; i < count; i++) {
+        if (is_noted(c, &records[i]))
+            keys[i] = clean_map_foresee(&c->map, records[i].key);
     }
-    return true;
+    for (int32_t i = 0; i < count; i++) {
+        if (is_noted(c, &records[i]))
+            note_offset(c, keys[i], records[i].offset);
+        out_kept[i] = true;
+    }
 }
 
 static int map_legacy(struct log_cleaning *c, struct bytes bytes)
@@ -85,8 +102,10 @@ static int map_legacy(struct log_cleaning *c, struct bytes bytes)
     struct legacy_walk walk;
     struct record record;
     legacy_walk_init(&walk, &view, c->contexts, INT32_MAX);
-    while ((r = legacy_walk_next(&walk, &record)) > 0)
-        note_key(c, &(struct batch_filter_record){ .offset = record.offset, .key = record.key });
+    while ((r = legacy_walk_next(&walk, &record)) > 0) {
+        if (record.offset >= c->plan.first_dirty && !bytes_is_null(record.key))
+            note_offset(c, clean_map_foresee(&c->map, record.key), record.offset);
+    }
     legacy_walk_deinit(&walk);
     return r;
 }
@@ -96,7 +115,7 @@ static int map_records(struct log_cleaning *c, const struct batch_view *batch)
     static const struct batch_filter_horizon none = { .delete_horizon_ms = -1 };
     if (batch->magic != BATCH_MAGIC)
         return map_legacy(c, batch->bytes);
-    c->filter.keep = note_key;
+    c->filter.keep = note_keys;
     return batch_filter_run(&c->filter, batch, &none, NULL); /* all are kept: nothing is made */
 }
 

@@ -48,7 +48,9 @@ void clean_map_init(struct clean_map *map, size_t bytes_max, double load_factor,
         .base_offset = base_offset,
         .seed = seed,
     };
-    map->entries = mem_zalloc(map->entry_end * sizeof(struct clean_map_entry));
+    const size_t size_bytes = map->entry_end * sizeof(struct clean_map_entry);
+    map->entries = mem_zalloc(size_bytes);
+    mem_use_large_pages(map->entries, size_bytes);
 }
 
 void clean_map_deinit(struct clean_map *map)
@@ -57,12 +59,24 @@ void clean_map_deinit(struct clean_map *map)
     map->entries = NULL;
 }
 
+static uint64_t slot_of(const struct clean_map *map, struct wide_hash hash)
+{
+    return (uint64_t)((unsigned __int128)hash.high * map->slot_count >> 64);
+}
+
+struct wide_hash clean_map_foresee(const struct clean_map *map, struct bytes key)
+{
+    const struct wide_hash hash = bytes_hash_wide(key, map->seed);
+    __builtin_prefetch(&map->entries[slot_of(map, hash)]);
+    return hash;
+}
+
 /* Where the entries of this hash begin or would begin: the first place from its slot on that is free, or holds as large a
  * hash. */
 static uint64_t find(const struct clean_map *map, struct wide_hash hash)
 {
     const uint64_t tag = hash.low >> OFFSET_BITS;
-    uint64_t at = (uint64_t)((unsigned __int128)hash.high * map->slot_count >> 64);
+    uint64_t at = slot_of(map, hash);
     for (; at < map->entry_end; at++) {
         const struct clean_map_entry *entry = &map->entries[at];
         if ((entry->rest & OFFSET_MASK) == 0 || entry->hash_high > hash.high ||
@@ -91,13 +105,12 @@ static bool make_room(struct clean_map *map, uint64_t at)
     return true;
 }
 
-bool clean_map_put(struct clean_map *map, struct bytes key, int64_t offset)
+bool clean_map_put(struct clean_map *map, struct wide_hash hash, int64_t offset)
 {
     const int64_t relative = offset - map->base_offset;
     ASSERT(relative >= 0);
     if (relative > CLEAN_MAP_SPAN_MAX)
         return false;
-    const struct wide_hash hash = bytes_hash_wide(key, map->seed);
     const uint64_t at = find(map, hash);
     if (!is_at(map, at, hash)) {
         if (map->count == map->count_max || at == map->entry_end || !make_room(map, at))
@@ -111,9 +124,8 @@ bool clean_map_put(struct clean_map *map, struct bytes key, int64_t offset)
     return true;
 }
 
-int64_t clean_map_get(const struct clean_map *map, struct bytes key)
+int64_t clean_map_get(const struct clean_map *map, struct wide_hash hash)
 {
-    const struct wide_hash hash = bytes_hash_wide(key, map->seed);
     const uint64_t at = find(map, hash);
     if (!is_at(map, at, hash))
         return -1;

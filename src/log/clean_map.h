@@ -38,8 +38,12 @@ void clean_map_init(struct clean_map *map, size_t bytes_max, double load_factor,
                     int64_t base_offset, uint64_t seed);
 void clean_map_deinit(struct clean_map *map); /* zeroed or released: fine */
 
+/* The key's hash, for what follows; memory is told that it will be asked for. Whoever has many keys at hand foresees some of
+ * them before the first is put or got: a place in the map is hardly ever in a cache, and one waits for all of them at once. */
+struct wide_hash clean_map_foresee(const struct clean_map *map, struct bytes key);
+
 /* Notes the offset for the key, which is not below one noted before. False when there is no room for another key, or the offset
  * is too far from the base: nothing has changed, and what comes from there on is for the next cleaning. */
-bool clean_map_put(struct clean_map *map, struct bytes key, int64_t offset);
+bool clean_map_put(struct clean_map *map, struct wide_hash hash, int64_t offset);
 /* -1: the key is not in it. */
-int64_t clean_map_get(const struct clean_map *map, struct bytes key);
+int64_t clean_map_get(const struct clean_map *map, struct wide_hash hash);

@@ -17,6 +17,16 @@ static struct bytes key_of(uint64_t number, char space[32])
     return bytes_from(space, (size_t)snprintf(space, 32, "key-%" PRIu64, number));
 }
 
+static bool put(struct clean_map *map, struct bytes key, int64_t offset)
+{
+    return clean_map_put(map, clean_map_foresee(map, key), offset);
+}
+
+static int64_t get(const struct clean_map *map, struct bytes key)
+{
+    return clean_map_get(map, clean_map_foresee(map, key));
+}
+
 TEST(clean_map, answers_the_latest_offset_of_each_key)
 {
     enum { KEYS = 1500 };
@@ -29,19 +39,19 @@ TEST(clean_map, answers_the_latest_offset_of_each_key)
     char space[32];
     for (int64_t offset = BASE; offset < BASE + 20000; offset++) {
         const uint64_t key = rng_below(&rng, KEYS);
-        EXPECT(clean_map_put(&map, key_of(key, space), offset));
+        EXPECT(put(&map, key_of(key, space), offset));
         latest[key] = offset;
     }
     uint64_t count = 0;
     for (uint64_t key = 0; key < KEYS; key++) {
-        EXPECT_EQ(clean_map_get(&map, key_of(key, space)), latest[key]);
+        EXPECT_EQ(get(&map, key_of(key, space)), latest[key]);
         count += latest[key] >= 0;
     }
     EXPECT_EQ(map.count, count);
-    EXPECT_EQ(clean_map_get(&map, key_of(KEYS, space)), -1);
-    EXPECT_EQ(clean_map_get(&map, BYTES_LITERAL("")), -1);
-    EXPECT(clean_map_put(&map, BYTES_LITERAL(""), BASE + 20000));
-    EXPECT_EQ(clean_map_get(&map, BYTES_LITERAL("")), BASE + 20000);
+    EXPECT_EQ(get(&map, key_of(KEYS, space)), -1);
+    EXPECT_EQ(get(&map, BYTES_LITERAL("")), -1);
+    EXPECT(put(&map, BYTES_LITERAL(""), BASE + 20000));
+    EXPECT_EQ(get(&map, BYTES_LITERAL("")), BASE + 20000);
     clean_map_deinit(&map);
 }
 
@@ -56,7 +66,7 @@ TEST(clean_map, fills_up_to_its_load_and_refuses_the_rest)
             clean_map_init(&map, bytes, loads[l], UINT64_MAX, 0, context->seed + bytes);
             EXPECT(bytes < 8192 || map.entry_end * CLEAN_MAP_ENTRY_BYTES <= bytes);
             uint64_t taken = 0;
-            while (clean_map_put(&map, key_of(taken, space), (int64_t)taken))
+            while (put(&map, key_of(taken, space), (int64_t)taken))
                 taken++;
             EXPECT_EQ(taken, map.count);
             EXPECT_EQ(taken, map.count_max);
@@ -65,11 +75,11 @@ TEST(clean_map, fills_up_to_its_load_and_refuses_the_rest)
                 EXPECT(share > MIN(loads[l], 0.95) - 0.06 && share <= loads[l]);
             }
             for (uint64_t key = 0; key < taken; key++)
-                EXPECT_EQ(clean_map_get(&map, key_of(key, space)), key);
-            EXPECT_EQ(clean_map_get(&map, key_of(taken, space)), -1);
+                EXPECT_EQ(get(&map, key_of(key, space)), key);
+            EXPECT_EQ(get(&map, key_of(taken, space)), -1);
             /* A key that it has it takes again. */
-            EXPECT(clean_map_put(&map, key_of(0, space), (int64_t)taken));
-            EXPECT_EQ(clean_map_get(&map, key_of(0, space)), taken);
+            EXPECT(put(&map, key_of(0, space), (int64_t)taken));
+            EXPECT_EQ(get(&map, key_of(0, space)), taken);
             clean_map_deinit(&map);
         }
     }
@@ -80,12 +90,12 @@ TEST(clean_map, is_small_for_few_keys_and_refuses_offsets_too_far_away)
     struct clean_map map;
     clean_map_init(&map, 128u << 20, 0.9, 1000, BASE, context->seed);
     EXPECT(map.entry_end < 1300);
-    EXPECT(clean_map_put(&map, BYTES_LITERAL("near"), BASE));
-    EXPECT(clean_map_put(&map, BYTES_LITERAL("far"), BASE + CLEAN_MAP_SPAN_MAX));
-    EXPECT(!clean_map_put(&map, BYTES_LITERAL("further"), BASE + CLEAN_MAP_SPAN_MAX + 1));
-    EXPECT_EQ(clean_map_get(&map, BYTES_LITERAL("near")), BASE);
-    EXPECT_EQ(clean_map_get(&map, BYTES_LITERAL("far")), BASE + CLEAN_MAP_SPAN_MAX);
-    EXPECT_EQ(clean_map_get(&map, BYTES_LITERAL("further")), -1);
+    EXPECT(put(&map, BYTES_LITERAL("near"), BASE));
+    EXPECT(put(&map, BYTES_LITERAL("far"), BASE + CLEAN_MAP_SPAN_MAX));
+    EXPECT(!put(&map, BYTES_LITERAL("further"), BASE + CLEAN_MAP_SPAN_MAX + 1));
+    EXPECT_EQ(get(&map, BYTES_LITERAL("near")), BASE);
+    EXPECT_EQ(get(&map, BYTES_LITERAL("far")), BASE + CLEAN_MAP_SPAN_MAX);
+    EXPECT_EQ(get(&map, BYTES_LITERAL("further")), -1);
     clean_map_deinit(&map);
 }
 

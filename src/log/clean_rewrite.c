@@ -5,37 +5,55 @@
 #include "base/mem.h"
 #include "wire/legacy.h"
 
+#include <string.h>
+
 #define WRITE_BYTES ((size_t)1 << 20) /* written at once */
 
 /* ---- which records stay ---------------------------------------------------------------------- */
-
-static bool is_latest(struct log_cleaning *c, const struct batch_filter_record *record)
-{
-    if (bytes_is_null(record->key)) {
-        c->report.keyless_count++;
-        return false;
-    }
-    return record->offset >= clean_map_get(&c->map, record->key);
-}
 
 static bool is_past_horizon(const struct log_cleaning *c, const struct batch_view *batch)
 {
     return batch_has_delete_horizon(batch) && batch->base_timestamp <= c->how.look.now_ms;
 }
 
-static bool keep_record(void *context, const struct batch_filter_record *record)
+/* Of records that the map knows of, and that have a key. */
+static bool is_asked_for(const struct log_cleaning *c, int64_t offset, struct bytes key)
 {
-    struct log_cleaning *c = context;
-    if (record->offset >= c->mapped_end)
-        return true;
-    return is_latest(c, record) && (record->has_value || !is_past_horizon(c, c->batch));
+    return offset < c->mapped_end && !bytes_is_null(key);
 }
 
-static bool keep_all(void *context, const struct batch_filter_record *record)
+static bool is_latest(struct log_cleaning *c, int64_t offset, struct wide_hash key)
+{
+    return offset >= clean_map_get(&c->map, key);
+}
+
+static void keep_latest(void *context, const struct batch_filter_record *records, int32_t count,
+                        bool *out_kept)
+{
+    struct log_cleaning *c = context;
+    const bool may_tombstones_stay = !is_past_horizon(c, c->batch);
+    struct wide_hash keys[BATCH_FILTER_RUN_MAX];
+    for (int32_t i = 0; i < count; i++) {
+        if (is_asked_for(c, records[i].offset, records[i].key))
+            keys[i] = clean_map_foresee(&c->map, records[i].key);
+    }
+    for (int32_t i = 0; i < count; i++) {
+        if (is_asked_for(c, records[i].offset, records[i].key)) {
+            out_kept[i] = is_latest(c, records[i].offset, keys[i]) &&
+                          (records[i].has_value || may_tombstones_stay);
+        } else {
+            out_kept[i] = records[i].offset >= c->mapped_end;
+            c->report.keyless_count += !out_kept[i];
+        }
+    }
+}
+
+static void keep_all(void *context, const struct batch_filter_record *records, int32_t count,
+                     bool *out_kept)
 {
     (void)context;
-    (void)record;
-    return true;
+    (void)records;
+    memset(out_kept, true, (size_t)count);
 }
 
 /* ---- which batches stay, empty if need be ---------------------------------------------------- */
@@ -81,7 +99,7 @@ static int sift_data(struct log_cleaning *c, const struct batch_view *batch)
 {
     if (clean_txns_on_data(&c->txns, batch))
         return BATCH_FILTER_EMPTY;
-    c->filter.keep = keep_record;
+    c->filter.keep = keep_latest;
     const struct batch_filter_horizon horizon = {
         .delete_horizon_ms = i64_add_clamped(c->how.look.now_ms, c->delete_retention_ms),
     };
@@ -99,6 +117,18 @@ static bool may_legacy_tombstones_go(const struct log_cleaning *c)
     return io_fs_stat(c->place.fs, path, &st) == 0 && st.modified_ms <= c->legacy_horizon_ms;
 }
 
+static bool is_legacy_kept(struct log_cleaning *c, const struct record *record)
+{
+    if (record->offset >= c->mapped_end)
+        return true;
+    if (bytes_is_null(record->key)) {
+        c->report.keyless_count++;
+        return false;
+    }
+    return is_latest(c, record->offset, clean_map_foresee(&c->map, record->key)) &&
+           (!bytes_is_null(record->value) || !may_legacy_tombstones_go(c));
+}
+
 /* Whole or not at all: the old formats are not written. */
 static int sift_legacy(struct log_cleaning *c, const struct batch_view *batch)
 {
@@ -110,12 +140,8 @@ static int sift_legacy(struct log_cleaning *c, const struct batch_view *batch)
     struct record record;
     bool is_kept = false;
     legacy_walk_init(&walk, &view, c->contexts, INT32_MAX);
-    while ((r = legacy_walk_next(&walk, &record)) > 0 && !is_kept) {
-        const struct batch_filter_record asked = { .offset = record.offset, .key = record.key };
-        is_kept = record.offset >= c->mapped_end ||
-                  (is_latest(c, &asked) &&
-                   (!bytes_is_null(record.value) || !may_legacy_tombstones_go(c)));
-    }
+    while ((r = legacy_walk_next(&walk, &record)) > 0 && !is_kept)
+        is_kept = is_legacy_kept(c, &record);
     legacy_walk_deinit(&walk);
     if (r < 0)
         return r;

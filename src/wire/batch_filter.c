@@ -55,6 +55,15 @@ struct sift {
     int64_t max_timestamp;
 };
 
+/* Records that the caller is asked for at once. */
+struct sift_run {
+    int32_t count;
+    const uint8_t *begins[BATCH_FILTER_RUN_MAX + 1]; /* and where the last one ends */
+    int64_t timestamps[BATCH_FILTER_RUN_MAX];
+    struct batch_filter_record records[BATCH_FILTER_RUN_MAX];
+    bool kept[BATCH_FILTER_RUN_MAX];
+};
+
 static int copy_run(struct sift *s, const uint8_t *run_end)
 {
     buf_put(&s->filter->kept, s->run, (size_t)(run_end - s->run));
@@ -66,43 +75,61 @@ static int64_t timestamp_of(const struct batch_view *batch, const struct record_
     return (int64_t)((uint64_t)batch->base_timestamp + (uint64_t)parts->timestamp_delta);
 }
 
-static bool is_kept(struct sift *s, const struct record_parts *parts)
+static int read_run(struct sift *s, const uint8_t *p, int32_t count, struct sift_run *run)
 {
-    const struct batch_filter_record record = {
-        .offset = s->batch->base_offset + parts->offset_delta,
-        .key = parts->key_bytes < 0 ? BYTES_NULL : bytes_from(parts->key, (size_t)parts->key_bytes),
-        .has_value = parts->value_bytes >= 0,
-    };
-    if (!s->filter->keep(s->filter->context, &record))
-        return false;
-    s->kept_count++;
-    s->has_tombstone |= !record.has_value;
-    s->max_timestamp = MAX(s->max_timestamp, timestamp_of(s->batch, parts));
-    return true;
+    const uint8_t *end = s->records.data + s->records.size;
+    run->count = count;
+    for (int32_t i = 0; i < count; i++) {
+        struct record_parts parts;
+        run->begins[i] = p;
+        if (record__next(p, end, &p, &parts) <= 0 || parts.offset_delta <= s->offset_delta_last ||
+            parts.offset_delta > s->batch->last_offset_delta)
+            return -ERR_MALFORMED;
+        s->offset_delta_last = parts.offset_delta;
+        run->timestamps[i] = timestamp_of(s->batch, &parts);
+        run->records[i] = (struct batch_filter_record){
+            .offset = s->batch->base_offset + parts.offset_delta,
+            .key =
+                parts.key_bytes < 0 ? BYTES_NULL : bytes_from(parts.key, (size_t)parts.key_bytes),
+            .has_value = parts.value_bytes >= 0,
+        };
+    }
+    run->begins[count] = p;
+    return 0;
+}
+
+static int sift_run(struct sift *s, struct sift_run *run)
+{
+    s->filter->keep(s->filter->context, run->records, run->count, run->kept);
+    for (int32_t i = 0; i < run->count; i++) {
+        if (run->kept[i]) {
+            s->kept_count++;
+            s->has_tombstone |= !run->records[i].has_value;
+            s->max_timestamp = MAX(s->max_timestamp, run->timestamps[i]);
+            continue;
+        }
+        const int r = copy_run(s, run->begins[i]);
+        if (r < 0)
+            return r;
+        s->run = run->begins[i + 1];
+    }
+    return 0;
 }
 
 static int sift_records(struct sift *s)
 {
+    struct sift_run run;
     const uint8_t *p = s->records.data;
-    const uint8_t *end = p + s->records.size;
     s->run = p;
-    for (int32_t i = 0; i < s->batch->record_count; i++) {
-        struct record_parts parts;
-        const uint8_t *next;
-        if (record__next(p, end, &next, &parts) <= 0 ||
-            parts.offset_delta <= s->offset_delta_last ||
-            parts.offset_delta > s->batch->last_offset_delta)
-            return -ERR_MALFORMED;
-        s->offset_delta_last = parts.offset_delta;
-        if (!is_kept(s, &parts)) {
-            const int r = copy_run(s, p);
-            if (r < 0)
-                return r;
-            s->run = next;
-        }
-        p = next;
+    for (int32_t i = 0; i < s->batch->record_count; i += run.count) {
+        int r = read_run(s, p, MIN(s->batch->record_count - i, BATCH_FILTER_RUN_MAX), &run);
+        if (r == 0)
+            r = sift_run(s, &run);
+        if (r < 0)
+            return r;
+        p = run.begins[run.count];
     }
-    return p == end ? 0 : -ERR_MALFORMED;
+    return p == s->records.data + s->records.size ? 0 : -ERR_MALFORMED;
 }
 
 /* ---- with another base timestamp ------------------------------------------------------------- */

@@ -14,6 +14,8 @@
 
 #include "wire/batch.h"
 
+#define BATCH_FILTER_RUN_MAX 32 /* records that are asked for at once */
+
 struct batch_filter_record {
     int64_t offset;
     struct bytes key; /* borrowed until the callback returns; may be null */
@@ -23,7 +25,9 @@ struct batch_filter_record {
 struct batch_filter {
     struct codec_contexts *contexts; /* borrowed; may be NULL */
     size_t uncompressed_bytes_max;   /* of the records of one batch */
-    bool (*keep)(void *context, const struct batch_filter_record *record);
+    /* Of each of so many records that follow one another: whether it stays. */
+    void (*keep)(void *context, const struct batch_filter_record *records, int32_t count,
+                 bool *out_kept);
     void *context;
     struct buf unpacked;
     struct buf kept;
@@ -46,7 +50,7 @@ void batch_filter_init(struct batch_filter *filter, struct codec_contexts *conte
                        size_t uncompressed_bytes_max);
 void batch_filter_deinit(struct batch_filter *filter);
 
-/* Asks keep for every record, in order. The answer is an outcome; with BATCH_FILTER_CHANGED the new batch, sealed, is
+/* Asks keep for every record, in order, some at a time. The answer is an outcome; with BATCH_FILTER_CHANGED the new batch, sealed, is
  * appended to `out`. The CRC is not looked at. With `out` as before: -ERR_MALFORMED (a record whose parts do not add up, offsets
  * that do not ascend within the batch, a count that is not theirs), -ERR_CORRUPT and -ERR_UNSUPPORTED (codec), -ERR_LIMIT
  * (uncompressed_bytes_max, or out's maximum). `out` may be NULL where all is kept and no horizon is given. */

@@ -5,6 +5,8 @@
 #include "base/test.h"
 #include "wire/batch_sample_test.h"
 
+#include <string.h>
+
 #define RECORDS_MAX  40
 #define UNPACKED_MAX ((size_t)64 << 20)
 #define HORIZON_MS   INT64_C(1800000000123)
@@ -20,15 +22,19 @@ struct choice {
     int32_t asked;
 };
 
-static bool keep_by_mask(void *context, const struct batch_filter_record *record)
+static void keep_by_mask(void *context, const struct batch_filter_record *records, int32_t count,
+                         bool *out_kept)
 {
     struct choice *choice = context;
-    const int64_t index = record->offset - choice->base_offset;
-    EXPECT_EQ(index, choice->asked); /* each once, in order */
-    EXPECT(bytes_equal(record->key, choice->records[index].key));
-    EXPECT_EQ(record->has_value, !bytes_is_null(choice->records[index].value));
-    choice->asked++;
-    return (choice->mask >> index & 1) != 0;
+    EXPECT(count > 0 && count <= BATCH_FILTER_RUN_MAX);
+    for (int32_t i = 0; i < count; i++) {
+        const int64_t index = records[i].offset - choice->base_offset;
+        EXPECT_EQ(index, choice->asked); /* each once, in order */
+        EXPECT(bytes_equal(records[i].key, choice->records[index].key));
+        EXPECT_EQ(records[i].has_value, !bytes_is_null(choice->records[index].value));
+        choice->asked++;
+        out_kept[i] = (choice->mask >> index & 1) != 0;
+    }
 }
 
 static struct batch_view make(struct arena *arena, const struct sample_record *records,
@@ -151,11 +157,12 @@ TEST(batch_filter, keeps_the_chosen_records_as_they_were)
     codec_contexts_free(contexts);
 }
 
-static bool keep_all(void *context, const struct batch_filter_record *record)
+static void keep_all(void *context, const struct batch_filter_record *records, int32_t count,
+                     bool *out_kept)
 {
     (void)context;
-    (void)record;
-    return true;
+    (void)records;
+    memset(out_kept, true, (size_t)count);
 }
 
 /* A tombstone's time runs from the first cleaning that meets it: a later one does not push it on. */

@@ -13,8 +13,6 @@
 #define VARINT_BYTES_MAX   5
 #define VARLONG_BYTES_MAX  10
 
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
-
 struct record_parts {
     uint8_t attributes;
     int64_t timestamp_delta;
