@@ -190,10 +190,15 @@ uint64_t log_verification_begin(struct log *log, int64_t producer_id, int16_t pr
     return producers_verify(&log->producers, producer_id, producer_epoch, sequence, now_ms);
 }
 
-int64_t log_first_unstable_offset(struct log *log, int64_t high_watermark)
+int64_t log_first_unstable_offset(const struct log *log, int64_t high_watermark)
 {
     const int64_t first = producers_first_unstable(&log->producers, high_watermark);
     return first < 0 ? first : MAX(first, log->offsets.start);
+}
+
+void log_note_high_watermark(struct log *log, int64_t high_watermark)
+{
+    producers_forget_ended(&log->producers, high_watermark);
 }
 
 /* ---- shared inside --------------------------------------------------------------------------- */

@@ -403,4 +403,6 @@ uint64_t log_verification_begin(struct log *log, int64_t producer_id, int16_t pr
 /* First offset that may not be read by read_committed readers: of the earliest transaction that is
  * open, or whose marker lies at or above the high watermark. -1: all is stable. Transactions that
  * are only planned count. */
-int64_t log_first_unstable_offset(struct log *log, int64_t high_watermark);
+int64_t log_first_unstable_offset(const struct log *log, int64_t high_watermark);
+/* Whoever moves the high watermark tells it: what has ended below is forgotten in time. */
+void log_note_high_watermark(struct log *log, int64_t high_watermark);

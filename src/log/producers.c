@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#define TXNS_KEPT   16   /* ended ones, before it is worth while to look for them */
 #define AWAITED_MAX 1000 /* more are as good as none: a full disk refuses all */
 
 struct producer_undo {
@@ -52,7 +53,7 @@ void producers_clear(struct producers *producers)
     for (struct map_i64_walk walk = { 0 }; map_i64_next(&producers->by_id, &walk);)
         mem_free(walk.value);
     map_i64_clear(&producers->by_id);
-    producers->txns.count = 0;
+    producers->txns.count = producers->txn_first_open = producers->txn_count_swept = 0;
     producers->undo.count = 0;
 }
 
@@ -346,35 +347,66 @@ struct producer_verdict producers_check(const struct producers *producers,
 
 /* ---- changes --------------------------------------------------------------------------------- */
 
-static uint32_t txn_index_of(const struct producers *producers, int64_t first_offset)
+/* Of the first transaction that begins at the offset or later. */
+static size_t txn_index_of(const struct producers *producers, int64_t first_offset)
 {
-    uint32_t i = 0;
-    while (i < producers->txns.count && producers->txns.items[i].first_offset < first_offset)
-        i++;
-    return i;
+    size_t low = 0;
+    size_t high = producers->txns.count;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (producers->txns.items[middle].first_offset < first_offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static bool txn_find(const struct producers *producers, int64_t first_offset, size_t *out_at)
+{
+    const size_t at = txn_index_of(producers, first_offset);
+    if (at == producers->txns.count || producers->txns.items[at].first_offset != first_offset)
+        return false;
+    *out_at = at;
+    return true;
+}
+
+static void txn_skip_ended(struct producers *producers)
+{
+    while (producers->txn_first_open < producers->txns.count &&
+           producers->txns.items[producers->txn_first_open].marker_offset >= 0)
+        producers->txn_first_open++;
 }
 
 static void txn_add(struct producers *producers, struct producer_txn txn)
 {
-    const uint32_t at = txn_index_of(producers, txn.first_offset);
+    const size_t at = txn_index_of(producers, txn.first_offset);
     VEC_ADD(&producers->txns, txn);
     for (size_t i = producers->txns.count - 1; i > at; i--)
         producers->txns.items[i] = producers->txns.items[i - 1];
     producers->txns.items[at] = txn;
+    producers->txn_first_open = MIN(producers->txn_first_open, at);
 }
 
 static void txn_remove(struct producers *producers, int64_t first_offset)
 {
-    const uint32_t at = txn_index_of(producers, first_offset);
-    if (at < producers->txns.count && producers->txns.items[at].first_offset == first_offset)
-        VEC_REMOVE_AT(&producers->txns, at);
+    size_t at;
+    if (!txn_find(producers, first_offset, &at))
+        return;
+    VEC_REMOVE_AT(&producers->txns, at);
+    producers->txn_first_open -= at < producers->txn_first_open;
+    txn_skip_ended(producers);
 }
 
 static void txn_set_marker(struct producers *producers, int64_t first_offset, int64_t marker_offset)
 {
-    const uint32_t at = txn_index_of(producers, first_offset);
-    if (at < producers->txns.count && producers->txns.items[at].first_offset == first_offset)
-        producers->txns.items[at].marker_offset = marker_offset;
+    size_t at;
+    if (!txn_find(producers, first_offset, &at))
+        return;
+    producers->txns.items[at].marker_offset = marker_offset;
+    if (marker_offset < 0)
+        producers->txn_first_open = MIN(producers->txn_first_open, at);
+    txn_skip_ended(producers);
 }
 
 static void producer_set_epoch(struct producer *producer, int16_t epoch)
@@ -437,7 +469,7 @@ static void apply_data(struct producers *producers, struct producer *producer,
 static int64_t stable_without(const struct producers *producers, int64_t producer_id,
                               int64_t marker_offset)
 {
-    for (size_t i = 0; i < producers->txns.count; i++) {
+    for (size_t i = producers->txn_first_open; i < producers->txns.count; i++) {
         const struct producer_txn *txn = &producers->txns.items[i];
         if (txn->marker_offset < 0 && txn->producer_id != producer_id)
             return txn->first_offset;
@@ -584,15 +616,30 @@ void producers_expire(struct producers *producers, int64_t now_ms, int64_t expir
     }
 }
 
-int64_t producers_first_unstable(struct producers *producers, int64_t high_watermark)
+static bool is_unstable(const struct producer_txn *txn, int64_t high_watermark)
 {
-    size_t i = 0;
-    while (i < producers->txns.count) {
-        const struct producer_txn *txn = &producers->txns.items[i];
-        if (txn->marker_offset < 0 || txn->marker_offset >= high_watermark)
-            i++;
-        else
-            VEC_REMOVE_AT(&producers->txns, i);
+    return txn->marker_offset < 0 || txn->marker_offset >= high_watermark;
+}
+
+int64_t producers_first_unstable(const struct producers *producers, int64_t high_watermark)
+{
+    for (size_t i = 0; i < producers->txns.count; i++) {
+        if (is_unstable(&producers->txns.items[i], high_watermark))
+            return producers->txns.items[i].first_offset;
     }
-    return producers->txns.count == 0 ? -1 : producers->txns.items[0].first_offset;
+    return -1;
+}
+
+void producers_forget_ended(struct producers *producers, int64_t high_watermark)
+{
+    if (producers->txns.count <= 2 * producers->txn_count_swept + TXNS_KEPT)
+        return;
+    size_t kept = 0;
+    for (size_t i = 0; i < producers->txns.count; i++) {
+        if (is_unstable(&producers->txns.items[i], high_watermark))
+            producers->txns.items[kept++] = producers->txns.items[i];
+    }
+    producers->txns.count = producers->txn_count_swept = kept;
+    producers->txn_first_open = 0;
+    txn_skip_ended(producers);
 }

@@ -62,6 +62,8 @@ struct producers {
     struct map_i64 verifications; /* struct producer_verification, owned */
     uint64_t last_guard;
     VEC(struct producer_txn) txns; /* ascending by first_offset */
+    size_t txn_first_open;         /* all before this one have ended */
+    size_t txn_count_swept;        /* as many as there were when ended ones were last forgotten */
     VEC(struct producer_undo) undo;
     struct map_i64
         awaited; /* struct producer_awaited, owned: producers whose first batch could not be written */
@@ -152,5 +154,8 @@ bool producer_is_expired(const struct producer *producer, int64_t now_ms, int64_
 void producers_expire(struct producers *producers, int64_t now_ms, int64_t expiration_ms);
 
 /* First offset of the earliest transaction that is open or whose marker is at or above the high
- * watermark; -1. Ended ones below are forgotten. */
-int64_t producers_first_unstable(struct producers *producers, int64_t high_watermark);
+ * watermark; -1. */
+int64_t producers_first_unstable(const struct producers *producers, int64_t high_watermark);
+/* Forgets transactions whose markers are below the high watermark: not each time, but before they are many more than
+ * the others. Whoever moves the high watermark calls this. */
+void producers_forget_ended(struct producers *producers, int64_t high_watermark);

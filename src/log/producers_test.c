@@ -426,3 +426,100 @@ TEST(producers_verify, is_forgotten_with_time)
     EXPECT_EQ(try_guarded(&producers, data(0, 0, 1, 10), guard), KAFKA_INVALID_TXN_STATE);
     producers_deinit(&producers);
 }
+
+/* ---- transactions that have ended ------------------------------------------------------------- */
+
+#define TXN_PRODUCERS 8
+#define TXN_EVENTS    4000
+#define TXN_LAG_MAX   20 /* of the high watermark */
+
+struct txn_model {
+    int64_t open[TXN_PRODUCERS];           /* first offsets; -1: none */
+    struct producer_txn ended[TXN_EVENTS]; /* all that there ever were */
+    int32_t ended_count;
+};
+
+static int64_t model_earliest(const struct txn_model *model, int64_t high_watermark, int32_t but)
+{
+    int64_t first = INT64_MAX;
+    for (int32_t i = 0; i < TXN_PRODUCERS; i++) {
+        if (model->open[i] >= 0 && i != but)
+            first = MIN(first, model->open[i]);
+    }
+    for (int32_t i = 0; i < model->ended_count; i++) {
+        if (model->ended[i].marker_offset >= high_watermark)
+            first = MIN(first, model->ended[i].first_offset);
+    }
+    return first;
+}
+
+static void model_step(struct txn_model *model, struct producers *producers, int32_t by,
+                       int64_t offset)
+{
+    const bool ends = model->open[by] >= 0;
+    struct producer_event event = ends ? marker(0, true, 0, offset) : data(0, 0, 1, offset);
+    event.producer_id = by;
+    event.is_transactional = true;
+    struct producer_ended_txn told;
+    EXPECT_EQ(producers_apply(producers, &event, &told), ends);
+    if (!ends) {
+        model->open[by] = offset;
+        return;
+    }
+    EXPECT_EQ(told.first_offset, model->open[by]);
+    EXPECT_EQ(told.last_stable_offset, MIN(model_earliest(model, INT64_MAX, by), offset + 1));
+    model->ended[model->ended_count++] =
+        (struct producer_txn){ .first_offset = model->open[by], .marker_offset = offset };
+    model->open[by] = -1;
+}
+
+/* Nobody need read a log for those that have ended to be forgotten; what is stable is known all the same. */
+TEST(producers, forget_ended_transactions_in_time)
+{
+    struct rng rng = rng_from_seed(context->seed);
+    struct txn_model *model = MEM_NEW(struct txn_model);
+    memset(model->open, 0xff, sizeof(model->open));
+    struct producers producers;
+    producers_init(&producers, 1);
+    int64_t high_watermark = 0;
+    for (int64_t offset = 0; offset < TXN_EVENTS; offset++) {
+        model_step(model, &producers, (int32_t)rng_below(&rng, TXN_PRODUCERS), offset);
+        high_watermark = MAX(high_watermark, offset + 1 - (int64_t)rng_below(&rng, TXN_LAG_MAX));
+        producers_settle(&producers);
+        producers_forget_ended(&producers, high_watermark);
+        const int64_t first = model_earliest(model, high_watermark, -1);
+        EXPECT_EQ(producers_first_unstable(&producers, high_watermark),
+                  first == INT64_MAX ? -1 : first);
+        EXPECT(producers.txns.count <= 3 * (TXN_PRODUCERS + TXN_LAG_MAX));
+    }
+    producers_deinit(&producers);
+    mem_free(model);
+}
+
+/* Markers that could not be written leave their transactions open. */
+TEST(producers, open_transactions_again_whose_markers_were_taken_back)
+{
+    struct txn_model *model = MEM_NEW(struct txn_model);
+    memset(model->open, 0xff, sizeof(model->open));
+    struct producers producers;
+    producers_init(&producers, 1);
+    for (int32_t by = 0; by < 3; by++)
+        model_step(model, &producers, by, by);
+    producers_settle(&producers);
+    struct producer_event event = marker(0, true, 0, 3);
+    for (int32_t by = 0; by < 3; by++) {
+        event.producer_id = by;
+        event.first_offset = event.last_offset = 3 + by;
+        EXPECT(producers_apply(&producers, &event, NULL));
+    }
+    EXPECT_EQ(producers_first_unstable(&producers, INT64_MAX), -1);
+    producers_undo(&producers, 4);
+    EXPECT_EQ(producers_first_unstable(&producers, INT64_MAX), 1);
+    struct producer_ended_txn told;
+    event.producer_id = 2;
+    event.first_offset = event.last_offset = 4;
+    EXPECT(producers_apply(&producers, &event, &told));
+    EXPECT_EQ(told.last_stable_offset, 1);
+    producers_deinit(&producers);
+    mem_free(model);
+}

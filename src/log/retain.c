@@ -201,8 +201,6 @@ int log_retain(struct log *log, int64_t now_ms, int64_t high_watermark, struct e
             depart(log->departure);
         return 0;
     }
-    IGNORE_RESULT(
-        producers_first_unstable(&log->producers, high_watermark)); /* forgets ended ones */
     const bool deletes = log->config.cleanup_delete;
     struct retention retention = { .now_ms = now_ms,
                                    .high_watermark = high_watermark,

@@ -107,8 +107,10 @@ static void advance_high_watermark(struct partition *p)
     if (p->log == NULL || !p->is_leader || !p->is_sole_in_sync)
         return;
     const int64_t end = log_settled_end(p->log);
-    if (end > p->high_watermark)
-        p->high_watermark = end;
+    if (end <= p->high_watermark)
+        return;
+    p->high_watermark = end;
+    log_note_high_watermark(p->log, end);
 }
 
 static void tell_all(struct list *waits, enum kafka_error error)
