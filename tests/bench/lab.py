@@ -3,6 +3,7 @@
 A System is made for a directory and ports of its own and can be started, stopped, killed and started again. What a
 process has spent is read from the kernel's clock of its CPU time, what it holds from /proc.
 """
+import contextlib
 import json
 import os
 import pathlib
@@ -96,7 +97,7 @@ class System:
         counter.write_bytes(bytes(8))
         env = dict(os.environ, LD_PRELOAD=str(PROGRAMS / "libbench_sync_count.so"), BENCH_SYNC_COUNT=str(counter))
         try:
-            return load(self.address, "ready", *words, env=env, seconds=READY_SECONDS_MAX, pid_file=pid_file,
+            return load(self.address, "ready", *words, env=env, patience=READY_SECONDS_MAX, pid_file=pid_file,
                         log_file=self.directory / f"{self.kind}.log", **options)
         finally:
             if pid_file.exists():
@@ -118,8 +119,9 @@ class System:
         self.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def create_topic(self, topic, partitions=1):
-        load(self.address, "create", topic=topic, partitions=partitions)
+    def create_topic(self, topic, partitions=1, settings=""):
+        """settings: NAME=VALUE,…"""
+        load(self.address, "create", topic=topic, partitions=partitions, config=settings)
 
 
 class Bare:
@@ -151,15 +153,46 @@ class Bare:
         self.file.unlink(missing_ok=True)
 
 
-def load(address, what, *started, env=None, seconds=LOAD_SECONDS_MAX, **options):
-    """Runs bench_load; its options are named as on its command line, with _ for -. `started`: a command for it to start."""
+def _load_words(address, what, options):
+    """Options are named as on the command line, with _ for -."""
     words = [PROGRAMS / "bench_load", what, "--broker", address]
     for name, value in options.items():
         words += ["--" + name.replace("_", "-"), value]
+    return [str(word) for word in words]
+
+
+def load(address, what, *started, env=None, patience=LOAD_SECONDS_MAX, **options):
+    """Runs bench_load. `started`: a command for it to start; `patience`: how many seconds it may take."""
+    words = _load_words(address, what, options)
     if started:
         words += ["--", *started]
-    out = command(*words, env=env, seconds=seconds)
+    out = command(*words, env=env, seconds=patience)
     return json.loads(out) if out.strip() else {}
+
+
+class BackgroundLoad:
+    """bench_load, for one `with`; it has to end when its standard input does. `told` is what it printed."""
+
+    def __init__(self, address, what, **options):
+        self.words = _load_words(address, what, options)
+        self.child = None
+        self.told = None
+
+    def __enter__(self):
+        # pylint: disable=consider-using-with
+        self.child = subprocess.Popen(self.words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                      text=True)
+        return self
+
+    def __exit__(self, kind, *_):
+        try:
+            out, errors = self.child.communicate(timeout=LOAD_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            self.child.kill()
+            raise BenchError(f"{self.words[1]} does not end") from None
+        if self.child.returncode != 0 and kind is None:
+            raise BenchError(f"{' '.join(self.words[:2])}: {errors.strip() or self.child.returncode}")
+        self.told = json.loads(out) if out.strip() else {}
 
 
 def touch_memory(size_bytes):
@@ -212,3 +245,19 @@ def sync_ms(directory, times=25):
             os.fdatasync(file.fileno())
             took.append((time.perf_counter() - begin) * 1e3)
     return statistics.median(took)
+
+
+def flushed_rate(directory, files, records, record_bytes, seconds):
+    """Records a second that one thread appends to so many files and syncs: so many records to a file, fdatasync, the next
+    file."""
+    data = os.urandom(records * record_bytes)
+    with contextlib.ExitStack() as stack:
+        opened = [stack.enter_context(tempfile.TemporaryFile(dir=directory, buffering=0)) for _ in range(files)]
+        done = 0
+        begin = time.perf_counter()
+        while time.perf_counter() - begin < seconds:
+            file = opened[done % files]
+            file.write(data)
+            os.fdatasync(file.fileno())
+            done += 1
+        return done * records / (time.perf_counter() - begin)

@@ -46,6 +46,10 @@ def at_most(limit, unit=""):
     return Goal(f"≤ {limit:g}{' ' + unit if unit else ''}", lambda m: None if m.ottla is None else m.ottla <= limit)
 
 
+def at_least(limit):
+    return Goal(f"≥ {limit:g}", lambda m: None if m.ottla is None else m.ottla >= limit)
+
+
 def _compare(other, test):
     return lambda m: None if m.ottla is None or getattr(m, other) is None else test(m.ottla, getattr(m, other))
 
@@ -84,7 +88,7 @@ class Row:
     is_shared = True
     is_of_ottla_alone = False  # where Apache Kafka has no figure to compare with
     is_goal_of_whole = False  # the goal means the whole size: with --quick it is neither met nor missed
-    repetitions_max = None  # a row that takes long may ask for fewer
+    repetitions_max = None  # a row that takes long may ask for fewer; see repetitions_max_of
     memory_bytes = 1 << 28  # of the page cache and otherwise, that one repetition fills
 
     def __init__(self, scale):
@@ -93,6 +97,10 @@ class Row:
     def count(self, full):
         """So many, or with --quick fewer."""
         return max(1, int(full * self.scale))
+
+    def repetitions_max_of(self, _side):
+        """Where one side takes much longer."""
+        return self.repetitions_max
 
     def prepare(self, system):
         pass

@@ -39,10 +39,13 @@ static double quantile_us(const struct latency *latency, double q)
     return (double)latency->items_ns[at] / 1000;
 }
 
-void latency_print(struct latency *latency)
+void latency_print(struct latency *latency, const char *prefix)
 {
+    static const struct {
+        const char *name;
+        double q;
+    } told[] = { { "p50", 0.5 }, { "p99", 0.99 }, { "p999", 0.999 }, { "max", 1 } };
     qsort(latency->items_ns, latency->count, sizeof(latency->items_ns[0]), compare);
-    printf(",\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,\"max_us\":%.1f",
-           quantile_us(latency, 0.5), quantile_us(latency, 0.99), quantile_us(latency, 0.999),
-           quantile_us(latency, 1));
+    for (size_t i = 0; i < ARRAY_LEN(told); i++)
+        printf(",\"%s%s_us\":%.1f", prefix, told[i].name, quantile_us(latency, told[i].q));
 }

@@ -12,5 +12,5 @@ struct latency {
 void latency_init(struct latency *latency, size_t count_max);
 void latency_deinit(struct latency *latency);
 void latency_add(struct latency *latency, int64_t duration_ns);
-/* `,"p50_us":…` and so on, to standard output. */
-void latency_print(struct latency *latency);
+/* `,"p50_us":…` and so on, to standard output; `prefix` leads each name. */
+void latency_print(struct latency *latency, const char *prefix);

@@ -18,6 +18,9 @@
 
 #define EVENTS_A_WAIT     512
 #define SPARE_DESCRIPTORS 64
+#define LATE_AFTER_NS     (8 * NS_PER_SECOND) /* the first of them, and the last so much later */
+#define LATE_SPREAD_NS    (4 * NS_PER_SECOND)
+#define LOOK_EVERY_NS     (100 * NS_PER_MS)
 
 /* ApiVersions, version 0, without a client id; as good a greeting as any. */
 static uint8_t hello_bytes[] = { 0, 0, 0, 10, 0, API_API_VERSIONS, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
@@ -37,6 +40,7 @@ static void start_connecting(struct link *link, int32_t index, const struct load
     struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(options->port) };
     if (inet_pton(AF_INET, options->host, &address.sin_addr) != 1)
         load_fail("%s is no IPv4 address", options->host);
+    link->late_ns = load_now_ns() + LATE_AFTER_NS + LATE_SPREAD_NS * index / options->connections;
     link->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     const int on = 1;
     if (link->fd < 0 || setsockopt(link->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
@@ -83,8 +87,21 @@ static void connect_again(struct greeting *greeting, int32_t index)
     (void)close(link->fd); /* a socket has nothing to tell at its close */
     link->frame = NULL;
     link->sent_bytes = 0;
+    link->answer_size = 0;
+    greeting->greeted_count -= link->is_greeted;
+    link->is_greeted = false;
     greeting->links->again_count++;
     start_connecting(link, index, greeting->options);
+}
+
+static void connect_late_ones_again(struct greeting *greeting)
+{
+    const int64_t now_ns = load_now_ns();
+    for (int32_t i = 0; i < greeting->links->count; i++) {
+        const struct link *link = &greeting->links->items[i];
+        if (!link->is_greeted && link->late_ns <= now_ns)
+            connect_again(greeting, i);
+    }
 }
 
 static void on_greeting_event(void *context, int32_t index, bool can_read, bool can_write)
@@ -128,8 +145,10 @@ void links_open(struct links *links, const struct load_options *options, size_t 
         start_connecting(link, i, options);
     }
     struct greeting greeting = { .options = options, .links = links };
-    while (greeting.greeted_count < links->count)
-        links_wait(links, -1, on_greeting_event, &greeting);
+    while (greeting.greeted_count < links->count) {
+        links_wait(links, LOOK_EVERY_NS, on_greeting_event, &greeting);
+        connect_late_ones_again(&greeting);
+    }
     links->connect_seconds = (double)(load_now_ns() - start_ns) / NS_PER_SECOND;
 }
 

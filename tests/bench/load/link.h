@@ -1,7 +1,9 @@
 /* One connection of a load: frames out of constant bytes with a correlation id of their own, and answers, whole.
  *
  * Connections are opened all at once and say hello first (ApiVersions), for a connection that the kernel has taken
- * need not have reached the broker: a full backlog is found out by the answer alone.
+ * need not have reached the broker: a full backlog is found out by the answer alone. One that is not greeted within some ten
+ * seconds is made anew, as Kafka's clients do (socket.connection.setup.timeout.ms): the kernel itself would try again after 1, 3,
+ * 7, 15, 31, 63 and 127 s.
  */
 #pragma once
 
@@ -20,6 +22,7 @@ struct link {
     int epoll;
     bool is_greeted;
     bool wants_output;
+    int64_t late_ns; /* when it is made anew, unless it is greeted before */
     uint8_t head[LINK_HEAD_BYTES];
     const struct link_frame *frame; /* being sent; NULL: none */
     size_t sent_bytes;
@@ -33,7 +36,7 @@ struct links {
     int32_t count;
     struct link *items; /* owned */
     double connect_seconds;
-    int32_t again_count; /* connections that were reset before they were greeted, and made anew */
+    int32_t again_count; /* connections that were made anew before they were greeted */
 };
 
 /* Connects all of them and waits until each is greeted. */

@@ -5,3 +5,6 @@
 
 void load_produce(const struct load_options *options);
 void load_consume(const struct load_options *options);
+void load_transact(const struct load_options *options);
+void load_group(const struct load_options *options);
+void load_consumer_group(const struct load_options *options);

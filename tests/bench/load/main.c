@@ -1,15 +1,20 @@
-/* The load generator of `./dev bench`: usage: bench_load hello|touch|create|ends|produce|consume|ready [--name value]…
+/* The load generator of `./dev bench`: usage: bench_load LOAD [--name value]…
  *
- *   hello    asks for an answer, and takes any
- *   create   makes the topic and waits for its leaders
- *   ends     the sum of its partitions' end offsets
- *   touch    uses --bytes of memory, and gives it back
- *   produce  produce.c
- *   consume  consume.c
- *   ready    ready.c; the command to start may follow after --
+ *   hello           asks for an answer, and takes any
+ *   create, alter   makes the topic and waits for its leaders; changes its settings
+ *   ends            the sum of its partitions' end offsets
+ *   touch           uses --bytes of memory, and gives it back
+ *   produce         produce.c
+ *   consume         consume.c
+ *   transact        transact.c
+ *   group           group.c
+ *   consumer-group  consumer_group.c
+ *   commit          offsets.c
+ *   ready           ready.c; the command to start may follow after --
  */
 #include "base/err.h"
 #include "load.h"
+#include "offsets.h"
 #include "peer.h"
 #include "ready.h"
 
@@ -20,14 +25,37 @@
 
 /* The host of a virtual machine takes free memory away and brings it back when it is touched, at several seconds of
  * CPU time a GB, charged to whoever touches it. Touched before a measurement, it is there. */
-static void touch(int64_t bytes)
+static void touch(const struct load_options *options)
 {
-    void *memory = mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE,
+    const size_t bytes = (size_t)options->bytes;
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     if (memory == MAP_FAILED)
-        load_fail("%" PRId64 " bytes of memory: %s", bytes, err_sentence(-errno));
-    (void)munmap(memory, (size_t)bytes); /* the process ends anyway */
+        load_fail("%zu bytes of memory: %s", bytes, err_sentence(-errno));
+    (void)munmap(memory, bytes); /* the process ends anyway */
 }
+
+static void print_ends(const struct load_options *options)
+{
+    printf("{\"records\":%" PRId64 "}\n", load_end_offsets(options, NULL));
+}
+
+static const struct {
+    const char *name;
+    void (*run)(const struct load_options *options);
+} loads[] = {
+    { "hello", load_hello },
+    { "create", load_create_topic },
+    { "alter", load_alter_topic },
+    { "ends", print_ends },
+    { "touch", touch },
+    { "produce", load_produce },
+    { "consume", load_consume },
+    { "transact", load_transact },
+    { "group", load_group },
+    { "consumer-group", load_consumer_group },
+    { "commit", load_commit },
+};
 
 int main(int argc, char **argv)
 {
@@ -37,21 +65,15 @@ int main(int argc, char **argv)
         words++;
     struct load_options options;
     load_options_read(words - 2, argv + 2, &options);
-    if (strcmp(what, "touch") == 0)
-        touch(options.bytes);
-    else if (strcmp(what, "create") == 0)
-        load_create_topic(&options);
-    else if (strcmp(what, "ends") == 0)
-        printf("{\"records\":%" PRId64 "}\n", load_end_offsets(&options, NULL));
-    else if (strcmp(what, "hello") == 0)
-        load_hello(&options);
-    else if (strcmp(what, "produce") == 0)
-        load_produce(&options);
-    else if (strcmp(what, "consume") == 0)
-        load_consume(&options);
-    else if (strcmp(what, "ready") == 0)
+    if (strcmp(what, "ready") == 0) {
         load_ready(&options, words + 1 < argc ? argv + words + 1 : NULL);
-    else
-        load_fail("no load '%s'", what);
-    return 0;
+        return 0;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(loads); i++) {
+        if (strcmp(what, loads[i].name) != 0)
+            continue;
+        loads[i].run(&options);
+        return 0;
+    }
+    load_fail("no load '%s'", what);
 }

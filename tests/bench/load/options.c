@@ -69,6 +69,20 @@ static void set(struct load_options *out, const char *name, char *value)
         out->fetch_bytes = (int32_t)number(name, value, 1, 1 << 30);
     else if (strcmp(name, "--bytes") == 0)
         out->bytes = number(name, value, 0, INT64_MAX);
+    else if (strcmp(name, "--seconds") == 0)
+        out->seconds = (double)number(name, value, 0, 100000);
+    else if (strcmp(name, "--until-eof") == 0)
+        out->until_eof = number(name, value, 0, 1) == 1;
+    else if (strcmp(name, "--keys") == 0)
+        out->keys = number(name, value, 0, INT32_MAX);
+    else if (strcmp(name, "--groups") == 0)
+        out->groups = (int32_t)number(name, value, 0, 1000000);
+    else if (strcmp(name, "--first") == 0)
+        out->first = (int32_t)number(name, value, 0, 100000);
+    else if (strcmp(name, "--group") == 0)
+        out->group = value;
+    else if (strcmp(name, "--config") == 0)
+        out->config = value;
     else if (strcmp(name, "--create") == 0)
         out->creates = number(name, value, 0, 1) == 1;
     else if (strcmp(name, "--log-file") == 0)
@@ -87,6 +101,8 @@ void load_options_read(int argc, char **argv, struct load_options *out)
 {
     *out = (struct load_options){
         .topic = "bench",
+        .group = "bench",
+        .config = "",
         .log_file = "/dev/null",
         .pid_file = "/dev/null",
         .partitions = 1,

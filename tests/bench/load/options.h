@@ -18,6 +18,13 @@ struct load_options {
     enum codec codec;
     int32_t fetch_bytes;  /* of one partition in one answer */
     int64_t bytes;        /* to read in all; 0: to the end of the partitions */
+    double seconds;       /* produce: after so many no further request is sent; 0: all are */
+    bool until_eof;       /* produce: when standard input ends, no further request is sent */
+    int64_t keys;         /* produce: records have one of so many keys, drawn anew; 0: none */
+    int32_t groups;       /* commit, ready: consumer groups, "bench-0" and so on */
+    int32_t first;        /* commit: the first of the partitions; they end before `partitions` */
+    const char *group;    /* group: the one that all join */
+    const char *config;   /* create, alter: settings of the topic, NAME=VALUE,… */
     bool creates;         /* ready: the topic, first of all */
     const char *log_file; /* ready: for what the process prints */
     const char *pid_file; /* ready: for its id */

@@ -9,6 +9,10 @@
 #include "wire/kafka_error.h"
 #include "wire/messages/create_topics_request.h"
 #include "wire/messages/create_topics_response.h"
+#include "wire/messages/find_coordinator_request.h"
+#include "wire/messages/find_coordinator_response.h"
+#include "wire/messages/incremental_alter_configs_request.h"
+#include "wire/messages/incremental_alter_configs_response.h"
 #include "wire/messages/list_offsets_request.h"
 #include "wire/messages/list_offsets_response.h"
 
@@ -105,14 +109,22 @@ void load_ask(int fd, int16_t api_key, int16_t version, const void *message, str
     uint8_t prefix[4];
     recv_all(fd, prefix, sizeof(prefix));
     const uint32_t size = be_load_u32(prefix);
-    const size_t header = api_response_header_version(api_key, version) >= 1 ? 5 : 4;
-    if (size < header || size > ANSWER_BYTES_MAX)
+    if (size > ANSWER_BYTES_MAX)
         load_fail("an answer of %u bytes", size);
     uint8_t *answer = arena_alloc(arena, size);
     recv_all(fd, answer, size);
-    struct reader r = reader_from(bytes_from(answer + header, size - header));
-    struct err_note note = { 0 };
+    load_decode(api_key, version, bytes_from(answer, size), arena, out);
+}
+
+void load_decode(int16_t api_key, int16_t version, struct bytes answer, struct arena *arena,
+                 void *out)
+{
     const struct api *api = api_get(api_key);
+    const size_t header = api_response_header_version(api_key, version) >= 1 ? 5 : 4;
+    if (answer.size < header)
+        load_fail("an answer to %s of %zu bytes", api->name, answer.size);
+    struct reader r = reader_from(bytes_slice(answer, header, answer.size));
+    struct err_note note = { 0 };
     if (wire_decode(api->response, version, &r, arena, out, &note) < 0)
         load_fail("decode the answer to %s: %s", api->name, note.text);
 }
@@ -125,8 +137,12 @@ static void check(const char *what, const char *topic, int16_t error)
 
 /* ---- the questions --------------------------------------------------------------------------- */
 
-#define CREATE_TOPICS_VERSION 5
-#define LIST_OFFSETS_VERSION  4
+#define CREATE_TOPICS_VERSION    5
+#define LIST_OFFSETS_VERSION     4
+#define ALTER_CONFIGS_VERSION    1
+#define FIND_COORDINATOR_VERSION 3
+#define RESOURCE_TOPIC           2
+#define SETTINGS_MAX             16
 
 void load_hello(const struct load_options *options)
 {
@@ -178,17 +194,43 @@ static void wait_for_leaders(int fd, const struct load_options *options, struct 
     load_fail("topic %s has no leaders", options->topic);
 }
 
+/* NAME=VALUE,…: the next one from *rest on; false: there is none. */
+static bool next_setting(struct bytes *rest, struct bytes *out_name, struct bytes *out_value)
+{
+    if (rest->size == 0)
+        return false;
+    const uint8_t *comma = memchr(rest->data, ',', rest->size);
+    const size_t size = comma == NULL ? rest->size : (size_t)(comma - rest->data);
+    const uint8_t *equals = memchr(rest->data, '=', size);
+    if (equals == NULL)
+        load_fail("a setting is NAME=VALUE");
+    const size_t name = (size_t)(equals - rest->data);
+    *out_name = bytes_slice(*rest, 0, name);
+    *out_value = bytes_slice(*rest, name + 1, size - name - 1);
+    *rest = bytes_slice(*rest, MIN(size + 1, rest->size), rest->size);
+    return true;
+}
+
 void load_create_topic(const struct load_options *options)
 {
     struct arena arena;
     arena_init(&arena, SIZE_MAX);
     const int fd = load_connect(options);
+    struct create_topics_request_creatable_topic_config settings[SETTINGS_MAX];
     struct create_topics_request request = create_topics_request_default;
     struct create_topics_request_creatable_topic topic =
         create_topics_request_creatable_topic_default;
     topic.name = bytes_from_text(options->topic);
     topic.num_partitions = options->partitions;
     topic.replication_factor = 1;
+    topic.configs = settings;
+    struct bytes rest = bytes_from_text(options->config);
+    for (struct bytes name, value; next_setting(&rest, &name, &value);) {
+        if (topic.configs_count == SETTINGS_MAX)
+            load_fail("more than %d settings", SETTINGS_MAX);
+        settings[topic.configs_count++] =
+            (struct create_topics_request_creatable_topic_config){ .name = name, .value = value };
+    }
     request.topics = &topic;
     request.topics_count = 1;
     struct create_topics_response answer;
@@ -218,4 +260,56 @@ int64_t load_end_offsets(const struct load_options *options, int64_t *out_ends)
     (void)close(fd); /* a socket has nothing to tell at its close */
     arena_deinit(&arena);
     return sum;
+}
+
+void load_alter_topic(const struct load_options *options)
+{
+    struct arena arena;
+    arena_init(&arena, SIZE_MAX);
+    const int fd = load_connect(options);
+    struct incremental_alter_configs_request_alterable_config settings[SETTINGS_MAX];
+    struct incremental_alter_configs_request_alter_configs_resource topic =
+        incremental_alter_configs_request_alter_configs_resource_default;
+    struct incremental_alter_configs_request request = incremental_alter_configs_request_default;
+    topic.resource_type = RESOURCE_TOPIC;
+    topic.resource_name = bytes_from_text(options->topic);
+    topic.configs = settings;
+    struct bytes rest = bytes_from_text(options->config);
+    for (struct bytes name, value; next_setting(&rest, &name, &value);) {
+        if (topic.configs_count == SETTINGS_MAX)
+            load_fail("more than %d settings", SETTINGS_MAX);
+        settings[topic.configs_count++] =
+            (struct incremental_alter_configs_request_alterable_config){ .name = name,
+                                                                         .value = value };
+    }
+    request.resources = &topic;
+    request.resources_count = 1;
+    struct incremental_alter_configs_response answer;
+    load_ask(fd, API_INCREMENTAL_ALTER_CONFIGS, ALTER_CONFIGS_VERSION, &request, &arena, &answer);
+    if (answer.responses_count != 1)
+        load_fail("IncrementalAlterConfigs was answered for %d topics", answer.responses_count);
+    check("alter topic", options->topic, answer.responses[0].error_code);
+    (void)close(fd); /* a socket has nothing to tell at its close */
+    arena_deinit(&arena);
+}
+
+void load_find_coordinator(const struct load_options *options, enum load_coordinator of)
+{
+    struct arena arena;
+    arena_init(&arena, SIZE_MAX);
+    const int fd = load_connect(options);
+    struct find_coordinator_request request = find_coordinator_request_default;
+    struct find_coordinator_response answer;
+    request.key = bytes_from_text(options->group);
+    request.key_type = (int8_t)of;
+    for (int i = 0; i < ASK_TIMES_MAX; i++) {
+        arena_reset(&arena);
+        load_ask(fd, API_FIND_COORDINATOR, FIND_COORDINATOR_VERSION, &request, &arena, &answer);
+        if (answer.error_code == KAFKA_NONE)
+            break;
+        (void)usleep(ASK_EVERY_US); /* a nap that is cut short does no harm */
+    }
+    check("find the coordinator of", options->group, answer.error_code);
+    (void)close(fd); /* a socket has nothing to tell at its close */
+    arena_deinit(&arena);
 }

@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "offsets.h"
 #include "peer.h"
 #include "wire/api.h"
 #include "wire/batch.h"
@@ -173,6 +174,8 @@ void load_ready(const struct load_options *options, char *const *command)
     if (options->creates)
         load_create_topic(options);
     for (ask_those_left(&a, fd); a.left > 0; ask_those_left(&a, fd))
+        nap(&a, ASK_EVERY_US);
+    while (!load_offsets_are_told(fd, options, &a.arena))
         nap(&a, ASK_EVERY_US);
     const int64_t ready_ns = load_now_ns();
     printf("{\"seconds\":%.6f,\"connect_seconds\":%.6f,\"syncs\":%" PRId64 "}\n",
