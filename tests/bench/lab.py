@@ -121,7 +121,7 @@ class System:
 
     def create_topic(self, topic, partitions=1, settings=""):
         """settings: NAME=VALUE,…"""
-        load(self.address, "create", topic=topic, partitions=partitions, config=settings)
+        load(self.address, "create", topic=topic, partitions=partitions, config=settings, patience=READY_SECONDS_MAX)
 
 
 class Bare:

@@ -25,7 +25,9 @@
 
 #define ANSWER_BYTES_MAX (64 << 20)
 #define ASK_EVERY_US     20000
-#define ASK_TIMES_MAX    7500 /* 150 seconds: Apache Kafka makes thousands of logs one by one */
+#define ASK_TIMES_MAX    7500 /* 150 seconds */
+#define ASK_A_PART_US    20   /* the more partitions there are, the more it costs to ask */
+#define LEADERS_WAIT_NS  (400 * NS_PER_SECOND) /* Apache Kafka makes thousands of logs one by one */
 #define TIMESTAMP_LATEST (-1)
 
 int load_try_connect(const struct load_options *options)
@@ -182,14 +184,16 @@ ask_ends(int fd, const struct load_options *options, struct arena *arena)
 /* Apache Kafka tells of a leader some time before that leader knows. */
 static void wait_for_leaders(int fd, const struct load_options *options, struct arena *arena)
 {
-    for (int i = 0; i < ASK_TIMES_MAX; i++) {
+    const int64_t end_ns = load_now_ns() + LEADERS_WAIT_NS;
+    while (load_now_ns() < end_ns) {
+        arena_reset(arena);
         const struct list_offsets_response_topic_response *told = ask_ends(fd, options, arena);
         int32_t good_count = 0;
         for (int32_t p = 0; p < options->partitions; p++)
             good_count += told->partitions[p].error_code == KAFKA_NONE;
         if (good_count == options->partitions)
             return;
-        (void)usleep(ASK_EVERY_US); /* a nap that is cut short does no harm */
+        (void)usleep(ASK_EVERY_US + (useconds_t)options->partitions * ASK_A_PART_US); /* or less */
     }
     load_fail("topic %s has no leaders", options->topic);
 }

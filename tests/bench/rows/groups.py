@@ -70,9 +70,8 @@ class IdleGroups(Row):
     def held_bytes(system):
         if system.kind == "ottla":
             return system.process.resident_bytes()
-        command("jcmd", system.process.pid, "GC.run")
-        told = command("jcmd", system.process.pid, "GC.heap_info")
-        return int(re.search(r"used (\d+)K", told).group(1)) * 1024
+        told = command("jcmd", system.process.pid, "GC.class_histogram")  # of what is alive after a full collection
+        return int(re.search(r"^Total\s+\d+\s+(\d+)", told, re.MULTILINE).group(1))
 
     def restart(self, system, groups, partitions):
         system.kill()

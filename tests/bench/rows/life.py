@@ -32,7 +32,7 @@ class Restart(Row):
     is_shared = False
     is_goal_of_whole = True
     repetitions_max = 1
-    restarts = {"kafka": 2, "ottla": 5}  # the median of them is the repetition
+    restarts = {"kafka": 1, "ottla": 5}  # the median of them is the repetition
     partitions_full = 4100
     requests_per_partition = 8
     records = 96
