@@ -26,7 +26,7 @@
 #define ANSWER_BYTES_MAX (64 << 20)
 #define ASK_EVERY_US     20000
 #define ASK_TIMES_MAX    7500 /* 150 seconds */
-#define ASK_A_PART_US    20   /* the more partitions there are, the more it costs to ask */
+#define ASK_A_PART_US    50   /* the more partitions there are, the more it costs to ask */
 #define LEADERS_WAIT_NS  (400 * NS_PER_SECOND) /* Apache Kafka makes thousands of logs one by one */
 #define TIMESTAMP_LATEST (-1)
 

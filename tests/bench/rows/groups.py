@@ -1,7 +1,7 @@
 """Consumer groups: one that is large, and many that are idle."""
 import re
 
-from lab import command, cpu_of, load
+from lab import READY_SECONDS_MAX, ROOT, command, cpu_of, load
 from row import Figure, Row, at_most, no_goal
 
 
@@ -49,7 +49,11 @@ class ConsumerGroup(_Group):
     settings = ("group.consumer.heartbeat.interval.ms=500", "group.consumer.min.heartbeat.interval.ms=500")
 
     def prepare_topic(self, system, partitions):
-        system.create_topic(self.name, partitions)
+        """In two steps: the controller makes no more than 10,000 records for one request."""
+        system.create_topic(self.name, partitions // 2)
+        command(ROOT / "bin" / "kafka-topics.sh", "--bootstrap-server", system.address, "--alter", "--topic", self.name,
+                "--partitions", partitions)
+        load(system.address, "ready", topic=self.name, partitions=partitions, patience=READY_SECONDS_MAX)
 
 
 class IdleGroups(Row):
