@@ -8,6 +8,7 @@ from row import Figure, Row, at_most, kafka_times_at_least, no_goal
 BESIDE = "beside"
 BESIDE_PARTITIONS = 10
 BESIDE_RATE = 1000        # requests a second
+FILL_SECONDS_MAX = 400
 DONE_SECONDS_MAX = 300
 LOOK_SECONDS = 0.02
 
@@ -48,7 +49,7 @@ class Compaction(Row):
     def fill(self, system, topic, updates, keys):
         system.create_topic(topic, 1, f"segment.bytes={self.segment_bytes}")
         load(system.address, "produce", topic=topic, keys=keys, records=self.records, record_bytes=self.value_bytes,
-             requests=updates // self.records, connections=4, in_flight=2, acks=-1)
+             requests=updates // self.records, connections=4, in_flight=2, acks=-1, patience=FILL_SECONDS_MAX)
 
     @staticmethod
     def sealed(system, topic):

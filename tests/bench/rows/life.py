@@ -3,7 +3,7 @@ import os
 import statistics
 import time
 
-from lab import ROOT, BenchError, load, sync_ms
+from lab import READY_SECONDS_MAX, ROOT, BenchError, load, sync_ms
 from row import Figure, Row, at_most, no_goal
 
 
@@ -43,7 +43,8 @@ class Restart(Row):
         system.start()
         system.create_topic(self.name, partitions)
         load(system.address, "produce", topic=self.name, partitions=partitions, connections=8, in_flight=4,
-             requests=partitions * self.requests_per_partition, records=self.records, record_bytes=self.record_bytes)
+             requests=partitions * self.requests_per_partition, records=self.records, record_bytes=self.record_bytes,
+             patience=READY_SECONDS_MAX)
         os.sync()  # what the kernel still has to write would be written while the restart is measured
         seconds = []
         for _ in range(self.restarts[system.kind]):
