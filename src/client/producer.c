@@ -101,7 +101,9 @@ int producer_send(struct producer *p, const struct producer_record *record, stru
     struct topic_state *state = state_of(p, record->topic);
     int32_t partition = -1;
     p->is_short = false;
-    int r = check_size(p, bytes, note);
+    int r = producer__transaction_check(p, note);
+    if (r == 0)
+        r = check_size(p, bytes, note);
     if (r == 0)
         r = choose_partition(p, record, state, &partition, note);
     if (r < 0)
@@ -212,9 +214,6 @@ static int codec_level_from(const struct config *config, enum codec codec)
 
 static int take_settings(struct producer *p, const struct config *config, struct err_note *note)
 {
-    if (!config_is_null(config, SETTING_PRODUCER_TRANSACTIONAL_ID))
-        return err_note(note, -ERR_UNSUPPORTED,
-                        "transactional.id is set; this client has no transactions yet");
     const char *codec = config_text(config, SETTING_PRODUCER_COMPRESSION_TYPE);
     if (codec_from_name(bytes_from_text(codec), &p->codec) < 0)
         return err_note(note, -ERR_INVALID_SETTING, "compression.type %s is unknown", codec);
@@ -222,6 +221,15 @@ static int take_settings(struct producer *p, const struct config *config, struct
     p->acks = acks_from(config);
     p->is_idempotent = config_bool(config, SETTING_PRODUCER_ENABLE_IDEMPOTENCE) && p->acks == -1 &&
                        config_i64(config, SETTING_PRODUCER_RETRIES) > 0;
+    if (!config_is_null(config, SETTING_PRODUCER_TRANSACTIONAL_ID)) {
+        if (!p->is_idempotent)
+            return err_note(note, -ERR_INVALID_SETTING,
+                            "Cannot set a transactional.id without also enabling idempotence.");
+        p->transaction.state = TRANSACTION_NO_ID;
+        p->transaction.id = config_text(config, SETTING_PRODUCER_TRANSACTIONAL_ID);
+        p->transaction.timeout_ms =
+            (int32_t)config_i64(config, SETTING_PRODUCER_TRANSACTION_TIMEOUT_MS);
+    }
     p->batch_bytes = MAX(config_i64(config, SETTING_PRODUCER_BATCH_SIZE), INT64_C(1));
     const int64_t linger_ms =
         MIN(config_i64(config, SETTING_PRODUCER_LINGER_MS), (int64_t)INT32_MAX);
@@ -243,7 +251,7 @@ static void on_metadata(void *context, int result)
 {
     struct producer *p = context;
     (void)result; /* a failure is tried again by the cluster */
-    if (p->pending > 0)
+    if (p->pending > 0 || producer__transaction_acts(p))
         producer__pump_soon(p);
 }
 
@@ -257,6 +265,7 @@ int producer_new(const struct client_loop *loop, const struct config *config,
     p->owner = *owner;
     p->settings = client_settings_from(config);
     p->producer_id = -1;
+    p->transaction.coordinator = -1;
     p->pump.fire = producer__pump;
     p->codecs = codec_contexts_new();
     list_init(&p->queues);
@@ -295,6 +304,7 @@ void producer_free(struct producer *p)
         producer__queue_free(p, LIST_ENTRY(p->queues.next, struct queue, link));
     io_timer_cancel(p->io, &p->pump);
     client_call_deinit(&p->id_call);
+    client_call_deinit(&p->transaction.call);
     for (struct map_walk w = { 0 }; map_next(&p->topics, &w);)
         mem_free(w.value);
     map_deinit(&p->topics);

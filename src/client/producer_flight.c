@@ -139,7 +139,8 @@ static void on_producer_id(struct client_call *call)
 
 static void ask_producer_id(struct producer *p, int64_t now_ns, int64_t *wake)
 {
-    if (!p->is_idempotent || p->producer_id >= 0 || p->id_call.is_open_)
+    if (!p->is_idempotent || p->transaction.state != TRANSACTION_NONE || p->producer_id >= 0 ||
+        p->id_call.is_open_)
         return;
     if (now_ns < p->id_not_before_ns) {
         *wake = MIN(*wake, p->id_not_before_ns);
@@ -203,7 +204,7 @@ static struct flight *flight_new(struct producer *p, int32_t leader)
     f->leader = leader;
     arena_init(&f->arena, CLIENT_ARENA_BYTES_MAX);
     produce_request_init(&f->request);
-    f->request.transactional_id = BYTES_NULL;
+    f->request.transactional_id = bytes_from_text(p->transaction.id);
     f->request.acks = p->acks;
     f->request.timeout_ms = (int32_t)p->settings.request_timeout_ms;
     return f;
@@ -294,8 +295,9 @@ void producer__pump(struct io_timer *timer)
     struct producer *p = CONTAINER_OF(timer, struct producer, pump);
     const int64_t now_ns = io_monotonic_ns(p->io);
     int64_t wake = INT64_MAX;
-    if (p->pending == 0)
+    if (p->pending == 0 && !producer__transaction_acts(p))
         return;
+    producer__transaction_step(p, now_ns, &wake);
     ask_producer_id(p, now_ns, &wake);
     while (send_round(p, now_ns, &wake))
         continue;

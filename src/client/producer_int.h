@@ -1,5 +1,5 @@
 /* Inside the producer: what takes records (producer.c), the batches of a partition and their sequences (producer_queue.c), requests
- * and their answers (producer_flight.c). */
+ * and their answers (producer_flight.c), transactions (producer_transaction.c). */
 #pragma once
 
 #include "base/map.h"
@@ -9,6 +9,8 @@
 #include "client/cluster.h"
 #include "client/producer.h"
 #include "client/settings.h"
+#include "wire/messages/end_txn_request.h"
+#include "wire/messages/find_coordinator_request.h"
 #include "wire/messages/init_producer_id_request.h"
 #include "wire/messages/produce_request.h"
 
@@ -62,6 +64,32 @@ struct flight {
     VEC(struct batch *) batches;
 };
 
+enum transaction_state {
+    TRANSACTION_NONE,   /* transactional.id is not set */
+    TRANSACTION_NO_ID,  /* its producer id is still to come */
+    TRANSACTION_IDLE,   /* none is open */
+    TRANSACTION_OPEN,   /* records are taken */
+    TRANSACTION_ENDING, /* all are delivered or given up, the coordinator is asked */
+    TRANSACTION_OVER,   /* nothing can be done any more */
+};
+
+/* See producer_transaction.c. */
+struct transaction {
+    enum transaction_state state;
+    const char *id;      /* the config's */
+    int32_t timeout_ms;  /* until the coordinator aborts it */
+    int32_t coordinator; /* -1: not known */
+    bool is_commit;
+    bool has_records; /* something was sent under this epoch */
+    bool must_abort;  /* something of it was given up */
+    struct err_note why;
+    struct client_call call; /* one at a time */
+    struct find_coordinator_request find;
+    struct end_txn_request end;
+    uint32_t failures;
+    int64_t not_before_ns;
+};
+
 struct producer {
     struct client_loop loop;
     struct io *io;
@@ -100,6 +128,7 @@ struct producer {
     int16_t producer_epoch;
     uint32_t id_failures;
     int64_t id_not_before_ns;
+    struct transaction transaction;
 };
 
 static inline void producer__pump_soon(struct producer *p)
@@ -139,3 +168,13 @@ MUST_CHECK int producer__take(struct producer *p, struct batch *b, struct bytes 
 /* ---- producer_flight.c --------------------------------------------------------------------------- */
 
 void producer__pump(struct io_timer *timer);
+
+/* ---- producer_transaction.c ---------------------------------------------------------------------- */
+
+bool producer__transaction_acts(
+    const struct producer *p); /* the coordinator is to be asked something */
+void producer__transaction_step(struct producer *p, int64_t now_ns, int64_t *wake);
+/* Something of the open transaction is given up. */
+void producer__transaction_fail(struct producer *p, const char *words);
+/* Whether a record may be taken: 0 or -ERR_PROTOCOL. */
+MUST_CHECK int producer__transaction_check(const struct producer *p, struct err_note *note);

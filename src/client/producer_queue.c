@@ -49,6 +49,8 @@ void producer__open_batch(struct producer *p, struct queue *q, size_t record_byt
     struct batch_options options = BATCH_OPTIONS_NONE;
     options.codec = p->codec;
     options.codec_level = p->codec_level;
+    if (p->transaction.state != TRANSACTION_NONE)
+        options.attributes |= BATCH_TRANSACTIONAL;
     options.contexts = p->codecs;
     options.size_bytes_max = MAX((size_t)p->batch_bytes, record_bytes + BATCH_OVERHEAD_BYTES);
     batch_builder_init(&b->builder, &options);
@@ -86,6 +88,8 @@ void producer__deliver(struct producer *p, struct batch *b, int16_t error, int64
                        const char *words)
 {
     b->queue->is_anchored |= error == KAFKA_NONE && b->has_sequence;
+    if (error != KAFKA_NONE)
+        producer__transaction_fail(p, words);
     for (size_t i = 0; i < b->contexts.count; i++) {
         const struct producer_delivery delivery = {
             .context = b->contexts.items[i],
@@ -164,13 +168,17 @@ void producer__failed(struct producer *p, struct batch *b, int16_t error, const 
     const bool is_late = is_over(p, b, io_monotonic_ns(p->io));
     const bool is_out_of_order = p->is_idempotent && (error == KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER ||
                                                       error == KAFKA_UNKNOWN_PRODUCER_ID);
-    const bool may_retry = kafka_error_is_retriable(error) || is_out_of_order;
+    const bool is_lost = is_out_of_order && b->has_sequence &&
+                         !follows_a_sequence(&q->ready, b->number) &&
+                         !follows_a_sequence(&q->flying, b->number);
+    /* The sequences of a transaction begin anew with the next one only. */
+    const bool may_retry = (kafka_error_is_retriable(error) || is_out_of_order) &&
+                           !(is_lost && p->transaction.state != TRANSACTION_NONE);
     if (error == KAFKA_DUPLICATE_SEQUENCE_NUMBER) {
         producer__deliver(p, b, KAFKA_NONE, -1, NULL);
     } else if (may_retry && !is_late && b->attempts <= p->retries) {
         put_back(p, b);
-        if (is_out_of_order && b->has_sequence && !follows_a_sequence(&q->ready, b->number) &&
-            !follows_a_sequence(&q->flying, b->number))
+        if (is_lost)
             lose_sequences(q);
     } else {
         q->has_gap |= b->has_sequence;
@@ -200,7 +208,7 @@ static bool has_identity(struct producer *p, struct queue *q)
 {
     if (!p->is_idempotent || (!q->has_gap && q->producer_id >= 0))
         return true;
-    if (q->sequenced > 0)
+    if (q->sequenced > 0 || (q->has_gap && p->transaction.state != TRANSACTION_NONE))
         return false;
     if (q->has_gap && q->producer_id == p->producer_id && q->producer_epoch == INT16_MAX) {
         p->producer_id = -1; /* used up */
@@ -272,6 +280,7 @@ int producer__take(struct producer *p, struct batch *b, struct bytes *out)
             (int32_t)(((int64_t)q->next_sequence + b->builder.record_count) & INT32_MAX);
         b->has_sequence = true;
         q->sequenced++;
+        p->transaction.has_records = true;
     }
     const int r = batch_builder_finish(&b->builder, out);
     if (r < 0)

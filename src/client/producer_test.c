@@ -666,12 +666,12 @@ TEST(producer_free, gives_up_what_is_not_delivered)
 TEST(producer_new, refuses_what_it_cannot_do)
 {
     struct client_rig rig;
-    client_rig_begin(&rig, context->seed, SETTING_KIND_PRODUCER, "transactional.id=x");
+    client_rig_begin(&rig, context->seed, SETTING_KIND_PRODUCER, "transactional.id=x\nacks=1");
     const struct producer_owner owner = { .on_delivery = on_delivery };
     struct producer *producer;
     struct err_note note = { 0 };
     EXPECT_ERR(producer_new(&rig.loop, rig.config, &rig.diag, &owner, &producer, &note),
-               ERR_UNSUPPORTED);
+               ERR_INVALID_SETTING);
     EXPECT(strstr(note.text, "transactional.id") != NULL);
     client_rig_end(&rig);
 }

@@ -5,7 +5,10 @@
 #include "base/mem.h"
 #include "wire/kafka_error.h"
 #include "wire/messages/api_versions_response.h"
+#include "wire/messages/end_txn_request.h"
+#include "wire/messages/end_txn_response.h"
 #include "wire/messages/find_coordinator_response.h"
+#include "wire/messages/init_producer_id_request.h"
 #include "wire/messages/init_producer_id_response.h"
 #include "wire/messages/metadata_request.h"
 #include "wire/messages/metadata_response.h"
@@ -117,11 +120,14 @@ void rig_wake(struct rig_broker *broker, int16_t api_key)
 
 static void answer_api_versions(struct rig_request *request)
 {
-    static const int16_t keys[] = { API_PRODUCE,       API_FETCH,           API_LIST_OFFSETS,
-                                    API_METADATA,      API_OFFSET_COMMIT,   API_OFFSET_FETCH,
-                                    API_JOIN_GROUP,    API_HEARTBEAT,       API_LEAVE_GROUP,
-                                    API_SYNC_GROUP,    API_API_VERSIONS,    API_FIND_COORDINATOR,
-                                    API_CREATE_TOPICS, API_INIT_PRODUCER_ID };
+    static const int16_t keys[] = { API_PRODUCE,       API_FETCH,
+                                    API_LIST_OFFSETS,  API_METADATA,
+                                    API_OFFSET_COMMIT, API_OFFSET_FETCH,
+                                    API_JOIN_GROUP,    API_HEARTBEAT,
+                                    API_LEAVE_GROUP,   API_SYNC_GROUP,
+                                    API_API_VERSIONS,  API_FIND_COORDINATOR,
+                                    API_CREATE_TOPICS, API_INIT_PRODUCER_ID,
+                                    API_END_TXN };
     struct api_versions_response_api_version versions[ARRAY_LEN(keys)];
     for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
         const struct api *api = api_get(keys[i]);
@@ -136,6 +142,12 @@ static void answer_api_versions(struct rig_request *request)
         response.error_code = KAFKA_UNSUPPORTED_VERSION;
     response.api_keys = versions;
     response.api_keys_count = ARRAY_LEN(versions);
+    struct api_versions_response_finalized_feature_key feature = {
+        .name = BYTES_LITERAL("transaction.version"),
+        .max_version_level = request->rig->transaction_version,
+    };
+    response.finalized_features = &feature;
+    response.finalized_features_count = 1;
     rig_answer(request, &response);
 }
 
@@ -196,12 +208,54 @@ static void answer_metadata(struct rig_request *request)
     rig_answer(request, &response);
 }
 
+static int16_t coordinator_error(const struct rig_request *request)
+{
+    if (request->refusal != KAFKA_NONE)
+        return request->refusal;
+    return request->broker->id == request->rig->coordinator ? KAFKA_NONE : KAFKA_NOT_COORDINATOR;
+}
+
 static void answer_producer_id(struct rig_request *request)
 {
     struct init_producer_id_response response = init_producer_id_response_default;
-    response.error_code = request->refusal;
-    if (request->refusal == KAFKA_NONE)
-        response.producer_id = request->rig->next_producer_id++;
+    const struct init_producer_id_request *asked = request->message;
+    struct client_rig *rig = request->rig;
+    const bool is_transactional = !bytes_is_null(asked->transactional_id);
+    response.error_code = is_transactional ? coordinator_error(request) : request->refusal;
+    if (response.error_code == KAFKA_NONE && !is_transactional) {
+        response.producer_id = rig->next_producer_id++;
+    } else if (response.error_code == KAFKA_NONE) {
+        if (rig->transaction.producer_id == 0)
+            rig->transaction.producer_id = rig->next_producer_id++;
+        else
+            rig->transaction.epoch++;
+        response.producer_id = rig->transaction.producer_id;
+        response.producer_epoch = rig->transaction.epoch;
+    }
+    rig_answer(request, &response);
+}
+
+/* In the second version of transactions: each end begins an epoch, and is told again to who asks again. */
+static void answer_end(struct rig_request *request)
+{
+    const struct end_txn_request *asked = request->message;
+    struct client_rig *rig = request->rig;
+    struct end_txn_response response = end_txn_response_default;
+    const bool is_again = asked->producer_epoch + 1 == rig->transaction.epoch &&
+                          asked->committed == rig->transaction.was_commit;
+    EXPECT(request->version >= 5);
+    response.error_code = coordinator_error(request);
+    if (response.error_code == KAFKA_NONE && !is_again &&
+        asked->producer_epoch != rig->transaction.epoch)
+        response.error_code = KAFKA_PRODUCER_FENCED;
+    if (response.error_code == KAFKA_NONE) {
+        rig->transaction.commits += !is_again && asked->committed;
+        rig->transaction.aborts += !is_again && !asked->committed;
+        rig->transaction.was_commit = asked->committed;
+        rig->transaction.epoch += !is_again;
+        response.producer_id = rig->transaction.producer_id;
+        response.producer_epoch = rig->transaction.epoch;
+    }
     rig_answer(request, &response);
 }
 
@@ -228,6 +282,9 @@ static void serve(struct rig_request *request)
         break;
     case API_INIT_PRODUCER_ID:
         answer_producer_id(request);
+        break;
+    case API_END_TXN:
+        answer_end(request);
         break;
     case API_FIND_COORDINATOR:
         answer_coordinator(request);
@@ -513,7 +570,8 @@ static void on_line(void *context, enum diag_level level, const char *part, cons
 void client_rig_begin(struct client_rig *rig, uint64_t seed, enum setting_kind kind,
                       const char *settings)
 {
-    *rig = (struct client_rig){ .coordinator = 2, .next_producer_id = 1000 };
+    *rig =
+        (struct client_rig){ .coordinator = 2, .next_producer_id = 1000, .transaction_version = 2 };
     rig->diag = (struct diag){ .line = on_line, .context = rig };
     rig->world = sim_world_new(seed);
     for (int32_t i = 0; i < CLIENT_RIG_BROKERS; i++) {

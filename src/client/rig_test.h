@@ -109,6 +109,13 @@ struct client_rig {
     int32_t hidden_broker;          /* not told in metadata; 0: all are */
     bool is_old;                    /* knows no later ApiVersions than 0 */
     int64_t next_producer_id;
+    int16_t transaction_version; /* the level of the feature; 2 */
+    struct {
+        int64_t producer_id;
+        int16_t epoch;
+        bool was_commit; /* the last end */
+        uint32_t commits, aborts;
+    } transaction; /* of the one transactional id that is served */
     int32_t coordinator;
     struct rig_group *group;
 };
