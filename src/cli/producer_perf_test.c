@@ -3,6 +3,7 @@
 #include "cli/remote.h"
 
 #include "base/rng.h"
+#include "base/uuid.h"
 #include "client/producer.h"
 #include "wire/kafka_error.h"
 
@@ -12,6 +13,7 @@
 #define PAYLOAD_BYTES_MAX (1u << 30)
 #define SAMPLE_COUNT_MAX  500000 /* latencies kept for percentiles, evenly spaced */
 #define PAYLOAD_SEED      0
+#define TRANSACTION_MS    3000 /* a transaction is committed after this, if nothing else is said */
 
 static const struct cli_option table[] = {
     { .name = "help", .letter = 'h', .words = "Show this help." },
@@ -71,12 +73,14 @@ static const struct cli_option table[] = {
     { .name = "transactional-id",
       .takes = CLI_VALUE,
       .value_words = "TRANSACTIONAL-ID",
-      .words = "Refused: this client has no transactions yet." },
+      .words = "Write in transactions, under this id; stronger than transactional.id among the "
+               "properties." },
     { .name = "transaction-duration-ms",
       .takes = CLI_VALUE,
       .type = CLI_LONG,
       .value_words = "TRANSACTION-DURATION",
-      .words = "Refused: this client has no transactions yet." },
+      .words = "A transaction is committed when it is so old. Default 3000. Without an id one is "
+               "made: performance-producer- and a random uuid." },
     { .name = "warmup-records",
       .takes = CLI_VALUE,
       .type = CLI_LONG,
@@ -245,6 +249,10 @@ struct run {
     struct figures window;
     int64_t interval_ns;
     uint64_t failed;
+    bool is_transactional;
+    bool is_open; /* a transaction */
+    int64_t transaction_ns;
+    int64_t transaction_began_ns;
 };
 
 static void on_delivery(void *context, const struct producer_delivery *delivery)
@@ -297,14 +305,63 @@ static void begin_steady_state(struct run *run, uint64_t count)
     run->steady.is_steady = run->window.is_steady = true;
 }
 
+static int tell(const struct run *run, int result, const struct err_note *note)
+{
+    if (result < 0)
+        cli_err(run->remote.context, "%s\n",
+                note->text[0] == '\0' ? err_sentence(result) : note->text);
+    return result;
+}
+
+static int begin_transaction(struct run *run)
+{
+    struct err_note note = { 0 };
+    if (!run->is_transactional || run->is_open)
+        return 0;
+    run->is_open = true;
+    run->transaction_began_ns = io_monotonic_ns(run->remote.context->io);
+    return tell(run, producer_begin_transaction(run->producer, &note), &note);
+}
+
+static int commit_transaction(struct run *run)
+{
+    struct err_note note = { 0 };
+    if (!run->is_open)
+        return 0;
+    run->is_open = false;
+    return tell(run, producer_commit_transaction(run->producer, &note), &note);
+}
+
+static int send_one(struct run *run, struct bytes topic, struct bytes value)
+{
+    struct err_note note = { 0 };
+    int r = begin_transaction(run);
+    if (r < 0)
+        return r;
+    struct sent *sent = MEM_NEW(struct sent);
+    const struct producer_record record = {
+        .topic = topic, .partition = -1, .timestamp_ms = -1, .value = value, .context = sent
+    };
+    sent->at_ns = io_monotonic_ns(run->remote.context->io);
+    sent->bytes = value.size;
+    sent->is_steady = run->steady.is_steady;
+    const int64_t at_ns = sent->at_ns;
+    r = tell(run, producer_send_wait(run->producer, &record, &note), &note);
+    if (r < 0)
+        mem_free(sent);
+    else if (run->is_open && at_ns - run->transaction_began_ns >= run->transaction_ns)
+        r = commit_transaction(run);
+    return r;
+}
+
 static int loop(struct run *run, const struct cli_options *o)
 {
     const uint64_t count = (uint64_t)cli_number(o, "num-records", 0);
     const uint64_t warmup = (uint64_t)MAX(cli_number(o, "warmup-records", 0), INT64_C(0));
     const double throughput = cli_double(o, "throughput", -1);
-    struct io *io = run->remote.context->io;
+    const struct bytes topic = bytes_from_text(cli_text(o, "topic", ""));
     struct rng rng = rng_from_seed(PAYLOAD_SEED);
-    const int64_t start_ns = io_monotonic_ns(io);
+    const int64_t start_ns = io_monotonic_ns(run->remote.context->io);
     if (warmup > 0)
         cli_out(run->remote.context,
                 "Warmup first %" PRIu64 " records. Steady state results will print after the "
@@ -318,27 +375,47 @@ static int loop(struct run *run, const struct cli_options *o)
             return r;
         if (warmup > 0 && i == warmup)
             begin_steady_state(run, count - warmup);
-        struct sent *sent = MEM_NEW(struct sent);
-        const struct producer_record record = {
-            .topic = bytes_from_text(cli_text(o, "topic", "")),
-            .partition = -1,
-            .timestamp_ms = -1,
-            .value = payload(&run->payloads, &rng, i),
-            .context = sent,
-        };
-        sent->at_ns = io_monotonic_ns(io);
-        sent->bytes = record.value.size;
-        sent->is_steady = run->steady.is_steady;
-        struct err_note note = { 0 };
-        r = producer_send_wait(run->producer, &record, &note);
-        if (r < 0) {
-            mem_free(sent);
-            cli_err(run->remote.context, "%s\n",
-                    note.text[0] == '\0' ? err_sentence(r) : note.text);
+        r = send_one(run, topic, payload(&run->payloads, &rng, i));
+        if (r < 0)
             return r;
-        }
     }
-    return producer_flush(run->producer);
+    const int r = commit_transaction(run);
+    return r < 0 ? r : producer_flush(run->producer);
+}
+
+/* A transactional id where one is wanted and none is given. */
+static int add_id(struct run *run, const struct cli_options *o, struct cli_properties *properties,
+                  const char **items)
+{
+    if (!cli_has(o, "transaction-duration-ms") ||
+        !config_is_null(run->remote.config, SETTING_PRODUCER_TRANSACTIONAL_ID))
+        return 0;
+    struct uuid id;
+    do {
+        uint8_t random[16];
+        io_random(run->remote.context->io, random, sizeof(random));
+        id = uuid_from_random(random);
+    } while (uuid_is_reserved(id));
+    char text[UUID_TEXT_SIZE];
+    uuid_to_text(id, text);
+    AUTO(mem_freep) char *item = mem_printf("transactional.id=performance-producer-%s", text);
+    items[properties->property_count++] = item;
+    config_unref(TAKE(run->remote.config));
+    return cli_client_config(run->remote.context, SETTING_KIND_PRODUCER, properties,
+                             &run->remote.config);
+}
+
+static int make_producer(struct run *run, const struct cli_options *o)
+{
+    struct err_note note = { 0 };
+    const struct producer_owner owner = { .on_delivery = on_delivery, .context = run };
+    int r = producer_new(&run->remote.loop, run->remote.config, &run->remote.diag, &owner,
+                         &run->producer, &note);
+    run->is_transactional = !config_is_null(run->remote.config, SETTING_PRODUCER_TRANSACTIONAL_ID);
+    run->transaction_ns = cli_number(o, "transaction-duration-ms", TRANSACTION_MS) * NS_PER_MS;
+    if (r == 0 && run->is_transactional)
+        r = producer_init_transactions(run->producer, &note);
+    return tell(run, r, &note);
 }
 
 static int start(struct run *run, const struct cli_options *o)
@@ -356,10 +433,14 @@ static int start(struct run *run, const struct cli_options *o)
                 "version. Use --command-config instead.\n");
     items[count++] = "client.id=perf-producer-client";
     for (size_t k = 0; k < ARRAY_LEN(names); k++) {
-        for (size_t i = 0; i < cli_count(o, names[k]) && count < ARRAY_LEN(items); i++)
+        for (size_t i = 0; i < cli_count(o, names[k]) && count < ARRAY_LEN(items) - 2; i++)
             items[count++] = cli_text_at(o, names[k], i);
     }
-    const struct cli_properties properties = {
+    AUTO(mem_freep)
+    char *id = mem_printf("transactional.id=%s", cli_text(o, "transactional-id", ""));
+    if (cli_has(o, "transactional-id"))
+        items[count++] = id;
+    struct cli_properties properties = {
         .bootstrap = cli_text(o, "bootstrap-server", NULL),
         .config_path = cli_text(o, "command-config", cli_text(o, "producer.config", NULL)),
         .properties = items,
@@ -367,15 +448,9 @@ static int start(struct run *run, const struct cli_options *o)
     };
     int r = cli_client_config(run->remote.context, SETTING_KIND_PRODUCER, &properties,
                               &run->remote.config);
-    struct err_note note = { 0 };
-    const struct producer_owner owner = { .on_delivery = on_delivery, .context = run };
-    if (r == 0) {
-        r = producer_new(&run->remote.loop, run->remote.config, &run->remote.diag, &owner,
-                         &run->producer, &note);
-        if (r < 0)
-            cli_err(run->remote.context, "%s\n", note.text);
-    }
-    return r;
+    if (r == 0)
+        r = add_id(run, o, &properties, items);
+    return r < 0 ? r : make_producer(run, o);
 }
 
 static int measure(const struct cli_context *context, const struct cli_options *o)
@@ -436,17 +511,6 @@ static int check_client(const struct cli_options *o, struct err_note *note)
     return 0;
 }
 
-static int check_refused(const struct cli_options *o, struct err_note *note)
-{
-    static const char *const refused[] = { "print-metrics", "transactional-id",
-                                           "transaction-duration-ms" };
-    for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
-        if (cli_has(o, refused[i]))
-            return err_note(note, -ERR_UNSUPPORTED, "--%s is not possible yet", refused[i]);
-    }
-    return 0;
-}
-
 /* In the order in which Kafka's tool checks. */
 static int check(const struct cli_options *o, struct err_note *note)
 {
@@ -474,7 +538,9 @@ static int check(const struct cli_options *o, struct err_note *note)
     if (cli_number(o, "reporting-interval", 5000) <= 0)
         return err_note(note, -ERR_INVALID_ARGUMENT,
                         "--reporting-interval should be greater than zero.");
-    return check_refused(o, note);
+    if (cli_has(o, "print-metrics"))
+        return err_note(note, -ERR_UNSUPPORTED, "--print-metrics is not possible yet");
+    return 0;
 }
 
 static void show_help(const struct cli_context *context)
