@@ -42,15 +42,19 @@ static struct bytes copy(struct arena *arena, struct bytes b)
     return bytes_from(arena_dup(arena, b.data, b.size), b.size);
 }
 
-/* Who may describe the cluster sees all groups, others those that they may describe. */
-static void take(struct part *part, const struct list_groups_response *told)
+/* Who may describe the cluster sees all groups, others those that they may describe. False: they do not fit into one answer. */
+static bool take(struct part *part, const struct list_groups_response *told)
 {
     struct request *request = part->op->request;
+    if ((size_t)told->groups_count > REQUEST_ROOM_BYTES_MAX / sizeof(*part->groups))
+        return false;
     const bool sees_all =
         authorize(request, ACL_DESCRIBE, ACL_CLUSTER, BYTES_LITERAL("kafka-cluster"));
     part->groups =
         list_groups_response_listed_group_array(&request->arena, (size_t)told->groups_count);
     for (int32_t i = 0; i < told->groups_count; i++) {
+        if (!request_has_room(request))
+            return false;
         const struct list_groups_response_listed_group *group = &told->groups[i];
         if (!sees_all && !authorize(request, ACL_DESCRIBE, ACL_GROUP, group->group_id))
             continue;
@@ -61,6 +65,7 @@ static void take(struct part *part, const struct list_groups_response *told)
         out->group_type = copy(&request->arena, group->group_type);
     }
     part->op->count += (size_t)part->count;
+    return true;
 }
 
 static void part_done(struct list_groups *op)
@@ -72,12 +77,13 @@ static void part_done(struct list_groups *op)
 static void on_answer(struct group_ask *ask, void *response)
 {
     struct part *part = CONTAINER_OF(ask, struct part, ask);
+    struct list_groups *op = part->op;
     const struct list_groups_response *told = response;
-    if (told->error_code == KAFKA_NONE)
-        take(part, told);
-    else if (told->error_code != KAFKA_NOT_COORDINATOR) /* others lead those */
-        part->op->error_code = told->error_code;
-    part_done(part->op);
+    if (told->error_code != KAFKA_NONE && told->error_code != KAFKA_NOT_COORDINATOR)
+        op->error_code = told->error_code; /* others lead those of NOT_COORDINATOR */
+    if (told->error_code == KAFKA_NONE && op->error_code == KAFKA_NONE && !take(part, told))
+        op->error_code = KAFKA_INVALID_REQUEST; /* too many for one answer */
+    part_done(op);
 }
 
 static void handle(struct request *request)
