@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 struct shard {
     struct epoll_workers *workers;
@@ -233,6 +234,63 @@ TEST(log_flush, holds_the_recovery_point_for_the_indexes_of_a_closed_segment)
     EXPECT_EQ(log_offsets(log)->recovery_point, 3);
     flush_through(&shard, log);
     EXPECT_EQ(log_offsets(log)->recovery_point, 4);
+    detach(&shard, log);
+    log_abandon(log);
+    shard_end(&shard);
+}
+
+/* Jobs that keep both workers until the pipe has a byte for each. */
+struct blocker {
+    struct io_job job;
+    int gate;
+    bool is_done;
+};
+
+static void block(struct io_job *job)
+{
+    char byte;
+    IGNORE_RESULT(read(CONTAINER_OF(job, struct blocker, job)->gate, &byte, 1));
+}
+
+static void unblocked(struct io_job *job)
+{
+    CONTAINER_OF(job, struct blocker, job)->is_done = true;
+}
+
+/* Retention, or compaction, may take a segment between the decision to flush it and the sync. */
+TEST(log_flush, syncs_files_that_have_lost_their_names_meanwhile)
+{
+    struct shard shard;
+    int gate[2];
+    struct blocker blockers[2];
+    shard_begin(&shard, context, 100);
+    struct log *log = attach_partition(&shard, 0);
+    sample_append(log, &(struct sample_batch){ .has_producer = true,
+                                               .producer_id = 1,
+                                               .attributes = BATCH_TRANSACTIONAL });
+    EXPECT_EQ(sample_plan(log, LOG_ORIGIN_COORDINATOR, sample_marker(1, 0, false, 0)).error,
+              KAFKA_NONE);
+    EXPECT_OK(log_write(log, NULL));
+    EXPECT(has_file(&shard, "00000000000000000000.txnindex"));
+    EXPECT_OK(log_roll(log, SAMPLE_NOW_MS, NULL));
+
+    EXPECT_OK(pipe(gate));
+    for (int i = 0; i < 2; i++) {
+        blockers[i] =
+            (struct blocker){ .job = { .run = block, .done = unblocked }, .gate = gate[0] };
+        io_submit(shard.io, NULL, &blockers[i].job);
+    }
+    log_flush(log);
+    AUTO(mem_freep)
+    char *path = mem_printf("%s/t-0/00000000000000000000.txnindex", shard.directory);
+    EXPECT_OK(io_fs_unlink(posix_fs(), path));
+    EXPECT_EQ(write(gate[1], "ab", 2), 2);
+    while (log_is_flushing(log) || !blockers[0].is_done || !blockers[1].is_done)
+        EXPECT_OK(epoll_io_turn(shard.io, 100));
+    EXPECT_EQ(shard.failed_count, 0);
+    EXPECT_EQ(log_offsets(log)->flushed_end, 2);
+    close(gate[0]);
+    close(gate[1]);
     detach(&shard, log);
     log_abandon(log);
     shard_end(&shard);

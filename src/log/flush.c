@@ -13,6 +13,7 @@
  */
 #include "log/log_int.h"
 #include "log/small_files.h"
+#include "log/txn_index.h"
 
 #include "base/mem.h"
 
@@ -190,6 +191,15 @@ static int add_index(struct log_flush *flush, struct index *index, struct index_
     return r;
 }
 
+/* Opened here: by the time of the sync retention may have taken it, or compaction put another in its place. */
+static int add_txn_index(struct log_flush *flush, struct segment *segment)
+{
+    struct io_file *file;
+    const int r = txn_index_file(&segment->aborted, &flush->log->place, segment->meter.base_offset,
+                                 segment->is_swapping, &file);
+    return add_file(flush, r, file);
+}
+
 static int add_segment(struct log_flush *flush, struct segment *segment, bool is_active)
 {
     struct log *log = flush->log;
@@ -208,9 +218,9 @@ static int add_segment(struct log_flush *flush, struct segment *segment, bool is
     flush->has_new_names |= is_active && segment->offsets.is_dirty; /* of its indexes */
     const struct index_place at = segment_index_place(segment, &log->place);
     if (segment->has_txn_index)
-        VEC_ADD(&flush->paths,
-                segment_path(segment, &log->place, LOG_NAME_TXN_INDEX, LOG_NAME_LIVE));
-    r = add_index(flush, &segment->offsets, at);
+        r = add_txn_index(flush, segment);
+    if (r == 0)
+        r = add_index(flush, &segment->offsets, at);
     return r < 0 ? r : add_index(flush, &segment->times, at);
 }
 
