@@ -212,7 +212,9 @@ static enum kafka_error check_sequence(const struct producer *producer,
                                        const struct producer_verification *verification,
                                        struct err_note *note)
 {
-    if (verification != NULL && event->first_sequence > verification->lowest_sequence) {
+    /* What a producer of another epoch has asked says nothing of this one: it may be a zombie, which is to disturb nobody. */
+    if (verification != NULL && verification->epoch == event->epoch &&
+        event->first_sequence > verification->lowest_sequence) {
         err_note(note, 0,
                  "Out of order sequence of producer %" PRId64 " at offset %" PRId64 ": %" PRId32
                  " came, and an earlier one, %" PRId32 ", is to be written first",

@@ -414,6 +414,20 @@ TEST(producers_verify, lets_no_later_sequence_come_first)
     producers_deinit(&producers);
 }
 
+/* Who was fenced may ask and be refused: who goes on in its transaction does not notice. */
+TEST(producers_verify, of_an_older_epoch_disturbs_nobody)
+{
+    struct producers producers;
+    producers_init(&producers, 1);
+    const int64_t id = data(0, 0, 1, 0).producer_id;
+    const uint64_t guard = producers_verify(&producers, id, 1, 0, 1000);
+    EXPECT_EQ(try_guarded(&producers, data(1, 0, 3, 10), guard), KAFKA_NONE);
+    apply(&producers, in_transaction(data(1, 0, 3, 10)));
+    EXPECT(producers_verify(&producers, id, 0, 0, 1001) != 0);
+    EXPECT_EQ(try_guarded(&producers, data(1, 3, 1, 13), 0), KAFKA_NONE);
+    producers_deinit(&producers);
+}
+
 TEST(producers_verify, is_forgotten_with_time)
 {
     struct producers producers;
