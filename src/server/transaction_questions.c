@@ -109,6 +109,7 @@ static void on_timer(struct io_timer *timer)
 {
     struct transaction_question *question = CONTAINER_OF(timer, struct transaction_question, timer);
     list_remove(&question->link);
+    question->again(question);
     ask(question);
 }
 

@@ -33,6 +33,8 @@ struct transaction_question {
      * CONCURRENT_TRANSACTIONS, and what is no fault of the producer: COORDINATOR_NOT_AVAILABLE, COORDINATOR_LOAD_IN_PROGRESS,
      * NOT_COORDINATOR, and others of a failed append. */
     void (*done)(struct transaction_question *question);
+    /* Before it is asked again: the marker that it waits for makes guards void (log_verification_begin), so others are needed. */
+    void (*again)(struct transaction_question *question);
 
     struct transaction_ask ask;
     struct list link; /* among those that wait; transactions_close ends them */

@@ -160,11 +160,17 @@ struct asked {
     struct transaction_question question;
     struct transaction_partition partitions[2];
     bool is_answered;
+    int again_count;
 };
 
 static void on_answered(struct transaction_question *question)
 {
     CONTAINER_OF(question, struct asked, question)->is_answered = true;
+}
+
+static void on_again(struct transaction_question *question)
+{
+    CONTAINER_OF(question, struct asked, question)->again_count++;
 }
 
 static void ask(struct world *w, struct asked *asked, int16_t epoch,
@@ -181,7 +187,8 @@ static void ask(struct world *w, struct asked *asked, int16_t epoch,
                                                      .partitions = asked->partitions,
                                                      .partition_count = 2,
                                                      .arena = &w->arena,
-                                                     .done = on_answered };
+                                                     .done = on_answered,
+                                                     .again = on_again };
     transaction_question_ask(&w->rig.shard, &asked->question);
 }
 
@@ -255,6 +262,8 @@ TEST(transaction_question, waits_for_the_transaction_before)
     EXPECT(!second.is_answered);
     server_rig_run_ms(&w.rig, 30); /* add.partitions.to.txn.retry.backoff.ms */
     EXPECT(second.is_answered);
+    EXPECT_EQ(second.again_count, 1);
+    EXPECT_EQ(first.again_count, 0);
     EXPECT_EQ(second.partitions[0].error, KAFKA_NONE);
     /* One that waits when everything closes is answered. */
     ask(&w, &first, 0, TRANSACTION_VERIFY);

@@ -466,6 +466,20 @@ static void on_verified(struct transaction_question *question)
     check_or_wait(produce);
 }
 
+static void on_again(struct transaction_question *question)
+{
+    struct produce *produce = CONTAINER_OF(question, struct produce, question);
+    for (int32_t i = 0; i < produce->asked_count; i++) {
+        struct produce_part *part = produce->asked[i];
+        const struct metadata_topic *topic = NULL;
+        struct partition *partition = NULL;
+        if (check_topic(produce->request, part->topic, &topic) == KAFKA_NONE &&
+            partition_lookup(produce->request->shard, topic, part->data->index, -1, &partition) ==
+                KAFKA_NONE)
+            (void)needs_verification(produce, partition, part); /* the guard */
+    }
+}
+
 static enum transaction_support support_of(int16_t version)
 {
     return version >= VERSION_ADDS       ? TRANSACTION_ADD
@@ -512,6 +526,7 @@ static void ask_coordinator(struct produce *produce)
             REQUEST_NEW_ARRAY(request, struct transaction_partition, produce->asked_count),
         .arena = &request->arena,
         .done = on_verified,
+        .again = on_again,
     };
     struct map places;
     map_init(&places, request->shard->hash_seed);

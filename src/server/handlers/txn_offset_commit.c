@@ -169,6 +169,12 @@ static uint64_t begin_verification(const struct commit *commit)
                                   -1, io_now_ms(request->shard->io));
 }
 
+static void on_again(struct transaction_question *question)
+{
+    struct commit *commit = CONTAINER_OF(question, struct commit, question);
+    commit->ask.verification_guard = begin_verification(commit);
+}
+
 static void ask(struct commit *commit)
 {
     struct request *request = commit->ask.request;
@@ -189,7 +195,8 @@ static void ask(struct commit *commit)
                                        .partitions = &commit->asked,
                                        .partition_count = 1,
                                        .arena = &request->arena,
-                                       .done = on_verified };
+                                       .done = on_verified,
+                                       .again = on_again };
     transaction_question_ask(request->shard, &commit->question);
 }
 
