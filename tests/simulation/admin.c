@@ -34,7 +34,7 @@
 #define TIMEOUT_MS             5000
 #define PAUSE_MIN_NS           (100 * NS_PER_MS)
 #define PAUSE_MAX_NS           (900 * NS_PER_MS)
-#define CONFIGS_MAX            10
+#define CONFIGS_MAX            16
 #define RESOURCE_TOPIC         2
 #define ALTERED_SETTING        "max.message.bytes"
 #define ALTERED_BASE           1000000 /* the stamp is added */
@@ -185,6 +185,12 @@ static void fill_configs(const struct model_plan *plan, struct configs *out)
         add_number(out, "retention.ms", plan->retention_ms);
     if (plan->retention_bytes >= 0)
         add_number(out, "retention.bytes", plan->retention_bytes);
+    if (plan->is_compacted) {
+        add_config(out, "cleanup.policy", plan->is_trimmed ? "compact,delete" : "compact");
+        add_config(out, "min.cleanable.dirty.ratio", "0.01");
+        add_number(out, "delete.retention.ms", plan->tombstones_ms);
+        add_number(out, "min.compaction.lag.ms", plan->lag_ms);
+    }
     if (plan->has_append_time)
         add_config(out, "message.timestamp.type", "LogAppendTime");
 }

@@ -4,11 +4,13 @@
  */
 #include "auditor.h"
 
-#include "base/be.h"
 #include "client.h"
 #include "model.h"
+#include "records.h"
 #include "sim_broker.h"
+#include "txns.h"
 #include "wire/batch.h"
+#include "wire/control_record.h"
 #include "wire/kafka_error.h"
 #include "wire/messages/fetch_request.h"
 #include "wire/messages/fetch_response.h"
@@ -50,8 +52,13 @@ struct auditor {
     int64_t offset; /* the next to be read */
     int64_t end;    /* of the log, when the reading began; -1: not told yet */
     VEC(struct epoch_start) epochs;
+    VEC(int64_t) missed; /* offsets that did not come, of a compacted topic */
     const struct model_topic *asked[MODEL_TOPICS_MAX]; /* for metadata of them */
-    int64_t known_start; /* of the model, when the question was asked */
+    bool is_committed;                                 /* only what is committed is to be seen */
+    VEC(struct fetch_response_aborted_transaction)
+    aborted;               /* in what was fetched, that are to come */
+    VEC(int64_t) aborting; /* producers in whose they are */
+    int64_t known_start;   /* of the model, when the question was asked */
     int64_t known_end;
     size_t epoch_asked;
     int16_t error; /* of the last answer that had one */
@@ -247,7 +254,14 @@ static void on_time(void *context, const void *message)
 /* All of the partition has been read. */
 static void on_end(struct auditor *r)
 {
-    if (r->end <= r->start || r->partition->topic->plan->is_brief) {
+    const struct model_plan *plan = r->partition->topic->plan;
+    struct scene *scene = r->client.scene;
+    /* After a power loss what is newer may be behind a transaction that nobody ends any more. */
+    if (!r->is_committed || txns_are_whole(scene->txns))
+        scene->compacted +=
+            model_missed(r->partition, r->missed.items, r->missed.count, r->offset,
+                         io_now_ms(sim_node_io(scene->machine)), txns_is_in_force, scene->txns);
+    if (r->end <= r->start || plan->is_brief || plan->is_compacted) {
         next_partition(r);
         return;
     }
@@ -257,21 +271,89 @@ static void on_end(struct auditor *r)
 
 /* ---- records --------------------------------------------------------------------------------- */
 
-static void check_record(struct auditor *r, const struct record *record, int64_t high_watermark)
+/* Compaction has left nothing before that offset. */
+static void miss_until(struct auditor *r, int64_t offset)
 {
-    struct scene *scene = r->client.scene;
-    if (record->offset != r->offset || record->value.size < 8)
+    for (; r->offset < offset; r->offset++)
+        VEC_ADD(&r->missed, r->offset);
+}
+
+/* end: the high watermark, or the last stable offset. */
+static void check_offset(struct auditor *r, const struct record *record, int64_t end)
+{
+    if (r->partition->topic->plan->is_compacted)
+        miss_until(r, record->offset);
+    if (record->offset != r->offset)
         model_fail("%s-%d: offset %" PRId64 " was to come, and %" PRId64 " came", topic_name(r),
                    r->partition->index, r->offset, record->offset);
-    if (record->offset >= high_watermark)
-        model_fail("%s-%d: offset %" PRId64 " is served above the high watermark %" PRId64,
-                   topic_name(r), r->partition->index, record->offset, high_watermark);
-    model_read(scene->model, r->partition, record->offset,
-               (struct model_record){ .client = be_load_u32(record->value.data),
-                                      .number = be_load_u32(record->value.data + 4) },
-               record->timestamp);
+    if (record->offset >= end)
+        model_fail("%s-%d: offset %" PRId64 " is served above the %s %" PRId64, topic_name(r),
+                   r->partition->index, record->offset,
+                   r->is_committed ? "last stable offset" : "high watermark", end);
+}
+
+static void check_record(struct auditor *r, const struct record *record, bool is_seen)
+{
+    struct scene *scene = r->client.scene;
+    struct model_record of;
+    if (!records_parse(record, &of))
+        model_fail("%s-%d: the record at offset %" PRId64 " is nobody's", topic_name(r),
+                   r->partition->index, record->offset);
+    model_read(scene->model, r->partition, record->offset, of, record->timestamp);
+    if (r->is_committed)
+        txns_passed(scene->txns, of, is_seen, r->partition, record->offset);
     scene->read++;
-    r->offset++;
+}
+
+/* ---- what is committed, as readers tell it by themselves (KIP-98) ---------------------------- */
+
+static void begin_aborted(struct auditor *r, const struct fetch_response_partition_data *data)
+{
+    r->aborted.count = r->aborting.count = 0;
+    for (int32_t i = 0; i < data->aborted_transactions_count; i++)
+        VEC_ADD(&r->aborted, data->aborted_transactions[i]);
+}
+
+static void forget_aborting(struct auditor *r, int64_t producer_id)
+{
+    for (size_t i = r->aborting.count; i > 0; i--) {
+        if (r->aborting.items[i - 1] == producer_id)
+            VEC_REMOVE_AT(&r->aborting, i - 1);
+    }
+}
+
+/* Those that have begun by the end of this batch. */
+static void take_aborted(struct auditor *r, const struct batch_view *batch)
+{
+    for (size_t i = r->aborted.count; i > 0; i--) {
+        if (r->aborted.items[i - 1].first_offset > batch_last_offset(batch))
+            continue;
+        VEC_ADD(&r->aborting, r->aborted.items[i - 1].producer_id);
+        VEC_REMOVE_AT(&r->aborted, i - 1);
+    }
+}
+
+static bool is_left_out(struct auditor *r, const struct batch_view *batch)
+{
+    take_aborted(r, batch);
+    for (size_t i = 0; i < r->aborting.count; i++) {
+        if (r->aborting.items[i] == batch->producer_id)
+            return (batch->attributes & BATCH_TRANSACTIONAL) != 0;
+    }
+    return false;
+}
+
+static void check_marker(struct auditor *r, const struct batch_view *batch,
+                         const struct record *record)
+{
+    enum control_type type;
+    if (control_record_parse(record->key, &type) < 0 ||
+        (type != CONTROL_ABORT && type != CONTROL_COMMIT))
+        model_fail("%s-%d: the marker at offset %" PRId64 " is none", topic_name(r),
+                   r->partition->index, record->offset);
+    if (type == CONTROL_ABORT)
+        forget_aborting(r, batch->producer_id);
+    model_read_marker(r->partition, record->offset, record->timestamp);
 }
 
 static void check_epoch(struct auditor *r, const struct batch_view *batch)
@@ -287,8 +369,10 @@ static void check_epoch(struct auditor *r, const struct batch_view *batch)
                                                    .offset = batch->base_offset }));
 }
 
-static void check_batch(struct auditor *r, const struct batch_view *batch, int64_t high_watermark)
+static void check_batch(struct auditor *r, const struct batch_view *batch, int64_t end)
 {
+    const bool is_control = (batch->attributes & BATCH_CONTROL) != 0;
+    const bool is_seen = !is_left_out(r, batch);
     if (batch_check_crc(batch) < 0)
         model_fail("%s-%d: the batch at offset %" PRId64 " has a wrong CRC", topic_name(r),
                    r->partition->index, batch->base_offset);
@@ -299,20 +383,28 @@ static void check_batch(struct auditor *r, const struct batch_view *batch, int64
     record_walk_init(&walk, batch, r->client.scene->codecs, RECORD_BYTES_MAX);
     int n;
     while ((n = record_walk_next(&walk, &record)) > 0) {
-        if (record.offset >= r->offset)
-            check_record(r, &record, high_watermark);
+        if (record.offset < r->offset)
+            continue;
+        check_offset(r, &record, end);
+        if (is_control)
+            check_marker(r, batch, &record);
+        else
+            check_record(r, &record, is_seen);
+        r->offset++;
     }
+    if (r->partition->topic->plan->is_compacted)
+        miss_until(r, batch_last_offset(batch) + 1);
     if (n < 0)
         model_fail("%s-%d: a record at offset %" PRId64 " cannot be read: %s", topic_name(r),
                    r->partition->index, r->offset, err_name(n));
 }
 
-static void check_records(struct auditor *r, struct bytes records, int64_t high_watermark)
+static void check_records(struct auditor *r, struct bytes records, int64_t end)
 {
     struct batch_view batch;
     while (records.size > 0 && batch_parse(records, &batch) > 0) {
         records = bytes_slice(records, batch.bytes.size, records.size - batch.bytes.size);
-        check_batch(r, &batch, high_watermark);
+        check_batch(r, &batch, end);
     }
 }
 
@@ -343,14 +435,24 @@ static void on_fetched(void *context, const void *message)
     r->partition->known_end = MAX(r->partition->known_end, data->high_watermark);
     model_told_start(r->partition, data->log_start_offset, r->known_start,
                      io_now_ms(sim_node_io(r->client.scene->machine)));
+    if (data->last_stable_offset < 0 || data->last_stable_offset > data->high_watermark)
+        model_fail(
+            "%s-%d: the last stable offset is %" PRId64 ", and the high watermark is %" PRId64,
+            topic_name(r), r->partition->index, data->last_stable_offset, data->high_watermark);
+    const int64_t end = r->is_committed ? data->last_stable_offset : data->high_watermark;
     if (r->end < 0)
-        r->end = data->high_watermark;
+        r->end = end;
     const int64_t before = r->offset;
-    check_records(r, bytes_from(data->records.data, data->records.size), data->high_watermark);
-    if (r->offset == before && before < data->high_watermark)
-        model_fail("%s-%d: nothing is served at offset %" PRId64
-                   " below the high watermark %" PRId64,
-                   topic_name(r), r->partition->index, before, data->high_watermark);
+    begin_aborted(r, data);
+    check_records(r, bytes_from(data->records.data, data->records.size), end);
+    /* What is left of a compacted log may go on with what is not stable. */
+    const bool may_go_on_above = r->partition->topic->plan->is_compacted && r->is_committed;
+    if (r->offset == before && may_go_on_above)
+        r->end = before;
+    else if (r->offset == before && before < end)
+        model_fail("%s-%d: nothing is served at offset %" PRId64 " below the %s %" PRId64,
+                   topic_name(r), r->partition->index, before,
+                   r->is_committed ? "last stable offset" : "high watermark", end);
     if (r->offset < r->end)
         fetch(r);
     else
@@ -370,6 +472,7 @@ static void fetch(struct auditor *r)
     topic.partitions = &partition;
     topic.partitions_count = 1;
     struct fetch_request request = fetch_request_default;
+    request.isolation_level = r->is_committed;
     request.max_wait_ms = rng_chance(rng, 100000) ? 500 : 0;
     request.min_bytes = rng_chance(rng, 100000) ? 5000 : 1;
     request.max_bytes = FETCH_BYTES_MAX;
@@ -397,8 +500,9 @@ static void begin_partition(struct auditor *r)
 {
     r->start = r->offset = 0;
     r->end = -1;
-    r->epochs.count = 0;
+    r->epochs.count = r->missed.count = 0;
     r->known_start = r->partition->start;
+    r->is_committed = rng_chance(&r->client.rng, 500000);
     if (r->partition->topic->plan->is_trimmed)
         ask_list(r, EARLIEST, on_start);
     else
@@ -501,5 +605,8 @@ void auditor_free(struct auditor *r)
 {
     client_deinit(&r->client);
     VEC_DEINIT(&r->epochs);
+    VEC_DEINIT(&r->missed);
+    VEC_DEINIT(&r->aborted);
+    VEC_DEINIT(&r->aborting);
     mem_free(r);
 }

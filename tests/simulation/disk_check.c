@@ -1,10 +1,10 @@
 /* See disk_check.h. */
 #include "disk_check.h"
 
-#include "base/be.h"
 #include "base/mem.h"
 #include "commits.h"
 #include "model.h"
+#include "records.h"
 #include "sim_broker.h"
 #include "wire/batch.h"
 #include "wire/messages/offset_commit_key.h"
@@ -16,6 +16,7 @@
 #include <string.h>
 
 #define OFFSETS_TOPIC    "__consumer_offsets"
+#define TXN_TOPIC        "__transaction_state"
 #define RECORD_BYTES_MAX (1u << 20)
 #define ARENA_BYTES_MAX  (1u << 20)
 #define PARTITIONS_MAX   8
@@ -33,17 +34,18 @@ struct disk_log {
     char *directory; /* owned; NULL: there is none */
     int64_t start;   /* of its first segment */
     int64_t end;     /* after the last whole batch that follows without a gap */
+    bool has_gaps;   /* that compaction has left */
     void (*on_batch)(struct disk_log *log, const struct batch_view *batch); /* may be NULL */
     void *context;
 };
 
-static bool is_segment(const char *name)
+/* A segment under its own name; or one that compaction has made, on its way there. */
+static bool is_segment(const char *name, bool is_swap)
 {
-    const size_t size = strlen(name);
-    return size == 24 && strcmp(name + 20, ".log") == 0;
+    return strnlen(name, 20) == 20 && strcmp(name + 20, is_swap ? ".log.swap" : ".log") == 0;
 }
 
-/* False: the log ends here. */
+/* What is below the end was in what it replaces. False: the log ends here. */
 static bool scan_segment(struct disk_log *log, const char *name)
 {
     AUTO(mem_freep) char *path = mem_printf("%s/%s", log->directory, name);
@@ -55,13 +57,16 @@ static bool scan_segment(struct disk_log *log, const char *name)
     struct batch_view batch;
     while (rest.size > 0) {
         const int n = batch_parse(rest, &batch);
-        if (n <= 0 || (size_t)n > rest.size || batch_check_crc(&batch) < 0 ||
-            batch.base_offset != log->end)
+        if (n <= 0 || (size_t)n > rest.size || batch_check_crc(&batch) < 0)
+            return false;
+        rest = bytes_slice(rest, (size_t)n, rest.size);
+        if (batch.base_offset < log->end && is_segment(name, true))
+            continue;
+        if (batch.base_offset < log->end || (batch.base_offset > log->end && !log->has_gaps))
             return false;
         if (log->on_batch != NULL)
             log->on_batch(log, &batch);
         log->end = batch_last_offset(&batch) + 1;
-        rest = bytes_slice(rest, (size_t)n, rest.size);
     }
     return true;
 }
@@ -81,26 +86,52 @@ static bool has_identity(const struct disk_log *log)
            uuid_from_text(bytes_slice(rest, before.size, rest.size), &id) == 0;
 }
 
+/* The lowest offset that a segment is named after; -1: there is none. */
+static int64_t lowest_base(const struct io_names *names)
+{
+    for (uint32_t i = 0; i < names->count; i++) {
+        if (is_segment(names->items[i], false) || is_segment(names->items[i], true))
+            return strtoll(names->items[i], NULL, 10);
+    }
+    return -1;
+}
+
+/* The segment with what comes next; NULL: there is none. While compaction puts its own in the place of others, some of these have
+ * lost their names already. Names are in order. */
+static const char *find_next(const struct disk_log *log, const struct io_names *names,
+                             const char *last)
+{
+    const char *found = NULL;
+    for (uint32_t i = 0; i < names->count; i++) {
+        const char *name = names->items[i];
+        const bool is_swap = is_segment(name, true);
+        if (name == last || (!is_swap && !is_segment(name, false)))
+            continue;
+        const int64_t base = strtoll(name, NULL, 10);
+        if (!is_swap && base == log->end)
+            return name;
+        if (is_swap && base <= log->end)
+            found = name;
+    }
+    return found;
+}
+
 /* Finds the log's directory, and goes through it. */
 static void scan(struct disk_log *log, const char *topic, int32_t partition)
 {
     log->directory = mem_printf(SIM_BROKER_DIR "/%s-%" PRId32, topic, partition);
+    log->has_gaps = strcmp(topic, MODEL_COMPACTED) == 0 || topic[0] == '_';
     struct io_names names;
     if (!has_identity(log) || sim_disk_look_in(log->disk, log->view, log->directory, &names) < 0) {
         mem_free(TAKE(log->directory));
         return;
     }
-    bool is_first = true;
-    for (uint32_t i = 0; i < names.count; i++) {
-        if (!is_segment(names.items[i]))
-            continue;
-        const int64_t base = strtoll(names.items[i], NULL, 10);
-        if (is_first)
-            log->start = log->end = base;
-        else if (base != log->end)
-            break;
-        is_first = false;
-        if (!scan_segment(log, names.items[i]))
+    log->start = log->end = MAX(lowest_base(&names), INT64_C(0));
+    const char *name = NULL;
+    int64_t before = -1;
+    while ((name = find_next(log, &names, name)) != NULL && before != log->end) {
+        before = is_segment(name, true) ? log->end : -1; /* the same again has nothing more */
+        if (!scan_segment(log, name))
             break;
     }
     io_names_deinit(&names);
@@ -248,8 +279,10 @@ void disk_check_claims(struct scene *scene)
         for (uint32_t k = 0; k < plan->partition_count; k++)
             check_epochs(scene, plan->name, (int32_t)k);
     }
-    for (int32_t k = 0; k < PARTITIONS_MAX; k++)
+    for (int32_t k = 0; k < PARTITIONS_MAX; k++) {
         check_epochs(scene, OFFSETS_TOPIC, k);
+        check_epochs(scene, TXN_TOPIC, k);
+    }
 }
 
 /* ---- what a power loss leaves of the topics -------------------------------------------------------- */
@@ -262,6 +295,17 @@ struct stable_walk {
     bool differs;
 };
 
+static bool is_another(const struct model_slot *slot, const struct batch_view *batch,
+                       const struct record *record)
+{
+    const bool is_control = (batch->attributes & BATCH_CONTROL) != 0;
+    if (is_control || slot->is_control)
+        return is_control != slot->is_control;
+    struct model_record of;
+    return !records_parse(record, &of) || slot->record.client != of.client ||
+           slot->record.number != of.number;
+}
+
 static void walk_stable(struct disk_log *log, const struct batch_view *batch)
 {
     struct stable_walk *walk = log->context;
@@ -273,9 +317,7 @@ static void walk_stable(struct disk_log *log, const struct batch_view *batch)
         const struct model_slot *slot =
             is_counted ? &walk->partition->slots.items[record.offset] : NULL;
         /* A write that failed and was cut off may be what is stable yet. */
-        walk->differs = slot != NULL && slot->is_known &&
-                        (slot->record.client != be_load_u32(record.value.data) ||
-                         slot->record.number != be_load_u32(record.value.data + 4));
+        walk->differs = slot != NULL && slot->is_known && is_another(slot, batch, &record);
         if (!walk->differs)
             walk->same_end = record.offset + 1;
     }
@@ -289,6 +331,8 @@ static void lose_partition(struct scene *scene, struct model_partition *p)
         .disk = disk_of(scene), .view = SIM_STABLE, .on_batch = walk_stable, .context = &walk
     };
     scan(&log, plan->name, p->index);
+    if (log.has_gaps && !walk.differs)
+        walk.same_end = log.end;
     walk.same_end = MAX(walk.same_end, log.start);
     const bool is_present = p->topic->state == MODEL_TOPIC_PRESENT;
     if (is_present && plan->is_synced && walk.same_end < p->acknowledged_end)
@@ -346,6 +390,9 @@ static void lose_record(struct commit_walk *walk, const struct record *record)
 static void walk_commits(struct disk_log *log, const struct batch_view *batch)
 {
     struct commit_walk *walk = log->context;
+    /* In transactions there are only offsets of groups that txns.h knows. */
+    if ((batch->attributes & BATCH_TRANSACTIONAL) != 0)
+        return;
     AUTO(record_walk_deinit) struct record_walk records;
     struct record record;
     record_walk_init(&records, batch, walk->codecs, RECORD_BYTES_MAX);

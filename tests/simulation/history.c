@@ -1,8 +1,8 @@
 /* See history.h.
  *
- *   1  faults    clients create topics, produce, read, join groups, commit, delete and alter, while the weather does what it
- *                may (weather.h); what they are told is held against model.h and commits.h, and each end of an incarnation
- *                against the disk (disk_check.h)
+ *   1  faults    clients create topics, produce, also in transactions, read, join groups, commit, delete and alter, while the
+ *                weather does what it may (weather.h); what they are told is held against model.h, commits.h and txns.h, and
+ *                each end of an incarnation against the disk (disk_check.h)
  *   2  calm      the faults end: everything must come to work again by itself, without a restart
  *   3  rest      clients pause, the broker is killed, stopped or loses its power, and must be the node it was (portrait.h);
  *                then they go on, and must get on
@@ -22,19 +22,22 @@
 #include "portrait.h"
 #include "producer.h"
 #include "sim_broker.h"
+#include "transactor.h"
+#include "txns.h"
 #include "weather.h"
 #include "wire/compress.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define PRODUCERS_MAX  3
 #define MEMBERS_MAX    4 /* of a group */
 #define FAULTS_MIN_NS  (2 * NS_PER_SECOND)
-#define FAULTS_MAX_NS  (25 * NS_PER_SECOND)
+#define FAULTS_MAX_NS  (16 * NS_PER_SECOND)
 #define PATIENCE_NS    (120 * NS_PER_SECOND)
 #define STEP_NS        (100 * NS_PER_MS)
 #define PROGRESS       20 /* records and commits that must be acknowledged */
-#define SETTINGS_BYTES 1000
+#define SETTINGS_BYTES 2000
 
 struct history {
     struct scene scene;
@@ -43,6 +46,8 @@ struct history {
     uint32_t producer_count;
     struct member *members[COMMITS_GROUPS_MAX * MEMBERS_MAX];
     uint32_t member_count;
+    struct transactor *transactors[TXNS_IDS_MAX * TRANSACTORS_OF_AN_ID];
+    uint32_t transactor_count;
     struct auditor *auditor;
     struct admin *admin;
     struct painter *painter;
@@ -86,42 +91,95 @@ static void on_failed(void *context, const char *text, bool is_starting)
     model_fail("the broker gave up: %s", text);
 }
 
-static void begin_broker(struct history *h, bool is_verbose)
+/* Lines of server.properties. */
+struct settings {
+    char text[SETTINGS_BYTES];
+    size_t size;
+};
+
+static void add_setting(struct settings *settings, const char *name, int64_t value)
 {
-    char settings[SETTINGS_BYTES];
-    struct rng *rng = &h->rng;
+    const size_t room = sizeof(settings->text) - settings->size;
+    const int n = snprintf(settings->text + settings->size, room, "%s=%" PRId64 "\n", name, value);
+    ASSERT(n > 0 && (size_t)n < room);
+    settings->size += (size_t)n;
+}
+
+static void add_space(struct settings *out, struct rng *rng)
+{
     static const int marks[] = { -1, 0, 16 << 10, 64 << 10 };
     static const int reserves[] = { 0, 32 << 10, 256 << 10 };
+    add_setting(out, "ottla.disk.min.free.bytes", marks[rng_below(rng, ARRAY_LEN(marks))]);
+    add_setting(out, "ottla.disk.reserve.bytes", reserves[rng_below(rng, ARRAY_LEN(reserves))]);
+}
+
+static void add_transactions(struct settings *out, struct rng *rng)
+{
+    add_setting(out, "transaction.state.log.num.partitions", rng_between(rng, 1, 3));
+    add_setting(out, "transaction.state.log.segment.bytes", 1048576);
+    add_setting(out, "transaction.abort.timed.out.transaction.cleanup.interval.ms",
+                rng_between(rng, 100, 1000));
+}
+
+static void add_compaction(struct settings *out, struct rng *rng)
+{
+    add_setting(out, "log.cleaner.backoff.ms", rng_between(rng, 50, 1000));
+    add_setting(out, "log.cleaner.threads", rng_between(rng, 1, 2));
+    add_setting(out, "log.cleaner.dedupe.buffer.size", 4194304);
+    if (rng_chance(rng, 700000))
+        return;
+    /* Those of the coordinators too. */
+    add_setting(out, "log.roll.ms", rng_between(rng, 300, 3000));
+    add_setting(out, "log.cleaner.delete.retention.ms", rng_between(rng, 500, 5000));
+}
+
+static void add_intervals(struct settings *out, struct rng *rng)
+{
+    add_setting(out, "log.retention.check.interval.ms", rng_between(rng, 300, 3000));
+    add_setting(out, "log.initial.task.delay.ms", rng_between(rng, 100, 2000));
+    add_setting(out, "log.segment.delete.delay.ms", 1000);
+    add_setting(out, "replica.high.watermark.checkpoint.interval.ms", rng_between(rng, 300, 5000));
+    add_setting(out, "log.flush.offset.checkpoint.interval.ms", rng_between(rng, 300, 10000));
+    add_setting(out, "group.initial.rebalance.delay.ms", rng_between(rng, 0, 500));
+    add_setting(out, "group.min.session.timeout.ms", 1000);
+    add_setting(out, "offsets.topic.num.partitions", rng_between(rng, 1, 3));
+    add_setting(out, "offsets.topic.segment.bytes", 1048576);
+    add_setting(out, "metadata.log.max.record.bytes.between.snapshots",
+                rng_chance(rng, 500000) ? rng_between(rng, 1000, 5000) : 20971520);
+    add_setting(out, "num.recovery.threads.per.data.dir", rng_between(rng, 1, 3));
+}
+
+static void begin_broker(struct history *h, bool is_verbose)
+{
+    struct settings settings = { .size = 0 };
     struct rng space = scene_rng(&h->scene, "space");
-    (void)snprintf(settings, sizeof(settings),
-                   "log.retention.check.interval.ms=%d\n"
-                   "log.initial.task.delay.ms=%d\n"
-                   "log.segment.delete.delay.ms=1000\n"
-                   "replica.high.watermark.checkpoint.interval.ms=%d\n"
-                   "log.flush.offset.checkpoint.interval.ms=%d\n"
-                   "group.initial.rebalance.delay.ms=%d\n"
-                   "group.min.session.timeout.ms=1000\n"
-                   "offsets.topic.num.partitions=%d\n"
-                   "offsets.topic.segment.bytes=1048576\n"
-                   "metadata.log.max.record.bytes.between.snapshots=%d\n"
-                   "num.recovery.threads.per.data.dir=%d\n"
-                   "ottla.disk.min.free.bytes=%d\nottla.disk.reserve.bytes=%d\n",
-                   (int)rng_between(rng, 300, 3000), (int)rng_between(rng, 100, 2000),
-                   (int)rng_between(rng, 300, 5000), (int)rng_between(rng, 300, 10000),
-                   (int)rng_between(rng, 0, 500), (int)rng_between(rng, 1, 3),
-                   rng_chance(rng, 500000) ? (int)rng_between(rng, 1000, 5000) : 20971520,
-                   (int)rng_between(rng, 1, 3), marks[rng_below(&space, ARRAY_LEN(marks))],
-                   reserves[rng_below(&space, ARRAY_LEN(reserves))]);
+    add_intervals(&settings, &h->rng);
+    add_space(&settings, &space);
+    add_transactions(&settings, &h->rng);
+    add_compaction(&settings, &h->rng);
+    if (h->scene.is_flushed)
+        add_setting(&settings, "log.flush.interval.messages", 1);
     const struct sim_broker_owner owner = {
         .on_end = on_end, .on_error = on_error, .on_failed = on_failed, .context = h
     };
-    h->scene.broker = sim_broker_new(h->scene.world, settings, &owner, is_verbose);
+    h->scene.broker = sim_broker_new(h->scene.world, settings.text, h->scene.transaction_version,
+                                     &owner, is_verbose);
     sim_broker_set_restart_delay_ns(h->scene.broker, 100 * NS_PER_MS);
     sim_node_set_on_losing(sim_broker_node(h->scene.broker), on_losing, h);
     sim_broker_start(h->scene.broker);
 }
 
 /* ---- the clients ------------------------------------------------------------------------------- */
+
+static void begin_transactors(struct history *h)
+{
+    for (uint32_t id = 0; id < txns_id_count(h->scene.txns); id++) {
+        for (uint32_t i = 0; i < TRANSACTORS_OF_AN_ID; i++)
+            h->transactors[h->transactor_count++] = transactor_new(&h->scene, id, i);
+        transactor_pair(h->transactors[h->transactor_count - 2],
+                        h->transactors[h->transactor_count - 1]);
+    }
+}
 
 static void begin_clients(struct history *h)
 {
@@ -133,6 +191,7 @@ static void begin_clients(struct history *h)
         for (uint32_t i = 0; i < count; i++)
             h->members[h->member_count++] = member_new(&h->scene, g, i);
     }
+    begin_transactors(h);
     h->auditor = auditor_new(&h->scene);
     h->admin = admin_new(&h->scene);
     h->painter = painter_new(&h->scene);
@@ -141,6 +200,8 @@ static void begin_clients(struct history *h)
         weather_add_client(h->weather, producer_client(h->producers[i]));
     for (uint32_t i = 0; i < h->member_count; i++)
         weather_add_client(h->weather, member_client(h->members[i]));
+    for (uint32_t i = 0; i < h->transactor_count; i++)
+        weather_add_client(h->weather, transactor_client(h->transactors[i]));
     weather_add_client(h->weather, auditor_client(h->auditor));
     weather_add_client(h->weather, admin_client(h->admin));
 }
@@ -151,6 +212,8 @@ static void end_clients(struct history *h)
         producer_free(h->producers[i]);
     for (uint32_t i = 0; i < h->member_count; i++)
         member_free(h->members[i]);
+    for (uint32_t i = 0; i < h->transactor_count; i++)
+        transactor_free(h->transactors[i]);
     auditor_free(h->auditor);
     admin_free(h->admin);
     painter_free(h->painter);
@@ -185,9 +248,23 @@ static const struct member *find_unsettled(const struct history *h)
     return NULL;
 }
 
+/* Of each transactional id a transaction was committed. After a power loss one may be open for good where what its coordinator
+ * knew was not flushed. Answers the id that has none; -1: all have. */
+static int find_stuck(const struct history *h, const uint64_t *committed)
+{
+    for (uint32_t i = 0; i < txns_id_count(h->scene.txns) && txns_are_whole(h->scene.txns); i++) {
+        if (txns_committed_count(h->scene.txns, i) == committed[i])
+            return (int)i;
+    }
+    return -1;
+}
+
 /* From here everything comes to work again, without help. */
 static void demand_progress(struct history *h)
 {
+    uint64_t committed[TXNS_IDS_MAX] = { 0 };
+    for (uint32_t i = 0; i < txns_id_count(h->scene.txns); i++)
+        committed[i] = txns_committed_count(h->scene.txns, i);
     const uint64_t acknowledged = h->scene.acknowledged;
     const int64_t end_ns = scene_now_ns(&h->scene) + PATIENCE_NS;
     const struct member *unsettled = NULL;
@@ -195,7 +272,7 @@ static void demand_progress(struct history *h)
         run_for(h, STEP_NS);
         unsettled = find_unsettled(h);
         if (unsettled == NULL && auditor_rounds(h->auditor) > 0 && admin_is_settled(h->admin) &&
-            h->scene.acknowledged >= acknowledged + PROGRESS)
+            h->scene.acknowledged >= acknowledged + PROGRESS && find_stuck(h, committed) < 0)
             return;
     }
     if (!sim_broker_is_ready(h->scene.broker))
@@ -207,6 +284,13 @@ static void demand_progress(struct history *h)
     if (auditor_rounds(h->auditor) == 0)
         model_fail("the faults ended two minutes ago, and the logs cannot be read through: %s",
                    auditor_words(h->auditor));
+    const int stuck = find_stuck(h, committed);
+    if (stuck >= 0)
+        model_fail("the faults ended two minutes ago, and no transaction of %s comes to its end: "
+                   "%s; %s",
+                   txns_id_name(h->scene.txns, (uint32_t)stuck),
+                   transactor_words(h->transactors[stuck * TRANSACTORS_OF_AN_ID]),
+                   transactor_words(h->transactors[stuck * TRANSACTORS_OF_AN_ID + 1]));
     model_fail("the faults ended two minutes ago, and a group does not settle: %s",
                member_words(unsettled));
 }
@@ -221,8 +305,22 @@ static bool is_anyone_waiting(const struct history *h)
         if (member_is_committing(h->members[i]))
             return true;
     }
+    for (uint32_t i = 0; i < h->transactor_count; i++) {
+        if (transactor_is_busy(h->transactors[i]))
+            return true;
+    }
     return client_is_waiting(auditor_client(h->auditor)) ||
            client_is_waiting(admin_client(h->admin));
+}
+
+/* Of a transaction that keeps everybody waiting. */
+static const char *find_busy_words(const struct history *h)
+{
+    for (uint32_t i = 0; i < h->transactor_count; i++) {
+        if (transactor_is_busy(h->transactors[i]))
+            return transactor_words(h->transactors[i]);
+    }
+    return "";
 }
 
 static struct portrait *paint(struct history *h)
@@ -235,7 +333,7 @@ static struct portrait *paint(struct history *h)
     while ((portrait = painter_take(h->painter)) == NULL && scene_now_ns(&h->scene) < end_ns)
         run_for(h, STEP_NS);
     if (portrait == NULL)
-        model_fail("for two minutes the broker does not answer");
+        model_fail("for two minutes the broker does not answer; %s", find_busy_words(h));
     return portrait;
 }
 
@@ -309,10 +407,14 @@ void history_run(const struct history_options *options, struct history_result *o
     if (options->is_verbose)
         sim_world_set_log(scene->world, print_line, NULL);
     h->rng = scene_rng(scene, "history");
+    struct rng rng = scene_rng(scene, "scene");
+    scene->transaction_version = (int16_t)rng_between(&rng, 0, 2);
+    scene->is_flushed = rng_chance(&rng, 300000);
     struct rng model_rng = scene_rng(scene, "model");
-    scene->model = model_new(&model_rng);
+    scene->model = model_new(&model_rng, scene->is_flushed);
     scene->commits = commits_new(scene);
     scene->generations = generations_new(scene->commits);
+    scene->txns = txns_new(scene);
     scene->codecs = codec_contexts_new();
     begin_broker(h, options->is_verbose);
     scene->machine = sim_node_new(scene->world, "clients");
@@ -330,12 +432,14 @@ void history_run(const struct history_options *options, struct history_result *o
                                     .lives = scene->life + 1,
                                     .power_losses = scene->power_losses,
                                     .acknowledged = scene->acknowledged,
-                                    .read = scene->read };
+                                    .read = scene->read,
+                                    .compacted = scene->compacted };
     sim_node_crash(sim_broker_node(scene->broker), SIM_PROCESS_KILLED);
     end_clients(h);
     sim_broker_free(scene->broker);
     sim_world_free(scene->world);
     codec_contexts_free(scene->codecs);
+    txns_free(scene->txns);
     generations_free(scene->generations);
     commits_free(scene->commits);
     model_free(scene->model);

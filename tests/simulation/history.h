@@ -14,6 +14,7 @@ struct history_result {
     uint64_t power_losses;
     uint64_t acknowledged;
     uint64_t read;
+    uint64_t compacted;
 };
 
 /* Runs it to its end. A broken promise stops the process with a line that names it (the runner gives each seed a process

@@ -59,6 +59,19 @@ static struct model_plan *add_plan(struct model *model, const char *name, struct
     return plan;
 }
 
+/* Cleaned as often as may be. */
+static void draw_table(struct model_plan *plan, struct rng *rng)
+{
+    plan->is_compacted = true;
+    plan->is_synced = rng_chance(rng, 300000);
+    plan->is_trimmed = rng_chance(rng, 200000);
+    if (plan->is_trimmed && rng_chance(rng, 500000))
+        plan->retention_ms = rng_between(rng, 4000, 10000);
+    plan->tombstones_ms = rng_between(rng, 1500, 5000);
+    plan->lag_ms = rng_chance(rng, 300000) ? rng_between(rng, 100, 2000) : 0;
+    plan->segment_ms = rng_between(rng, 300, 2000);
+}
+
 static void draw_plans(struct model *model, struct rng *rng)
 {
     static const char *const compressions[] = { "uncompressed", "gzip", "lz4", "zstd" };
@@ -80,6 +93,8 @@ static void draw_plans(struct model *model, struct rng *rng)
             plan->retention_bytes = rng_between(rng, 5000, 50000);
         plan->segment_ms = rng_between(rng, 300, 2000);
     }
+    if (rng_chance(rng, 400000))
+        draw_table(add_plan(model, MODEL_COMPACTED, rng), rng);
     if (rng_chance(rng, 400000)) {
         plan = add_plan(model, "brief", rng);
         plan->is_brief = true;
@@ -87,10 +102,12 @@ static void draw_plans(struct model *model, struct rng *rng)
     }
 }
 
-struct model *model_new(struct rng *rng)
+struct model *model_new(struct rng *rng, bool is_flushed)
 {
     struct model *model = MEM_NEW(struct model);
     draw_plans(model, rng);
+    for (uint32_t i = 0; i < model->plan_count && is_flushed; i++)
+        model->plans[i].is_synced = model->plans[i].is_ottla_synced = true;
     return model;
 }
 
@@ -238,6 +255,9 @@ static void know(struct model *model, struct model_partition *p, int64_t offset,
                  struct model_record record, int64_t timestamp_ms, const char *how)
 {
     struct model_slot *slot = slot_of(p, offset);
+    if (slot->is_control)
+        model_fail("%s-%d: offset %" PRId64 " holds a marker, and now record %u of client %u is %s",
+                   p->topic->plan->name, p->index, offset, record.number, record.client, how);
     if (slot->is_known &&
         (slot->record.client != record.client || slot->record.number != record.number))
         model_fail("%s-%d: offset %" PRId64
@@ -250,6 +270,12 @@ static void know(struct model *model, struct model_partition *p, int64_t offset,
                    " of %s-%d, and is %s at offset %" PRId64 " of %s-%d, too",
                    record.number, record.client, place->offset, place->partition->topic->plan->name,
                    place->partition->index, how, offset, p->topic->plan->name, p->index);
+    if (slot->is_known &&
+        (slot->record.key != record.key || slot->record.is_tombstone != record.is_tombstone))
+        model_fail("%s-%d: the record at offset %" PRId64 " had key %u%s, and is %s with %u%s",
+                   p->topic->plan->name, p->index, offset, slot->record.key,
+                   slot->record.is_tombstone ? " and no value" : "", how, record.key,
+                   record.is_tombstone ? " and no value" : "");
     if (slot->is_known && slot->timestamp_ms != timestamp_ms)
         model_fail("%s-%d: the record at offset %" PRId64 " had timestamp %" PRId64
                    ", and is %s with %" PRId64,
@@ -273,6 +299,72 @@ void model_read(struct model *model, struct model_partition *p, int64_t offset,
                 struct model_record record, int64_t timestamp_ms)
 {
     know(model, p, offset, record, timestamp_ms, "read");
+}
+
+void model_read_marker(struct model_partition *p, int64_t offset, int64_t timestamp_ms)
+{
+    struct model_slot *slot = slot_of(p, offset);
+    if (slot->is_known && !slot->is_control)
+        model_fail("%s-%d: offset %" PRId64 " holds record %u of client %u, and now a marker",
+                   p->topic->plan->name, p->index, offset, slot->record.number,
+                   slot->record.client);
+    if (slot->is_known && slot->timestamp_ms != timestamp_ms)
+        model_fail("%s-%d: the marker at offset %" PRId64 " had timestamp %" PRId64
+                   ", and now %" PRId64,
+                   p->topic->plan->name, p->index, offset, slot->timestamp_ms, timestamp_ms);
+    *slot =
+        (struct model_slot){ .is_known = true, .is_control = true, .timestamp_ms = timestamp_ms };
+}
+
+/* ---- compaction ------------------------------------------------------------------------------ */
+
+/* What the newest records are from an offset on, as far as is known. */
+struct newest {
+    bool is_unclear;                /* an offset in between is not known */
+    bool is_written[UINT8_MAX];     /* by key: there is one that counts */
+    bool may_be_written[UINT8_MAX]; /* or may count */
+};
+
+static void check_missed(const struct model_partition *p, int64_t offset,
+                         const struct newest *newest, bool is_void, int64_t now_ms)
+{
+    const struct model_slot *slot = &p->slots.items[offset];
+    const uint8_t key = slot->record.key;
+    const int64_t retention_ms = p->topic->plan->retention_ms;
+    const bool was_deleted = offset < p->deleted_end ||
+                             (retention_ms >= 0 && slot->timestamp_ms + retention_ms < now_ms);
+    const bool is_old_tombstone =
+        slot->record.is_tombstone && slot->timestamp_ms + p->topic->plan->tombstones_ms <= now_ms;
+    if (newest->is_unclear || newest->is_written[key] || newest->may_be_written[key] || is_void ||
+        is_old_tombstone || was_deleted)
+        return;
+    model_fail("%s-%d: record %u of client %u at offset %" PRId64 " is gone, and it %s of key k%u",
+               p->topic->plan->name, p->index, slot->record.number, slot->record.client, offset,
+               slot->record.is_tombstone ? "was a young tombstone" : "was the last", key);
+}
+
+uint64_t model_missed(struct model_partition *p, const int64_t *offsets, size_t count, int64_t end,
+                      int64_t now_ms, int (*is_in_force)(void *context, struct model_record record),
+                      void *context)
+{
+    struct newest newest = { 0 };
+    uint64_t known = 0;
+    for (int64_t at = end - 1; at >= 0 && count > 0; at--) {
+        const struct model_slot *slot =
+            at < (int64_t)p->slots.count ? &p->slots.items[at] : &(struct model_slot){ 0 };
+        const bool is_record = slot->is_known && !slot->is_control;
+        const int force = is_record ? is_in_force(context, slot->record) : 0;
+        if (offsets[count - 1] == at) {
+            count--;
+            if (is_record)
+                check_missed(p, at, &newest, force <= 0, now_ms);
+            known += is_record;
+        }
+        newest.is_unclear |= !slot->is_known;
+        newest.is_written[slot->record.key] |= is_record && force > 0;
+        newest.may_be_written[slot->record.key] |= is_record && force < 0;
+    }
+    return known;
 }
 
 /* ---- ends of logs ---------------------------------------------------------------------------- */
@@ -304,7 +396,9 @@ void model_told_start(struct model_partition *p, int64_t start, int64_t before, 
         model_fail("%s-%d: the log start went back from %" PRId64 " to %" PRId64, plan->name,
                    p->index, before, start);
     const int64_t from = MAX(p->start, p->deleted_end);
-    const bool by_time = plan->retention_ms >= 0 && have_expired(p, from, start, now_ms);
+    /* Of a segment from which compaction took the youngest records the rest is older than they. */
+    const bool by_time =
+        plan->retention_ms >= 0 && (plan->is_compacted || have_expired(p, from, start, now_ms));
     if (start > from && !by_time && plan->retention_bytes < 0)
         model_fail("%s-%d: the log starts at offset %" PRId64 ", but records from %" PRId64
                    " on were neither deleted nor too old",
@@ -329,7 +423,7 @@ void model_lose_from(struct model *model, struct model_partition *p, int64_t off
 {
     for (size_t i = (size_t)MAX(offset, INT64_C(0)); i < p->slots.count; i++) {
         struct model_slot *slot = &p->slots.items[i];
-        if (slot->is_known)
+        if (slot->is_known && !slot->is_control)
             *place_of(model, slot->record) = (struct place){ 0 };
         *slot = (struct model_slot){ 0 };
     }

@@ -8,6 +8,9 @@
  *     deleted or have expired
  *   - a topic stays, under its id, until it is deleted, and then stays away
  *
+ *   - of a compacted topic only records go that have a newer one of their key, or are tombstones and old enough, or are of no
+ *     transaction that was committed
+ *
  * A record's value begins with the number of its client and its own number there, so that no two records are alike.
  */
 #pragma once
@@ -17,8 +20,9 @@
 #include "base/uuid.h"
 #include "base/vec.h"
 
-#define MODEL_TOPICS_MAX     4
+#define MODEL_TOPICS_MAX     5
 #define MODEL_PARTITIONS_MAX 4
+#define MODEL_COMPACTED      "table" /* the topic that is */
 
 struct model;
 struct model_topic;
@@ -26,11 +30,14 @@ struct model_topic;
 struct model_record {
     uint32_t client;
     uint32_t number;
+    uint8_t key;       /* of a compacted topic; 0: none */
+    bool is_tombstone; /* of that key */
 };
 
 /* What is known of one offset. */
 struct model_slot {
-    bool is_known; /* acknowledged, or read */
+    bool is_known;   /* acknowledged, or read */
+    bool is_control; /* a marker is there, and no record */
     struct model_record record;
     int64_t timestamp_ms;
 };
@@ -49,11 +56,14 @@ struct model_partition {
 struct model_plan {
     const char *name;
     uint32_t partition_count;
-    bool is_synced;       /* acknowledged means flushed: by flush.messages=1 */
-    bool is_ottla_synced; /* or, then, by ottla.flush.before.ack */
-    bool is_brief;        /* deleted and made anew now and then */
-    bool is_trimmed;      /* DeleteRecords */
-    int64_t retention_ms; /* -1: forever */
+    bool is_synced;        /* acknowledged means flushed: by flush.messages=1 */
+    bool is_ottla_synced;  /* or, then, by ottla.flush.before.ack */
+    bool is_brief;         /* deleted and made anew now and then */
+    bool is_trimmed;       /* DeleteRecords */
+    bool is_compacted;     /* and, when it is trimmed, deleted from too */
+    int64_t tombstones_ms; /* delete.retention.ms */
+    int64_t lag_ms;        /* min.compaction.lag.ms */
+    int64_t retention_ms;  /* -1: forever */
     int64_t retention_bytes;
     int64_t index_bytes; /* segment.index.bytes; 0: the default */
     int64_t segment_ms;  /* 0: the default */
@@ -76,7 +86,8 @@ struct model_topic {
     struct model_partition partitions[MODEL_PARTITIONS_MAX];
 };
 
-struct model *model_new(struct rng *rng);
+/* is_flushed: whatever is acknowledged is flushed. */
+struct model *model_new(struct rng *rng, bool is_flushed);
 void model_free(struct model *model);
 uint32_t model_plan_count(const struct model *model);
 struct model_plan *model_plan(struct model *model, uint32_t index);
@@ -103,6 +114,13 @@ void model_acknowledge(struct model *model, struct model_partition *partition, i
                        struct model_record record, int64_t timestamp_ms);
 void model_read(struct model *model, struct model_partition *partition, int64_t offset,
                 struct model_record record, int64_t timestamp_ms);
+/* A marker was read there. */
+void model_read_marker(struct model_partition *partition, int64_t offset, int64_t timestamp_ms);
+/* All of [start, end) has passed a reader, but for these offsets (ascending), which the log has no more. is_in_force answers
+ * whether a record counts: 1, 0, or -1: it is not known. Answers how many of them once held a record. */
+uint64_t model_missed(struct model_partition *partition, const int64_t *offsets, size_t count,
+                      int64_t end, int64_t now_ms,
+                      int (*is_in_force)(void *context, struct model_record record), void *context);
 /* A log's ends were told. now_ms: wall clock of the broker. */
 void model_told_end(struct model_partition *partition, int64_t end);
 /* before: the start that was known when it was asked for. */

@@ -7,6 +7,7 @@
 #include "commits.h"
 #include "model.h"
 #include "portrait.h"
+#include "txns.h"
 #include "wire/kafka_error.h"
 #include "wire/messages/describe_configs_request.h"
 #include "wire/messages/describe_configs_response.h"
@@ -16,6 +17,8 @@
 #include "wire/messages/describe_log_dirs_response.h"
 #include "wire/messages/describe_producers_request.h"
 #include "wire/messages/describe_producers_response.h"
+#include "wire/messages/describe_transactions_request.h"
+#include "wire/messages/describe_transactions_response.h"
 #include "wire/messages/list_groups_request.h"
 #include "wire/messages/list_groups_response.h"
 #include "wire/messages/list_offsets_request.h"
@@ -33,6 +36,7 @@
 #define DESCRIBE_VERSION  6
 #define FETCH_VERSION     9
 #define DIRS_VERSION      4
+#define TXNS_VERSION      0
 #define RESOURCE_TOPIC    2
 #define SOURCE_TOPIC      1
 #define LATEST            (-1)
@@ -53,6 +57,7 @@ enum step {
     STEP_DIRS,
     STEP_GROUPS,
     STEP_OFFSETS,
+    STEP_TXNS,
     STEP_DONE
 };
 
@@ -62,6 +67,7 @@ struct painter {
     uint32_t index;            /* of what the step goes through */
     struct portrait *portrait; /* owned; NULL: nothing is asked for */
     VEC(struct log_name) logs;
+    int64_t end; /* of the log at `index` */
     struct commits_look look;
 };
 
@@ -89,6 +95,18 @@ static bool must_repeat(struct painter *p, const void *answer, int16_t error, co
     return true;
 }
 
+/* Of the others the size changes as time passes. */
+static bool has_steady_size(const struct painter *p, struct bytes topic)
+{
+    struct model *model = p->client.scene->model;
+    for (uint32_t i = 0; i < model_plan_count(model); i++) {
+        const struct model_plan *plan = model_plan(model, i);
+        if (bytes_equal_text(topic, plan->name))
+            return !plan->is_trimmed && !plan->is_compacted;
+    }
+    return false; /* the logs of coordinators are compacted */
+}
+
 static enum portrait_part part_of(const struct painter *p, struct bytes topic, bool *out_is_trimmed)
 {
     struct model *model = p->client.scene->model;
@@ -98,9 +116,12 @@ static enum portrait_part part_of(const struct painter *p, struct bytes topic, b
         if (!bytes_equal_text(topic, plan->name))
             continue;
         *out_is_trimmed = plan->is_trimmed;
-        return plan->is_synced ? PORTRAIT_SYNCED : PORTRAIT_LOGS;
+        /* A coordinator that forgot in a power loss that it had written a marker, writes it again. */
+        const bool is_steady =
+            txns_id_count(p->client.scene->txns) == 0 || p->client.scene->is_flushed;
+        return plan->is_synced && is_steady ? PORTRAIT_SYNCED : PORTRAIT_LOGS;
     }
-    return PORTRAIT_LOGS;
+    return p->client.scene->is_flushed ? PORTRAIT_SYNCED : PORTRAIT_LOGS;
 }
 
 static void on_metadata(void *context, const void *message)
@@ -193,9 +214,11 @@ static void on_producers(void *context, const void *message)
         const struct describe_producers_response_producer_state *producer =
             &told->active_producers[i];
         portrait_add(p->portrait, log->part,
-                     "producer %" PRId64 " of %s-%d: epoch %d, sequence %d, time %" PRId64,
+                     "producer %" PRId64 " of %s-%d: epoch %d, sequence %d, time %" PRId64
+                     ", coordinator epoch %d, transaction from %" PRId64,
                      producer->producer_id, log->topic, log->partition, producer->producer_epoch,
-                     producer->last_sequence, producer->last_timestamp);
+                     producer->last_sequence, producer->last_timestamp, producer->coordinator_epoch,
+                     producer->current_txn_start_offset);
     }
     next_log(p);
 }
@@ -214,7 +237,8 @@ static void ask_producers(struct painter *p)
     client_ask(&p->client, API_DESCRIBE_PRODUCERS, PRODUCERS_VERSION, &request, on_producers, p);
 }
 
-static void ask_offset(struct painter *p, int64_t timestamp, sim_peer_answer *answer)
+static void ask_offset(struct painter *p, int64_t timestamp, bool is_committed,
+                       sim_peer_answer *answer)
 {
     const struct log_name *log = &p->logs.items[p->index];
     struct list_offsets_request_partition partition = list_offsets_request_partition_default;
@@ -226,6 +250,7 @@ static void ask_offset(struct painter *p, int64_t timestamp, sim_peer_answer *an
     topic.partitions_count = 1;
     struct list_offsets_request request = list_offsets_request_default;
     request.replica_id = -1;
+    request.isolation_level = is_committed;
     request.topics = &topic;
     request.topics_count = 1;
     client_ask(&p->client, API_LIST_OFFSETS, OFFSETS_VERSION, &request, answer, p);
@@ -251,16 +276,33 @@ static void on_start(void *context, const void *message)
         ask_producers(p);
 }
 
-static void on_end(void *context, const void *message)
+static void on_stable_end(void *context, const void *message)
 {
     struct painter *p = context;
-    if (!take_offset(p, message, "end"))
+    const struct list_offsets_response *answer = message;
+    if (!take_offset(p, answer, "stable end"))
         return;
+    const int64_t offset = answer->topics[0].partitions[0].offset;
+    const struct log_name *log = &p->logs.items[p->index];
+    if (offset < p->end && txns_are_whole(p->client.scene->txns))
+        model_fail("at rest, %s-%d ends at offset %" PRId64 ", and since %" PRId64
+                   " it has a transaction that nobody ends",
+                   log->topic, log->partition, p->end, offset);
     /* Where records are deleted the start moves, and whose records are gone may be forgotten. */
     if (p->logs.items[p->index].is_trimmed)
         next_log(p);
     else
-        ask_offset(p, EARLIEST, on_start);
+        ask_offset(p, EARLIEST, false, on_start);
+}
+
+static void on_end(void *context, const void *message)
+{
+    struct painter *p = context;
+    const struct list_offsets_response *answer = message;
+    if (!take_offset(p, answer, "end"))
+        return;
+    p->end = answer->topics[0].partitions[0].offset;
+    ask_offset(p, LATEST, true, on_stable_end);
 }
 
 static void ask_logs(struct painter *p)
@@ -268,7 +310,7 @@ static void ask_logs(struct painter *p)
     if (p->index == p->logs.count)
         next_step(p);
     else
-        ask_offset(p, LATEST, on_end);
+        ask_offset(p, LATEST, false, on_end);
 }
 
 static void on_dirs(void *context, const void *message)
@@ -285,7 +327,7 @@ static void on_dirs(void *context, const void *message)
             const struct describe_log_dirs_response_topic *topic = &dir->topics[t];
             bool is_trimmed;
             const enum portrait_part part = part_of(p, topic->name, &is_trimmed);
-            for (int32_t k = 0; k < topic->partitions_count && !is_trimmed; k++)
+            for (int32_t k = 0; k < topic->partitions_count && has_steady_size(p, topic->name); k++)
                 portrait_add(p->portrait, part, "log %.*s-%d in %.*s: %" PRId64 " bytes",
                              BYTES_PRINTF(topic->name), topic->partitions[k].partition_index,
                              BYTES_PRINTF(dir->log_dir), topic->partitions[k].partition_size);
@@ -404,6 +446,42 @@ static void ask_offsets(struct painter *p)
     client_ask(&p->client, API_OFFSET_FETCH, FETCH_VERSION, &request, on_offsets, p);
 }
 
+/* ---- transactions -------------------------------------------------------------------------------- */
+
+static void on_txn(void *context, const void *message)
+{
+    struct painter *p = context;
+    const struct describe_transactions_response *answer = message;
+    const int16_t error = answer == NULL ? KAFKA_NONE : answer->transaction_states[0].error_code;
+    if (error != KAFKA_TRANSACTIONAL_ID_NOT_FOUND &&
+        must_repeat(p, answer, error, "DescribeTransactions"))
+        return;
+    const struct describe_transactions_response_transaction_state *told =
+        &answer->transaction_states[0];
+    portrait_add(p->portrait, p->client.scene->is_flushed ? PORTRAIT_SYNCED : PORTRAIT_GROUPS,
+                 "transaction of %.*s: %s, %.*s, producer %" PRId64
+                 ", epoch %d, timeout %d, %d topics",
+                 BYTES_PRINTF(told->transactional_id), kafka_error_name(error),
+                 BYTES_PRINTF(told->transaction_state), told->producer_id, told->producer_epoch,
+                 told->transaction_timeout_ms, told->topics_count);
+    p->index++;
+    client_at_once(&p->client);
+}
+
+static void ask_txns(struct painter *p)
+{
+    const struct txns *txns = p->client.scene->txns;
+    if (p->index == txns_id_count(txns)) {
+        next_step(p);
+        return;
+    }
+    struct bytes id = bytes_from_text(txns_id_name(txns, p->index));
+    struct describe_transactions_request request = describe_transactions_request_default;
+    request.transactional_ids = &id;
+    request.transactional_ids_count = 1;
+    client_ask(&p->client, API_DESCRIBE_TRANSACTIONS, TXNS_VERSION, &request, on_txn, p);
+}
+
 /* ---- the whole ------------------------------------------------------------------------------------ */
 
 static void act(struct client *client)
@@ -429,6 +507,9 @@ static void act(struct client *client)
         return;
     case STEP_OFFSETS:
         ask_offsets(p);
+        return;
+    case STEP_TXNS:
+        ask_txns(p);
         return;
     case STEP_DONE:
         return;

@@ -1,9 +1,9 @@
 /* See producer.h. */
 #include "producer.h"
 
-#include "base/be.h"
 #include "client.h"
 #include "model.h"
+#include "records.h"
 #include "sim_broker.h"
 #include "wire/batch.h"
 #include "wire/kafka_error.h"
@@ -33,6 +33,7 @@ struct outgoing {
     struct stream *stream;
     uint32_t first; /* number of its first record */
     uint32_t count;
+    struct model_record records[RECORDS_MAX];
     int64_t timestamps_ms[RECORDS_MAX];
     int32_t base_sequence; /* -1: plain */
     struct buf batch;
@@ -129,17 +130,15 @@ static void add_record(struct producer *p, struct batch_builder *builder, struct
                        uint32_t i)
 {
     struct rng *rng = &p->client.rng;
-    uint8_t value[PADDING_BYTES] = { 0 };
-    be_store_u32(value, p->id);
-    be_store_u32(value + 4, o->first + i);
-    const size_t size = 8 + (size_t)rng_below(rng, sizeof(value) - 8);
     int64_t timestamp_ms = io_now_ms(sim_node_io(p->client.scene->machine));
     if (rng_chance(rng, 300000))
         timestamp_ms -= rng_between(rng, 0, SPREAD_MS);
     o->timestamps_ms[i] = timestamp_ms;
-    const int r =
-        batch_builder_add(builder, timestamp_ms, BYTES_NULL, bytes_from(value, size), NULL, 0);
-    ASSERT(r == 0);
+    const struct record_style style = { .padding_bytes_max = PADDING_BYTES,
+                                        .has_keys =
+                                            o->stream->partition->topic->plan->is_compacted };
+    const struct model_record record = { .client = p->id, .number = o->first + i };
+    o->records[i] = records_add(builder, rng, &style, record, timestamp_ms);
 }
 
 static struct outgoing *build(struct producer *p, struct stream *s)
@@ -200,8 +199,7 @@ static void acknowledge(struct producer *p, struct outgoing *o, int64_t base_off
     /* What was not flushed may be gone meanwhile. */
     const bool counts = o->power_losses == scene->power_losses || partition->topic->plan->is_synced;
     for (uint32_t i = 0; i < o->count && counts; i++)
-        model_acknowledge(scene->model, partition, base_offset + i,
-                          (struct model_record){ .client = p->id, .number = o->first + i },
+        model_acknowledge(scene->model, partition, base_offset + i, o->records[i],
                           has_append_time ? append_time_ms : o->timestamps_ms[i]);
     scene->acknowledged += counts ? o->count : 0;
     if (!o->stream->is_begun && first_of(o->stream) != o && scene_may_be_full(scene))

@@ -10,6 +10,7 @@ struct commits;
 struct generations;
 struct model;
 struct sim_broker;
+struct txns;
 
 struct scene {
     struct sim_world *world;
@@ -18,16 +19,20 @@ struct scene {
     struct model *model;
     struct commits *commits;
     struct generations *generations;
+    struct txns *txns;
     struct codec_contexts *codecs; /* for all clients and checkers */
     uint64_t seed;
-    uint64_t life;         /* of the broker: counts the ends of its incarnations */
-    uint64_t power_losses; /* among them */
-    int64_t full_until_ns; /* the disk is full until then, or was last; 0: never */
-    int64_t slow_until_ns; /* the same of a slow one */
-    bool is_calm;          /* the faults are over */
-    bool is_resting;       /* clients finish what they have begun, and begin nothing */
-    uint64_t acknowledged; /* records, commits and the like: that things go on */
+    int16_t transaction_version; /* of the cluster: 0 to 2 */
+    bool is_flushed;             /* the broker acknowledges only what is on stable storage */
+    uint64_t life;               /* of the broker: counts the ends of its incarnations */
+    uint64_t power_losses;       /* among them */
+    int64_t full_until_ns;       /* the disk is full until then, or was last; 0: never */
+    int64_t slow_until_ns;       /* the same of a slow one */
+    bool is_calm;                /* the faults are over */
+    bool is_resting;             /* clients finish what they have begun, and begin nothing */
+    uint64_t acknowledged;       /* records, commits and the like: that things go on */
     uint64_t read;
+    uint64_t compacted; /* records that a reader did not meet any more, each time */
 };
 
 static inline int64_t scene_now_ns(const struct scene *scene)

@@ -48,14 +48,17 @@ static void write_file(struct io_fs *fs, const char *path, struct bytes content)
     ASSERT(r == 0); /* a healthy simulated disk */
 }
 
-static void write_bootstrap(struct io_fs *fs)
+static void write_bootstrap(struct io_fs *fs, int16_t transaction_version)
 {
     struct arena arena;
     arena_init(&arena, 1u << 20);
     struct metadata_record *records = NULL;
     uint32_t count = 0;
+    const struct metadata_bootstrap_feature feature = {
+        .name = BYTES_LITERAL(FEATURE_TRANSACTION_VERSION), .level = transaction_version
+    };
     const int r =
-        metadata_bootstrap_records(METADATA_LEVEL_MAX, NULL, 0, &arena, &records, &count, NULL);
+        metadata_bootstrap_records(METADATA_LEVEL_MAX, &feature, 1, &arena, &records, &count, NULL);
     ASSERT(r == 0);
     struct bytes *values = ARENA_NEW_ARRAY(&arena, struct bytes, count);
     for (uint32_t i = 0; i < count; i++) {
@@ -102,7 +105,7 @@ static void write_voters(struct io_fs *fs, struct uuid directory_id)
 }
 
 /* What kafka-storage format --standalone leaves. */
-static void format(struct sim_broker *broker)
+static void format(struct sim_broker *broker, int16_t transaction_version)
 {
     struct io_fs *fs = sim_disk_fs(sim_node_disk(broker->machine));
     int r = io_fs_make_directories(fs, SIM_BROKER_DIR "/__cluster_metadata-0");
@@ -114,7 +117,7 @@ static void format(struct sim_broker *broker)
         rng_fill(sim_world_rng(broker->world), random, sizeof(random));
         meta.directory_id = uuid_from_random(random);
     } while (uuid_is_reserved(meta.directory_id));
-    write_bootstrap(fs);
+    write_bootstrap(fs, transaction_version);
     write_voters(fs, meta.directory_id);
     r = meta_properties_write(fs, SIM_BROKER_DIR, &meta, 0, NULL);
     ASSERT(r == 0);
@@ -224,7 +227,8 @@ static void on_crash(void *context)
 }
 
 struct sim_broker *sim_broker_new(struct sim_world *world, const char *settings,
-                                  const struct sim_broker_owner *owner, bool is_verbose)
+                                  int16_t transaction_version, const struct sim_broker_owner *owner,
+                                  bool is_verbose)
 {
     struct sim_broker *broker = MEM_NEW(struct sim_broker);
     broker->world = world;
@@ -240,7 +244,8 @@ struct sim_broker *sim_broker_new(struct sim_world *world, const char *settings,
         "listeners=PLAINTEXT://:%d,CONTROLLER://:9093\n"
         "advertised.listeners=PLAINTEXT://broker1:%d,CONTROLLER://broker1:9093\n"
         "controller.listener.names=CONTROLLER\ncontroller.quorum.bootstrap.servers=broker1:9093\n"
-        "log.dirs=%s\noffsets.topic.replication.factor=1\n%s\n",
+        "log.dirs=%s\noffsets.topic.replication.factor=1\n"
+        "transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n%s\n",
         NODE_ID, SIM_BROKER_PORT, SIM_BROKER_PORT, SIM_BROKER_DIR, settings);
     struct config_problems problems = { 0 };
     const int r = config_load(SETTING_KIND_BROKER, bytes_from_text(text), "server.properties",
@@ -249,7 +254,7 @@ struct sim_broker *sim_broker_new(struct sim_world *world, const char *settings,
         model_fail("the settings of a history are refused: %s", problems.list.items[0].text);
     config_problems_deinit(&problems);
     mem_free(text);
-    format(broker);
+    format(broker, transaction_version);
     return broker;
 }
 

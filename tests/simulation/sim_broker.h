@@ -24,10 +24,11 @@ struct sim_broker_owner {
     void *context;
 };
 
-/* `settings`: lines added to server.properties; may be "". is_verbose: prints the
+/* `settings`: lines added to server.properties; may be "". transaction_version: of the cluster. is_verbose: prints the
  * node's lines. Formats the disk at once; sim_broker_start begins its life. */
 struct sim_broker *sim_broker_new(struct sim_world *world, const char *settings,
-                                  const struct sim_broker_owner *owner, bool is_verbose);
+                                  int16_t transaction_version, const struct sim_broker_owner *owner,
+                                  bool is_verbose);
 /* It is down or has no job under way. */
 void sim_broker_free(struct sim_broker *broker);
 struct sim_node *sim_broker_node(struct sim_broker *broker);

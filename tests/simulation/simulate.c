@@ -61,9 +61,10 @@ static void run_one(const struct options *options, uint64_t seed)
     history_run(&history, &result);
     if (count_all(options) == 1)
         (void)printf("seed %" PRIu64 ": trace %016" PRIx64 ", %" PRIu64 " lives, %" PRIu64
-                     " power losses, %" PRIu64 " things acknowledged, %" PRIu64 " records read\n",
+                     " power losses, %" PRIu64 " things acknowledged, %" PRIu64
+                     " records read, %" PRIu64 " missed for compaction\n",
                      seed, result.trace, result.lives, result.power_losses, result.acknowledged,
-                     result.read);
+                     result.read, result.compacted);
     if (seed % 10 == 0 && !options->is_verbose) {
         struct history_result again = { 0 };
         history_run(&history, &again);

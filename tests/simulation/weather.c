@@ -5,7 +5,7 @@
 #include "client.h"
 #include "sim_broker.h"
 
-#define CLIENTS_MAX    16
+#define CLIENTS_MAX    24
 #define CHANGES_MAX    60         /* of the disk, until a planned crash */
 #define ROOM_BYTES_MAX (96 << 10) /* of a disk that becomes full */
 #define FULL_MAX_NS    (6 * NS_PER_SECOND)
