@@ -220,8 +220,7 @@ static void run_step(struct io_job *job)
         c->result = clean__finish(c);
         break;
     case CLEAN_UNDO:
-        clean__undo(c);
-        c->result = 0;
+        c->result = clean__undo(c);
         break;
     }
 }
@@ -353,7 +352,13 @@ static void fail(struct log_cleaning *c)
     struct log *log = c->log;
     const int error = c->result;
     const bool is_short = err_is_shortage(error);
-    if (c->is_read_error && !is_short) {
+    if (c->stage == CLEAN_UNDO) { /* the next open removes what is left of it */
+        c->report.is_set_aside = true;
+        end(c);
+        return;
+    }
+    /* The files are what they are: it would end so each time. */
+    if ((c->is_read_error || error == -ERR_LIMIT) && !is_short) {
         c->report.is_set_aside = true;
         undo(c, error);
         return;

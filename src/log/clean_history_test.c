@@ -32,6 +32,17 @@ void clean_history_deinit(struct clean_history *h)
     sim_disk_free(h->disk);
 }
 
+bool clean_history_try_reopen(struct clean_history *h, int64_t recovery_point)
+{
+    log_abandon(TAKE(h->log));
+    struct err_note note = { "" };
+    return sample_try_open(&(struct sample_open){ .fs = sim_disk_fs(h->disk),
+                                                  .config = &h->config,
+                                                  .is_unclean = true,
+                                                  .recovery_point = recovery_point },
+                           &h->log, &note) == 0;
+}
+
 void clean_history_reopen(struct clean_history *h, int64_t recovery_point)
 {
     log_abandon(TAKE(h->log));

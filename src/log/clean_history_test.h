@@ -50,6 +50,8 @@ void clean_history_settle(struct clean_history *h);
 bool clean_history_clean(struct clean_history *h, size_t keys);
 /* As after a crash; recovery begins at recovery_point. */
 void clean_history_reopen(struct clean_history *h, int64_t recovery_point);
+/* False: it could not be opened, and has to be reopened. */
+bool clean_history_try_reopen(struct clean_history *h, int64_t recovery_point);
 
 /* The log holds exactly what the model says. */
 void clean_history_expect(const struct clean_history *h, const char *where);

@@ -116,4 +116,5 @@ void clean__end_target(struct log_cleaning *c);
 MUST_CHECK int clean__seal(struct log_cleaning *c);
 MUST_CHECK int clean__commit(struct log_cleaning *c);
 MUST_CHECK int clean__finish(struct log_cleaning *c);
-void clean__undo(struct log_cleaning *c);
+/* What cannot be removed stands in the way of every swap that is to be completed: opening would take it for one that was not. */
+MUST_CHECK int clean__undo(struct log_cleaning *c);

@@ -183,20 +183,28 @@ static int put_what_must_stay(struct log_cleaning *c, const struct scanned_batch
     return batch_put_empty(&header, &c->target.out);
 }
 
+/* Nothing is damaged, but a file has its limit. */
+static int too_large(struct log_cleaning *c)
+{
+    return err_note(
+        &c->report.note, -ERR_LIMIT,
+        "what is left of %" PRIu32 " segments of %s from offset %" PRId64 " on does not fit in one",
+        c->target.end - c->target.first, c->place.directory, c->target.segment->meter.base_offset);
+}
+
 static int put_batch(struct log_cleaning *c, const struct scanned_batch *batch)
 {
     struct buf *out = &c->target.out;
     const size_t size_before = out->size;
     int r = sift(c, &batch->view);
-    if (r == BATCH_FILTER_SAME) {
+    if (r == BATCH_FILTER_SAME)
         buf_put_bytes(out, batch->view.bytes);
-        r = buf_is_ok(out) ? 0 : -ERR_LIMIT;
-    } else if (r == BATCH_FILTER_EMPTY) {
+    else if (r == BATCH_FILTER_EMPTY)
         r = put_what_must_stay(c, batch);
-    }
-    if (r >= 0 && (int64_t)c->target.builder.meter.size_bytes + (int64_t)(out->size - size_before) >
-                      INT32_MAX)
-        r = -ERR_LIMIT;
+    if (!buf_is_ok(out) ||
+        (int64_t)c->target.builder.meter.size_bytes + (int64_t)(out->size - size_before) >
+            INT32_MAX)
+        return too_large(c);
     if (r < 0)
         return clean__damage(c, r, batch);
     count_batch(c, batch, size_before);

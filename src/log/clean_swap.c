@@ -184,24 +184,30 @@ int clean__finish(struct log_cleaning *c)
     return 0;
 }
 
-/* The log last: indexes without one would be taken for those of a swap that is all but over. */
-static bool unlink_all(struct log_cleaning *c, enum log_name_stage stage)
+/* The log last: indexes without one would be taken for those of a swap that is all but over. Answers whether there was any. */
+static int unlink_all(struct log_cleaning *c, enum log_name_stage stage)
 {
-    bool has_any = false;
+    int has_any = 0;
     for (size_t i = ARRAY_LEN(segment_kinds); i-- > 0;) {
         AUTO(mem_freep) char *path = target_path(c, segment_kinds[i], stage);
-        has_any |= io_fs_unlink(c->place.fs, path) == 0;
+        const int r = io_fs_unlink(c->place.fs, path);
+        if (r < 0 && r != -ENOENT)
+            return err_note(&c->report.note, r, "remove %s: %s", path, err_sentence(r));
+        has_any |= r == 0;
     }
     return has_any;
 }
 
-void clean__undo(struct log_cleaning *c)
+int clean__undo(struct log_cleaning *c)
 {
     clean__close_source(c);
     if (c->target.segment == NULL)
-        return;
-    /* Those that could be taken for a swap go first, and for good. What stays goes when the log is opened. */
-    if (unlink_all(c, LOG_NAME_SWAP))
-        IGNORE_RESULT(io_fs_sync_directory(c->place.fs, c->place.directory));
-    (void)unlink_all(c, LOG_NAME_CLEANED);
+        return 0;
+    /* Those that could be taken for a swap go first, and for good. */
+    int r = unlink_all(c, LOG_NAME_SWAP);
+    if (r > 0)
+        r = sync_names(c);
+    if (r == 0)
+        r = unlink_all(c, LOG_NAME_CLEANED);
+    return MIN(r, 0);
 }

@@ -2,10 +2,12 @@
 #include "log/clean_history_test.h"
 
 #include "base/mem.h"
+#include "log/clean_int.h"
 #include "log/log_int.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 struct place_text {
     char text[96];
@@ -206,6 +208,49 @@ TEST(log_clean, sets_a_log_aside_that_is_damaged_anywhere)
     EXPECT(aside > 50);
 }
 
+static int64_t overfill(void *context, int64_t bytes)
+{
+    const struct clean_history *h = context;
+    (void)bytes;
+    if (h->log->cleaning->target.is_begun)
+        h->log->cleaning->target.builder.meter.size_bytes = INT32_MAX;
+    return 0;
+}
+
+static void on_overfilled(void *context, struct log *log, const struct log_clean_report *report)
+{
+    struct clean_history *h = context;
+    (void)log;
+    h->report = *report;
+}
+
+/* What is left of a log may grow beyond a file's limit, when it is compressed anew. That is no damage, and no broken disk. */
+TEST(log_clean, sets_a_log_aside_that_does_not_fit)
+{
+    struct clean_history h;
+    clean_history_init(&h, context->seed);
+    clean_history_fill(&h, 4);
+    clean_history_settle(&h);
+    log_flush(h.log);
+    const struct log_clean how = {
+        .look = { .now_ms = h.now_ms, .stable_end = log_offsets(h.log)->end },
+        .map_bytes_max = (size_t)1 << 20,
+        .map_load_factor = 0.9,
+        .step_bytes = 500,
+        .pace = overfill,
+        .done = on_overfilled,
+        .context = &h,
+    };
+    EXPECT(log_clean_begin(h.log, &how));
+    EXPECT_EQ(h.report.result, -ERR_LIMIT);
+    EXPECT(h.report.is_set_aside);
+    EXPECT(strstr(h.report.note.text, "does not fit") != NULL);
+    EXPECT(strstr(h.report.note.text, "damaged") == NULL);
+    EXPECT_EQ(log_failure(h.log), 0);
+    clean_history_expect(&h, "after one that did not fit");
+    clean_history_deinit(&h);
+}
+
 /* ---- cut short ------------------------------------------------------------------------------- */
 
 static struct clean_history *prepared(struct clean_history *h, uint64_t seed)
@@ -301,4 +346,116 @@ TEST(log_clean, survives_whichever_call_fails)
     }
     for (uint64_t n = 0; fail_nth(context->seed, n, -ENOSPC); n++) {
     }
+}
+
+/* ---- what opening makes of it ------------------------------------------------------------------ */
+
+/* The power is lost while names are changed, and again while opening completes the swap: 1 when that was so. */
+static bool is_lost_again(uint64_t seed, uint64_t change, uint64_t again)
+{
+    struct clean_history h;
+    struct place_text where;
+    prepared(&h, seed);
+    const int64_t end = log_offsets(h.log)->end;
+    const int64_t recovery_point = log_offsets(h.log)->recovery_point;
+    sim_disk_crash_at(h.disk, change, SIM_POWER_LOST);
+    (void)clean_history_clean(&h, 10);
+    const bool has_crashed = sim_disk_crash_count(h.disk) > 0;
+    sim_disk_crash_at(h.disk, has_crashed ? again : 0, SIM_POWER_LOST);
+    const bool is_cut = has_crashed && !clean_history_try_reopen(&h, recovery_point);
+    sim_disk_crash_at(h.disk, 0, SIM_POWER_LOST);
+    clean_history_reopen(&h, recovery_point);
+    EXPECT_EQ(log_offsets(h.log)->end, end);
+    snprintf(where.text, sizeof(where.text), "seed %" PRIu64 ", changes %" PRIu64 " and %" PRIu64,
+             seed, change, again);
+    clean_history_expect_safe(&h, where.text);
+    clean_history_deinit(&h);
+    return is_cut;
+}
+
+TEST(log_clean, loses_nothing_when_power_is_lost_again_at_the_next_open)
+{
+    uint32_t cut = 0;
+    for (uint64_t seed = 9; seed < 12; seed++) { /* found holes before names were synced */
+        for (uint64_t change = 10; change < 60; change++) {
+            uint64_t again = 1;
+            while (is_lost_again(context->seed + seed, change, again))
+                again++;
+            cut += again > 4;
+        }
+    }
+    EXPECT(cut > 20);
+}
+
+/* What a swap replaces is found by reading it. When that fails for the moment, so does opening: nothing goes for the sake of a part. */
+TEST(log_clean, reads_a_swap_whole_or_does_not_open)
+{
+    uint32_t refused = 0;
+    for (uint64_t change = 1; change < 200; change++) {
+        struct clean_history h;
+        prepared(&h, context->seed);
+        const int64_t end = log_offsets(h.log)->end;
+        sim_disk_crash_at(h.disk, change, SIM_PROCESS_KILLED);
+        (void)clean_history_clean(&h, 10);
+        const bool has_crashed = sim_disk_crash_count(h.disk) > 0;
+        sim_disk_crash_at(h.disk, 0, SIM_PROCESS_KILLED);
+        sim_disk_add_fault(h.disk, &(struct sim_fault){ .calls = SIM_READ | SIM_READ_COLD,
+                                                        .path_part = ".log.swap",
+                                                        .error = -EIO });
+        refused += !clean_history_try_reopen(&h, 0);
+        sim_disk_clear_faults(h.disk);
+        clean_history_reopen(&h, 0);
+        EXPECT_EQ(log_offsets(h.log)->end, end);
+        clean_history_expect_safe(&h, "after a swap that could not be read");
+        clean_history_deinit(&h);
+        if (!has_crashed)
+            break;
+    }
+    EXPECT(refused > 2);
+}
+
+/* A .cleaned file that stays would make the next open drop the swap of another cleaning: there is none until then. */
+TEST(log_clean, sets_a_log_aside_that_keeps_what_was_not_finished)
+{
+    struct clean_history h;
+    prepared(&h, context->seed);
+    sim_disk_add_fault(h.disk, &(struct sim_fault){
+                                   .calls = SIM_SYNC, .path_part = ".cleaned", .error = -ENOSPC });
+    sim_disk_add_fault(
+        h.disk, &(struct sim_fault){ .calls = SIM_UNLINK, .path_part = ".cleaned", .error = -EIO });
+    EXPECT(clean_history_clean(&h, 10));
+    EXPECT_EQ(h.report.result, -ENOSPC);
+    EXPECT(h.report.is_set_aside);
+    sim_disk_clear_faults(h.disk);
+    EXPECT(!clean_history_clean(&h, 10));
+    EXPECT_EQ(log_failure(h.log), 0);
+    clean_history_expect_safe(&h, "after it");
+    clean_history_reopen(&h, 0);
+    EXPECT(clean_history_clean(&h, 0));
+    EXPECT_EQ(h.report.result, 0);
+    clean_history_expect_safe(&h, "opened anew");
+    clean_history_deinit(&h);
+}
+
+/* The checkpoint may tell of records that are lost: what comes in their place is compared as if nothing ever was. */
+TEST(log_clean, does_not_believe_a_checkpoint_beyond_the_end)
+{
+    struct clean_history h;
+    prepared(&h, context->seed);
+    const int64_t end = log_offsets(h.log)->end;
+    for (int64_t beyond = 0; beyond < 2; beyond++) {
+        log_abandon(TAKE(h.log));
+        h.log = sample_open(&(struct sample_open){ .fs = sim_disk_fs(h.disk),
+                                                   .config = &h.config,
+                                                   .is_unclean = true,
+                                                   .cleaned_end = end + beyond });
+        EXPECT_EQ(log_offsets(h.log)->end, end);
+        EXPECT_EQ(log_cleaned_end(h.log), beyond == 0 ? end : 0);
+    }
+    h.log->cleaned_end = end;
+    EXPECT_OK(log_truncate(h.log, end - 1, h.now_ms, NULL));
+    EXPECT(log_cleaned_end(h.log) <= log_offsets(h.log)->end);
+    EXPECT_OK(log_truncate_fully(h.log, 7, 7, h.now_ms, NULL));
+    EXPECT_EQ(log_cleaned_end(h.log), 0);
+    clean_history_deinit(&h);
 }

@@ -61,7 +61,11 @@ static int swap_end(struct log *log, const char *name, int64_t base_offset, int6
     while ((r = batch_scan_next(&scan, &batch)) > 0)
         *out = batch.last_offset + 1;
     batch_scan_deinit(&scan);
-    return size < 0 ? (int)size : 0; /* a bad end is found again when the segment is recovered */
+    r = size < 0 ? (int)size : r;
+    if (r == 0 || batch_scan_is_damage(r))
+        return 0; /* a bad end is found again when the segment is recovered */
+    /* What cannot be read now may be all there: what it replaces is not to be told by a part of it. */
+    return err_note(note, r, "read %s: %s", path, err_sentence(r));
 }
 
 /* First pass: .deleted and .cleaned files go, and .swap files of a split that was not finished; the
@@ -99,8 +103,7 @@ static int sort_leftovers(struct log *log, struct inventory *inventory, struct e
     return 0;
 }
 
-/* Second pass: what was replaced goes, then its replacement gets the name. */
-static int finish_swaps(struct log *log, struct inventory *inventory, struct err_note *note)
+static int remove_replaced(struct log *log, struct inventory *inventory, struct err_note *note)
 {
     int r = 0;
     for (uint32_t i = 0; i < inventory->names.count && r == 0; i++) {
@@ -109,19 +112,59 @@ static int finish_swaps(struct log *log, struct inventory *inventory, struct err
             name.base_offset >= inventory->swap_min && name.base_offset < inventory->swap_max)
             r = remove_file(log, inventory->names.items[i], note);
     }
-    for (uint32_t i = 0; i < inventory->names.count && r == 0; i++) {
+    return r;
+}
+
+/* Gives the .swap files their names: the .log ones, or all others. */
+static int rename_swaps(struct log *log, struct inventory *inventory, bool are_logs,
+                        struct err_note *note)
+{
+    for (uint32_t i = 0; i < inventory->names.count; i++) {
         struct log_name name = log_name_parse(inventory->names.items[i]);
         if (name.kind == LOG_NAME_KINDS || name.stage != LOG_NAME_SWAP ||
-            name.base_offset >= inventory->cleaned_min)
+            name.base_offset >= inventory->cleaned_min || (name.kind == LOG_NAME_LOG) != are_logs)
             continue;
         AUTO(mem_freep) char *from = path_in(log, inventory->names.items[i]);
         name.stage = LOG_NAME_LIVE;
         AUTO(mem_freep) char *to = log_name_path(log->place.directory, name);
-        r = io_fs_rename(log->place.fs, from, to);
+        const int r = io_fs_rename(log->place.fs, from, to);
         if (r < 0)
             return err_note(note, r, "rename %s to %s: %s", from, to, err_sentence(r));
     }
-    return r;
+    return 0;
+}
+
+static int sync_names(struct log *log, struct err_note *note)
+{
+    const int r = io_fs_sync_directory(log->place.fs, log->place.directory);
+    return r < 0 ? err_note(note, r, "sync %s: %s", log->place.directory, err_sentence(r)) : 0;
+}
+
+/* Second pass: what was replaced goes, then its replacement gets the name, the .log before the others: each for good before the
+ * next, as in clean_swap.c, for the power may fail here, too. */
+static int finish_swaps(struct log *log, struct inventory *inventory, struct err_note *note)
+{
+    int r = remove_replaced(log, inventory, note);
+    if (r == 0)
+        r = sync_names(log, note);
+    if (r == 0)
+        r = rename_swaps(log, inventory, true, note);
+    if (r == 0)
+        r = sync_names(log, note);
+    if (r == 0)
+        r = rename_swaps(log, inventory, false, note);
+    return r < 0 ? r : sync_names(log, note);
+}
+
+static bool has_swaps(const struct inventory *inventory)
+{
+    for (uint32_t i = 0; i < inventory->names.count; i++) {
+        const struct log_name name = log_name_parse(inventory->names.items[i]);
+        if (name.kind != LOG_NAME_KINDS && name.stage == LOG_NAME_SWAP &&
+            name.base_offset < inventory->cleaned_min)
+            return true;
+    }
+    return false;
 }
 
 static bool has_leftovers(const struct inventory *inventory)
@@ -139,7 +182,7 @@ static int clear_leftovers(struct log *log, struct inventory *inventory, struct 
     if (!has_leftovers(inventory))
         return 0;
     int r = sort_leftovers(log, inventory, note);
-    if (r == 0)
+    if (r == 0 && has_swaps(inventory))
         r = finish_swaps(log, inventory, note);
     return r < 0 ? r : list_names(log, inventory, note);
 }
@@ -240,7 +283,6 @@ static struct log *make_log(const struct log_params *params)
     log->topic = mem_strdup(params->topic);
     log->partition = params->partition;
     log->topic_id = params->topic_id;
-    log->cleaned_end = params->cleaned_end;
     log->is_always_recovered = params->is_always_recovered;
     log->config = *params->config;
     log->rng = rng_from_seed(params->seed);
@@ -353,6 +395,8 @@ static void set_offsets(struct log *log, const struct log_params *params, int64_
                            ? log__active(log)->meter.base_offset
                            : log->segments.items[log__segment_index(log, log->offsets.flushed_end)]
                                  ->meter.base_offset;
+    /* Beyond the end it speaks of records that are lost: what comes in their place was never compared. As Apache Kafka, all is. */
+    log->cleaned_end = params->cleaned_end > end_offset ? 0 : params->cleaned_end;
     log__settle_recovery_point(log);
     log__active(log)->offset_limit = end_offset - 1;
     epochs_truncate_from_end(&log->epochs, end_offset);

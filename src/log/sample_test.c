@@ -80,6 +80,7 @@ int sample_try_open(const struct sample_open *open, struct log **out, struct err
         .flushed_offset = open->flushed_offset,
         .is_recovery_point_known = true,
         .log_start_offset = open->log_start_offset,
+        .cleaned_end = open->cleaned_end,
         .now_ms = open->now_ms == 0 ? SAMPLE_NOW_MS : open->now_ms,
         .seed = 7,
     };

@@ -41,6 +41,7 @@ struct sample_open {
     int64_t recovery_point;
     int64_t flushed_offset;
     int64_t log_start_offset;
+    int64_t cleaned_end;
     int64_t now_ms; /* 0: SAMPLE_NOW_MS */
 };
 extern const struct uuid sample_topic_id;
