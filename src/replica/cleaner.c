@@ -7,7 +7,8 @@
  *
  * log.cleaner.dedupe.buffer.size is shared by the threads that there may be, log.cleaner.io.max.bytes.per.second by all cleanings.
  * Settings are read anew for each step. A log that is damaged is set aside with one line (log_clean.h). Each end of a
- * cleaning is checkpointed (cleaner-offset-checkpoint).
+ * cleaning is checkpointed (cleaner-offset-checkpoint). A log that finds no space waits for log.cleaner.backoff.ms, at least, while the
+ * others are looked at: they may fit where it does not, and make room.
  */
 #include "log/log_clean.h"
 #include "replica/replicas_int.h"
@@ -48,6 +49,11 @@ static int64_t pace(void *context, int64_t bytes)
 
 /* ---- the end of one -------------------------------------------------------------------------- */
 
+static int64_t backoff_ms(const struct replicas *r)
+{
+    return config_i64(r->config, SETTING_BROKER_LOG_CLEANER_BACKOFF_MS);
+}
+
 static void on_checkpointed(void *context, uint32_t log_dir_index, int error)
 {
     replicas__checkpointed(context, log_dir_index, error);
@@ -63,17 +69,17 @@ static void checkpoint(struct replicas *r, uint32_t log_dir_index)
         offset_checkpoint_deinit(&kinds[kind]);
 }
 
-static void tell(struct replicas *r, const struct log *log, const struct log_clean_report *report)
+static void tell(struct replicas *r, const struct log *log, const struct log_clean_report *report,
+                 bool was_short)
 {
     const char *topic = log_topic(log);
     const int32_t index = log_partition(log);
     if (report->is_set_aside)
         DIAG_ERROR(r->diag, "log", "%s-%d is not compacted any more until it is opened again: %s",
                    topic, index, report->note.text);
-    else if (err_is_shortage(report->result) && !r->was_clean_short)
+    else if (err_is_shortage(report->result) && !was_short)
         DIAG_WARN(r->diag, "log", "%s-%d could not be compacted, and will be tried again: %s",
                   topic, index, report->note.text);
-    r->was_clean_short = err_is_shortage(report->result);
     if (report->result != 0)
         return;
     DIAG_INFO(r->diag, "log",
@@ -90,14 +96,19 @@ static void on_done(void *context, struct log *log, const struct log_clean_repor
 {
     struct replicas *r = context;
     r->cleaning_count--;
-    tell(r, log, report);
+    struct partition *p =
+        replicas_get(r, log_topic_id(log), log_partition(log)); /* NULL: it is gone */
+    tell(r, log, report, p != NULL && p->clean_after_ns > 0);
+    const bool is_short = err_is_shortage(report->result);
+    if (p != NULL)
+        p->clean_after_ns = is_short ? io_monotonic_ns(r->io) + backoff_ms(r) * NS_PER_MS : 0;
     const int dir = log_dirs_find(r->dirs, log_parent_directory(log));
     if (r->is_closing || dir < 0 || !log_dirs_at(r->dirs, (uint32_t)dir)->is_online)
         return;
     if (report->result == 0)
         checkpoint(r, (uint32_t)dir);
-    /* Not from here: somebody may be in the midst of something with this log. After a failure it is not tried again at once. */
-    if (report->result == 0 || report->is_set_aside)
+    /* Not from here: somebody may be in the midst of something with this log. */
+    if (report->result == 0 || report->is_set_aside || is_short)
         io_timer_arm_after(r->io, &r->clean_timer, 0);
 }
 
@@ -124,12 +135,13 @@ static bool is_before(const struct log_clean_need *a, const struct log_clean_nee
 
 static struct partition *find_next(struct replicas *r)
 {
+    const int64_t now_ns = io_monotonic_ns(r->io);
     struct partition *next = NULL;
     struct log_clean_need next_need = { 0 };
     LIST_FOR_EACH(&r->partitions, link)
     {
         struct partition *p = LIST_ENTRY(link, struct partition, link);
-        if (!is_idle(p) || log_is_set_aside(p->log))
+        if (!is_idle(p) || log_is_set_aside(p->log) || p->clean_after_ns > now_ns)
             continue;
         const struct log_clean_look look = look_of(r, p);
         struct log_clean_need need;
@@ -190,7 +202,7 @@ static void on_timer(struct io_timer *timer)
                 break;
         }
     }
-    io_timer_arm_after(r->io, timer, config_i64(r->config, SETTING_BROKER_LOG_CLEANER_BACKOFF_MS));
+    io_timer_arm_after(r->io, timer, backoff_ms(r));
 }
 
 void replicas__begin_cleaning(struct replicas *r)

@@ -245,6 +245,29 @@ TEST(replicas_clean, tries_again_when_there_is_space)
     replica_rig_end(&rig);
 }
 
+/* One that does not fit is no reason not to clean the others, however much more it needs it; and it is not told of each time. */
+TEST(replicas_clean, goes_on_with_others_where_one_finds_no_space)
+{
+    struct replica_rig rig;
+    replica_rig_begin(&rig, context->seed, 1, SETTINGS);
+    sim_disk_add_fault(sim_node_disk(rig.machine),
+                       &(struct sim_fault){ .calls = SIM_WRITE,
+                                            .path_part = "large-0/00000000000000000000.log.cleaned",
+                                            .error = -28 });
+    const struct uuid large = replica_rig_topic(&rig, "large", 1);
+    fill(&rig, large, 8);
+    const struct uuid small = replica_rig_topic(&rig, "small", 1);
+    fill(&rig, small, 2);
+    replica_rig_run_ms(&rig, 3000);
+    EXPECT_EQ(count_records(&rig, large), 24);
+    EXPECT_EQ(count_records(&rig, small), 1);
+    fill(&rig, small, 2);
+    replica_rig_run_ms(&rig, 3000);
+    EXPECT_EQ(count_records(&rig, small), 1);
+    EXPECT_EQ(rig.line_counts[DIAG_WARN], 1);
+    replica_rig_end(&rig);
+}
+
 /* compact,delete: what is old goes altogether. */
 TEST(replicas_clean, deletes_old_segments_of_a_topic_with_both_policies)
 {

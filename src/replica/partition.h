@@ -42,7 +42,8 @@ struct partition {
     bool is_held;    /* a log of its name is on its way out; opened after that */
     struct log_params *
         again; /* owned: how it was to be opened at start, and could not be for want of space; NULL */
-    bool is_tried_again; /* space or descriptors were lacking to open it: replicas_tick does */
+    int64_t clean_after_ns; /* compaction found no space: not before then; 0: it did not */
+    bool is_tried_again;    /* space or descriptors were lacking to open it: replicas_tick does */
 
     int32_t leader_id; /* -1: none */
     int32_t leader_epoch;

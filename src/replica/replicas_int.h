@@ -73,7 +73,6 @@ struct replicas {
     struct io_timer clean_timer; /* cleaner.c */
     uint32_t cleaning_count;     /* logs that are being compacted */
     int64_t clean_paid_ns; /* when what they have read and written so far will have been allowed */
-    bool was_clean_short;  /* space was lacking the last time, and the operator was told */
 };
 
 /* What is not ours in the recovery-point checkpoint of a directory. */
