@@ -38,6 +38,7 @@ struct dir_load {
     VEC(struct found) found;
     VEC(char *) to_remove; /* paths of leftover -delete directories */
     VEC(char *) strange;   /* names that are no partition's */
+    uint32_t stray_count;  /* partitions that an earlier start set aside */
     uint32_t next;         /* the first that no job has taken */
     uint32_t opened;
     int error; /* of the look */
@@ -82,6 +83,10 @@ static void look_at(struct dir_load *dl, const char *name)
     }
     if (parsed.kind == LOG_DIRECTORY_DELETE) {
         VEC_ADD(&dl->to_remove, mem_printf("%s/%s", dl->dir->path, name));
+        return;
+    }
+    if (parsed.kind == LOG_DIRECTORY_STRAY) {
+        dl->stray_count++;
         return;
     }
     AUTO(mem_freep) char *path = mem_printf("%s/%s", dl->dir->path, name);
@@ -308,6 +313,14 @@ static void announce(const struct dir_load *dl)
     for (size_t i = 0; i < dl->strange.count; i++)
         DIAG_WARN(diag, "log", "%s/%s is not the directory of a partition: it is left alone", path,
                   dl->strange.items[i]);
+    /* Each was told of when it was set aside. Apache Kafka tells of each again, at every start. */
+    if (dl->stray_count > 0)
+        DIAG_INFO(
+            diag, "log",
+            "%s: %" PRIu32
+            " partitions that were set aside are kept under names that end in " LOG_STRAY_SUFFIX
+            ", until somebody removes them",
+            path, dl->stray_count);
     for (int kind = 0; kind < LOG_CHECKPOINT_KINDS; kind++) {
         if (dl->dir->checkpoint_notes[kind].text[0] != '\0')
             DIAG_WARN(diag, "log", "%s: it counts as absent", dl->dir->checkpoint_notes[kind].text);

@@ -28,11 +28,12 @@ static int64_t read_file(void *context, int64_t position, void *out, size_t size
     return io_file_read(context, position, out, size);
 }
 
-/* The snapshot's size and the timestamp in its header: reads its first batch. */
+/* The snapshot's size and the timestamp in its header: reads its first batch. Where that is damaged they are 0. */
 static int stat_snapshot(struct metadata_log *m, struct snapshot_id id, struct snapshot_stat *out,
                          struct err_note *note)
 {
     char *path = snapshot_path(m, id, "");
+    *out = (struct snapshot_stat){ .id = id };
     AUTO(io_file_unrefp) struct io_file *file = NULL;
     int r = io_file_open(io_get_fs(m->io), path, IO_OPEN_READ, &file);
     if (r == 0) {
@@ -62,12 +63,16 @@ static int find_snapshots(struct metadata_log *m, struct err_note *note)
         return 0; /* a new one */
     if (r < 0)
         return err_note(note, r, "directory %s cannot be listed", m->directory);
-    for (uint32_t i = 0; i < names.count && r >= 0; i++) {
+    struct err_note damage = { 0 };
+    for (uint32_t i = 0; i < names.count; i++) {
         struct snapshot_id id;
         const enum snapshot_file_kind kind =
             snapshot_name_parse(bytes_from_text(names.items[i]), &id);
         if (kind == SNAPSHOT_FILE_WHOLE) {
-            r = stat_snapshot(m, id, VEC_PUSH(&m->snapshots), note);
+            /* By name they are in order. The newest is what is loaded; an older one that is damaged harms nobody. */
+            if (r < 0)
+                DIAG_WARN(m->diag, "metadata", "%s: a newer one is used", damage.text);
+            r = stat_snapshot(m, id, VEC_PUSH(&m->snapshots), &damage);
         } else if (kind != SNAPSHOT_FILE_NONE) {
             char *path = mem_printf("%s/%s", m->directory, names.items[i]);
             if (io_fs_unlink(fs, path) < 0)
@@ -76,6 +81,8 @@ static int find_snapshots(struct metadata_log *m, struct err_note *note)
         }
     }
     io_names_deinit(&names);
+    if (r < 0 && note != NULL)
+        *note = damage;
     return r < 0 ? r : 0;
 }
 

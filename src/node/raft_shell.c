@@ -368,8 +368,11 @@ int raft_shell_open(struct raft_shell *s, const struct raft_shell_params *params
         r = metadata_log_load(&s->log, s->raft, params->loader, &event.start, note);
         if (r == 0)
             r = check_voters(s, params, note);
-        if (r == 0)
+        if (r == 0) {
             r = step(s, event, note);
+            if (r < 0) /* of quorum-state, which it names */
+                r = err_note_prefix(note, r, "%s", s->log.directory);
+        }
         mem_free((void *)(uintptr_t)event.start.quorum_state.data);
     }
     raft_voters_deinit(&voters);

@@ -285,6 +285,36 @@ TEST(fetch, sends_regions_of_files_in_pieces)
     server_rig_end(&rig);
 }
 
+/* Somebody cuts a segment off under the node. What was announced cannot be sent: the connection ends, with a line that tells why. */
+TEST(fetch, tells_of_a_segment_that_was_cut_off_meanwhile)
+{
+    struct server_rig rig;
+    server_rig_begin(&rig, context->seed, "log.segment.bytes=1048576");
+    const struct uuid topic = server_rig_topic(&rig, "t", 1);
+    for (int32_t i = 0; i < 10; i++)
+        append(&rig, topic, 0, 5000);
+    struct sim_link link = sim_link_default();
+    link.buffer_bytes_min = link.buffer_bytes_max = 20000;
+    sim_world_set_link(rig.base.world, &link);
+    struct rig_peer peer;
+    rig_peer_connect(&rig, &peer, SERVER_RIG_PORT);
+    send_fetch(&peer, 1,
+               &(struct ask){
+                   .topic = "t", .partitions = 1, .max_wait_ms = 0, .min_bytes = 1, .epoch = -1 });
+    rig_peer_set_deaf(&peer, true);
+    server_rig_run_ms(&rig, 1000);
+    struct io_file *file;
+    EXPECT_OK(io_file_open(sim_disk_fs(sim_node_disk(rig.base.machine)),
+                           "/a/t-0/00000000000000000000.log", IO_OPEN_WRITE, &file));
+    EXPECT_OK(io_file_truncate(file, 100));
+    io_file_unref(file);
+    rig_peer_set_deaf(&peer, false);
+    server_rig_run_ms(&rig, 1000);
+    EXPECT(strstr(rig.base.last_line, "cut off meanwhile") != NULL);
+    rig_peer_close(&peer);
+    server_rig_end(&rig);
+}
+
 /* A topic is deleted under those who wait for it: they are told. */
 TEST(fetch, hears_of_a_topic_that_goes)
 {

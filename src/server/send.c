@@ -158,7 +158,7 @@ static int64_t send_some(struct connection *c)
     if (first->file != NULL) {
         const int64_t n =
             io_socket_send_file(c->socket, first->file, first->position, first->left_bytes);
-        return n == 0 ? -EIO : n; /* cut short by truncation: the length is announced already */
+        return n == 0 ? -ENODATA : n; /* the length is announced already */
     }
     struct iovec parts[SEND_PARTS_MAX];
     int count = 0;
@@ -217,6 +217,14 @@ void connection_send(struct connection *c)
         const int64_t n = send_some(c);
         if (n == -EAGAIN)
             break;
+        if (n == -ENODATA) {
+            const struct out_part *part = LIST_ENTRY(c->out.next, struct out_part, link);
+            connection_cut(c,
+                           "a segment ends at or before byte %" PRId64
+                           ", where %zu bytes more were to be sent: it was cut off meanwhile",
+                           part->position, part->left_bytes);
+            return;
+        }
         if (n < 0) {
             connection_close(c);
             return;

@@ -421,7 +421,7 @@ def a_quorum_state_that_is_none(world):
     for how in ("garbage", "empty", "half"):
         node = world.node(world.stopped)
         damage(os.path.join(node.data, "__cluster_metadata-0", "quorum-state"), how)
-        refused(node, "cannot start", "quorum-state")
+        refused(node, "cannot start", os.path.join(node.data, "__cluster_metadata-0") + ": quorum-state")
 
 
 def metadata_snapshots_that_are_none(world):
@@ -434,6 +434,23 @@ def metadata_snapshots_that_are_none(world):
         damage(os.path.join(fresh.data, "bootstrap.checkpoint"), how)
         lines = fresh.refuses_to_start()
         expect(len(lines) == 1 and "bootstrap.checkpoint" in lines[0], f"it says {lines}")
+
+
+def an_older_metadata_snapshot_that_is_none(world):
+    """The newest is what counts: a start tells of the other, and needs it not."""
+    node = world.node(world.stopped, {"metadata.log.max.record.bytes.between.snapshots": "1"})
+    directory = os.path.join(node.data, "__cluster_metadata-0")
+
+    def snapshots():
+        return sorted(n for n in os.listdir(directory) if n.endswith(".checkpoint"))
+    node.start()
+    wait_until(lambda: len(snapshots()) > 1, "no second snapshot is written")
+    node.stop()
+    oldest = snapshots()[0]
+    damage(os.path.join(directory, oldest), "garbage")
+    goes_on(node)
+    line = next((line for line in node.text().splitlines() if oldest in line), "")
+    expect("WARN" in line and "a newer one is used" in line, f"it says {line}")
 
 
 def directories_and_names_that_are_none(world):
@@ -451,6 +468,9 @@ def directories_and_names_that_are_none(world):
     for name in ("t-9", "stranger-0"):
         left = [n for n in os.listdir(node.data) if n.startswith(name)]
         expect(len(left) == 1 and left[0].endswith("-stray"), f"{name} became {left}")
+    goes_on(node)
+    told = [line for line in node.lines() if "-stray" in line]
+    expect(len(told) == 1 and "2 partitions that were set aside" in told[0], f"another start says {told}")
 
 
 # ---- settings
@@ -522,6 +542,7 @@ def run(directory, case):
                  ends_of_logs_that_were_being_written, a_log_that_is_cut, a_log_with_a_bad_byte_in_its_middle,
                  indexes_that_are_none, small_files_that_are_none, a_topic_id_that_a_crash_took, producer_snapshots_that_are_none,
                  a_metadata_log_that_is_none, a_quorum_state_that_is_none, metadata_snapshots_that_are_none,
+                 an_older_metadata_snapshot_that_is_none,
                  directories_and_names_that_are_none, settings_with_a_slip_of_the_pen, settings_with_bad_values,
                  settings_that_would_be_unsafe_to_ignore, a_properties_file_that_is_none):
         case(body.__name__, lambda body=body: body(world))
