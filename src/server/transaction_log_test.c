@@ -358,6 +358,26 @@ TEST(add_offsets_to_txn, leaves_the_same_record_in_every_version)
     }
 }
 
+/* Or librdkafka asks for ever: it looks for the group's coordinator only afterwards. */
+TEST(add_offsets_to_txn, has_the_topic_of_groups_created)
+{
+    struct world w = { 0 };
+    struct add_offsets_to_txn_request m = add_offsets_to_txn_request_default;
+    m.transactional_id = WORLD_TRANSACTIONAL_ID;
+    m.group_id = GROUP;
+    server_rig_begin(&w.rig, context->seed, "");
+    arena_init(&w.arena, WORLD_ARENA_MAX);
+    rig_peer_connect(&w.rig, &w.peer, SERVER_RIG_PORT);
+    world_send(&w, API_ADD_OFFSETS_TO_TXN, 3, &m);
+    server_rig_run_ms(&w.rig, 100);
+    const struct add_offsets_to_txn_response *answer =
+        world_take(&w, API_ADD_OFFSETS_TO_TXN, 3, w.correlation_id);
+    EXPECT_EQ(answer->error_code, KAFKA_COORDINATOR_NOT_AVAILABLE);
+    EXPECT_EQ(w.rig.ask_count, 1);
+    EXPECT_EQ(w.rig.asks[0].api_key, API_CREATE_TOPICS);
+    world_end(&w);
+}
+
 TEST(txn_offset_commit, counts_when_its_transaction_commits)
 {
     for (int16_t version = 0; version <= 5; version++) {

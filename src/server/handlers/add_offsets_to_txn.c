@@ -1,12 +1,15 @@
 /* AddOffsetsToTxn: the partition of __consumer_offsets that a group belongs to becomes part of the transaction (KIP-98). */
 #include "server/api_handler.h"
 #include "server/authorize.h"
+#include "server/auto_topic.h"
 #include "server/groups.h"
 #include "server/transactions.h"
 #include "wire/messages/add_offsets_to_txn_request.h"
 #include "wire/messages/add_offsets_to_txn_response.h"
 #include "wire/messages/add_partitions_to_txn_request.h"
 #include "wire/messages/add_partitions_to_txn_response.h"
+
+#define OFFSETS_TOPIC BYTES_LITERAL("__consumer_offsets")
 
 struct add_offsets {
     struct transaction_ask ask;
@@ -42,7 +45,7 @@ static void ask_for(struct request *request, int32_t partition)
     add_partitions_to_txn_request_init(&op->question);
     add_partitions_to_txn_request_transaction_init(&op->transaction);
     add_partitions_to_txn_request_topic_init(&op->topic);
-    op->topic.name = BYTES_LITERAL("__consumer_offsets");
+    op->topic.name = OFFSETS_TOPIC;
     op->topic.partitions = &op->partition;
     op->topic.partitions_count = 1;
     op->transaction.transactional_id = asked->transactional_id;
@@ -65,6 +68,14 @@ static void ask_for(struct request *request, int32_t partition)
                      transactions_partition_of(request->shard, asked->transactional_id), &op->ask);
 }
 
+/* No group has had a coordinator yet. librdkafka looks for the group's only when this request has succeeded, so it is for this
+ * request, too, to have the topic created; it is sent again until it is there. */
+static void wait_for_topic(struct request *request)
+{
+    auto_topic_create(request, OFFSETS_TOPIC);
+    reply(request, KAFKA_COORDINATOR_NOT_AVAILABLE);
+}
+
 static void handle(struct request *request)
 {
     const struct add_offsets_to_txn_request *asked = request->message;
@@ -74,7 +85,7 @@ static void handle(struct request *request)
     else if (!authorize(request, ACL_READ, ACL_GROUP, asked->group_id))
         reply(request, KAFKA_GROUP_AUTHORIZATION_FAILED);
     else if (partition < 0)
-        reply(request, KAFKA_COORDINATOR_NOT_AVAILABLE); /* no group has a coordinator yet */
+        wait_for_topic(request);
     else
         ask_for(request, partition);
 }
