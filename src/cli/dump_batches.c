@@ -142,8 +142,16 @@ static void put_header_keys(const struct record *record, struct buf *out)
     arena_deinit(&arena);
 }
 
+/* Sequences follow offsets, also where compaction has left gaps; after the largest comes 0. */
+static int32_t sequence_at(const struct batch_view *batch, int64_t offset)
+{
+    return batch->base_sequence < 0
+               ? -1
+               : (int32_t)((batch->base_sequence + (offset - batch->base_offset)) & INT32_MAX);
+}
+
 static void put_metadata(const struct dump_batch *batch, const struct dump_walk *walk,
-                         const struct record *record, int32_t index, struct buf *out)
+                         const struct record *record, struct buf *out)
 {
     buf_printf(out, "offset: %" PRId64 " %s: %" PRId64 " keySize: %d valueSize: %d", record->offset,
                time_type(batch), record->timestamp,
@@ -156,8 +164,7 @@ static void put_metadata(const struct dump_batch *batch, const struct dump_walk 
         return;
     }
     const struct batch_view *view = &batch->view;
-    buf_printf(out, " sequence: %" PRId32,
-               view->base_sequence < 0 ? -1 : view->base_sequence + index);
+    buf_printf(out, " sequence: %" PRId32, sequence_at(view, record->offset));
     put_header_keys(record, out);
     if ((view->attributes & BATCH_CONTROL) != 0)
         put_control(out, record);
@@ -173,7 +180,7 @@ static void print_records(struct dump *d, const char *path, const struct dump_ba
     dump_walk_init(&walk, batch);
     buf_init(&line, SIZE_MAX);
     const bool is_control = !batch->is_legacy && (batch->view.attributes & BATCH_CONTROL) != 0;
-    for (int32_t i = 0; (r = dump_walk_next(&walk, &record)) > 0; i++) {
+    while ((r = dump_walk_next(&walk, &record)) > 0) {
         if (record.offset != *last_offset + 1)
             dump_find(d, DUMP_NOT_CONSECUTIVE, path, *last_offset, record.offset);
         *last_offset = record.offset;
@@ -181,7 +188,7 @@ static void print_records(struct dump *d, const char *path, const struct dump_ba
         const char *gap = "| ";
         if (!d->skips_metadata) {
             buf_put_text(&line, gap);
-            put_metadata(batch, &walk, &record, i, &line);
+            put_metadata(batch, &walk, &record, &line);
             gap = " ";
         }
         if (d->prints_data && !is_control)
@@ -207,8 +214,8 @@ static void print_head(struct dump *d, const struct batch_view *b)
             " producerEpoch: %d partitionLeaderEpoch: %" PRId32
             " isTransactional: %s isControl: %s deleteHorizonMs: ",
             b->base_offset, batch_last_offset(b), b->record_count, b->base_sequence,
-            b->base_sequence < 0 ? -1 : b->base_sequence + b->last_offset_delta, b->producer_id,
-            b->producer_epoch, b->leader_epoch, truth((b->attributes & BATCH_TRANSACTIONAL) != 0),
+            sequence_at(b, batch_last_offset(b)), b->producer_id, b->producer_epoch,
+            b->leader_epoch, truth((b->attributes & BATCH_TRANSACTIONAL) != 0),
             truth((b->attributes & BATCH_CONTROL) != 0));
     if ((b->attributes & BATCH_DELETE_HORIZON) != 0)
         cli_out(d->context, "OptionalLong[%" PRId64 "]", b->base_timestamp);
