@@ -6,9 +6,7 @@
 
 #include <errno.h>
 
-/* The active segment as a reader finds it after a clean shutdown: indexes of exact size, the time
- * index with its last entry. */
-static int seal_active(struct log *log, struct err_note *note)
+int log__seal_active(struct log *log, struct err_note *note)
 {
     struct segment *active = log__active(log);
     /* Not written to, not even looked at since it was opened: it is as the last clean close left
@@ -38,7 +36,7 @@ static void plan_snapshot(struct log *log)
 
 static int close_well(struct log *log, bool flush, struct err_note *note)
 {
-    const int r = seal_active(log, note);
+    const int r = log__seal_active(log, note);
     if (r < 0)
         return r;
     plan_snapshot(log);

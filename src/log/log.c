@@ -423,6 +423,10 @@ void log_abandon(struct log *log)
 int log_delete(struct log *log, struct uuid unique, char **out_path, struct err_note *note)
 {
     ASSERT(log->place.files == NULL);
+    log->place.may_sleep = true;
+    /* Apache Kafka opens what it is to remove, and misses indexes with an error in its log; nothing else is lost. */
+    if (log->failure == 0)
+        IGNORE_RESULT(log__seal_active(log, NULL));
     AUTO(mem_freep)
     char *name = log_directory_name(log->topic, log->partition, unique, LOG_DELETE_SUFFIX);
     AUTO(mem_freep) char *path = mem_printf("%s/%s", log->log_dir, name);

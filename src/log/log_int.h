@@ -139,6 +139,10 @@ void log__follow_flush_messages(struct log *log);
 /* Asks for a flush up to `offset`: segments that begin below it. */
 void log__flush_to(struct log *log, int64_t offset);
 
+/* The active segment as a reader finds it after a clean shutdown: indexes of exact size, the time index with its last
+ * entry. For jobs. */
+MUST_CHECK int log__seal_active(struct log *log, struct err_note *note);
+
 /* For a detached log that is closed: small files are written and, with `sync`, batches put on
  * stable storage. */
 MUST_CHECK int log__flush_to_close(struct log *log, bool sync, struct err_note *note);
