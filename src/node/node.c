@@ -256,15 +256,22 @@ static void on_retention(struct io_timer *timer)
         config_i64(node->shard.config, SETTING_BROKER_LOG_RETENTION_CHECK_INTERVAL_MS));
 }
 
+/* All kinds together, as often as one of them is wanted; what has not changed is not written. */
+static int64_t checkpoint_interval_ms(const struct config *config)
+{
+    const int64_t wanted =
+        MIN(config_i64(config, SETTING_BROKER_REPLICA_HIGH_WATERMARK_CHECKPOINT_INTERVAL_MS),
+            MIN(config_i64(config, SETTING_BROKER_LOG_FLUSH_OFFSET_CHECKPOINT_INTERVAL_MS),
+                config_i64(config, SETTING_BROKER_LOG_FLUSH_START_OFFSET_CHECKPOINT_INTERVAL_MS)));
+    return MAX(wanted, 1);
+}
+
 static void on_checkpoint(struct io_timer *timer)
 {
     struct node *node = CONTAINER_OF(timer, struct node, checkpoint);
     const struct config *config = node->shard.config;
     replicas_checkpoint(node->shard.replicas);
-    io_timer_arm_after(
-        node->shard.io, timer,
-        MIN(config_i64(config, SETTING_BROKER_REPLICA_HIGH_WATERMARK_CHECKPOINT_INTERVAL_MS),
-            config_i64(config, SETTING_BROKER_LOG_FLUSH_OFFSET_CHECKPOINT_INTERVAL_MS)));
+    io_timer_arm_after(node->shard.io, timer, checkpoint_interval_ms(config));
 }
 
 /* ---- birth ----------------------------------------------------------------------------------- */
