@@ -239,8 +239,9 @@ static void on_gap(struct producer *p, struct outgoing *o, struct bytes words)
         return; /* it is sent again behind those before it */
     const bool is_kept =
         topic->plan->is_synced || o->stream->power_losses == p->client.scene->power_losses;
-    /* It may have been taken when it was sent before, and its records have been deleted since. */
-    const bool may_be_deleted = topic->plan->is_trimmed && o->is_again;
+    /* It may have been taken when it was sent before, and its records have been deleted since, or compacted. */
+    const bool may_be_deleted =
+        (topic->plan->is_trimmed || topic->plan->is_compacted) && o->is_again;
     if (is_kept && !may_be_deleted && !o->stream->is_overtaken)
         model_fail(
             "%s-%d: sequence %d of producer %" PRId64

@@ -188,7 +188,8 @@ find_answer(const struct transactor *t, const struct txn_part *part,
 static bool may_be_forgotten(const struct txn_part *part, int16_t error)
 {
     return error == KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER && part->is_again &&
-           part->stream->partition->topic->plan->is_trimmed;
+           (part->stream->partition->topic->plan->is_trimmed ||
+            part->stream->partition->topic->plan->is_compacted);
 }
 
 /* False: it was given up, with all the others. */
