@@ -39,44 +39,48 @@ static int compare_members(const void *a, const void *b)
     return x_static ? bytes_compare(x->instance_id, y->instance_id) : bytes_compare(x->id, y->id);
 }
 
-static int compare_topics(const void *a, const void *b)
+/* A topic, and one who wants it. */
+struct want {
+    struct bytes topic;
+    size_t member; /* in the order of members */
+};
+
+static int compare_wants(const void *a, const void *b)
 {
-    return bytes_compare(*(const struct bytes *)a, *(const struct bytes *)b);
+    const struct want *x = a;
+    const struct want *y = b;
+    const int by_topic = bytes_compare(x->topic, y->topic);
+    return by_topic != 0 ? by_topic : (x->member > y->member) - (x->member < y->member);
 }
 
-static bool has_topic(const struct assignor_member *member, struct bytes topic)
-{
-    for (size_t i = 0; i < member->topic_count; i++) {
-        if (bytes_equal(member->topics[i], topic))
-            return true;
-    }
-    return false;
-}
-
-/* Every topic that somebody wants, once, in order. */
-static struct bytes *all_topics(const struct assignor_member *members, size_t count,
-                                struct arena *arena, size_t *out_count)
+/* Who wants what, each once, by topic and then by member; counts in share_count how many topics each wants. */
+static struct want *list_wants(struct assignor_member *members, size_t count, struct arena *arena,
+                               size_t *out_count)
 {
     size_t total = 0;
     for (size_t i = 0; i < count; i++)
         total += members[i].topic_count;
-    struct bytes *all = ARENA_NEW_ARRAY(arena, struct bytes, total);
+    struct want *wants = ARENA_NEW_ARRAY(arena, struct want, total);
     size_t used = 0;
     for (size_t i = 0; i < count; i++) {
+        members[i].share_count = 0;
         for (size_t k = 0; k < members[i].topic_count; k++)
-            all[used++] = members[i].topics[k];
+            wants[used++] = (struct want){ .topic = members[i].topics[k], .member = i };
     }
     if (used > 0)
-        qsort(all, used, sizeof(*all), compare_topics);
+        qsort(wants, used, sizeof(*wants), compare_wants);
     size_t kept = 0;
     for (size_t i = 0; i < used; i++) {
-        if (kept == 0 || !bytes_equal(all[kept - 1], all[i]))
-            all[kept++] = all[i];
+        if (kept > 0 && compare_wants(&wants[kept - 1], &wants[i]) == 0)
+            continue;
+        members[wants[i].member].share_count++;
+        wants[kept++] = wants[i];
     }
     *out_count = kept;
-    return all;
+    return wants;
 }
 
+/* At most count_max of a topic to one member. */
 static void give(struct assignor_member *member, struct bytes topic, int32_t partition,
                  int32_t count_max, struct arena *arena)
 {
@@ -90,59 +94,55 @@ static void give(struct assignor_member *member, struct bytes topic, int32_t par
     share->partitions[share->count++] = partition;
 }
 
-/* The first members get one more where it does not divide. */
-static void range(struct bytes topic, int32_t partitions, struct assignor_member *members,
-                  size_t count, struct arena *arena)
+/* One topic, wanted by `count` members. The first of them get one more where it does not divide. */
+static void range(const struct want *wants, size_t count, int32_t partitions,
+                  struct assignor_member *members, struct arena *arena)
 {
-    int32_t wanting = 0;
-    for (size_t i = 0; i < count; i++)
-        wanting += has_topic(&members[i], topic);
-    if (wanting == 0)
-        return;
-    const int32_t each = partitions / wanting;
-    int32_t more = partitions % wanting;
+    const int32_t each = (int32_t)((size_t)partitions / count);
+    const size_t more = (size_t)partitions % count;
     int32_t next = 0;
     for (size_t i = 0; i < count; i++) {
-        if (!has_topic(&members[i], topic))
-            continue;
-        const int32_t end = next + each + (more > 0);
-        more -= more > 0;
+        const int32_t end = next + each + (i < more);
         for (; next < end; next++)
-            give(&members[i], topic, next, each + 1, arena);
+            give(&members[wants[i].member], wants[i].topic, next, each + 1, arena);
     }
 }
 
-static void round_robin(struct bytes topic, int32_t partitions, struct assignor_member *members,
-                        size_t count, size_t *turn, struct arena *arena)
+/* *turn: the member whose turn it is; who does not want the topic is passed over. */
+static void round_robin(const struct want *wants, size_t count, int32_t partitions,
+                        struct assignor_member *members, size_t *turn, struct arena *arena)
 {
-    bool is_wanted = false;
-    for (size_t i = 0; i < count; i++)
-        is_wanted = is_wanted || has_topic(&members[i], topic);
-    for (int32_t p = 0; is_wanted && p < partitions; p++) {
-        while (!has_topic(&members[*turn % count], topic))
-            (*turn)++;
-        give(&members[(*turn)++ % count], topic, p, partitions, arena);
+    const int32_t each_max = (int32_t)((size_t)partitions / count) + 1;
+    size_t at = 0;
+    while (at < count && wants[at].member < *turn)
+        at++;
+    for (int32_t p = 0; p < partitions; p++) {
+        at %= count;
+        give(&members[wants[at].member], wants[at].topic, p, each_max, arena);
+        *turn = wants[at++].member + 1;
     }
 }
 
 void assignor_assign(enum assignor assignor, const struct assignor_topics *topics,
                      struct assignor_member *members, size_t count, struct arena *arena)
 {
-    size_t topic_count;
-    size_t turn = 0;
     if (count == 0)
         return;
     qsort(members, count, sizeof(*members), compare_members);
-    const struct bytes *all = all_topics(members, count, arena, &topic_count);
+    size_t want_count;
+    const struct want *wants = list_wants(members, count, arena, &want_count);
     for (size_t i = 0; i < count; i++) {
-        members[i].shares = ARENA_NEW_ARRAY(arena, struct assignor_share, topic_count);
+        members[i].shares = ARENA_NEW_ARRAY(arena, struct assignor_share, members[i].share_count);
         members[i].share_count = 0;
     }
-    for (size_t t = 0; t < topic_count; t++) {
-        const int32_t partitions = topics->partition_count(topics->context, all[t]);
+    size_t turn = 0;
+    for (size_t from = 0, to; from < want_count; from = to) {
+        for (to = from + 1; to < want_count && bytes_equal(wants[to].topic, wants[from].topic);)
+            to++;
+        const int32_t partitions = topics->partition_count(topics->context, wants[from].topic);
         if (assignor == ASSIGNOR_RANGE)
-            range(all[t], partitions, members, count, arena);
+            range(wants + from, to - from, partitions, members, arena);
         else
-            round_robin(all[t], partitions, members, count, &turn, arena);
+            round_robin(wants + from, to - from, partitions, members, &turn, arena);
     }
 }

@@ -1,6 +1,7 @@
 /* Sharing out partitions among the members of a classic group, by the leader of the group (range, round robin; as Kafka's clients do).
  *
- * Deterministic: members are taken in order of instance id or, without, member id; topics in order of names.
+ * Deterministic: members are taken in order of instance id or, without, member id; topics in order of names. Memory grows with
+ * the topics that members name and with the partitions of these, whatever the number of members.
  */
 #pragma once
 

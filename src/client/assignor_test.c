@@ -52,6 +52,33 @@ TEST(assignor, every_partition_goes_to_one_member)
     }
 }
 
+/* Many members, each with topics of its own: memory as for the topics alone, not for each member's every topic. */
+TEST(assignor, takes_memory_for_what_is_wanted)
+{
+    enum { MEMBERS = 2000, TOPICS = 5 };
+    const struct assignor_topics known = { .partition_count = counts };
+    for (int kind = ASSIGNOR_RANGE; kind <= ASSIGNOR_ROUND_ROBIN; kind++) {
+        struct arena arena;
+        arena_init(&arena, SIZE_MAX);
+        struct assignor_member *list = ARENA_NEW_ARRAY(&arena, struct assignor_member, MEMBERS);
+        for (int i = 0; i < MEMBERS; i++) {
+            struct bytes *topics = ARENA_NEW_ARRAY(&arena, struct bytes, TOPICS);
+            topics[0] = topics[1] = BYTES_LITERAL("a"); /* named twice, wanted once */
+            for (int t = 2; t < TOPICS; t++)
+                topics[t] = bytes_from_text(arena_printf(&arena, "topic-%d-of-%d", t, i));
+            list[i].id = bytes_from_text(arena_printf(&arena, "%05d", i));
+            list[i].topics = topics;
+            list[i].topic_count = TOPICS;
+        }
+        const size_t before = arena.used_bytes;
+        assignor_assign((enum assignor)kind, &known, list, MEMBERS, &arena);
+        EXPECT(arena.used_bytes - before < (size_t)MEMBERS * TOPICS * 128);
+        for (int i = 0; i < MEMBERS; i++)
+            EXPECT_EQ(total(&list[i]), i < 7);
+        arena_deinit(&arena);
+    }
+}
+
 TEST(assignor, range_gives_the_first_members_more)
 {
     const struct bytes topics[] = { BYTES_LITERAL("a") };

@@ -273,6 +273,38 @@ static void decode_member(struct arena *arena, const struct join_group_response_
     out->topic_count = (size_t)s.topics_count;
 }
 
+/* More than groups have. A broker that tells of more is not believed: sharing out takes memory for each topic of each member. */
+#define LEAD_MEMBER_BYTES 64u /* what a member counts as, besides its subscription */
+#define LEAD_BYTES_MAX    (128u << 20)
+#define LEAD_TOPICS_MAX   (4u << 20)
+
+static void refuse_to_lead(struct consumer *c, const struct join_group_response *response)
+{
+    consumer__fail(c, -ERR_PROTOCOL,
+                   "Group %s: the subscriptions of its %" PRId32
+                   " members are more than this client shares out (%u topics, %u bytes)",
+                   c->group_id, response->members_count, LEAD_TOPICS_MAX, LEAD_BYTES_MAX);
+}
+
+/* The members of the group; NULL: too much. */
+static struct assignor_member *decode_members(struct arena *arena,
+                                              const struct join_group_response *response)
+{
+    const size_t count = (size_t)response->members_count;
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        bytes += LEAD_MEMBER_BYTES + response->members[i].metadata.size;
+    if (bytes > LEAD_BYTES_MAX)
+        return NULL;
+    struct assignor_member *members = ARENA_NEW_ARRAY(arena, struct assignor_member, count);
+    uint64_t topics = 0;
+    for (size_t i = 0; i < count; i++) {
+        decode_member(arena, &response->members[i], &members[i]);
+        topics += members[i].topic_count;
+    }
+    return topics > LEAD_TOPICS_MAX ? NULL : members;
+}
+
 /* The answer to join stays in group_call until sync is sent: everything here is made in the arena first. */
 static void lead(struct consumer *c)
 {
@@ -283,10 +315,13 @@ static void lead(struct consumer *c)
     const struct join_group_response *response = c->group_call.response;
     const size_t count = (size_t)response->members_count;
     struct arena *arena = &c->group_arena;
-    struct assignor_member *members = ARENA_NEW_ARRAY(arena, struct assignor_member, count);
+    struct assignor_member *members = decode_members(arena, response);
+    if (members == NULL) {
+        refuse_to_lead(c, response);
+        return;
+    }
     bool lacks = false;
     for (size_t i = 0; i < count; i++) {
-        decode_member(arena, &response->members[i], &members[i]);
         members[i].id = bytes_from(arena_dup(arena, members[i].id.data, members[i].id.size),
                                    members[i].id.size);
         for (size_t k = 0; k < members[i].topic_count; k++) {

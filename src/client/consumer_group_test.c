@@ -456,6 +456,31 @@ TEST(consumer_group, shares_out_topics_that_it_does_not_want_itself)
     scene_end(&s);
 }
 
+/* A broker tells the leader of more than there can be: of too many members, or of more topics than it has bytes for. */
+TEST(consumer_group, shares_out_no_more_than_it_has_memory_for)
+{
+    struct buf topics; /* version 0, then an array of empty names */
+    buf_init(&topics, 1u << 20);
+    buf_put_i16(&topics, 0);
+    buf_put_i32(&topics, 100000);
+    for (int i = 0; i < 100000 + 2; i++)
+        buf_put_i16(&topics, 0);
+    const struct {
+        uint32_t count;
+        struct bytes subscription;
+    } ghosts[] = { { 3000000, BYTES_LITERAL("") }, { 50, buf_view(&topics) } };
+    for (size_t i = 0; i < ARRAY_LEN(ghosts); i++) {
+        struct scene s;
+        scene_begin(&s, context->seed, GROUP);
+        s.rig.ghost_count = ghosts[i].count;
+        s.rig.ghost_subscription = ghosts[i].subscription;
+        subscribe(&s.eater);
+        eater_expect_failure(&s.eater, ERR_PROTOCOL, "are more than this client shares out");
+        scene_end(&s);
+    }
+    buf_deinit(&topics);
+}
+
 static bool begins_with_t(void *context, struct bytes topic)
 {
     (void)context;

@@ -151,8 +151,11 @@ static void answer_join(struct rig_request *request, int16_t error, const char *
         response.protocol_name = bytes_from_text(leader->protocol);
         response.leader = bytes_from_text(leader->id);
         if (strcmp(leader->id, member_id) == 0) {
-            response.members = join_group_response_member_array(&request->arena, g->members.count);
-            response.members_count = (int32_t)g->members.count;
+            const size_t count = g->members.count + request->rig->ghost_count;
+            response.members = join_group_response_member_array(&request->arena, count);
+            response.members_count = (int32_t)count;
+            for (size_t i = g->members.count; i < count; i++)
+                response.members[i].metadata = request->rig->ghost_subscription;
             for (size_t i = 0; i < g->members.count; i++) {
                 const struct member *m = &g->members.items[i];
                 response.members[i].member_id = bytes_from_text(m->id);

@@ -118,6 +118,9 @@ struct client_rig {
     } transaction; /* of the one transactional id that is served */
     int32_t coordinator;
     struct rig_group *group;
+    uint32_t
+        ghost_count; /* members that the group's leader is told of, and nobody is; without ids */
+    struct bytes ghost_subscription; /* theirs; borrowed */
 };
 
 /* config: of that kind; `settings` are lines of properties beside bootstrap.servers. */
