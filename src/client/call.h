@@ -27,7 +27,7 @@ struct client_call {
         struct client_call *call); /* may send other calls; may not free connection or cluster */
     void *context;
 
-    int result; /* 0, or why there is no answer: -ERR_CLOSED, -ERR_TIMEOUT, -ERR_VERSION (the broker has no common
+    int result; /* 0, or why there is no answer: -ERR_CLOSED (by whoever, in order or not), -ERR_TIMEOUT, -ERR_VERSION (the broker has no common
                              version), -ERR_CANCELLED, what connecting failed with, or what coding failed with */
     bool was_begun;  /* a connection was there to send it by; false: no broker has seen any of it */
     int16_t version; /* the one that was spoken */

@@ -217,7 +217,7 @@ static void flush(struct channel *c)
         if (n == -EAGAIN)
             break;
         if (n < 0) {
-            fail(c, (int)n, err_sentence((int)n));
+            fail(c, -ERR_CLOSED, err_sentence((int)n));
             return;
         }
         c->sent_bytes += (size_t)n;
@@ -325,7 +325,7 @@ static void receive(struct channel *c)
         } else if (n == -ERR_PROTOCOL) {
             fail(c, (int)n, "what it sent is no answer of the Kafka protocol");
         } else if (n < 0) {
-            fail(c, (int)n, err_sentence((int)n));
+            fail(c, -ERR_CLOSED, err_sentence((int)n)); /* a broken connection is a closed one */
         } else if (c->answer_want > 0 && c->answer_size == c->answer_want) {
             on_answer(c);
         }
