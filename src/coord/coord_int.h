@@ -101,6 +101,9 @@ void coord__writes_abandon(struct group_coordinator *c, enum kafka_error error);
 /* Where an answer to be given by coord__answer is built. After the appends of the operation. */
 struct arena *coord__arena(struct group_coordinator *c);
 struct bytes coord__copy(struct arena *arena, struct bytes b);
+/* "group <id>: …" for the operator. */
+void coord__warn(struct group_coordinator *c, const struct group *group, const char *format, ...)
+    PRINTF_LIKE(3, 4);
 /* When everything under way is written. */
 void coord__answer(struct group_coordinator *c, void *message);
 /* At once. */

@@ -2,6 +2,9 @@
 #include "base/mem.h"
 #include "coord/coord_int.h"
 
+#include <stdarg.h>
+#include <stdio.h>
+
 /* ---- birth and death -------------------------------------------------------------------------------- */
 
 struct group_coordinator *group_coordinator_new(const struct group_settings *settings,
@@ -82,6 +85,7 @@ void group_effects_clear(struct group_effects *effects)
     effects->spent.count = 0;
     effects->appends.count = 0;
     effects->answers.count = 0;
+    effects->warnings.count = 0;
     arena_reset(&effects->arena);
 }
 
@@ -91,7 +95,20 @@ void group_effects_deinit(struct group_effects *effects)
     arena_deinit(&effects->arena);
     VEC_DEINIT(&effects->appends);
     VEC_DEINIT(&effects->answers);
+    VEC_DEINIT(&effects->warnings);
     VEC_DEINIT(&effects->spent);
+}
+
+void coord__warn(struct group_coordinator *c, const struct group *group, const char *format, ...)
+{
+    char words[400];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(words, sizeof(words), format, args); /* truncation is fine in a message */
+    va_end(args);
+    const struct bytes id = group_id(group);
+    VEC_ADD(&c->effects->warnings,
+            arena_printf(&c->effects->arena, "group %.*s: %s", BYTES_PRINTF(id), words));
 }
 
 /* ---- groups ------------------------------------------------------------------------------------------ */

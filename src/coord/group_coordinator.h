@@ -114,6 +114,8 @@ struct group_event {
 struct group_effects {
     VEC(struct coord_append) appends; /* first these, in order */
     VEC(struct coord_answer) answers;
+    VEC(const char *)
+    warnings; /* for the operator: what a client cannot be told, a sentence each */
     int64_t
         deadline_ms; /* when to come back with GROUP_ON_TIMER; INT64_MAX: never. Replaces the last one */
     struct arena arena;

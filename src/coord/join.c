@@ -269,6 +269,34 @@ static bool has_room(const struct group_coordinator *c, const struct group *grou
            (int64_t)map_count(&membership->members) < c->settings.member_count_max;
 }
 
+/* What a stable group has must fit into one batch of __consumer_offsets: one protocol's metadata and the assignment of each
+ * member. Members may speak several protocols, most of them two or three. */
+#define PROTOCOLS_BATCHES_MAX 16u
+
+static bool has_memory(struct group_coordinator *c, const struct group *group)
+{
+    const struct join_group_request *request = asked(c);
+    const struct membership *membership = group->membership;
+    const struct member *member =
+        request->member_id.size > 0 ? membership_get(membership, request->member_id)
+        : bytes_is_null(request->group_instance_id)
+            ? NULL
+            : membership_by_instance(membership, request->group_instance_id);
+    const size_t bytes = (membership == NULL ? 0 : membership->protocols_bytes) -
+                         (member == NULL ? 0 : member->protocols->bytes) +
+                         member_protocols_bytes(request->protocols, request->protocols_count);
+    const uint64_t bytes_max = (uint64_t)PROTOCOLS_BATCHES_MAX * c->settings.batch_bytes_max;
+    if (bytes <= bytes_max)
+        return true;
+    coord__warn(c, group,
+                "with one more member the metadata of its protocols would have %zu bytes, above "
+                "%" PRIu64
+                ", which is %u times max.message.bytes of __consumer_offsets: the member "
+                "is refused (GROUP_MAX_SIZE_REACHED)",
+                bytes, bytes_max, PROTOCOLS_BATCHES_MAX);
+    return false;
+}
+
 static bool speaks_with_group(const struct group_coordinator *c, const struct group *group)
 {
     const struct join_group_request *request = asked(c);
@@ -421,7 +449,7 @@ void coord__join(struct group_coordinator *c)
     const bool is_new = group == NULL;
     if (is_new)
         group = coord__create(c, request->group_id, c->event->wall_ms);
-    if (!has_room(c, group, request->member_id))
+    if (!has_room(c, group, request->member_id) || !has_memory(c, group))
         refuse_for_room(c, group);
     else if (has_id)
         join_with_id(c, group);

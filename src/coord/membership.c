@@ -17,17 +17,24 @@ static struct bytes copy_to(uint8_t **at, struct bytes b)
     return bytes_from(to, b.size);
 }
 
+size_t member_protocols_bytes(const struct join_group_request_protocol *items, int32_t count)
+{
+    const size_t item_count = count < 0 ? 0 : (size_t)count;
+    size_t bytes = sizeof(struct member_protocols) + item_count * sizeof(struct member_protocol);
+    for (size_t i = 0; i < item_count; i++)
+        bytes += items[i].name.size + items[i].metadata.size;
+    return bytes;
+}
+
 struct member_protocols *member_protocols_new(const struct join_group_request_protocol *items,
                                               int32_t count, uint64_t hash_seed)
 {
     const size_t item_count = count < 0 ? 0 : (size_t)count;
     struct map seen;
     map_init(&seen, hash_seed);
-    size_t bytes = 0;
-    for (size_t i = 0; i < item_count; i++)
-        bytes += items[i].name.size + items[i].metadata.size;
-    struct member_protocols *out =
-        mem_alloc(sizeof(*out) + item_count * sizeof(out->items[0]) + bytes);
+    const size_t bytes = member_protocols_bytes(items, count);
+    struct member_protocols *out = mem_alloc(bytes);
+    out->bytes = bytes;
     out->count = 0;
     uint8_t *at = (uint8_t *)&out->items[item_count];
     for (size_t i = 0; i < item_count; i++) {
@@ -252,6 +259,7 @@ struct member *membership_add(struct membership *membership, const struct member
 {
     struct member *member = member_new(membership->group, params);
     enter(membership, member);
+    membership->protocols_bytes += member->protocols->bytes;
     vote(membership, member, true);
     if (membership->leader == NULL)
         membership->leader = member;
@@ -267,6 +275,7 @@ static struct member *oldest(const struct membership *membership)
 void membership_remove(struct membership *membership, struct member *member)
 {
     member_set_sync_due(membership, member, false);
+    membership->protocols_bytes -= member->protocols->bytes;
     vote(membership, member, false);
     leave(membership, member);
     if (membership->leader == member)
@@ -300,6 +309,8 @@ void membership_set_protocols(struct membership *membership, struct member *memb
                               struct member_protocols *protocols)
 {
     vote(membership, member, false);
+    membership->protocols_bytes -= member->protocols->bytes;
+    membership->protocols_bytes += protocols->bytes;
     mem_free(member->protocols);
     member->protocols = protocols;
     vote(membership, member, true);

@@ -26,11 +26,14 @@ struct member_protocol {
 };
 /* In the member's order of preference, each name once. One allocation, bytes behind the items. */
 struct member_protocols {
+    size_t bytes; /* of memory, all in all */
     uint32_t count;
     struct member_protocol items[];
 };
 struct member_protocols *member_protocols_new(const struct join_group_request_protocol *items,
                                               int32_t count, uint64_t hash_seed);
+/* What they would take of memory. */
+size_t member_protocols_bytes(const struct join_group_request_protocol *items, int32_t count);
 
 struct member {
     struct group *group;
@@ -63,11 +66,12 @@ struct pending_member {
 
 struct membership {
     struct group *group;
-    struct map members;   /* id → struct member */
-    struct map instances; /* instance id → struct member */
-    struct map pending;   /* id → struct pending_member */
-    struct map votes;     /* protocol name → how many members speak it, as a pointer */
-    struct map topics;    /* that the members of this generation subscribe to; if knows_topics */
+    struct map members;     /* id → struct member */
+    struct map instances;   /* instance id → struct member */
+    struct map pending;     /* id → struct pending_member */
+    struct map votes;       /* protocol name → how many members speak it, as a pointer */
+    struct map topics;      /* that the members of this generation subscribe to; if knows_topics */
+    size_t protocols_bytes; /* of all members */
     struct member *leader;
     struct bytes protocol; /* chosen for this generation; owned, null before the first */
     bool knows_topics;

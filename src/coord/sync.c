@@ -63,6 +63,11 @@ static void store_assignment(struct group_coordinator *c, struct group *group)
     struct write *write;
     const enum kafka_error error = coord__append(c, APPEND_AS_ONE, &write);
     if (error != KAFKA_NONE) {
+        coord__warn(c, group,
+                    "the assignment and the subscriptions of its %u members do not fit into "
+                    "max.message.bytes=%u of __consumer_offsets: no member gets a share (%s)",
+                    (unsigned)map_count(&group->membership->members), c->settings.batch_bytes_max,
+                    kafka_error_name((int16_t)error));
         coord__give_assignments(c, group, error);
         coord__prepare_rebalance(c, group);
         return;
