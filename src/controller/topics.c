@@ -14,7 +14,7 @@
 #include <string.h>
 
 #define TOPIC_NAME_BYTES_MAX 249
-#define EXCESSIVE            "Excessively large number of partitions per request."
+#define EXCESSIVE            "Excessively large number of partitions per request: at most %d are added by one."
 
 /* ---- names ----------------------------------------------------------------------------------- */
 
@@ -361,7 +361,7 @@ static enum kafka_error check_create(const struct controller_call *call, struct 
         return KAFKA_TOPIC_AUTHORIZATION_FAILED;
     }
     if (is_excessive) {
-        (void)err_note(note, 0, EXCESSIVE);
+        (void)err_note(note, 0, EXCESSIVE, CONTROLLER_MUTATIONS_MAX);
         return KAFKA_POLICY_VIOLATION;
     }
     return KAFKA_NONE;
@@ -436,7 +436,7 @@ static enum kafka_error check_count(const struct draft *draft, const struct meta
         return KAFKA_INVALID_PARTITIONS;
     }
     if ((int64_t)asked->count - old + draft->count > CONTROLLER_MUTATIONS_MAX) {
-        (void)err_note(note, 0, EXCESSIVE);
+        (void)err_note(note, 0, EXCESSIVE, CONTROLLER_MUTATIONS_MAX);
         return KAFKA_POLICY_VIOLATION;
     }
     if (asked->assignments_count >= 0 && asked->assignments_count != asked->count - old) {
