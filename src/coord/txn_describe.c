@@ -111,7 +111,8 @@ static bool is_wanted(const struct txn_coordinator *c, const struct txn_request 
         !is_state_wanted(asked, txn->now.state))
         return false;
     if (asked->duration_filter >= 0 &&
-        c->event->wall_ms - txn->now.start_ms <= asked->duration_filter)
+        (int64_t)((uint64_t)c->event->wall_ms - (uint64_t)txn->now.start_ms) <=
+            asked->duration_filter) /* wraps, as Java's: a record may say any time */
         return false;
     return request->matches_pattern == NULL ||
            request->matches_pattern(request->pattern, txn_id(txn));

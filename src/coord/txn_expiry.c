@@ -19,7 +19,9 @@ void coord__txn_arm_rounds(struct txn_coordinator *c)
 static bool is_overdue(const struct txn_coordinator *c, const struct txn *txn)
 {
     return txn->pending == TXN_IDLE && txn->now.timeout_ms != TXN_NO_TIMEOUT_MS &&
-           txn->now.start_ms + txn->now.timeout_ms < c->event->wall_ms;
+           /* wraps, as Java's: a record may say any time */
+           (int64_t)((uint64_t)txn->now.start_ms + (uint64_t)txn->now.timeout_ms) <
+               c->event->wall_ms;
 }
 
 void coord__txn_abort_overdue(struct txn_coordinator *c)

@@ -44,12 +44,11 @@ struct run {
 
 static void keep_marker(struct run *run, const struct txn_marker *marker)
 {
-    const struct bytes topic =
-        bytes_from(arena_dup(&run->arena, marker->topic.data, marker->topic.size),
-                   marker->topic.size);
-    VEC_ADD(&run->markers, ((struct sent_marker){ .ending = marker->ending,
-                                                  .topic = topic,
-                                                  .partition = marker->partition }));
+    const struct bytes topic = bytes_from(
+        arena_dup(&run->arena, marker->topic.data, marker->topic.size), marker->topic.size);
+    VEC_ADD(&run->markers,
+            ((struct sent_marker){
+                .ending = marker->ending, .topic = topic, .partition = marker->partition }));
 }
 
 static void step(struct run *run, struct txn_event event)
@@ -205,8 +204,8 @@ static void end_marker(struct run *run, enum kafka_error error, bool is_gone)
                                               .partition = sent.partition,
                                               .error = error,
                                               .is_gone = is_gone };
-    step(run, (struct txn_event){ .type = TXN_ON_MARKERS,
-                                  .markers = { .items = &result, .count = 1 } });
+    step(run,
+         (struct txn_event){ .type = TXN_ON_MARKERS, .markers = { .items = &result, .count = 1 } });
 }
 
 static void give_id(struct run *run, enum kafka_error error)
