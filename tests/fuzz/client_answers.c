@@ -20,6 +20,7 @@
 #include "client/consumer.h"
 #include "client/producer.h"
 #include "sim/sim_world.h"
+#include "wire/kafka_error.h"
 #include "wire/message_random.h"
 #include "wire/messages/api_versions_response.h"
 #include "wire/messages/describe_cluster_request.h"
@@ -30,7 +31,13 @@
 #include "wire/messages/init_producer_id_response.h"
 #include "wire/messages/join_group_request.h"
 #include "wire/messages/join_group_response.h"
+#include "wire/messages/list_offsets_request.h"
+#include "wire/messages/list_offsets_response.h"
 #include "wire/messages/metadata_response.h"
+#include "wire/messages/offset_fetch_request.h"
+#include "wire/messages/offset_fetch_response.h"
+#include "wire/messages/sync_group_request.h"
+#include "wire/messages/sync_group_response.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
 
@@ -111,16 +118,20 @@ static void say_metadata(struct broker *b, struct metadata_response *out)
     }
 }
 
-static void say_coordinator(struct broker *b, struct find_coordinator_response *out)
+static void say_coordinator(struct broker *b, int16_t version,
+                            struct find_coordinator_response *out)
 {
-    out->node_id = 1;
-    out->host = BYTES_LITERAL("broker");
-    out->port = PORT;
+    if (version < 4) {
+        out->node_id = 1;
+        out->host = BYTES_LITERAL("broker");
+        out->port = PORT;
+        return;
+    }
     out->coordinators = find_coordinator_response_coordinator_array(&b->arena, 1);
     out->coordinators_count = 1;
     out->coordinators[0].key = BYTES_LITERAL("g");
     out->coordinators[0].node_id = 1;
-    out->coordinators[0].host = out->host;
+    out->coordinators[0].host = BYTES_LITERAL("broker");
     out->coordinators[0].port = PORT;
 }
 
@@ -161,6 +172,53 @@ static void say_fetched(struct broker *b, const struct fetch_request *asked,
     }
 }
 
+static void say_offsets(struct broker *b, const struct list_offsets_request *asked,
+                        struct list_offsets_response *out)
+{
+    out->topics =
+        list_offsets_response_topic_response_array(&b->arena, (size_t)asked->topics_count);
+    out->topics_count = asked->topics_count;
+    for (int32_t t = 0; t < asked->topics_count; t++) {
+        const int32_t count = asked->topics[t].partitions_count;
+        out->topics[t].name = asked->topics[t].name;
+        out->topics[t].partitions =
+            list_offsets_response_partition_response_array(&b->arena, (size_t)count);
+        out->topics[t].partitions_count = count;
+        for (int32_t i = 0; i < count; i++) {
+            out->topics[t].partitions[i].partition_index =
+                asked->topics[t].partitions[i].partition_index;
+            out->topics[t].partitions[i].offset = 0;
+        }
+    }
+}
+
+/* Its own share. */
+static void say_synced(const struct sync_group_request *asked, struct sync_group_response *out)
+{
+    if (asked->assignments_count > 0)
+        out->assignment = asked->assignments[0].assignment;
+}
+
+/* None is committed. */
+static void say_committed(struct broker *b, const struct offset_fetch_request *asked,
+                          struct offset_fetch_response *out)
+{
+    const size_t count = (size_t)MAX(asked->topics_count, 0);
+    out->topics = offset_fetch_response_topic_array(&b->arena, count);
+    out->topics_count = (int32_t)count;
+    for (size_t t = 0; t < count; t++) {
+        const int32_t partitions = asked->topics[t].partition_indexes_count;
+        struct offset_fetch_response_topic *topic = &out->topics[t];
+        topic->name = asked->topics[t].name;
+        topic->partitions = offset_fetch_response_partition_array(&b->arena, (size_t)partitions);
+        topic->partitions_count = partitions;
+        for (int32_t i = 0; i < partitions; i++) {
+            topic->partitions[i].partition_index = asked->topics[t].partition_indexes[i];
+            topic->partitions[i].committed_offset = -1;
+        }
+    }
+}
+
 static void say(struct broker *b, const struct asked *asked, void *out)
 {
     switch (asked->key) {
@@ -171,13 +229,22 @@ static void say(struct broker *b, const struct asked *asked, void *out)
         say_metadata(b, out);
         break;
     case API_FIND_COORDINATOR:
-        say_coordinator(b, out);
+        say_coordinator(b, asked->version, out);
         break;
     case API_JOIN_GROUP:
         say_joined(b, asked->message, out);
         break;
     case API_FETCH:
         say_fetched(b, asked->message, out);
+        break;
+    case API_LIST_OFFSETS:
+        say_offsets(b, asked->message, out);
+        break;
+    case API_SYNC_GROUP:
+        say_synced(asked->message, out);
+        break;
+    case API_OFFSET_FETCH:
+        say_committed(b, asked->message, out);
         break;
     case API_INIT_PRODUCER_ID:
         ((struct init_producer_id_response *)out)->producer_id = 1000;
@@ -207,10 +274,10 @@ static void put_message(struct wire *wire, const struct asked *asked, const void
     buf_init(&body, FRAME_BYTES_MAX);
     struct writer w = writer_to(&body);
     struct err_note note = { 0 };
-    if (wire_size(asked->api->response, asked->version, message, &note) >= 0 &&
-        wire_encode(asked->api->response, asked->version, message, &w, &note) == 0)
-        put_frame(wire, asked, bytes_slice(buf_view(&body), 0, is_cut ? body.size / 2 : body.size),
-                  correlation_id);
+    ASSERT(wire_size(asked->api->response, asked->version, message, &note) >= 0);
+    ASSERT(wire_encode(asked->api->response, asked->version, message, &w, &note) == 0);
+    put_frame(wire, asked, bytes_slice(buf_view(&body), 0, is_cut ? body.size / 2 : body.size),
+              correlation_id);
     buf_deinit(&body);
 }
 
