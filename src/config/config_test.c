@@ -245,6 +245,27 @@ TEST(config_load, lets_overrides_win)
     config_problems_deinit(&problems);
 }
 
+/* One setting of two names is wrong once, whichever name it goes by. */
+TEST(config_load, tells_of_a_wrong_node_id_once)
+{
+    static const char *const names[] = { "node.id", "broker.id" };
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        AUTO(mem_freep)
+        char *text = mem_printf("process.roles=broker,controller\n%s=abc\n", names[i]);
+        struct config *config = NULL;
+        struct config_problems problems = { .error_count = 0 };
+        EXPECT_ERR(config_load(SETTING_KIND_BROKER, bytes_from_text(text), "t",
+                               CONFIG_OVERRIDES_NONE, &config, &problems),
+                   ERR_INVALID_SETTING);
+        uint32_t told = 0;
+        for (size_t k = 0; k < problems.list.count; k++)
+            told += strstr(problems.list.items[k].text, "Invalid value abc") != NULL;
+        EXPECT_EQ(told, 1);
+        EXPECT(strstr(problems.list.items[0].text, names[i]) != NULL);
+        config_problems_deinit(&problems);
+    }
+}
+
 TEST(config_load, reads_client_files)
 {
     struct config *config = NULL;

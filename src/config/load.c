@@ -76,6 +76,9 @@ struct loader {
     struct config *config;
     struct config_problems *problems;
     size_t zookeeper_count;
+    struct bytes
+        taken_id; /* node.id or broker.id, which nobody has set and has the other's value; null: neither */
+    bool is_id_bad;
 };
 
 /* "server.properties line 7" or "override", for the beginning of a message. */
@@ -126,6 +129,19 @@ static bool is_known(const struct loader *loader, struct bytes name, bool *out_d
                                config__split_listener_name(name, &listener, &setting));
 }
 
+/* The setting that was taken from its twin comes last, and what is wrong with both is told once. */
+static void report_bad(struct loader *loader, const struct property *property,
+                       const struct err_note *note)
+{
+    const struct bytes name = bytes_from_text(property->name);
+    char where[PLACE_SIZE];
+    if (bytes_equal(name, loader->taken_id) && loader->is_id_bad)
+        return;
+    loader->is_id_bad |= bytes_equal_text(name, "node.id") || bytes_equal_text(name, "broker.id");
+    config_problem_add(loader->problems, CONFIG_ERROR, "%s: %s",
+                       place(loader, property->line, where), note->text);
+}
+
 static void read_values(struct loader *loader)
 {
     const struct properties *properties = &loader->config->layers[CONFIG_LAYER_OWN];
@@ -143,8 +159,7 @@ static void read_values(struct loader *loader)
                                place(loader, property->line, where), property->name);
         else if (config__set_value(loader->config, name, bytes_from_text(property->value), &note) <
                  0)
-            config_problem_add(loader->problems, CONFIG_ERROR, "%s: %s",
-                               place(loader, property->line, where), note.text);
+            report_bad(loader, property, &note);
     }
     if (loader->zookeeper_count > 0)
         config_problem_add(loader->problems, CONFIG_WARNING,
@@ -155,17 +170,22 @@ static void read_values(struct loader *loader)
 }
 
 /* node.id and broker.id are one setting of two names, and the one that is missing is taken from the other. */
-static void join_ids(struct config *config)
+static void join_ids(struct loader *loader)
 {
+    struct config *config = loader->config;
     const struct bytes node = BYTES_LITERAL("node.id");
     const struct bytes broker = BYTES_LITERAL("broker.id");
     const struct properties *own = &config->layers[CONFIG_LAYER_OWN];
     const char *node_id = properties_get(own, node);
     const char *broker_id = properties_get(own, broker);
-    if (node_id == NULL && broker_id != NULL)
+    if (node_id == NULL && broker_id != NULL) {
         config__put(config, CONFIG_LAYER_OWN, node, bytes_from_text(broker_id), 0);
-    if (broker_id == NULL && node_id != NULL)
+        loader->taken_id = node;
+    }
+    if (broker_id == NULL && node_id != NULL) {
         config__put(config, CONFIG_LAYER_OWN, broker, bytes_from_text(node_id), 0);
+        loader->taken_id = broker;
+    }
 }
 
 /* Settings without a default, except those that nothing here would read. */
@@ -227,7 +247,7 @@ int config_load(enum setting_kind kind, struct bytes text, const char *path,
     if (r < 0)
         return r;
     if (kind == SETTING_KIND_BROKER)
-        join_ids(config);
+        join_ids(&loader);
     read_values(&loader);
     check_required(&loader);
     if (problems->error_count == errors_before) {
