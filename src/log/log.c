@@ -8,8 +8,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define EXPIRE_PERIOD_MS INT64_C(600000) /* producer.id.expiration.check.interval.ms */
-
 /* ---- what it is ------------------------------------------------------------------------------ */
 
 const struct log_offsets *log_offsets(const struct log *log)
@@ -361,7 +359,8 @@ void log_tick(struct log *log, int64_t now_ms)
     if (log->config.flush_ms < INT64_MAX && log->offsets.end > log->offsets.flushed_end &&
         now_ms - log->flushed_ms >= log->config.flush_ms)
         log_flush(log);
-    if (now_ms - log->expired_ms >= EXPIRE_PERIOD_MS && !log_has_planned(log)) {
+    if (now_ms - log->expired_ms >= log->config.producer_id_check_interval_ms &&
+        !log_has_planned(log)) {
         log->expired_ms = now_ms;
         producers_expire(&log->producers, now_ms, log->config.producer_id_expiration_ms);
     }

@@ -38,6 +38,8 @@ struct log_config {
     bool preallocate;
 
     int64_t producer_id_expiration_ms; /* producer.id.expiration.ms, of the broker */
+    int64_t
+        producer_id_check_interval_ms; /* producer.id.expiration.check.interval.ms, of the broker */
     bool transaction_verification; /* transaction.partition.verification.enable, of the broker */
 };
 
@@ -62,4 +64,5 @@ struct log_config {
                           .flush_messages = INT64_MAX,                                             \
                           .flush_ms = INT64_MAX,                                                   \
                           .producer_id_expiration_ms = 86400000,                                   \
+                          .producer_id_check_interval_ms = 600000,                                 \
                           .transaction_verification = true })

@@ -318,3 +318,23 @@ TEST(log, opens_idle_logs_without_keeping_files_open)
     log_abandon(log);
     sim_disk_free(disk);
 }
+
+/* producer.id.expiration.check.interval.ms: until it is over, an expired producer is still known. */
+TEST(log_tick, expires_producers_as_often_as_it_is_told)
+{
+    struct sim_disk *disk = new_disk();
+    struct log_config config = sample_log_config();
+    config.producer_id_expiration_ms = 1000;
+    config.producer_id_check_interval_ms = 5000;
+    struct log *log =
+        sample_open(&(struct sample_open){ .fs = sim_disk_fs(disk), .config = &config });
+    log_tick(log, SAMPLE_NOW_MS);
+    sample_append(log, &(struct sample_batch){ .has_producer = true, .producer_id = 7 });
+    EXPECT_EQ(log_producer_count(log), 1);
+    log_tick(log, SAMPLE_NOW_MS + 4999);
+    EXPECT_EQ(log_producer_count(log), 1);
+    log_tick(log, SAMPLE_NOW_MS + 5000);
+    EXPECT_EQ(log_producer_count(log), 0);
+    log_abandon(log);
+    sim_disk_free(disk);
+}

@@ -49,6 +49,8 @@ struct log_config log_settings(const struct config *broker, const struct config 
         .flush_ms = config_i64(topic, SETTING_TOPIC_FLUSH_MS),
         .preallocate = config_bool(topic, SETTING_TOPIC_PREALLOCATE),
         .producer_id_expiration_ms = config_i64(broker, SETTING_BROKER_PRODUCER_ID_EXPIRATION_MS),
+        .producer_id_check_interval_ms =
+            config_i64(broker, SETTING_BROKER_PRODUCER_ID_EXPIRATION_CHECK_INTERVAL_MS),
         .transaction_verification =
             config_bool(broker, SETTING_BROKER_TRANSACTION_PARTITION_VERIFICATION_ENABLE),
     };
