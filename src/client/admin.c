@@ -162,7 +162,7 @@ int admin_call(struct admin *admin, struct admin_target target, struct client_ca
         }
         if (call->result == 0)
             return 0;
-        cluster_pass_over(admin->cluster, call->result);
+        cluster_pass_over(admin->cluster, call->result, call->note.text);
         if (cluster_is_nowhere(admin->cluster))
             return cluster_nowhere(admin->cluster, note);
         if (target.route == ADMIN_TO_GROUP)

@@ -164,6 +164,9 @@ TEST(admin_call, ends_in_time)
     int64_t begun_ns = sim_world_now_ns(s.rig.world);
     EXPECT_ERR(ask_group(&s), ERR_TIMEOUT);
     EXPECT(passed_ms(&s, begun_ns) >= API_TIMEOUT_MS && passed_ms(&s, begun_ns) < 13000);
+    /* Whoever waits for it hears at once why. */
+    EXPECT(strstr(s.rig.last_line, ":9092: ") != NULL &&
+           strstr(s.rig.last_line, "Node may not be available") != NULL);
     for (int32_t id = 1; id <= CLIENT_RIG_BROKERS; id++)
         client_rig_start(&s.rig, id);
     client_rig_rule(&s.rig, (struct rig_rule){ .api_key = API_FIND_COORDINATOR,

@@ -210,8 +210,11 @@ struct channel *cluster_any(struct cluster *c)
     return server_channel(c, &c->bootstrap.items[at - c->ids.count]);
 }
 
-void cluster_pass_over(struct cluster *c, int result)
+void cluster_pass_over(struct cluster *c, int result, const char *words)
 {
+    if (result != -ERR_CANCELLED)
+        DIAG_WARN(c->diag, "client", "Connection could not be used: %s. Node may not be available.",
+                  words);
     c->turn++;
     c->unresolved = result == -ERR_NOT_FOUND ? c->unresolved + 1 : 0;
 }
@@ -260,9 +263,7 @@ static void on_metadata(struct client_call *call)
         return;
     const int64_t now_ns = io_monotonic_ns(c->io);
     if (result < 0) {
-        DIAG_WARN(c->diag, "client", "Connection could not be used: %s. Node may not be available.",
-                  call->note.text);
-        cluster_pass_over(c, result);
+        cluster_pass_over(c, result, call->note.text);
         c->has_news = false;
         c->not_before_ns =
             now_ns + client_retry_backoff_ns(&c->settings, c->failure_count++, &c->rng);

@@ -55,8 +55,9 @@ struct channel *cluster_broker(struct cluster *cluster, int32_t id); /* NULL: no
 /* A second connection, for what a broker does as a coordinator: joining a group waits long, and so may a fetch; in one
  * connection they would hold each other up. NULL: not known. */
 struct channel *cluster_coordinator(struct cluster *cluster, int32_t id);
-/* After a call to a connection failed with this result: the next cluster_any is another one. */
-void cluster_pass_over(struct cluster *cluster, int result);
+/* After a call to a connection failed with this result: the next cluster_any is another one. `words` say why; whoever hears of brokers that
+ * cannot be reached is told. */
+void cluster_pass_over(struct cluster *cluster, int result, const char *words);
 /* No bootstrap server's name is one: there is nothing to wait for. Then cluster_nowhere gives the code, with a note. */
 bool cluster_is_nowhere(const struct cluster *cluster);
 int cluster_nowhere(const struct cluster *cluster,

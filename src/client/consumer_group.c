@@ -113,7 +113,7 @@ static void on_found(struct client_call *call)
     if (call->result == -ERR_VERSION)
         consumer__fail(c, call->result, "Group %s: %s", c->group_id, call->note.text);
     else if (call->result < 0)
-        cluster_pass_over(c->cluster, call->result);
+        cluster_pass_over(c->cluster, call->result, call->note.text);
     else if (response->error_code == KAFKA_NONE &&
              cluster_broker(c->cluster, response->node_id) != NULL)
         c->coordinator = response->node_id;

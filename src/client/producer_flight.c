@@ -126,7 +126,7 @@ static void on_producer_id(struct client_call *call)
         p->producer_epoch = response->producer_epoch;
         p->id_failures = 0;
     } else {
-        cluster_pass_over(p->cluster, call->result);
+        cluster_pass_over(p->cluster, call->result, call->note.text);
         p->id_not_before_ns = io_monotonic_ns(p->io) +
                               client_retry_backoff_ns(&p->settings, p->id_failures++, &p->rng);
         if (call->result == -ERR_VERSION)
