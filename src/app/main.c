@@ -6,6 +6,7 @@
  */
 #include "app/server_start.h"
 #include "app/tool.h"
+#include "cli/options.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -33,8 +34,13 @@ int main(int argc, char **argv)
         tool_list(stderr);
         return 1;
     }
-    if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0) {
+    if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 ||
+        strcmp(argv[1], "-h") == 0) {
         tool_list(stdout);
+        return 0;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        (void)puts(CLI_KAFKA_VERSION);
         return 0;
     }
     return run_by_name(argv[1], argc - 1, argv + 1);

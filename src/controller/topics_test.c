@@ -194,7 +194,8 @@ TEST(controller_create_topics, refuses_numbers_that_cannot_be)
     refuse(&rig, topic("t", 1, INT16_MAX), KAFKA_INVALID_REPLICATION_FACTOR, "only 2 broker(s)");
     refuse(&rig, topic("t", CONTROLLER_MUTATIONS_MAX + 1, 1), KAFKA_POLICY_VIOLATION,
            "Excessively large number of partitions per request: at most 10000");
-    refuse(&rig, topic("t", INT32_MAX, 1), KAFKA_POLICY_VIOLATION, "Excessively large number of partitions per request: at most 10000");
+    refuse(&rig, topic("t", INT32_MAX, 1), KAFKA_POLICY_VIOLATION,
+           "Excessively large number of partitions per request: at most 10000");
     (void)controller_rig_topic(&rig, "t", CONTROLLER_MUTATIONS_MAX, 1);
     controller_rig_end(&rig);
 }
@@ -427,7 +428,8 @@ TEST(controller_create_partitions, refuses_what_is_no_increase)
     refuse_more(&rig, (more_asked){ .name = t, .count = INT32_MIN, .assignments_count = -1 },
                 KAFKA_INVALID_PARTITIONS, "would not be an increase");
     refuse_more(&rig, (more_asked){ .name = t, .count = INT32_MAX, .assignments_count = -1 },
-                KAFKA_POLICY_VIOLATION, "Excessively large number of partitions per request: at most 10000");
+                KAFKA_POLICY_VIOLATION,
+                "Excessively large number of partitions per request: at most 10000");
     refuse_more(&rig,
                 (more_asked){ .name = BYTES_LITERAL("u"), .count = 9, .assignments_count = -1 },
                 KAFKA_UNKNOWN_TOPIC_OR_PARTITION, NULL);

@@ -4,6 +4,7 @@
  * the same. */
 #include "history.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,6 +136,17 @@ static uint64_t run_all(const struct options *options)
     return failed;
 }
 
+/* A number and nothing else. */
+static bool parse_number(const char *text, uint64_t *out)
+{
+    char *end;
+    if (text[0] < '0' || text[0] > '9')
+        return false;
+    errno = 0;
+    *out = strtoull(text, &end, 10);
+    return *end == '\0' && errno == 0;
+}
+
 static bool parse_options(int argc, char **argv, struct options *out)
 {
     for (int i = 1; i < argc; i++) {
@@ -145,12 +157,14 @@ static bool parse_options(int argc, char **argv, struct options *out)
         const char *value = argv[i + 1]; /* NULL after the last */
         if (value == NULL)
             return false;
-        if (strcmp(argv[i], "--seed") == 0)
-            out->seed = strtoull(value, NULL, 10);
-        else if (strcmp(argv[i], "--count") == 0)
-            out->count = strtoull(value, NULL, 10);
-        else if (strcmp(argv[i], "--kept") != 0 || !read_kept(out, value))
+        const bool is_good = strcmp(argv[i], "--seed") == 0    ? parse_number(value, &out->seed)
+                             : strcmp(argv[i], "--count") == 0 ? parse_number(value, &out->count)
+                             : strcmp(argv[i], "--kept") == 0  ? read_kept(out, value)
+                                                               : false;
+        if (!is_good) {
+            (void)fprintf(stderr, "simulate: %s %s: not known, or not so\n", argv[i], value);
             return false;
+        }
         i++;
     }
     return true;
