@@ -24,12 +24,17 @@ static bool encode_all(struct group_coordinator *c, bool as_one, struct coord_re
 
 /* ---- appending ------------------------------------------------------------------------------------ */
 
-static struct write *write_begin(struct group_coordinator *c)
+static void number(struct group_coordinator *c, struct write *write)
 {
-    struct write *write = write_new();
     write->id = c->next_write_id++;
     write->give_up_ms = c->event->now_ms + c->settings.commit_timeout_ms;
     list_push_back(&c->writes, &write->link);
+}
+
+static struct write *write_begin(struct group_coordinator *c)
+{
+    struct write *write = write_new();
+    number(c, write);
     return write;
 }
 
@@ -162,6 +167,26 @@ static void undo_one(struct group_coordinator *c, struct undo *undo, struct list
     case UNDO_PENDING:
         pending_change_undo(&c->pending, &c->names, &undo->pending);
         break;
+    case UNDO_CONSUMER:
+        coord__undo_consumer(c, group, &undo->consumer);
+        break;
+    case UNDO_CONVERTED:
+        coord__undo_conversion(c, group, &undo->past, group_error_of_append(error));
+        break;
+    }
+}
+
+/* Newest first. */
+static void undo_all(struct group_coordinator *c, struct write *write, struct list *failed,
+                     enum kafka_error error)
+{
+    while (write->undos.count > 0) {
+        struct undo undo = VEC_POP(&write->undos);
+        undo_one(c, &undo, failed, error);
+        if (undo.kind == UNDO_FOREIGN)
+            mem_free((void *)(uintptr_t)undo.foreign.key.data);
+        else if (undo.kind == UNDO_CONSUMER)
+            consumer_change_deinit(&undo.consumer, true);
     }
 }
 
@@ -179,15 +204,8 @@ static void fail_from(struct group_coordinator *c, struct write *first, enum kaf
         if (last == first)
             break;
     }
-    for (struct list *link = failed.prev; link != &failed; link = link->prev) {
-        struct write *write = LIST_ENTRY(link, struct write, link);
-        while (write->undos.count > 0) {
-            struct undo undo = VEC_POP(&write->undos);
-            undo_one(c, &undo, &failed, error);
-            if (undo.kind == UNDO_FOREIGN)
-                mem_free((void *)(uintptr_t)undo.foreign.key.data);
-        }
-    }
+    for (struct list *link = failed.prev; link != &failed; link = link->prev)
+        undo_all(c, LIST_ENTRY(link, struct write, link), &failed, error);
     for (struct list *link; (link = list_pop_front(&failed)) != NULL;) {
         struct write *write = LIST_ENTRY(link, struct write, link);
         conclude(c, write, error);
@@ -196,6 +214,74 @@ static void fail_from(struct group_coordinator *c, struct write *first, enum kaf
     if (has_expiry)
         coord__end_expiry_round(c); /* its tombstones would fail again */
 }
+
+/* ---- drafts ------------------------------------------------------------------------------------------ */
+
+void coord__draft_begin(struct group_coordinator *c)
+{
+    ASSERT(c->draft.write == NULL && c->draft.records.count == 0 && c->records.count == 0);
+    c->draft.write = write_new();
+    c->draft.bytes = BATCH_OVERHEAD_BYTES;
+}
+
+void coord__draft_record(struct group_coordinator *c, const struct record *record)
+{
+    struct coord_record encoded = { 0 };
+    if (!coord__record_encode(record, c->settings.batch_bytes_max, &c->effects->arena, &encoded))
+        c->draft.bytes = SIZE_MAX / 2; /* no batch will hold it */
+    c->draft.bytes += coord__record_bytes(&encoded);
+    VEC_ADD(&c->draft.records, encoded);
+}
+
+void coord__draft_put(struct group_coordinator *c, const struct record *record)
+{
+    coord__draft_record(c, record);
+    coord__replay(c, -1, record, c->draft.write);
+}
+
+void coord__draft_take_records(struct group_coordinator *c)
+{
+    for (size_t i = 0; i < c->records.count; i++)
+        coord__draft_record(c, &c->records.items[i]);
+    c->records.count = 0;
+}
+
+struct write *coord__draft_write(struct group_coordinator *c)
+{
+    return c->draft.write;
+}
+
+void coord__draft_undo(struct group_coordinator *c)
+{
+    struct list nothing_failed;
+    list_init(&nothing_failed);
+    struct write *write = TAKE(c->draft.write);
+    c->draft.records.count = 0;
+    undo_all(c, write, &nothing_failed, KAFKA_UNKNOWN_SERVER_ERROR);
+    write_free(write, &c->names);
+}
+
+enum kafka_error coord__draft_append(struct group_coordinator *c, struct write **out)
+{
+    *out = NULL;
+    const size_t count = c->draft.records.count;
+    if (count == 0 || c->draft.bytes > c->settings.batch_bytes_max) {
+        coord__draft_undo(c);
+        return count == 0 ? KAFKA_NONE : KAFKA_UNKNOWN_SERVER_ERROR;
+    }
+    struct write *write = TAKE(c->draft.write);
+    const struct coord_record *records =
+        arena_dup(&c->effects->arena, c->draft.records.items, count * sizeof(*records));
+    c->draft.records.count = 0;
+    number(c, write);
+    VEC_ADD(&c->effects->appends,
+            ((struct coord_append){
+                .write_id = write->id, .records = records, .record_count = (uint32_t)count }));
+    *out = write;
+    return KAFKA_NONE;
+}
+
+/* ---- what becomes of writes --------------------------------------------------------------------------- */
 
 static struct write *find_write(struct group_coordinator *c, uint64_t write_id)
 {

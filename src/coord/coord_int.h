@@ -4,10 +4,12 @@
  */
 #pragma once
 
+#include "coord/consumer_record.h"
 #include "coord/foreign.h"
 #include "coord/group_coordinator.h"
 #include "coord/java_string.h"
 #include "coord/record.h"
+#include "coord/topic_hash.h"
 #include "coord/write.h"
 #include "wire/api.h"
 #include "wire/message.h"
@@ -16,12 +18,24 @@
 #define NEW_MEMBER_TIMEOUT_MS (5 * 60 * 1000)
 
 enum deadline_kind {
-    DEADLINE_SESSION, /* in struct member */
-    DEADLINE_PENDING, /* in struct pending_member */
-    DEADLINE_JOIN,    /* in struct membership */
-    DEADLINE_SYNC,    /* in struct membership */
-    DEADLINE_EXPIRY,  /* in struct group_coordinator */
-    DEADLINE_WRITE,   /* in struct group_coordinator */
+    DEADLINE_SESSION,             /* in struct member */
+    DEADLINE_PENDING,             /* in struct pending_member */
+    DEADLINE_JOIN,                /* in struct membership */
+    DEADLINE_SYNC,                /* in struct membership */
+    DEADLINE_EXPIRY,              /* in struct group_coordinator */
+    DEADLINE_WRITE,               /* in struct group_coordinator */
+    DEADLINE_CONSUMER_SESSION,    /* in struct consumer */
+    DEADLINE_CONSUMER_REVOCATION, /* the same */
+    DEADLINE_CONSUMER_JOIN,       /* the same */
+    DEADLINE_CONSUMER_SYNC,       /* the same */
+    DEADLINE_REGEX,               /* in struct consumer_group */
+};
+
+/* Records that have taken effect one by one and will be appended as one batch, or taken back together. */
+struct draft {
+    struct write *write; /* owned; NULL: there is no draft */
+    VEC(struct coord_record) records;
+    size_t bytes; /* of the batch */
 };
 
 struct group_coordinator {
@@ -40,6 +54,10 @@ struct group_coordinator {
     struct list
         *expiry_at; /* the group that expiry looks at next; the list's head between rounds */
     VEC(struct record) records; /* of the operation at hand, not yet appended */
+    struct draft draft;
+    struct metadata_image *image; /* counted; NULL: not told yet */
+    int64_t topics_version;       /* of the image in which a topic last came into being; -1 */
+    struct topic_hashes topic_hashes;
     struct arena load_arena;
     struct group_stats stats; /* counters only */
 
@@ -53,6 +71,9 @@ struct group *coord__find(const struct group_coordinator *c, struct bytes id); /
 /* `write`: undone with it; NULL while loading. */
 struct group *coord__create(struct group_coordinator *c, struct bytes id, int64_t wall_ms);
 void coord__undo_creation(struct write *write, struct group *group);
+/* Answers everyone who waits, and ends all deadlines; ids that were handed out are forgotten. */
+void coord__quiesce(struct group_coordinator *c, struct membership *membership,
+                    enum kafka_error error);
 /* Answers everyone who waits in it, lets go of its members. */
 void coord__disperse(struct group_coordinator *c, struct group *group, enum kafka_error error);
 /* Takes a void group out of the tables; frees it, or leaves it to the write. */
@@ -77,6 +98,8 @@ void coord__record_empty_group(struct group_coordinator *c,
                                const struct group *group); /* that is new */
 void coord__record_group_tombstone(struct group_coordinator *c, struct bytes group_id);
 void coord__record_foreign_tombstones(struct group_coordinator *c, const struct group *group);
+/* For everything that the log may have of a consumer group. */
+void coord__record_consumer_tombstones(struct group_coordinator *c, const struct group *group);
 
 enum append_flags {
     APPEND_AS_ONE = 1, /* one batch or none */
@@ -91,6 +114,18 @@ MUST_CHECK enum kafka_error coord__append(struct group_coordinator *c, unsigned 
 MUST_CHECK enum kafka_error coord__append_in(struct group_coordinator *c, unsigned flags,
                                              const struct coord_transaction *transaction,
                                              struct write **out);
+/* Several records that build on one another, in one batch or not at all: begin, put one by one (each takes effect at once),
+ * then append, or undo. While there is a draft nothing else may be appended. */
+void coord__draft_begin(struct group_coordinator *c);
+void coord__draft_put(struct group_coordinator *c, const struct record *record);
+/* Only writes it: its effect is there, and what undoes it, in coord__draft_write. */
+void coord__draft_record(struct group_coordinator *c, const struct record *record);
+/* The same with those in c->records. */
+void coord__draft_take_records(struct group_coordinator *c);
+struct write *coord__draft_write(struct group_coordinator *c);
+void coord__draft_undo(struct group_coordinator *c);
+/* NONE; *out NULL: there was nothing to append. UNKNOWN_SERVER_ERROR: no batch holds them, and all is undone. */
+MUST_CHECK enum kafka_error coord__draft_append(struct group_coordinator *c, struct write **out);
 void coord__write_done(struct group_coordinator *c, uint64_t write_id, enum kafka_error error);
 void coord__writes_give_up(struct group_coordinator *c); /* those whose time has passed */
 /* Whatever becomes of them: their answers are errors, and nothing is undone. */
@@ -140,6 +175,8 @@ void coord__offset_delete(struct group_coordinator *c);
 void coord__list(struct group_coordinator *c);
 void coord__describe(struct group_coordinator *c);
 void coord__delete(struct group_coordinator *c);
+void coord__consumer_heartbeat(struct group_coordinator *c);
+void coord__consumer_describe(struct group_coordinator *c);
 
 /* Who commits offsets, as the request says. */
 struct offset_committer {
@@ -153,6 +190,11 @@ struct offset_committer {
 enum kafka_error coord__check_committer(const struct group_coordinator *c,
                                         const struct group *group,
                                         const struct offset_committer *committer);
+/* Of a member of a consumer group whose epoch is behind: whether it had the partition already (KIP-1251). NONE, or
+ * STALE_MEMBER_EPOCH, ILLEGAL_GENERATION. */
+enum kafka_error coord__check_commit(const struct group *group,
+                                     const struct offset_committer *committer, struct uuid topic_id,
+                                     int32_t partition);
 bool coord__is_metadata_too_long(const struct group_coordinator *c, struct bytes metadata);
 
 /* ---- rebalancing ---------------------------------------------------------------------------------------- */
@@ -171,6 +213,8 @@ void coord__on_session_expired(struct group_coordinator *c, struct member *membe
 void coord__on_pending_expired(struct group_coordinator *c, struct pending_member *pending);
 void coord__on_join_deadline(struct group_coordinator *c, struct group *group);
 void coord__on_sync_deadline(struct group_coordinator *c, struct group *group);
+/* A rebalance that had been interrupted waits for whoever joins. */
+void coord__resume_rebalance(struct group_coordinator *c, struct group *group);
 
 /* Sequels of writes; error NONE: it is written. */
 void coord__assignment_stored(struct group_coordinator *c, const struct sequel *sequel,
@@ -180,6 +224,41 @@ void coord__static_member_stored(struct group_coordinator *c, const struct seque
 void coord__give_assignments(struct group_coordinator *c, struct group *group,
                              enum kafka_error error);
 void coord__sync_received(struct group_coordinator *c, struct group *group, struct member *member);
+
+/* ---- consumer groups: consumer_int.h has the rest ---------------------------------------------------------- */
+
+/* Sessions, and what else is waited for: after a load, or when the group is back. */
+void coord__arm_consumers(struct group_coordinator *c, struct consumer_group *group);
+void coord__arm_consumer(struct group_coordinator *c, struct consumer *consumer);
+void coord__disarm_consumers(struct group_coordinator *c, struct consumer_group *group);
+/* Nothing was heard of the member in time, whatever it was. */
+void coord__on_consumer_deadline(struct group_coordinator *c, struct consumer *consumer);
+void coord__on_regex_deadline(struct group_coordinator *c, struct consumer_group *group);
+void coord__on_image(struct group_coordinator *c);
+
+/* JoinGroup and its like where the group is one of consumers (consumer_classic.c). */
+struct leave_group_request_member_identity;
+void coord__join_consumer_group(struct group_coordinator *c, struct group *group);
+void coord__sync_consumer_group(struct group_coordinator *c, struct group *group);
+enum kafka_error coord__beat_consumer_group(struct group_coordinator *c, struct group *group);
+enum kafka_error
+coord__leave_consumer_group(struct group_coordinator *c, struct group *group,
+                            const struct leave_group_request_member_identity *members,
+                            int32_t count, int16_t *errors);
+
+/* ---- groups that turn into others ------------------------------------------------------------------------ */
+
+/* What the group is beside its offsets goes, into the write (NULL: for good). Who waits in it is answered. It is then an empty
+ * classic group. */
+void coord__set_aside(struct group_coordinator *c, struct group *group, enum kafka_error error,
+                      struct write *write);
+/* It is one of the consumer protocol from here on, with nothing in it, unless it was. */
+struct consumer_group *coord__become_consumer(struct group_coordinator *c, struct group *group,
+                                              struct write *write);
+void coord__undo_conversion(struct group_coordinator *c, struct group *group,
+                            struct group_past *past, enum kafka_error error);
+void coord__undo_consumer(struct group_coordinator *c, struct group *group,
+                          struct consumer_change *change);
 
 /* ---- the rest ------------------------------------------------------------------------------------------- */
 

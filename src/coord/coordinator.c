@@ -20,6 +20,8 @@ struct group_coordinator *group_coordinator_new(const struct group_settings *set
     list_init(&c->writes);
     pending_offsets_init(&c->pending, hash_seed);
     arena_init(&c->load_arena, SIZE_MAX);
+    topic_hashes_init(&c->topic_hashes, hash_seed);
+    c->topics_version = -1;
     c->write_deadline.kind = DEADLINE_WRITE;
     c->expiry_deadline.kind = DEADLINE_EXPIRY;
     c->expiry_at = &c->group_list;
@@ -68,6 +70,9 @@ void group_coordinator_free(struct group_coordinator *c)
     names_deinit(&c->names);
     deadlines_deinit(&c->deadlines);
     VEC_DEINIT(&c->records);
+    VEC_DEINIT(&c->draft.records);
+    topic_hashes_deinit(&c->topic_hashes);
+    metadata_image_unref(c->image);
     arena_deinit(&c->load_arena);
     mem_free(c);
 }
@@ -144,19 +149,26 @@ static void disperse_member(struct group_coordinator *c, struct member *member,
     deadline_cancel(&c->deadlines, &member->session);
 }
 
-void coord__disperse(struct group_coordinator *c, struct group *group, enum kafka_error error)
+void coord__quiesce(struct group_coordinator *c, struct membership *membership,
+                    enum kafka_error error)
 {
-    struct membership *membership = group->membership;
-    if (membership == NULL)
-        return;
     for (struct map_walk w = { 0 }; map_next(&membership->members, &w);)
         disperse_member(c, w.value, error);
     for (struct map_walk w = { 0 }; map_next(&membership->pending, &w);) {
         struct pending_member *pending = w.value;
         deadline_cancel(&c->deadlines, &pending->session);
+        membership_remove_pending(membership, pending);
     }
     deadline_cancel(&c->deadlines, &membership->join_deadline);
     deadline_cancel(&c->deadlines, &membership->sync_deadline);
+}
+
+void coord__disperse(struct group_coordinator *c, struct group *group, enum kafka_error error)
+{
+    struct membership *membership = group->membership;
+    if (membership == NULL)
+        return;
+    coord__quiesce(c, membership, error);
     membership_free(membership);
     group->membership = NULL;
     group->state = GROUP_EMPTY;
@@ -181,6 +193,8 @@ void coord__remove(struct group_coordinator *c, struct group *group, struct writ
 static void load_sessions(struct group_coordinator *c, struct group *group)
 {
     struct membership *membership = group->membership;
+    if (group->consumer != NULL)
+        coord__arm_consumers(c, group->consumer);
     if (membership == NULL)
         return;
     for (struct map_walk w = { 0 }; map_next(&membership->members, &w);) {
@@ -254,6 +268,12 @@ static void on_request(struct group_coordinator *c)
     case API_DESCRIBE_GROUPS:
         coord__describe(c);
         break;
+    case API_CONSUMER_GROUP_HEARTBEAT:
+        coord__consumer_heartbeat(c);
+        break;
+    case API_CONSUMER_GROUP_DESCRIBE:
+        coord__consumer_describe(c);
+        break;
     default:
         ASSERT(c->event->request.api_key == API_DELETE_GROUPS);
         coord__delete(c);
@@ -281,6 +301,21 @@ static void on_deadline(struct group_coordinator *c, struct deadline *deadline)
         break;
     case DEADLINE_WRITE:
         coord__writes_give_up(c);
+        break;
+    case DEADLINE_CONSUMER_SESSION:
+        coord__on_consumer_deadline(c, CONTAINER_OF(deadline, struct consumer, session));
+        break;
+    case DEADLINE_CONSUMER_REVOCATION:
+        coord__on_consumer_deadline(c, CONTAINER_OF(deadline, struct consumer, revocation));
+        break;
+    case DEADLINE_CONSUMER_JOIN:
+        coord__on_consumer_deadline(c, CONTAINER_OF(deadline, struct consumer, join));
+        break;
+    case DEADLINE_CONSUMER_SYNC:
+        coord__on_consumer_deadline(c, CONTAINER_OF(deadline, struct consumer, sync));
+        break;
+    case DEADLINE_REGEX:
+        coord__on_regex_deadline(c, CONTAINER_OF(deadline, struct consumer_group, regex));
         break;
     }
 }
@@ -342,8 +377,11 @@ void group_coordinator_step(struct group_coordinator *c, const struct group_even
         if (c->state == COORDINATOR_ACTIVE)
             coord__delete_topics(c, event->topics_deleted.items, event->topics_deleted.count);
         break;
+    case GROUP_ON_IMAGE:
+        coord__on_image(c);
+        break;
     }
-    ASSERT(c->records.count == 0);
+    ASSERT(c->records.count == 0 && c->draft.write == NULL);
     if (c->state == COORDINATOR_ACTIVE)
         arm_write_deadline(c);
     effects->deadline_ms = deadlines_next_ms(&c->deadlines);
@@ -367,6 +405,11 @@ static void count_group(const struct group *group, struct group_stats *out)
     out->memory_bytes += sizeof(*group) + group->id_size + offsets_memory_bytes(&group->offsets);
     if (group->kind == GROUP_CLASSIC)
         (*by_state[group->state])++;
+    if (group->consumer != NULL) {
+        out->consumer_group_count++;
+        out->consumer_member_count += group->consumer->member_count;
+        out->memory_bytes += consumer_group_bytes(group->consumer);
+    }
     if (group->membership == NULL)
         return;
     out->memory_bytes += sizeof(*group->membership);

@@ -21,6 +21,8 @@ static enum kafka_error delete_one(struct group_coordinator *c, struct bytes id)
     const uint32_t count = coord__record_offset_tombstones(c, group);
     if (group->kind == GROUP_CLASSIC)
         coord__record_group_tombstone(c, id);
+    else if (group->kind == GROUP_CONSUMER)
+        coord__record_consumer_tombstones(c, group);
     coord__record_foreign_tombstones(c, group);
     struct write *write;
     const enum kafka_error append_error = coord__append(c, APPEND_REPLAY, &write);

@@ -4,6 +4,7 @@
  *   simple                                its commit
  *   Empty, of a protocol                  the moment the group became empty (its commit, if that is not known)
  *   Stable, of consumers, topics known    its commit, where its topic is not subscribed to
+ *   consumer                              its commit, where its topic is not subscribed to
  *   any other                             never
  *
  * An offset that was committed with an expiry of its own (OffsetCommit 2 to 4) goes by that. A round walks all groups in
@@ -23,6 +24,8 @@ struct expiry {
 
 static bool can_expire(const struct group *group)
 {
+    if (group->kind == GROUP_CONSUMER)
+        return true;
     if (group->kind != GROUP_CLASSIC)
         return false;
     if (group->protocol_type == NULL || group->state == GROUP_EMPTY)
@@ -76,6 +79,9 @@ static void expire_group(struct group_coordinator *c, struct expiry *expiry,
         return;
     for (uint32_t i = 0; i < group->offsets.topic_count; i++)
         expire_topic(c, expiry, &group->offsets.topics[i]);
+    if (expiry->is_all_gone && group->kind == GROUP_CONSUMER && group_is_empty(group) &&
+        group->pending_offset_count == 0)
+        coord__record_consumer_tombstones(c, group);
     if (expiry->is_all_gone && group->kind == GROUP_CLASSIC && group->state == GROUP_EMPTY &&
         group->membership == NULL && group->foreign == NULL && group->pending_offset_count == 0)
         coord__record_group_tombstone(c, group_id(group));

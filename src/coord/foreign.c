@@ -12,25 +12,18 @@ static const struct {
     uint8_t kind;
     bool is_member;
 } record_types[] = {
-    { 3, GROUP_CONSUMER, false },  /* ConsumerGroupMetadata */
-    { 4, GROUP_CONSUMER, false },  /* ConsumerGroupPartitionMetadata */
-    { 5, GROUP_CONSUMER, true },   /* ConsumerGroupMemberMetadata */
-    { 6, GROUP_CONSUMER, false },  /* ConsumerGroupTargetAssignmentMetadata */
-    { 7, GROUP_CONSUMER, false },  /* ConsumerGroupTargetAssignmentMember */
-    { 8, GROUP_CONSUMER, false },  /* ConsumerGroupCurrentMemberAssignment */
-    { 10, GROUP_SHARE, true },     /* ShareGroupMemberMetadata */
-    { 11, GROUP_SHARE, false },    /* ShareGroupMetadata */
-    { 12, GROUP_SHARE, false },    /* ShareGroupTargetAssignmentMetadata */
-    { 13, GROUP_SHARE, false },    /* ShareGroupTargetAssignmentMember */
-    { 14, GROUP_SHARE, false },    /* ShareGroupCurrentMemberAssignment */
-    { 15, GROUP_SHARE, false },    /* ShareGroupStatePartitionMetadata */
-    { 16, GROUP_CONSUMER, false }, /* ConsumerGroupRegularExpression */
-    { 17, GROUP_STREAMS, false },  /* StreamsGroupMetadata */
-    { 19, GROUP_STREAMS, true },   /* StreamsGroupMemberMetadata */
-    { 20, GROUP_STREAMS, false },  /* StreamsGroupTargetAssignmentMetadata */
-    { 21, GROUP_STREAMS, false },  /* StreamsGroupTargetAssignmentMember */
-    { 22, GROUP_STREAMS, false },  /* StreamsGroupCurrentMemberAssignment */
-    { 23, GROUP_STREAMS, false },  /* StreamsGroupTopology */
+    { 10, GROUP_SHARE, true },    /* ShareGroupMemberMetadata */
+    { 11, GROUP_SHARE, false },   /* ShareGroupMetadata */
+    { 12, GROUP_SHARE, false },   /* ShareGroupTargetAssignmentMetadata */
+    { 13, GROUP_SHARE, false },   /* ShareGroupTargetAssignmentMember */
+    { 14, GROUP_SHARE, false },   /* ShareGroupCurrentMemberAssignment */
+    { 15, GROUP_SHARE, false },   /* ShareGroupStatePartitionMetadata */
+    { 17, GROUP_STREAMS, false }, /* StreamsGroupMetadata */
+    { 19, GROUP_STREAMS, true },  /* StreamsGroupMemberMetadata */
+    { 20, GROUP_STREAMS, false }, /* StreamsGroupTargetAssignmentMetadata */
+    { 21, GROUP_STREAMS, false }, /* StreamsGroupTargetAssignmentMember */
+    { 22, GROUP_STREAMS, false }, /* StreamsGroupCurrentMemberAssignment */
+    { 23, GROUP_STREAMS, false }, /* StreamsGroupTopology */
 };
 
 bool foreign_kind(int16_t record_type, enum group_kind *out)

@@ -1,4 +1,4 @@
-/* The records of groups of other protocols (consumer KIP-848, share KIP-932, streams KIP-1071): which keys are alive.
+/* The records of groups of other protocols (share KIP-932, streams KIP-1071): which keys are alive.
  *
  * Enough to leave such a group in peace, to tell whether it has members, and to delete it. The coordinator of those
  * protocols will replace this.

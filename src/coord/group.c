@@ -22,6 +22,7 @@ void group_free(struct group *group, struct names *names)
         return;
     ASSERT(!group->is_listed);
     membership_free(group->membership);
+    consumer_group_free(group->consumer);
     foreign_free(group->foreign);
     offsets_deinit(&group->offsets, names);
     name_unref(names, group->protocol_type);
@@ -45,13 +46,18 @@ const char *group_state_name(const struct group *group)
                                          "Stable" };
     if (group->kind == GROUP_CLASSIC)
         return names[group->state];
+    if (group->kind == GROUP_CONSUMER)
+        return consumer_group_state_name(group->consumer);
     return group_is_empty(group) ? "Empty" : "Unknown";
 }
 
 bool group_is_empty(const struct group *group)
 {
-    return group->kind == GROUP_CLASSIC ? group->state == GROUP_EMPTY
-                                        : foreign_member_count(group->foreign) == 0;
+    if (group->kind == GROUP_CLASSIC)
+        return group->state == GROUP_EMPTY;
+    if (group->kind == GROUP_CONSUMER)
+        return group->consumer->member_count == 0;
+    return foreign_member_count(group->foreign) == 0;
 }
 
 bool group_uses_consumers(const struct group *group)
@@ -61,6 +67,8 @@ bool group_uses_consumers(const struct group *group)
 
 bool group_is_subscribed(const struct group *group, struct bytes topic)
 {
+    if (group->kind == GROUP_CONSUMER)
+        return consumer_group_subscribes(group->consumer, topic);
     if (group->kind != GROUP_CLASSIC)
         return !group_is_empty(group);
     if (!group_uses_consumers(group) || group->membership == NULL)
@@ -71,8 +79,9 @@ bool group_is_subscribed(const struct group *group, struct bytes topic)
 
 bool group_is_void(const struct group *group)
 {
-    return group_is_empty(group) && group->membership == NULL && group->foreign == NULL &&
-           offsets_is_empty(&group->offsets) && group->pending_offset_count == 0;
+    return group_is_empty(group) && group->membership == NULL && group->consumer == NULL &&
+           group->foreign == NULL && offsets_is_empty(&group->offsets) &&
+           group->pending_offset_count == 0;
 }
 
 void group_set_state(struct group *group, enum group_state state, int64_t wall_ms)
@@ -99,4 +108,40 @@ void group_drop_membership(struct group *group)
         return;
     membership_free(group->membership);
     group->membership = NULL;
+}
+
+struct group_past group_take_past(struct group *group)
+{
+    const struct group_past past = { .kind = group->kind,
+                                     .state = group->state,
+                                     .generation = group->generation,
+                                     .state_changed_ms = group->state_changed_ms,
+                                     .protocol_type = TAKE(group->protocol_type),
+                                     .membership = TAKE(group->membership),
+                                     .consumer = TAKE(group->consumer) };
+    group->kind = GROUP_CLASSIC;
+    group->state = GROUP_EMPTY;
+    group->is_first_rebalance = false;
+    group->generation = 0;
+    return past;
+}
+
+void group_restore_past(struct group *group, struct names *names, struct group_past *past)
+{
+    struct group_past now = group_take_past(group);
+    group_past_deinit(&now, names);
+    group->kind = past->kind;
+    group->state = past->state;
+    group->generation = past->generation;
+    group->state_changed_ms = past->state_changed_ms;
+    group->protocol_type = TAKE(past->protocol_type);
+    group->membership = TAKE(past->membership);
+    group->consumer = TAKE(past->consumer);
+}
+
+void group_past_deinit(struct group_past *past, struct names *names)
+{
+    name_unref(names, past->protocol_type);
+    membership_free(past->membership);
+    consumer_group_free(past->consumer);
 }

@@ -2,7 +2,8 @@
  *
  *   classic, Empty, no protocol type    a "simple" group: somebody commits offsets and manages partitions alone
  *   classic                             members in `membership`, while there are any
- *   consumer, share, streams            groups of other protocols: only their records' keys are kept (foreign.h)
+ *   consumer                            its state in `consumer` (consumer_group.h)
+ *   share, streams                      groups of other protocols: only their records' keys are kept (foreign.h)
  *
  *   Empty ──► PreparingRebalance ──► CompletingRebalance ──► Stable
  *     ▲            │   ▲  ▲                 │                  │
@@ -12,6 +13,7 @@
 #pragma once
 
 #include "base/list.h"
+#include "coord/consumer_group.h"
 #include "coord/membership.h"
 #include "coord/offsets.h"
 
@@ -28,10 +30,11 @@ struct group {
         is_first_rebalance; /* PREPARING that began in EMPTY: waits for the initial delay, not for members */
     bool is_listed; /* in the coordinator's tables */
     int32_t generation;
-    int64_t state_changed_ms;      /* wall clock; -1: not known */
-    struct name *protocol_type;    /* a reference; NULL: never had a member */
-    struct membership *membership; /* owned; NULL: no members */
-    struct foreign *foreign;       /* owned; NULL: no records of other protocols */
+    int64_t state_changed_ms;        /* wall clock; -1: not known */
+    struct name *protocol_type;      /* a reference; NULL: never had a member */
+    struct membership *membership;   /* owned; NULL: no members */
+    struct consumer_group *consumer; /* owned; NULL: of another kind */
+    struct foreign *foreign;         /* owned; NULL: no records of other protocols */
     struct offsets offsets;
     uint32_t pending_offset_count; /* in transactions that are open */
     uint32_t id_size;
@@ -50,6 +53,21 @@ bool group_uses_consumers(const struct group *group);    /* protocol type "consu
 bool group_is_subscribed(const struct group *group, struct bytes topic);
 /* Neither members nor offsets nor records of other protocols: nothing would be lost. */
 bool group_is_void(const struct group *group);
+
+/* What a group is beside its offsets: set aside when it turns into one of another kind, until that is written. */
+struct group_past {
+    uint8_t kind;
+    uint8_t state;
+    int32_t generation;
+    int64_t state_changed_ms;
+    struct name *protocol_type;      /* a reference */
+    struct membership *membership;   /* owned; nobody waits in it, nothing is armed */
+    struct consumer_group *consumer; /* owned */
+};
+/* Takes it out; what is left is an empty classic group without a protocol type. */
+struct group_past group_take_past(struct group *group);
+void group_restore_past(struct group *group, struct names *names, struct group_past *past);
+void group_past_deinit(struct group_past *past, struct names *names);
 
 void group_set_state(struct group *group, enum group_state state, int64_t wall_ms);
 struct membership *group_membership(struct group *group, uint64_t hash_seed); /* made if need be */

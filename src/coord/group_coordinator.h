@@ -1,5 +1,6 @@
 /* The coordinator of the groups whose state lies in one partition of __consumer_offsets: members, generations,
- * assignments, committed offsets (classic protocol: KIP-62, 134, 211, 229, 345, 389, 394, 429, 496, 559, 800, 814).
+ * assignments, committed offsets (classic protocol: KIP-62, 134, 211, 229, 345, 389, 394, 429, 496, 559, 800, 814; consumer
+ * protocol: KIP-848, 1101, 1251, 1263).
  *
  * A pure state machine, group_coordinator_step(coordinator, event, effects): it decides, its owner (server/groups) does. No
  * clock, no chance, no files: events carry both times and random bytes. Cooperative rebalancing (KIP-429) is the clients'
@@ -16,7 +17,9 @@
  * - A failed append undoes itself and all later ones (which the log fails too), and answers with an error of Kafka's
  *   choosing. After commit_timeout_ms the answer is an error although the append may still succeed (as in Kafka).
  *
- * Records of other protocols (consumer, share, streams groups) are kept by their keys: such a group is listed and may be
+ * - Members of consumer groups are in the log: their requests are answered as all others, when what they saw is written.
+ *
+ * Records of other protocols (share, streams groups) are kept by their keys: such a group is listed and may be
  * deleted when empty, its offsets may be read, and its records stay as they are.
  * Threads: one, the shard's.
  */
@@ -31,6 +34,24 @@
 #include "wire/kafka_error.h"
 
 struct group_coordinator;
+struct metadata_image;
+
+/* A number that a group may set for itself, within bounds. */
+struct group_setting {
+    int32_t value; /* of groups that do not */
+    int32_t min;
+    int32_t max;
+};
+
+/* group.consumer.migration.policy */
+enum migration_policy {
+    MIGRATION_DISABLED = 0,
+    MIGRATION_DOWNGRADE = 1,
+    MIGRATION_UPGRADE = 2,
+    MIGRATION_BIDIRECTIONAL = MIGRATION_DOWNGRADE | MIGRATION_UPGRADE,
+};
+
+#define GROUP_ASSIGNORS_MAX 2
 
 /* Settings of the broker; may change while it runs. */
 struct group_settings {
@@ -43,6 +64,17 @@ struct group_settings {
     int64_t retention_check_interval_ms; /* offsets.retention.check.interval.ms */
     int64_t commit_timeout_ms;           /* offsets.commit.timeout.ms */
     uint32_t batch_bytes_max;            /* max.message.bytes of __consumer_offsets */
+    /* Consumer groups: */
+    struct group_setting consumer_session_timeout_ms;    /* group.consumer.session.timeout.ms */
+    struct group_setting consumer_heartbeat_interval_ms; /* group.consumer.heartbeat.interval.ms */
+    struct group_setting
+        consumer_assignment_interval_ms; /* group.consumer.assignment.interval.ms */
+    int32_t consumer_count_max;          /* group.consumer.max.size */
+    int32_t regex_refresh_interval_ms;   /* group.consumer.regex.refresh.interval.ms */
+    uint8_t migration_policy;            /* enum migration_policy */
+    uint8_t assignors
+        [GROUP_ASSIGNORS_MAX]; /* group.consumer.assignors: enum assignor, the default first */
+    uint32_t assignor_count;   /* never 0 */
 };
 
 /* ---- events ------------------------------------------------------------------------------------ */
@@ -54,7 +86,8 @@ struct group_settings {
  *                              stays valid until the answer: what is echoed points into it. Topics of OffsetCommit
  *                              have both name and id, and exist; those of TxnOffsetCommit exist
  *   OffsetFetch                the same; in the form of version 8 and later with one group, topics by name
- *   DescribeGroups, DeleteGroups  the same; with groups of this partition only, each once
+ *   ConsumerGroupHeartbeat     the same
+ *   DescribeGroups, ConsumerGroupDescribe, DeleteGroups  the same; with groups of this partition only, each once
  *   ListGroups                 the same
  */
 struct group_request {
@@ -87,6 +120,7 @@ enum group_event_type {
     GROUP_ON_TIMER,           /* effects.deadline_ms has come; early or late does no harm */
     GROUP_ON_TRANSACTION_END, /* a transaction ends here; in any state */
     GROUP_ON_TOPICS_DELETED, /* their committed offsets go too; while ACTIVE, else nothing happens */
+    GROUP_ON_IMAGE, /* of the cluster, in any state; groups whose topics have changed look at them again */
 };
 
 struct group_event {
@@ -105,6 +139,7 @@ struct group_event {
             const struct group_topic_deleted *items; /* borrowed for the call */
             uint32_t count;
         } topics_deleted;
+        struct metadata_image *image; /* a reference is taken; later than the one before */
     };
 };
 
@@ -173,7 +208,10 @@ struct group_stats {
     uint64_t commit_count; /* offsets, not requests */
     uint64_t expired_count;
     uint64_t deleted_count;
-    uint64_t rebalance_count; /* that ended in a generation with members */
+    uint64_t rebalance_count;          /* that ended in a generation with members */
+    uint64_t consumer_rebalance_count; /* epochs of consumer groups */
+    uint64_t consumer_group_count;     /* now, as those above */
+    uint64_t consumer_member_count;
 };
 void group_coordinator_stats(const struct group_coordinator *coordinator, struct group_stats *out);
 

@@ -11,6 +11,8 @@
 static enum kafka_error beat(struct group_coordinator *c, const struct heartbeat_request *request)
 {
     struct group *group = coord__find(c, request->group_id);
+    if (group != NULL && group->kind == GROUP_CONSUMER)
+        return coord__beat_consumer_group(c, group);
     if (group == NULL || group->kind != GROUP_CLASSIC)
         return KAFKA_UNKNOWN_MEMBER_ID;
     const enum kafka_error error =
@@ -72,10 +74,15 @@ static enum kafka_error remove_one(struct group_coordinator *c, struct group *gr
     return error;
 }
 
-static void remove_all(struct group_coordinator *c, const struct leave_group_request *request,
-                       const struct leaving *leaving)
+/* An error: nothing was done. */
+static enum kafka_error remove_all(struct group_coordinator *c,
+                                   const struct leave_group_request *request,
+                                   const struct leaving *leaving)
 {
     struct group *group = coord__find(c, request->group_id);
+    if (group != NULL && group->kind == GROUP_CONSUMER)
+        return coord__leave_consumer_group(c, group, leaving->members, leaving->count,
+                                           leaving->errors);
     const bool is_known = group != NULL && group->kind == GROUP_CLASSIC;
     bool has_changed = false;
     for (int32_t i = 0; i < leaving->count; i++) {
@@ -84,11 +91,12 @@ static void remove_all(struct group_coordinator *c, const struct leave_group_req
         has_changed = has_changed || leaving->errors[i] == KAFKA_NONE;
     }
     if (!has_changed)
-        return;
+        return KAFKA_NONE;
     if (group->state == GROUP_EMPTY)
         group_drop_membership(group);
     else
         coord__rebalance_or_complete(c, group);
+    return KAFKA_NONE;
 }
 
 static void tell(struct group_coordinator *c, const struct leaving *leaving)
@@ -125,6 +133,9 @@ void coord__leave(struct group_coordinator *c)
         .count = count,
         .errors = ARENA_NEW_ARRAY(&c->effects->arena, int16_t, (size_t)count),
     };
-    remove_all(c, request, &leaving);
-    tell(c, &leaving);
+    const enum kafka_error error = remove_all(c, request, &leaving);
+    if (error != KAFKA_NONE)
+        coord__refuse(c, error);
+    else
+        tell(c, &leaving);
 }

@@ -64,6 +64,25 @@ size_t java_string_length(struct bytes text)
     return units;
 }
 
+static void put_unit(struct buf *out, uint32_t unit)
+{
+    buf_put_u8(out, (uint8_t)(unit & 0xff));
+    buf_put_u8(out, (uint8_t)(unit >> 8));
+}
+
+void java_string_put_units(struct bytes text, struct buf *out)
+{
+    while (text.size > 0) {
+        const uint32_t character = next_character(&text);
+        if (character >= 0x10000) {
+            put_unit(out, 0xd800 + ((character - 0x10000) >> 10));
+            put_unit(out, 0xdc00 + ((character - 0x10000) & 0x3ff));
+        } else {
+            put_unit(out, character);
+        }
+    }
+}
+
 int32_t java_partition_for(struct bytes id, int32_t partition_count)
 {
     ASSERT(partition_count > 0);

@@ -388,10 +388,12 @@ static void join_with_id(struct group_coordinator *c, struct group *group)
         rejoin(c, group, membership_get(group->membership, member_id));
 }
 
-/* An empty group of the consumer protocol becomes a classic one: its records go, its offsets stay. */
+/* An empty group of another protocol becomes a classic one: its records go, its offsets stay. */
 static struct group *take_over(struct group_coordinator *c, struct group *group)
 {
     const struct bytes id = coord__copy(&c->effects->arena, group_id(group));
+    if (group->kind == GROUP_CONSUMER)
+        coord__record_consumer_tombstones(c, group);
     coord__record_foreign_tombstones(c, group);
     struct write *write;
     if (coord__append(c, APPEND_REPLAY, &write) != KAFKA_NONE)
@@ -436,7 +438,11 @@ void coord__join(struct group_coordinator *c)
     }
     struct group *group = coord__find(c, request->group_id);
     const bool is_foreign = group != NULL && group->kind != GROUP_CLASSIC;
-    if (is_foreign && (group->kind != GROUP_CONSUMER || !group_is_empty(group))) {
+    if (is_foreign && group->kind == GROUP_CONSUMER && !group_is_empty(group)) {
+        coord__join_consumer_group(c, group);
+        return;
+    }
+    if (is_foreign && (group->kind == GROUP_SHARE || !group_is_empty(group))) {
         refuse(c, BYTES_LITERAL(""), KAFKA_INCONSISTENT_GROUP_PROTOCOL);
         return;
     }

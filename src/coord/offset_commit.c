@@ -24,6 +24,57 @@ static bool is_anonymous(const struct offset_committer *committer)
            bytes_is_null(committer->instance_id);
 }
 
+static bool may_be_anyone(const struct group *group, const struct offset_committer *committer)
+{
+    return (committer->generation < 0 && group_is_empty(group)) ||
+           (committer->is_transactional && is_anonymous(committer));
+}
+
+static enum kafka_error wrong_epoch(const struct consumer *consumer,
+                                    const struct offset_committer *committer)
+{
+    return consumer->profile->is_classic || committer->is_transactional ? KAFKA_ILLEGAL_GENERATION
+                                                                        : KAFKA_STALE_MEMBER_EPOCH;
+}
+
+/* An epoch behind is looked at for each partition: coord__check_commit. */
+static enum kafka_error check_consumer(const struct group_coordinator *c, const struct group *group,
+                                       const struct offset_committer *committer)
+{
+    if (may_be_anyone(group, committer))
+        return KAFKA_NONE;
+    const struct consumer *consumer = consumer_group_member(group->consumer, committer->member_id);
+    if (consumer == NULL)
+        return KAFKA_UNKNOWN_MEMBER_ID;
+    if (!committer->is_transactional && !consumer->profile->is_classic &&
+        c->event->request.version < VERSION_GROUP_NOT_FOUND)
+        return KAFKA_UNSUPPORTED_VERSION;
+    return committer->generation > group_consumer_now(consumer)->epoch
+               ? wrong_epoch(consumer, committer)
+               : KAFKA_NONE;
+}
+
+enum kafka_error coord__check_commit(const struct group *group,
+                                     const struct offset_committer *committer, struct uuid topic_id,
+                                     int32_t partition)
+{
+    if (group == NULL || group->kind != GROUP_CONSUMER || may_be_anyone(group, committer))
+        return KAFKA_NONE;
+    const struct consumer *consumer = consumer_group_member(group->consumer, committer->member_id);
+    const struct consumer_state *now = group_consumer_now(consumer);
+    if (committer->generation == now->epoch)
+        return KAFKA_NONE;
+    const struct assigned_topic *topic = assignment_topic(now->assigned, topic_id);
+    int32_t index = assigned_index(topic, partition);
+    if (index < 0) {
+        topic = assignment_topic(now->revoking, topic_id);
+        index = assigned_index(topic, partition);
+    }
+    return index < 0 || committer->generation < topic->epochs[index]
+               ? wrong_epoch(consumer, committer)
+               : KAFKA_NONE;
+}
+
 /* Members of other protocols cannot live here; an empty group may be written to by administrators. */
 static enum kafka_error check_foreign(const struct group_coordinator *c, const struct group *group,
                                       const struct offset_committer *committer)
@@ -46,6 +97,8 @@ enum kafka_error coord__check_committer(const struct group_coordinator *c,
 {
     if (group == NULL)
         return check_unknown(c, committer);
+    if (group->kind == GROUP_CONSUMER)
+        return check_consumer(c, group, committer);
     if (group->kind != GROUP_CLASSIC)
         return check_foreign(c, group, committer);
     if (committer->generation < 0 && group->state == GROUP_EMPTY)
@@ -89,6 +142,23 @@ static void record_partition(struct group_coordinator *c,
     };
     coord__record_offset(c, request->group_id, topic->name, partition->partition_index, &value);
     c->stats.commit_count++;
+}
+
+static enum kafka_error check_partitions(const struct group_coordinator *c,
+                                         const struct group *group,
+                                         const struct offset_committer *committer)
+{
+    const struct offset_commit_request *request = c->event->request.message;
+    enum kafka_error error = KAFKA_NONE;
+    for (int32_t i = 0; i < request->topics_count; i++) {
+        const struct offset_commit_request_topic *topic = &request->topics[i];
+        for (int32_t j = 0; error == KAFKA_NONE && j < topic->partitions_count; j++) {
+            if (!coord__is_metadata_too_long(c, topic->partitions[j].committed_metadata))
+                error = coord__check_commit(group, committer, topic->topic_id,
+                                            topic->partitions[j].partition_index);
+        }
+    }
+    return error;
 }
 
 static void record_all(struct group_coordinator *c, const struct offset_commit_request *request)
@@ -138,6 +208,8 @@ void coord__offset_commit(struct group_coordinator *c)
                                                 .generation =
                                                     request->generation_id_or_member_epoch };
     enum kafka_error error = coord__check_committer(c, group, &committer);
+    if (error == KAFKA_NONE)
+        error = check_partitions(c, group, &committer);
     if (error == KAFKA_NONE) {
         renew_session(c, group, request->member_id);
         record_all(c, request);

@@ -98,6 +98,17 @@ static void tell_all(const struct fetch *fetch, struct offset_fetch_response_gro
     }
 }
 
+static enum kafka_error check_consumer(const struct consumer_group *group,
+                                       const struct offset_fetch_request_group *asked)
+{
+    const struct consumer *consumer = consumer_group_member(group, asked->member_id);
+    if (consumer == NULL)
+        return KAFKA_UNKNOWN_MEMBER_ID;
+    if (asked->member_epoch == group_consumer_now(consumer)->epoch)
+        return KAFKA_NONE;
+    return consumer->profile->is_classic ? KAFKA_ILLEGAL_GENERATION : KAFKA_STALE_MEMBER_EPOCH;
+}
+
 /* Members of the new protocols are checked (KIP-848); in a classic group anyone may read. */
 static enum kafka_error check(const struct group *group,
                               const struct offset_fetch_request_group *asked)
@@ -105,6 +116,8 @@ static enum kafka_error check(const struct group *group,
     if (group == NULL || group->kind == GROUP_CLASSIC ||
         (bytes_is_null(asked->member_id) && asked->member_epoch < 0))
         return KAFKA_NONE;
+    if (group->kind == GROUP_CONSUMER)
+        return check_consumer(group->consumer, asked);
     return foreign_has_member(group, asked->member_id) ? KAFKA_STALE_MEMBER_EPOCH
                                                        : KAFKA_UNKNOWN_MEMBER_ID;
 }

@@ -103,6 +103,115 @@ static void print_pending(struct buf *out, const struct group_coordinator *c,
     VEC_DEINIT(&lines);
 }
 
+/* ---- consumer groups -------------------------------------------------------------------------------- */
+
+static void print_assignment(struct buf *out, const char *word, const struct assignment *assignment)
+{
+    buf_printf(out, " %s", word);
+    for (uint32_t i = 0; assignment != NULL && i < assignment->topic_count; i++) {
+        const struct assigned_topic *topic = &assignment->topics[i];
+        char id[UUID_TEXT_SIZE];
+        uuid_to_text(topic->topic_id, id);
+        buf_printf(out, " %s:", id);
+        for (uint32_t j = 0; j < topic->count; j++)
+            buf_printf(out, "%s%d@%d", j == 0 ? "" : ",", topic->partitions[j], topic->epochs[j]);
+    }
+}
+
+static void print_profile(struct buf *out, const struct consumer_profile *profile)
+{
+    print_text(out, "instance", profile->instance_id);
+    print_text(out, "rack", profile->rack_id);
+    print_text(out, "client", profile->client_id);
+    print_text(out, "host", profile->client_host);
+    print_text(out, "regex", profile->regex);
+    print_text(out, "assignor", profile->assignor);
+    buf_printf(out, " rebalance %d topics", profile->rebalance_timeout_ms);
+    for (uint32_t i = 0; i < profile->topic_count; i++)
+        print_text(out, "", profile->topics[i]);
+    if (!profile->is_classic)
+        return;
+    buf_printf(out, " classic session %d", profile->session_timeout_ms);
+    for (uint32_t i = 0; i < profile->protocol_count; i++) {
+        print_text(out, "protocol", profile->protocols[i].name);
+        print_text(out, "metadata", profile->protocols[i].metadata);
+    }
+}
+
+static void print_consumer(struct buf *out, const struct consumer *consumer)
+{
+    const struct consumer_state *now = group_consumer_now(consumer);
+    buf_put_text(out, "  consumer");
+    print_text(out, "", group_consumer_id(consumer));
+    buf_printf(out, " epoch %d before %d step %d", now->epoch, now->previous_epoch, now->step);
+    print_assignment(out, "has", now->assigned);
+    print_assignment(out, "revokes", now->revoking);
+    print_assignment(out, consumer->has_target ? "target" : "no target", consumer->target);
+    if (consumer->profile != NULL)
+        print_profile(out, consumer->profile);
+    buf_put_text(out, "\n");
+}
+
+static int by_consumer_id(const void *a, const void *b)
+{
+    const struct consumer *const *x = a;
+    const struct consumer *const *y = b;
+    return bytes_compare(group_consumer_id(*x), group_consumer_id(*y));
+}
+
+static void print_consumers(struct buf *out, const struct consumer_group *group)
+{
+    const uint32_t count = map_count(&group->members);
+    const struct consumer **sorted = MEM_NEW_ARRAY(const struct consumer *, MAX(count, 1U));
+    size_t at = 0;
+    for (struct map_walk w = { 0 }; map_next(&group->members, &w);)
+        sorted[at++] = w.value;
+    qsort(sorted, count, sizeof(*sorted), by_consumer_id);
+    for (size_t i = 0; i < count; i++)
+        print_consumer(out, sorted[i]);
+    mem_free(sorted);
+}
+
+static int by_regex(const void *a, const void *b)
+{
+    return bytes_compare(*(const struct bytes *)a, *(const struct bytes *)b);
+}
+
+static void print_regexes(struct buf *out, const struct consumer_group *group)
+{
+    const uint32_t count = map_count(&group->regexes);
+    struct bytes *sorted = MEM_NEW_ARRAY(struct bytes, MAX(count, 1U));
+    size_t at = 0;
+    for (struct map_walk w = { 0 }; map_next(&group->regexes, &w);)
+        sorted[at++] = w.key;
+    qsort(sorted, count, sizeof(*sorted), by_regex);
+    for (size_t i = 0; i < count; i++) {
+        const struct resolved_regex *resolved = consumer_group_resolved(group, sorted[i]);
+        buf_put_text(out, "  regex");
+        print_text(out, "", sorted[i]);
+        buf_printf(out, " of %u", consumer_group_regex_subscribers(group, sorted[i]));
+        if (resolved != NULL)
+            buf_printf(out, " version %" PRId64 " at %" PRId64, resolved->version,
+                       resolved->resolved_ms);
+        for (uint32_t j = 0; resolved != NULL && j < resolved->topic_count; j++)
+            print_text(out, "", resolved->topics[j]);
+        buf_put_text(out, "\n");
+    }
+    mem_free(sorted);
+}
+
+static void print_consumer_group(struct buf *out, const struct consumer_group *group)
+{
+    buf_printf(out, " %s epoch %d hash %" PRId64 " assignment %d at %" PRId64 "%s\n",
+               consumer_group_state_name(group), group->epoch, group->metadata_hash,
+               group->assignment_epoch, group->assigned_ms,
+               group->has_partition_metadata ? " with topics" : "");
+    print_consumers(out, group);
+    print_regexes(out, group);
+}
+
+/* ---- groups ------------------------------------------------------------------------------------------ */
+
 /* A generation that is being formed is not in the log. */
 static void print_group(struct buf *out, const struct group_coordinator *c,
                         const struct group *group)
@@ -110,7 +219,9 @@ static void print_group(struct buf *out, const struct group_coordinator *c,
     const struct membership *membership = group->membership;
     buf_put_text(out, group_kind_name(group->kind));
     print_text(out, "group", group_id(group));
-    if (group->kind != GROUP_CLASSIC) {
+    if (group->kind == GROUP_CONSUMER) {
+        print_consumer_group(out, group->consumer);
+    } else if (group->kind != GROUP_CLASSIC) {
         buf_printf(out, " records %u members %u\n", map_count(&group->foreign->keys),
                    group->foreign->member_count);
     } else {

@@ -166,6 +166,15 @@ void coord__rebalance_or_complete(struct group_coordinator *c, struct group *gro
         coord__prepare_rebalance(c, group);
 }
 
+void coord__resume_rebalance(struct group_coordinator *c, struct group *group)
+{
+    clear_sync_due(c, group->membership);
+    group->membership->storing_write_id = 0;
+    group_set_state(group, GROUP_PREPARING, c->event->wall_ms);
+    group->is_first_rebalance = false;
+    arm_join(c, group->membership, membership_rebalance_timeout_ms(group->membership));
+}
+
 /* ---- deadlines ---------------------------------------------------------------------------------------------- */
 
 void coord__on_join_deadline(struct group_coordinator *c, struct group *group)

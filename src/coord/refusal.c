@@ -1,6 +1,9 @@
 /* Answers of failure: for a request, and out of an answer that was to be one of success. */
 #include "coord/coord_int.h"
 
+#include "wire/messages/consumer_group_describe_request.h"
+#include "wire/messages/consumer_group_describe_response.h"
+#include "wire/messages/consumer_group_heartbeat_response.h"
 #include "wire/messages/delete_groups_request.h"
 #include "wire/messages/delete_groups_response.h"
 #include "wire/messages/describe_groups_request.h"
@@ -167,6 +170,31 @@ static void *refuse_describe(const struct describe_groups_request *in, enum kafk
     return out;
 }
 
+static void *refuse_consumer_heartbeat(enum kafka_error error, struct arena *arena)
+{
+    struct consumer_group_heartbeat_response *out =
+        ARENA_NEW(arena, struct consumer_group_heartbeat_response);
+    consumer_group_heartbeat_response_init(out);
+    out->error_code = (int16_t)error;
+    return out;
+}
+
+static void *refuse_consumer_describe(const struct consumer_group_describe_request *in,
+                                      enum kafka_error error, struct arena *arena)
+{
+    struct consumer_group_describe_response *out =
+        ARENA_NEW(arena, struct consumer_group_describe_response);
+    consumer_group_describe_response_init(out);
+    out->groups =
+        consumer_group_describe_response_described_group_array(arena, (size_t)in->group_ids_count);
+    out->groups_count = in->group_ids_count;
+    for (int32_t i = 0; i < in->group_ids_count; i++) {
+        out->groups[i].group_id = in->group_ids[i];
+        out->groups[i].error_code = (int16_t)error;
+    }
+    return out;
+}
+
 static void *refuse_delete(const struct delete_groups_request *in, enum kafka_error error,
                            struct arena *arena)
 {
@@ -206,6 +234,10 @@ void *group_refusal(const struct group_request *request, enum kafka_error error,
         return refuse_list(error, arena);
     case API_DESCRIBE_GROUPS:
         return refuse_describe(request->message, error, arena);
+    case API_CONSUMER_GROUP_HEARTBEAT:
+        return refuse_consumer_heartbeat(error, arena);
+    case API_CONSUMER_GROUP_DESCRIBE:
+        return refuse_consumer_describe(request->message, error, arena);
     default:
         ASSERT(request->api_key == API_DELETE_GROUPS);
         return refuse_delete(request->message, error, arena);
@@ -247,8 +279,46 @@ static void spoil_describe(struct describe_groups_response *out, enum kafka_erro
     }
 }
 
+static void spoil_consumer_describe(struct consumer_group_describe_response *out,
+                                    enum kafka_error error)
+{
+    for (int32_t i = 0; i < out->groups_count; i++) {
+        const struct bytes id = out->groups[i].group_id;
+        consumer_group_describe_response_described_group_init(&out->groups[i]);
+        out->groups[i].group_id = id;
+        out->groups[i].error_code = (int16_t)error;
+    }
+}
+
+/* Those that have one error, and nothing beside it: whether it was one. */
+static bool spoil_whole(int16_t api_key, void *message, enum kafka_error error)
+{
+    if (api_key == API_CONSUMER_GROUP_HEARTBEAT) {
+        struct consumer_group_heartbeat_response *out = message;
+        consumer_group_heartbeat_response_init(out);
+        out->error_code = (int16_t)error;
+    } else if (api_key == API_JOIN_GROUP) {
+        struct join_group_response *out = message;
+        join_group_response_init(out);
+        out->protocol_name = BYTES_LITERAL(""); /* null is not for all versions */
+        out->error_code = (int16_t)error;
+    } else if (api_key == API_SYNC_GROUP) {
+        struct sync_group_response *out = message;
+        sync_group_response_init(out);
+        out->error_code = (int16_t)error;
+    } else if (api_key == API_HEARTBEAT) {
+        struct heartbeat_response *out = message;
+        out->error_code = (int16_t)error;
+    } else {
+        return false;
+    }
+    return true;
+}
+
 void refusal_from_answer(int16_t api_key, void *message, enum kafka_error error)
 {
+    if (spoil_whole(api_key, message, error))
+        return;
     if (api_key == API_OFFSET_COMMIT) {
         spoil_commit(message, error);
     } else if (api_key == API_TXN_OFFSET_COMMIT) {
@@ -273,6 +343,8 @@ void refusal_from_answer(int16_t api_key, void *message, enum kafka_error error)
         out->error_code = (int16_t)error;
     } else if (api_key == API_DESCRIBE_GROUPS) {
         spoil_describe(message, error);
+    } else if (api_key == API_CONSUMER_GROUP_DESCRIBE) {
+        spoil_consumer_describe(message, error);
     } else {
         ASSERT(api_key == API_DELETE_GROUPS);
         struct delete_groups_response *out = message;

@@ -192,6 +192,43 @@ static void replay_group_record(struct group_coordinator *c, const struct record
         load_group(c, key->group, record->value);
 }
 
+/* ---- consumer groups ---------------------------------------------------------------------------------- */
+
+static void keep_consumer_change(struct write *write, struct group *group,
+                                 struct consumer_change *before)
+{
+    if (write == NULL) {
+        consumer_change_deinit(before, false);
+        return;
+    }
+    if (!bytes_is_null(before->key))
+        before->key = bytes_from(mem_dup(before->key.data, before->key.size), before->key.size);
+    VEC_ADD(&write->undos,
+            ((struct undo){ .kind = UNDO_CONSUMER, .group = group, .consumer = *before }));
+}
+
+static void replay_consumer(struct group_coordinator *c, const struct record *record,
+                            struct write *write)
+{
+    struct arena *scratch = write == NULL ? &c->load_arena : &c->effects->arena;
+    struct bytes id;
+    struct consumer_change change;
+    consumer_record_read(record, scratch, &id, &change);
+    const bool is_tombstone = !change.is_there;
+    struct group *group = is_tombstone ? coord__find(c, id) : find_or_create(c, id, write);
+    if (group == NULL || (is_tombstone && group->kind != GROUP_CONSUMER)) {
+        consumer_change_deinit(&change, false);
+        return;
+    }
+    consumer_group_swap(coord__become_consumer(c, group, write), &change);
+    keep_consumer_change(write, group, &change);
+    if (!is_tombstone || !consumer_group_is_blank(group->consumer))
+        return;
+    coord__set_aside(c, group, KAFKA_UNKNOWN_MEMBER_ID, write); /* what is left are offsets */
+    if (group_is_void(group))
+        coord__remove(c, group, write);
+}
+
 /* ---- other protocols ------------------------------------------------------------------------------------ */
 
 /* Every key of theirs begins with the group's id, after the type. */
@@ -249,6 +286,8 @@ void coord__replay(struct group_coordinator *c, int64_t producer_id, const struc
         replay_legacy_offset(c, producer_id, record, write);
     else if (record->key_type == &group_metadata_key_message)
         replay_group_record(c, record, write);
+    else if (consumer_record_is(record->key_type))
+        replay_consumer(c, record, write);
 }
 
 void coord__replay_end(struct group_coordinator *c, int64_t producer_id, bool is_commit,

@@ -105,6 +105,10 @@ void coord__sync(struct group_coordinator *c)
         return;
     }
     struct group *group = coord__find(c, request->group_id);
+    if (group != NULL && group->kind == GROUP_CONSUMER && !group_is_empty(group)) {
+        coord__sync_consumer_group(c, group);
+        return;
+    }
     const enum kafka_error error = check(group, request);
     if (error != KAFKA_NONE) {
         coord__refuse(c, error);

@@ -51,6 +51,27 @@ static struct txn_offset_commit_response *tell(struct group_coordinator *c,
     return out;
 }
 
+/* Topics come by name alone: of one that is not there nobody can say whose it is. */
+static enum kafka_error check_partitions(const struct group_coordinator *c,
+                                         const struct group *group,
+                                         const struct offset_committer *committer)
+{
+    const struct txn_offset_commit_request *request = c->event->request.message;
+    enum kafka_error error = KAFKA_NONE;
+    for (int32_t i = 0; i < request->topics_count; i++) {
+        const struct txn_offset_commit_request_topic *topic = &request->topics[i];
+        const struct metadata_topic *known =
+            c->image == NULL ? NULL : metadata_topic_by_name(c->image, topic->name);
+        const struct uuid id = known == NULL ? UUID_ZERO : known->id;
+        for (int32_t j = 0; error == KAFKA_NONE && j < topic->partitions_count; j++) {
+            if (!coord__is_metadata_too_long(c, topic->partitions[j].committed_metadata))
+                error =
+                    coord__check_commit(group, committer, id, topic->partitions[j].partition_index);
+        }
+    }
+    return error;
+}
+
 void coord__txn_offset_commit(struct group_coordinator *c)
 {
     const struct txn_offset_commit_request *request = c->event->request.message;
@@ -63,8 +84,10 @@ void coord__txn_offset_commit(struct group_coordinator *c)
                                                 .instance_id = request->group_instance_id,
                                                 .generation = request->generation_id,
                                                 .is_transactional = true };
-    enum kafka_error error =
-        coord__check_committer(c, coord__find(c, request->group_id), &committer);
+    const struct group *group = coord__find(c, request->group_id);
+    enum kafka_error error = coord__check_committer(c, group, &committer);
+    if (error == KAFKA_NONE)
+        error = check_partitions(c, group, &committer);
     if (error == KAFKA_NONE) {
         record_all(c, request);
         struct write *write;

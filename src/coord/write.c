@@ -27,6 +27,12 @@ static void undo_free(struct undo *undo, struct names *names)
     case UNDO_PENDING:
         pending_change_deinit(&undo->pending, names);
         break;
+    case UNDO_CONSUMER:
+        consumer_change_deinit(&undo->consumer, true);
+        break;
+    case UNDO_CONVERTED:
+        group_past_deinit(&undo->past, names);
+        break;
     }
 }
 

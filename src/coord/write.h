@@ -14,8 +14,10 @@ enum undo_kind {
     UNDO_CREATED, /* a group came into being */
     UNDO_REMOVED, /* a group was removed; owned by the undo until the write is done */
     UNDO_OFFSET,
-    UNDO_FOREIGN, /* a key of another protocol's record died */
-    UNDO_PENDING, /* an offset of a transaction */
+    UNDO_FOREIGN,   /* a key of another protocol's record died */
+    UNDO_PENDING,   /* an offset of a transaction */
+    UNDO_CONSUMER,  /* a part of a consumer group changed */
+    UNDO_CONVERTED, /* the group became one of another kind */
 };
 
 struct undo {
@@ -24,6 +26,8 @@ struct undo {
     union {
         struct offset_saved offset;
         struct pending_change pending;
+        struct consumer_change consumer; /* what was there; its key is owned */
+        struct group_past past;
         struct {
             struct bytes key;   /* owned */
             uint8_t group_kind; /* before */

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/vec.h"
 #include "config/config.h"
+#include "coord/assignor.h"
 #include "coord/group_coordinator.h"
 #include "metadata/diff.h"
 #include "metadata/image.h"
@@ -13,6 +14,7 @@
 #include "wire/messages/write_txn_markers_response.h"
 
 #include <arpa/inet.h>
+#include <strings.h>
 
 struct deleted_topic {
     char *name;
@@ -37,6 +39,66 @@ struct groups {
 };
 
 /* ---- settings ---------------------------------------------------------------------------------------- */
+
+static struct group_setting bounded(const struct config *config, enum setting_id value,
+                                    enum setting_id min, enum setting_id max)
+{
+    return (struct group_setting){ .value = (int32_t)config_i64(config, value),
+                                   .min = (int32_t)config_i64(config, min),
+                                   .max = (int32_t)config_i64(config, max) };
+}
+
+static enum migration_policy migration_policy_of(const struct config *config)
+{
+    static const struct {
+        const char *name;
+        enum migration_policy policy;
+    } policies[] = { { "disabled", MIGRATION_DISABLED },
+                     { "downgrade", MIGRATION_DOWNGRADE },
+                     { "upgrade", MIGRATION_UPGRADE },
+                     { "bidirectional", MIGRATION_BIDIRECTIONAL } };
+    const char *text = config_text(config, SETTING_BROKER_GROUP_CONSUMER_MIGRATION_POLICY);
+    for (size_t i = 0; i < ARRAY_LEN(policies); i++) {
+        if (strcasecmp(text, policies[i].name) == 0)
+            return policies[i].policy;
+    }
+    return MIGRATION_DISABLED;
+}
+
+/* Those that this build knows, in the order in which they are named; with none of them uniform, so that groups go on. */
+static void take_assignors(const struct config *config, struct group_settings *out)
+{
+    const struct config_list names = config_list(config, SETTING_BROKER_GROUP_CONSUMER_ASSIGNORS);
+    out->assignor_count = 0;
+    for (size_t i = 0; i < names.count && out->assignor_count < GROUP_ASSIGNORS_MAX; i++) {
+        enum assignor assignor;
+        if (group_assignor_by_name(bytes_from_text(names.items[i]), &assignor) == 0)
+            out->assignors[out->assignor_count++] = (uint8_t)assignor;
+    }
+    if (out->assignor_count == 0)
+        out->assignors[out->assignor_count++] = ASSIGNOR_UNIFORM;
+}
+
+static void take_consumer_settings(const struct config *config, struct group_settings *out)
+{
+    out->consumer_session_timeout_ms =
+        bounded(config, SETTING_BROKER_GROUP_CONSUMER_SESSION_TIMEOUT_MS,
+                SETTING_BROKER_GROUP_CONSUMER_MIN_SESSION_TIMEOUT_MS,
+                SETTING_BROKER_GROUP_CONSUMER_MAX_SESSION_TIMEOUT_MS);
+    out->consumer_heartbeat_interval_ms =
+        bounded(config, SETTING_BROKER_GROUP_CONSUMER_HEARTBEAT_INTERVAL_MS,
+                SETTING_BROKER_GROUP_CONSUMER_MIN_HEARTBEAT_INTERVAL_MS,
+                SETTING_BROKER_GROUP_CONSUMER_MAX_HEARTBEAT_INTERVAL_MS);
+    out->consumer_assignment_interval_ms =
+        bounded(config, SETTING_BROKER_GROUP_CONSUMER_ASSIGNMENT_INTERVAL_MS,
+                SETTING_BROKER_GROUP_CONSUMER_MIN_ASSIGNMENT_INTERVAL_MS,
+                SETTING_BROKER_GROUP_CONSUMER_MAX_ASSIGNMENT_INTERVAL_MS);
+    out->consumer_count_max = (int32_t)config_i64(config, SETTING_BROKER_GROUP_CONSUMER_MAX_SIZE);
+    out->regex_refresh_interval_ms =
+        (int32_t)config_i64(config, SETTING_BROKER_GROUP_CONSUMER_REGEX_REFRESH_INTERVAL_MS);
+    out->migration_policy = (uint8_t)migration_policy_of(config);
+    take_assignors(config, out);
+}
 
 static struct group_settings settings_of(const struct config *config)
 {
@@ -165,6 +227,13 @@ static void on_topic(void *context, const struct metadata_topic *before,
     }
 }
 
+static void tell_image(struct coord_log *log)
+{
+    const struct groups *groups = log->logs->owner;
+    if (log->state == COORD_LOG_SERVING && groups->image != NULL)
+        step(log, (struct group_event){ .type = GROUP_ON_IMAGE, .image = groups->image });
+}
+
 /* ---- as a kind of coordinator ---------------------------------------------------------------------------------- */
 
 static void *coordinator_new(struct coord_log *log)
@@ -200,6 +269,7 @@ static void on_loaded(struct coord_log *log, bool is_loaded)
 {
     const struct group_settings settings = settings_for(log);
     group_coordinator_set_settings(log->coordinator, &settings);
+    tell_image(log);
     step(log, (struct group_event){ .type = is_loaded ? GROUP_ON_LOADED : GROUP_ON_LOAD_FAILED });
     tell_deleted(log);
 }
@@ -243,6 +313,7 @@ static void follow_config(struct groups *groups)
     config_unref(groups->config);
     groups->config = config_ref(groups->shard->config);
     groups->settings = settings_of(groups->config);
+    take_consumer_settings(groups->config, &groups->settings);
     groups->logs.slice_bytes =
         (uint32_t)config_i64(groups->config, SETTING_BROKER_OFFSETS_LOAD_BUFFER_SIZE);
     groups->logs.codec =
@@ -272,6 +343,8 @@ void groups_apply(struct groups *groups)
         metadata_image_diff(before, groups->image, &observer);
         metadata_image_unref(before);
         coord_logs_follow(&groups->logs, groups->image);
+        LIST_FOR_EACH(&groups->logs.all, link)
+        tell_image(LIST_ENTRY(link, struct coord_log, link));
         LIST_FOR_EACH(&groups->logs.all, link)
         tell_deleted(LIST_ENTRY(link, struct coord_log, link));
     }
@@ -309,6 +382,13 @@ void groups_free(struct groups *groups)
 }
 
 /* ---- asking ------------------------------------------------------------------------------------------------------ */
+
+bool groups_serve_consumers(const struct shard *shard)
+{
+    return metadata_feature_level(shard->image, BYTES_LITERAL("group.version")) >= 1 &&
+           config_list_has(shard->config, SETTING_BROKER_GROUP_COORDINATOR_REBALANCE_PROTOCOLS,
+                           "consumer");
+}
 
 int32_t groups_partition_count(const struct shard *shard)
 {

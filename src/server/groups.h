@@ -34,6 +34,8 @@ struct group_ask {
         verification_guard; /* TxnOffsetCommit: log_verification_begin, once the coordinator has said yes; else 0 */
 };
 
+/* Whether groups of the consumer protocol are (group.version, group.coordinator.rebalance.protocols). */
+bool groups_serve_consumers(const struct shard *shard);
 /* Partitions of __consumer_offsets; 0: it does not exist yet. */
 int32_t groups_partition_count(const struct shard *shard);
 /* Which of them a group belongs to; -1: there are none. */

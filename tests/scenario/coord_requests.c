@@ -3,6 +3,8 @@
 
 #include "base/be.h"
 #include "wire/api.h"
+#include "wire/messages/consumer_group_describe_request.h"
+#include "wire/messages/consumer_group_heartbeat_request.h"
 #include "wire/messages/delete_groups_request.h"
 #include "wire/messages/describe_groups_request.h"
 #include "wire/messages/heartbeat_request.h"
@@ -270,6 +272,56 @@ static void *describe(struct rig *rig, const struct command *command)
     return m;
 }
 
+static void *consumers(struct rig *rig, const struct command *command)
+{
+    struct consumer_group_describe_request *m =
+        ARENA_NEW(&rig->arena, struct consumer_group_describe_request);
+    consumer_group_describe_request_init(m);
+    m->group_ids = texts(&rig->arena, command->words[1], &m->group_ids_count);
+    return m;
+}
+
+/* "t-0,t-1,u-0"; a topic for each, "-" for none at all. */
+static void own(struct arena *arena, const char *list, struct consumer_group_heartbeat_request *m)
+{
+    if (list == NULL)
+        return;
+    char **items =
+        split(arena, strcmp(list, "-") == 0 ? NULL : list, ',', &m->topic_partitions_count);
+    m->topic_partitions = consumer_group_heartbeat_request_topic_partitions_array(
+        arena, (size_t)m->topic_partitions_count + 1);
+    for (int32_t i = 0; i < m->topic_partitions_count; i++) {
+        m->topic_partitions[i].partitions = ARENA_NEW(arena, int32_t);
+        m->topic_partitions[i].partitions_count = 1;
+        m->topic_partitions[i].partitions[0] = cut_partition(items[i]);
+        m->topic_partitions[i].topic_id = rig_topic_id(items[i]);
+    }
+}
+
+/* With epoch 0 everything that a first request must tell. */
+static void *beat(struct rig *rig, const struct command *command)
+{
+    struct consumer_group_heartbeat_request *m =
+        ARENA_NEW(&rig->arena, struct consumer_group_heartbeat_request);
+    consumer_group_heartbeat_request_init(m);
+    m->group_id = group_word(command);
+    m->member_id = rig_member_id(rig, command_option(command, "id", "-"));
+    m->member_epoch = (int32_t)command_number(command, "epoch", 0);
+    const bool joins = m->member_epoch == 0;
+    m->instance_id = text_or_null(command, "inst");
+    m->rack_id = text_or_null(command, "rack");
+    m->rebalance_timeout_ms = (int32_t)command_number(command, "rebalance", joins ? 60000 : -1);
+    m->subscribed_topic_regex = text_or_null(command, "regex");
+    const bool names_by_default = joins && bytes_is_null(m->subscribed_topic_regex);
+    const char *names = command_option(command, "topics", names_by_default ? "t" : NULL);
+    if (names != NULL)
+        m->subscribed_topic_names = texts(&rig->arena, strcmp(names, "-") == 0 ? NULL : names,
+                                          &m->subscribed_topic_names_count);
+    m->server_assignor = text_or_null(command, "assignor");
+    own(&rig->arena, command_option(command, "owned", joins ? "-" : NULL), m);
+    return m;
+}
+
 static void *delete_groups(struct rig *rig, const struct command *command)
 {
     struct delete_groups_request *m = ARENA_NEW(&rig->arena, struct delete_groups_request);
@@ -297,6 +349,8 @@ const void *rig_request(struct rig *rig, const struct command *command, int16_t 
         { "list", API_LIST_GROUPS, list },
         { "describe", API_DESCRIBE_GROUPS, describe },
         { "delete", API_DELETE_GROUPS, delete_groups },
+        { "beat", API_CONSUMER_GROUP_HEARTBEAT, beat },
+        { "consumers", API_CONSUMER_GROUP_DESCRIBE, consumers },
     };
     for (size_t i = 0; i < ARRAY_LEN(requests); i++) {
         if (strcmp(command->words[0], requests[i].word) != 0)

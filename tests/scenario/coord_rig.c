@@ -1,8 +1,14 @@
 /* See rig.h: a group coordinator with a log, a clock and clients. */
 #include "coord_rig_parts.h"
 
+#include "coord/assignor.h"
 #include "wire/api.h"
+#include "wire/messages/config_record.h"
+#include "wire/messages/consumer_group_heartbeat_response.h"
 #include "wire/messages/join_group_response.h"
+#include "wire/messages/partition_record.h"
+#include "wire/messages/remove_topic_record.h"
+#include "wire/messages/topic_record.h"
 #include "wire/messages/write_txn_markers_response.h"
 
 #include <string.h>
@@ -28,16 +34,25 @@ struct uuid rig_topic_id(const char *topic)
 
 /* ---- what is printed ------------------------------------------------------------------------------------- */
 
-/* From now on the label stands for the id that the join brought. */
+/* The id that a join brought. */
+static struct bytes id_brought(const struct coord_answer *answer)
+{
+    if (answer->api_key == API_JOIN_GROUP)
+        return ((const struct join_group_response *)answer->message)->member_id;
+    if (answer->api_key == API_CONSUMER_GROUP_HEARTBEAT)
+        return ((const struct consumer_group_heartbeat_response *)answer->message)->member_id;
+    return BYTES_NULL;
+}
+
+/* From now on the label stands for it. */
 static void learn_member(struct rig *rig, const struct coord_answer *answer)
 {
     const struct rig_asked *asked = map_i64_get(&rig->asked, (int64_t)answer->token);
-    if (answer->api_key != API_JOIN_GROUP || *asked->label == '\0')
-        return;
-    const struct join_group_response *told = answer->message;
-    if (told->member_id.size > 0)
-        mem_free(
-            map_put(&rig->members, bytes_from_text(asked->label), bytes_to_text(told->member_id)));
+    const struct bytes id = id_brought(answer);
+    if (answer->api_key == API_CONSUMER_GROUP_HEARTBEAT && asked->version > 0)
+        return; /* it had chosen it itself */
+    if (id.size > 0 && *asked->label != '\0')
+        mem_free(map_put(&rig->members, bytes_from_text(asked->label), bytes_to_text(id)));
 }
 
 static void print_answer(struct rig *rig, const struct coord_answer *answer)
@@ -210,6 +225,8 @@ static int put_record(struct rig *rig, const struct command *command, struct err
         buf_put_i32(&value, -1);
         buf_put_i16(&value, 0);
         buf_put_i64(&value, WALL_MS_AT_START + rig->now_ms);
+    } else if (command_option(command, "hex", NULL) != NULL) {
+        put_hex(command_option(command, "hex", NULL), &value);
     } else {
         buf_put_text(&value, command_option(command, "value", ""));
     }
@@ -248,6 +265,83 @@ static void end_transaction(struct rig *rig, const struct command *command)
                                .transaction_version = 2 } } });
 }
 
+/* ---- the cluster ------------------------------------------------------------------------------------------------- */
+
+static void cluster_put(struct rig *rig, const struct wire_message *message, int16_t version,
+                        const void *value)
+{
+    const struct metadata_provenance where = { .offset = ++rig->cluster_offset,
+                                               .epoch = 1,
+                                               .timestamp_ms = WALL_MS_AT_START };
+    const struct metadata_record record = { .message = message,
+                                            .version = version,
+                                            .value = value };
+    struct err_note note = { "" };
+    const int r = metadata_loader_replay(rig->cluster, where, &record, &note);
+    ASSERT(r == 0);
+}
+
+static void tell_cluster(struct rig *rig)
+{
+    struct metadata_image *image = metadata_loader_publish(rig->cluster);
+    step(rig, (struct group_event){ .type = GROUP_ON_IMAGE, .image = image });
+    rig->next_random--; /* no chance in that */
+    metadata_image_unref(image);
+}
+
+static void put_topic(struct rig *rig, const char *name, int32_t partition_count)
+{
+    const struct metadata_topic *known =
+        metadata_topic_by_name(metadata_loader_working(rig->cluster), bytes_from_text(name));
+    int32_t first = known == NULL ? 0 : (int32_t)metadata_topic_partition_count(known);
+    if (known == NULL) {
+        struct topic_record topic = topic_record_default;
+        topic.name = bytes_from_text(name);
+        topic.topic_id = rig_topic_id(name);
+        cluster_put(rig, &topic_record_message, 0, &topic);
+    }
+    for (; first < partition_count; first++) {
+        int32_t replica = 0;
+        struct partition_record partition = partition_record_default;
+        partition.topic_id = rig_topic_id(name);
+        partition.partition_id = first;
+        partition.replicas = partition.isr = &replica;
+        partition.replicas_count = partition.isr_count = 1;
+        cluster_put(rig, &partition_record_message, 0, &partition);
+    }
+}
+
+/* "topics t:3,u:1": these are there from now on, or have more partitions; "t:0" goes. */
+static void set_topics(struct rig *rig, const struct command *command)
+{
+    int32_t count;
+    char **items = split(&rig->arena, command->words[1], ',', &count);
+    for (int32_t i = 0; i < count; i++) {
+        char *colon = strchr(items[i], ':');
+        ASSERT(colon != NULL);
+        *colon = '\0';
+        if (number(colon + 1) > 0) {
+            put_topic(rig, items[i], (int32_t)number(colon + 1));
+            continue;
+        }
+        struct remove_topic_record gone = { .topic_id = rig_topic_id(items[i]) };
+        cluster_put(rig, &remove_topic_record_message, 0, &gone);
+    }
+    tell_cluster(rig);
+}
+
+/* "group-config G name value" */
+static void set_group_config(struct rig *rig, const struct command *command)
+{
+    struct config_record config = config_record_default;
+    config.resource_type = METADATA_CONFIG_GROUP;
+    config.resource_name = bytes_from_text(command->words[1]);
+    config.name = bytes_from_text(command->words[2]);
+    config.value = bytes_from_text(command->words[3]);
+    cluster_put(rig, &config_record_message, 0, &config);
+    tell_cluster(rig);
+}
+
 /* ---- everything else that can happen ------------------------------------------------------------------------------ */
 
 static void delete_topics(struct rig *rig, const struct command *command)
@@ -277,6 +371,10 @@ static void set(struct rig *rig, const struct command *command)
         command_number(command, "check", s->retention_check_interval_ms);
     s->commit_timeout_ms = command_number(command, "commit", s->commit_timeout_ms);
     s->batch_bytes_max = (uint32_t)command_number(command, "batch", s->batch_bytes_max);
+    s->consumer_count_max = (int32_t)command_number(command, "consumers", s->consumer_count_max);
+    s->consumer_assignment_interval_ms.value =
+        (int32_t)command_number(command, "interval", s->consumer_assignment_interval_ms.value);
+    s->migration_policy = (uint8_t)command_number(command, "migration", s->migration_policy);
     group_coordinator_set_settings(rig->coordinator, s);
 }
 
@@ -314,9 +412,10 @@ static int run(struct rig *rig, const struct command *command, struct err_note *
             end_write(rig, KAFKA_NONE);
     } else if (strcmp(word, "load") == 0)
         return load(rig, note);
-    else if (strcmp(word, "loaded") == 0)
+    else if (strcmp(word, "loaded") == 0) {
+        tell_cluster(rig);
         step(rig, (struct group_event){ .type = GROUP_ON_LOADED });
-    else if (strcmp(word, "load-failed") == 0)
+    } else if (strcmp(word, "load-failed") == 0)
         step(rig, (struct group_event){ .type = GROUP_ON_LOAD_FAILED });
     else if (strcmp(word, "unload") == 0)
         step(rig, (struct group_event){ .type = GROUP_ON_UNLOAD });
@@ -326,6 +425,10 @@ static int run(struct rig *rig, const struct command *command, struct err_note *
         end_transaction(rig, command);
     else if (strcmp(word, "marker") == 0)
         return put_marker(rig, command, note);
+    else if (strcmp(word, "topics") == 0)
+        set_topics(rig, command);
+    else if (strcmp(word, "group-config") == 0)
+        set_group_config(rig, command);
     else if (strcmp(word, "topics-deleted") == 0)
         delete_topics(rig, command);
     else if (strcmp(word, "state") == 0)
@@ -340,20 +443,31 @@ static int run(struct rig *rig, const struct command *command, struct err_note *
 struct rig *rig_new(void)
 {
     struct rig *rig = MEM_NEW(struct rig);
-    rig->settings = (struct group_settings){ .session_timeout_ms_min = 6000,
-                                             .session_timeout_ms_max = 1800000,
-                                             .initial_rebalance_delay_ms = 3000,
-                                             .member_count_max = INT32_MAX,
-                                             .metadata_length_max = 4096,
-                                             .offsets_retention_ms = INT64_C(604800000),
-                                             .retention_check_interval_ms = 600000,
-                                             .commit_timeout_ms = 5000,
-                                             .batch_bytes_max = 1048588 };
+    rig->settings =
+        (struct group_settings){ .session_timeout_ms_min = 6000,
+                                 .session_timeout_ms_max = 1800000,
+                                 .initial_rebalance_delay_ms = 3000,
+                                 .member_count_max = INT32_MAX,
+                                 .metadata_length_max = 4096,
+                                 .offsets_retention_ms = INT64_C(604800000),
+                                 .retention_check_interval_ms = 600000,
+                                 .commit_timeout_ms = 5000,
+                                 .batch_bytes_max = 1048588,
+                                 .consumer_session_timeout_ms = { 45000, 45000, 60000 },
+                                 .consumer_heartbeat_interval_ms = { 5000, 5000, 15000 },
+                                 .consumer_assignment_interval_ms = { 1000, 0, 15000 },
+                                 .consumer_count_max = INT32_MAX,
+                                 .regex_refresh_interval_ms = 600000,
+                                 .migration_policy = MIGRATION_BIDIRECTIONAL,
+                                 .assignors = { ASSIGNOR_UNIFORM, ASSIGNOR_RANGE },
+                                 .assignor_count = 2 };
     rig->next_token = 1;
     map_init(&rig->members, 1);
     map_i64_init(&rig->asked, 1);
     arena_init(&rig->arena, SIZE_MAX);
     group_effects_init(&rig->effects);
+    rig->cluster = metadata_loader_new(NULL);
+    rig->cluster_offset = -1;
     rig->coordinator = group_coordinator_new(&rig->settings, 1);
     return rig;
 }
@@ -368,6 +482,7 @@ void rig_free(struct rig *rig)
     map_deinit(&rig->members);
     group_effects_deinit(&rig->effects);
     group_coordinator_free(rig->coordinator);
+    metadata_loader_free(rig->cluster);
     arena_deinit(&rig->arena);
     mem_free(rig);
 }

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "coord/group_coordinator.h"
 #include "coord/rig_log_test.h"
+#include "metadata/loader.h"
 #include "rig.h"
 #include "rig_answers.h"
 #include "words.h"
@@ -21,6 +22,8 @@ struct rig {
     struct map members;   /* label → member id, heap text */
     struct map_i64 asked; /* token → struct rig_asked */
     struct rig_log log;
+    struct metadata_loader *cluster;
+    int64_t cluster_offset; /* of its last record */
     bool holds_writes;
 };
 

@@ -406,9 +406,7 @@ static void put_record(struct rig *rig, const struct command *command)
     buf_put_i16(&key, (int16_t)number(command->words[1]));
     buf_put_i16(&key, (int16_t)strlen(command->words[2]));
     buf_put_text(&key, command->words[2]);
-    const char *hex = command_option(command, "hex", "");
-    for (size_t i = 0; hex[i] != '\0' && hex[i + 1] != '\0'; i += 2)
-        buf_put_u8(&value, (uint8_t)strtol(arena_printf(&rig->arena, "%.2s", hex + i), NULL, 16));
+    put_hex(command_option(command, "hex", ""), &value);
     struct rig_record record =
         rig_record_new(-1, buf_view(&key), value.size == 0 ? BYTES_NULL : buf_view(&value));
     buf_deinit(&key);

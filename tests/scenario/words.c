@@ -1,6 +1,7 @@
 /* See words.h. */
 #include "words.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 const char *command_option(const struct command *command, const char *name, const char *otherwise)
@@ -32,6 +33,14 @@ bool command_has(const struct command *command, const char *word)
             return true;
     }
     return false;
+}
+
+void put_hex(const char *text, struct buf *out)
+{
+    for (size_t i = 0; text[i] != '\0' && text[i + 1] != '\0'; i += 2) {
+        const char digits[3] = { text[i], text[i + 1], '\0' };
+        buf_put_u8(out, (uint8_t)strtol(digits, NULL, 16));
+    }
 }
 
 char **split(struct arena *arena, const char *text, char separator, int32_t *out_count)

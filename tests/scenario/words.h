@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/bytes.h"
 #include "wire/kafka_error.h"
 
@@ -19,6 +20,7 @@ const char *command_option(const struct command *command, const char *name,
 int64_t command_number(const struct command *command, const char *name, int64_t otherwise);
 bool command_has(const struct command *command, const char *word);
 int64_t number(const char *text); /* 0 for what is none */
+void put_hex(const char *text, struct buf *out);
 /* Splits "a,b" in the arena; NULL and "" give none. */
 char **split(struct arena *arena, const char *text, char separator, int32_t *out_count);
 /* UNKNOWN_SERVER_ERROR for what is none. */

@@ -7,6 +7,7 @@ public final class Main {
         }
         Suite suite = new Suite();
         GroupCases.add(suite); // the slow ones first: they wait for sessions to expire
+        ConsumerProtocolCases.add(suite);
         MemberCases.add(suite);
         DisconnectCases.add(suite);
         TransactionCases.add(suite);

@@ -1,0 +1,188 @@
+/* See consumer.h. */
+#include "coord/consumer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- profiles ------------------------------------------------------------------------------------- */
+
+const struct consumer_profile consumer_profile_default = {
+    .client_id = { (const uint8_t *)"", 0 },
+    .client_host = { (const uint8_t *)"", 0 },
+    .regex = { (const uint8_t *)"", 0 },
+    .rebalance_timeout_ms = -1,
+};
+
+static size_t text_bytes(const struct consumer_profile *p)
+{
+    size_t size = p->instance_id.size + p->rack_id.size + p->client_id.size + p->client_host.size +
+                  p->regex.size + p->assignor.size;
+    for (uint32_t i = 0; i < p->topic_count; i++)
+        size += p->topics[i].size;
+    for (uint32_t i = 0; i < p->protocol_count; i++)
+        size += p->protocols[i].name.size + p->protocols[i].metadata.size;
+    return size;
+}
+
+size_t consumer_profile_bytes(const struct consumer_profile *p)
+{
+    return sizeof(*p) + p->topic_count * sizeof(p->topics[0]) +
+           p->protocol_count * sizeof(p->protocols[0]) + text_bytes(p);
+}
+
+static struct bytes move_text(uint8_t **at, struct bytes b)
+{
+    if (bytes_is_null(b))
+        return b;
+    uint8_t *to = *at;
+    if (b.size > 0)
+        memcpy(to, b.data, b.size);
+    *at += b.size;
+    return bytes_from(to, b.size);
+}
+
+/* The struct, the arrays, then all texts. */
+struct consumer_profile *consumer_profile_copy(const struct consumer_profile *profile)
+{
+    struct consumer_profile *out =
+        mem_alloc(consumer_profile_bytes(profile) + 1); /* so that an empty text points inside */
+    *out = *profile;
+    struct bytes *topics = (struct bytes *)(out + 1);
+    struct member_protocol *protocols = (struct member_protocol *)(topics + profile->topic_count);
+    uint8_t *at = (uint8_t *)(protocols + profile->protocol_count);
+    out->instance_id = move_text(&at, profile->instance_id);
+    out->rack_id = move_text(&at, profile->rack_id);
+    out->client_id = move_text(&at, profile->client_id);
+    out->client_host = move_text(&at, profile->client_host);
+    out->regex = move_text(&at, profile->regex);
+    out->assignor = move_text(&at, profile->assignor);
+    for (uint32_t i = 0; i < profile->topic_count; i++)
+        topics[i] = move_text(&at, profile->topics[i]);
+    for (uint32_t i = 0; i < profile->protocol_count; i++) {
+        protocols[i].name = move_text(&at, profile->protocols[i].name);
+        protocols[i].metadata = move_text(&at, profile->protocols[i].metadata);
+    }
+    out->topics = topics;
+    out->protocols = protocols;
+    return out;
+}
+
+bool consumer_profile_same_topics(const struct consumer_profile *a,
+                                  const struct consumer_profile *b)
+{
+    if (a->topic_count != b->topic_count)
+        return false;
+    for (uint32_t i = 0; i < a->topic_count; i++) {
+        if (!bytes_equal(a->topics[i], b->topics[i]))
+            return false;
+    }
+    return true;
+}
+
+static bool same_protocols(const struct consumer_profile *a, const struct consumer_profile *b)
+{
+    if (a->is_classic != b->is_classic || a->session_timeout_ms != b->session_timeout_ms ||
+        a->protocol_count != b->protocol_count)
+        return false;
+    for (uint32_t i = 0; i < a->protocol_count; i++) {
+        if (!bytes_equal(a->protocols[i].name, b->protocols[i].name) ||
+            !bytes_equal(a->protocols[i].metadata, b->protocols[i].metadata))
+            return false;
+    }
+    return true;
+}
+
+bool consumer_profile_equal(const struct consumer_profile *a, const struct consumer_profile *b)
+{
+    return bytes_equal(a->instance_id, b->instance_id) && bytes_equal(a->rack_id, b->rack_id) &&
+           bytes_equal(a->client_id, b->client_id) && bytes_equal(a->client_host, b->client_host) &&
+           bytes_equal(a->regex, b->regex) && bytes_equal(a->assignor, b->assignor) &&
+           a->rebalance_timeout_ms == b->rebalance_timeout_ms &&
+           consumer_profile_same_topics(a, b) && same_protocols(a, b);
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+    return bytes_compare(*(const struct bytes *)a, *(const struct bytes *)b);
+}
+
+void consumer_profile_set_topics(struct consumer_profile *profile, struct arena *arena,
+                                 const struct bytes *names, int32_t count)
+{
+    const size_t name_count = count < 0 ? 0 : (size_t)count;
+    struct bytes *sorted = ARENA_NEW_ARRAY(arena, struct bytes, name_count);
+    for (size_t i = 0; i < name_count; i++)
+        sorted[i] = names[i];
+    if (name_count > 0)
+        qsort(sorted, name_count, sizeof(*sorted), by_bytes);
+    uint32_t kept = 0;
+    for (size_t i = 0; i < name_count; i++) {
+        if (kept == 0 || !bytes_equal(sorted[kept - 1], sorted[i]))
+            sorted[kept++] = sorted[i];
+    }
+    profile->topics = sorted;
+    profile->topic_count = kept;
+}
+
+/* ---- states ------------------------------------------------------------------------------------------ */
+
+const struct consumer_state consumer_state_default = { .previous_epoch = -1 };
+
+struct consumer_state *consumer_state_new(struct consumer_state value)
+{
+    struct consumer_state *state = MEM_NEW(struct consumer_state);
+    *state = value;
+    return state;
+}
+
+void consumer_state_free(struct consumer_state *state)
+{
+    if (state == NULL)
+        return;
+    mem_free(state->assigned);
+    mem_free(state->revoking);
+    mem_free(state);
+}
+
+bool consumer_state_equal(const struct consumer_state *a, const struct consumer_state *b)
+{
+    return a->epoch == b->epoch && a->previous_epoch == b->previous_epoch && a->step == b->step &&
+           assignment_equal(a->assigned, b->assigned) && assignment_equal(a->revoking, b->revoking);
+}
+
+/* ---- members ------------------------------------------------------------------------------------------- */
+
+struct consumer *group_consumer_new(struct group *group, struct bytes id)
+{
+    struct consumer *consumer = mem_zalloc(sizeof(*consumer) + id.size);
+    consumer->group = group;
+    consumer->id_size = (uint32_t)id.size;
+    if (id.size > 0)
+        memcpy(consumer->id, id.data, id.size);
+    return consumer;
+}
+
+void group_consumer_free(struct consumer *consumer)
+{
+    ASSERT(!deadline_is_armed(&consumer->session) && !deadline_is_armed(&consumer->revocation) &&
+           !deadline_is_armed(&consumer->join) && !deadline_is_armed(&consumer->sync));
+    mem_free(consumer->profile);
+    consumer_state_free(consumer->state);
+    mem_free(consumer->target);
+    mem_free(consumer);
+}
+
+struct bytes group_consumer_id(const struct consumer *consumer)
+{
+    return bytes_from(consumer->id, consumer->id_size);
+}
+
+bool group_consumer_is_member(const struct consumer *consumer)
+{
+    return consumer != NULL && consumer->profile != NULL;
+}
+
+const struct consumer_state *group_consumer_now(const struct consumer *consumer)
+{
+    return consumer->state == NULL ? &consumer_state_default : consumer->state;
+}

@@ -1,0 +1,111 @@
+/* Members of consumer groups that go: because they say so, or because nothing is heard of them (KIP-848). */
+#include "base/mem.h"
+#include "coord/consumer_int.h"
+
+/* ---- deadlines -------------------------------------------------------------------------------------- */
+
+static int32_t session_ms(const struct group_coordinator *c, const struct consumer *consumer)
+{
+    return consumer->profile->is_classic ? consumer->profile->session_timeout_ms
+                                         : coord__consumer_session_timeout_ms(c, consumer->group);
+}
+
+static void arm(struct group_coordinator *c, struct deadline *deadline, enum deadline_kind kind,
+                int32_t after_ms)
+{
+    deadline->kind = (uint8_t)kind;
+    deadline_arm(&c->deadlines, deadline, c->event->now_ms + MAX(after_ms, 0));
+}
+
+void coord__renew_consumer(struct group_coordinator *c, struct consumer *consumer)
+{
+    arm(c, &consumer->session, DEADLINE_CONSUMER_SESSION, session_ms(c, consumer));
+}
+
+void coord__arm_consumer(struct group_coordinator *c, struct consumer *consumer)
+{
+    if (!deadline_is_armed(&consumer->session))
+        coord__renew_consumer(c, consumer);
+    const bool revokes = group_consumer_now(consumer)->step == CONSUMER_UNREVOKED;
+    if (!revokes || consumer->profile->is_classic)
+        deadline_cancel(&c->deadlines, &consumer->revocation);
+    else if (!deadline_is_armed(&consumer->revocation))
+        arm(c, &consumer->revocation, DEADLINE_CONSUMER_REVOCATION,
+            consumer->profile->rebalance_timeout_ms);
+}
+
+/* After a load even members of the classic protocol have a session as long as the others', as in Kafka: they cannot know
+ * yet that they have to find their coordinator anew. */
+void coord__arm_consumers(struct group_coordinator *c, struct consumer_group *group)
+{
+    struct consumer *consumer;
+    for (struct map_walk w = { 0 }; consumer_group_next(group, &w, &consumer);) {
+        arm(c, &consumer->session, DEADLINE_CONSUMER_SESSION,
+            coord__consumer_session_timeout_ms(c, group->group));
+        if (group_consumer_now(consumer)->step == CONSUMER_UNREVOKED)
+            arm(c, &consumer->revocation, DEADLINE_CONSUMER_REVOCATION,
+                consumer->profile->rebalance_timeout_ms);
+    }
+}
+
+void coord__disarm_consumers(struct group_coordinator *c, struct consumer_group *group)
+{
+    deadline_cancel(&c->deadlines, &group->regex);
+    for (struct map_walk w = { 0 }; map_next(&group->members, &w);) {
+        struct consumer *consumer = w.value;
+        deadline_cancel(&c->deadlines, &consumer->session);
+        deadline_cancel(&c->deadlines, &consumer->revocation);
+        deadline_cancel(&c->deadlines, &consumer->join);
+        deadline_cancel(&c->deadlines, &consumer->sync);
+    }
+}
+
+/* ---- fencing ------------------------------------------------------------------------------------------ */
+
+/* An expression that nobody subscribes to any more is forgotten. */
+static void forget_regexes(struct group_coordinator *c, struct group *group,
+                           const struct bytes *regexes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        bool is_first = regexes[i].size > 0;
+        for (size_t j = 0; j < i; j++)
+            is_first = is_first && !bytes_equal(regexes[i], regexes[j]);
+        if (is_first && consumer_group_regex_subscribers(group->consumer, regexes[i]) == 0)
+            coord__put_regex(c, group, regexes[i], NULL);
+    }
+}
+
+static void remove_members(struct group_coordinator *c, struct group *group,
+                           struct consumer *const *consumers, size_t count)
+{
+    struct bytes *regexes = ARENA_NEW_ARRAY(&c->effects->arena, struct bytes, count);
+    for (size_t i = 0; i < count; i++)
+        regexes[i] = coord__copy(&c->effects->arena, consumers[i]->profile->regex);
+    for (size_t i = 0; i < count; i++)
+        coord__put_member_tombstones(c, group, group_consumer_id(consumers[i]));
+    forget_regexes(c, group, regexes, count);
+    coord__put_epoch(c, group, group->consumer->epoch + 1,
+                     coord__consumer_metadata_hash(c, group->consumer));
+    c->stats.consumer_rebalance_count++;
+}
+
+void coord__consumers_fence(struct group_coordinator *c, struct group *group,
+                            struct consumer *const *consumers, size_t count)
+{
+    uint32_t classic_count = 0;
+    for (size_t i = 0; i < count; i++)
+        classic_count += consumers[i]->profile->is_classic ? 1 : 0;
+    if (coord__can_downgrade(c, group->consumer, (uint32_t)count, classic_count))
+        coord__downgrade(c, group, consumers, count, true);
+    else
+        remove_members(c, group, consumers, count);
+}
+
+void coord__on_consumer_deadline(struct group_coordinator *c, struct consumer *consumer)
+{
+    coord__draft_begin(c);
+    coord__consumers_fence(c, consumer->group, &consumer, 1);
+    struct write *write;
+    /* Should it not be written, the member is back with a whole session. */
+    IGNORE_RESULT(coord__draft_append(c, &write));
+}

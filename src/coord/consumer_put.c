@@ -1,0 +1,172 @@
+/* Records of consumer groups on their way into the log, and the settings of groups. */
+#include "config/setting.h"
+#include "coord/consumer_int.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+enum kafka_error consumer_refuse(struct group_coordinator *c, struct consumer_refusal *refusal,
+                                 enum kafka_error error, const char *format, ...)
+{
+    char text[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    const int size = vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    const size_t kept = size < 0 ? 0 : MIN((size_t)size, sizeof(text) - 1);
+    refusal->error = error;
+    refusal->message = coord__copy(&c->effects->arena, bytes_from(text, kept));
+    return error;
+}
+
+/* ---- settings ----------------------------------------------------------------------------------- */
+
+static int32_t setting_of(const struct group_coordinator *c, const struct group *group,
+                          enum setting_id id, const struct group_setting *broker)
+{
+    const struct bytes text =
+        c->image == NULL ? BYTES_NULL
+                         : metadata_config_value(c->image, METADATA_CONFIG_GROUP, group_id(group),
+                                                 bytes_from_text(setting_get(id)->name));
+    int64_t value;
+    if (bytes_is_null(text) || bytes_to_i64(bytes_trim(text), &value) < 0)
+        return broker->value;
+    return (int32_t)MIN(MAX(value, (int64_t)broker->min), (int64_t)broker->max);
+}
+
+int32_t coord__consumer_session_timeout_ms(const struct group_coordinator *c,
+                                           const struct group *group)
+{
+    return setting_of(c, group, SETTING_GROUP_CONSUMER_SESSION_TIMEOUT_MS,
+                      &c->settings.consumer_session_timeout_ms);
+}
+
+int32_t coord__consumer_heartbeat_interval_ms(const struct group_coordinator *c,
+                                              const struct group *group)
+{
+    return setting_of(c, group, SETTING_GROUP_CONSUMER_HEARTBEAT_INTERVAL_MS,
+                      &c->settings.consumer_heartbeat_interval_ms);
+}
+
+int32_t coord__consumer_assignment_interval_ms(const struct group_coordinator *c,
+                                               const struct group *group)
+{
+    return setting_of(c, group, SETTING_GROUP_CONSUMER_ASSIGNMENT_INTERVAL_MS,
+                      &c->settings.consumer_assignment_interval_ms);
+}
+
+/* ---- records ------------------------------------------------------------------------------------- */
+
+static void put(struct group_coordinator *c, const struct group *group,
+                const struct consumer_change *change)
+{
+    struct record record;
+    consumer_record_from(&c->effects->arena, coord__copy(&c->effects->arena, group_id(group)),
+                         change, &record);
+    coord__draft_put(c, &record);
+}
+
+void coord__put_profile(struct group_coordinator *c, const struct group *group,
+                        struct bytes member_id, const struct consumer_profile *profile)
+{
+    put(c, group,
+        &(struct consumer_change){ .part = CONSUMER_PROFILE,
+                                   .key = member_id,
+                                   .is_there = profile != NULL,
+                                   .profile = (struct consumer_profile *)(uintptr_t)profile });
+}
+
+void coord__put_target(struct group_coordinator *c, const struct group *group,
+                       struct bytes member_id, const struct assignment *target)
+{
+    put(c, group,
+        &(struct consumer_change){ .part = CONSUMER_TARGET,
+                                   .key = member_id,
+                                   .is_there = true,
+                                   .target = (struct assignment *)(uintptr_t)target });
+}
+
+void coord__put_state(struct group_coordinator *c, const struct group *group,
+                      struct bytes member_id, const struct consumer_state *state)
+{
+    put(c, group,
+        &(struct consumer_change){ .part = CONSUMER_STATE,
+                                   .key = member_id,
+                                   .is_there = true,
+                                   .state = (struct consumer_state *)(uintptr_t)state });
+}
+
+void coord__put_epoch(struct group_coordinator *c, const struct group *group, int32_t epoch,
+                      int64_t metadata_hash)
+{
+    put(c, group,
+        &(struct consumer_change){
+            .part = CONSUMER_EPOCH, .is_there = true, .epoch = epoch, .number = metadata_hash });
+}
+
+void coord__put_assignment_epoch(struct group_coordinator *c, const struct group *group,
+                                 int32_t epoch, int64_t assigned_ms)
+{
+    put(c, group,
+        &(struct consumer_change){ .part = CONSUMER_ASSIGNMENT_EPOCH,
+                                   .is_there = true,
+                                   .epoch = epoch,
+                                   .number = assigned_ms });
+}
+
+void coord__put_regex(struct group_coordinator *c, const struct group *group, struct bytes regex,
+                      const struct resolved_regex *resolved)
+{
+    put(c, group,
+        &(struct consumer_change){ .part = CONSUMER_REGEX,
+                                   .key = regex,
+                                   .is_there = resolved != NULL,
+                                   .resolved = (struct resolved_regex *)(uintptr_t)resolved });
+}
+
+void coord__put_partition_metadata_tombstone(struct group_coordinator *c, const struct group *group)
+{
+    put(c, group, &(struct consumer_change){ .part = CONSUMER_PARTITION_METADATA });
+}
+
+void coord__put_member_tombstones(struct group_coordinator *c, const struct group *group,
+                                  struct bytes member_id)
+{
+    static const enum consumer_part parts[] = { CONSUMER_STATE, CONSUMER_TARGET, CONSUMER_PROFILE };
+    const struct bytes id = coord__copy(&c->effects->arena, member_id); /* the member goes */
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+        put(c, group, &(struct consumer_change){ .part = parts[i], .key = id });
+}
+
+/* ---- the end of a group ------------------------------------------------------------------------------- */
+
+static void record_tombstone(struct group_coordinator *c, const struct group *group,
+                             enum consumer_part part, struct bytes key)
+{
+    struct record record;
+    consumer_record_from(&c->effects->arena, group_id(group),
+                         &(struct consumer_change){ .part = part, .key = key }, &record);
+    VEC_ADD(&c->records, record);
+}
+
+static void record_member_tombstones(struct group_coordinator *c, const struct group *group,
+                                     enum consumer_part part)
+{
+    for (struct map_walk w = { 0 }; map_next(&group->consumer->members, &w);)
+        record_tombstone(c, group, part, group_consumer_id(w.value));
+}
+
+void coord__record_consumer_tombstones(struct group_coordinator *c, const struct group *group)
+{
+    record_member_tombstones(c, group, CONSUMER_STATE);
+    record_member_tombstones(c, group, CONSUMER_TARGET);
+    record_tombstone(c, group, CONSUMER_ASSIGNMENT_EPOCH, BYTES_NULL);
+    record_member_tombstones(c, group, CONSUMER_PROFILE);
+    for (struct map_walk w = { 0 }; map_next(&group->consumer->regexes, &w);) {
+        const struct consumer_regex *regex = w.value;
+        if (regex->resolved != NULL)
+            record_tombstone(c, group, CONSUMER_REGEX, w.key);
+    }
+    record_tombstone(c, group, CONSUMER_PARTITION_METADATA, BYTES_NULL);
+    record_tombstone(c, group, CONSUMER_EPOCH, BYTES_NULL);
+}

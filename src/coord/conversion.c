@@ -1,0 +1,64 @@
+/* Groups that turn into ones of another kind: what they were is set aside until that is written. */
+#include "coord/coord_int.h"
+
+void coord__set_aside(struct group_coordinator *c, struct group *group, enum kafka_error error,
+                      struct write *write)
+{
+    if (group->membership != NULL)
+        coord__quiesce(c, group->membership, error);
+    if (group->consumer != NULL)
+        coord__disarm_consumers(c, group->consumer);
+    struct group_past past = group_take_past(group);
+    if (write == NULL)
+        group_past_deinit(&past, &c->names);
+    else
+        VEC_ADD(&write->undos,
+                ((struct undo){ .kind = UNDO_CONVERTED, .group = group, .past = past }));
+}
+
+struct consumer_group *coord__become_consumer(struct group_coordinator *c, struct group *group,
+                                              struct write *write)
+{
+    if (group->kind == GROUP_CONSUMER)
+        return group->consumer;
+    coord__set_aside(c, group, KAFKA_UNKNOWN_MEMBER_ID, write);
+    group->kind = GROUP_CONSUMER;
+    group->consumer = consumer_group_new(group, &c->deadlines, c->hash_seed);
+    return group->consumer;
+}
+
+/* Its members have a whole session from now on; a rebalance that was under way goes on with whoever joins again. */
+static void resume_classic(struct group_coordinator *c, struct group *group)
+{
+    struct membership *membership = group->membership;
+    for (struct map_walk w = { 0 }; map_next(&membership->members, &w);) {
+        struct member *member = w.value;
+        coord__renew_session(c, member, member->session_timeout_ms);
+    }
+    if (group->state == GROUP_PREPARING || group->state == GROUP_COMPLETING)
+        coord__resume_rebalance(c, group);
+}
+
+void coord__undo_conversion(struct group_coordinator *c, struct group *group,
+                            struct group_past *past, enum kafka_error error)
+{
+    if (group->membership != NULL)
+        coord__quiesce(c, group->membership, error);
+    group_restore_past(group, &c->names, past);
+    if (group->membership != NULL)
+        resume_classic(c, group);
+    if (group->consumer != NULL)
+        coord__arm_consumers(c, group->consumer);
+}
+
+void coord__undo_consumer(struct group_coordinator *c, struct group *group,
+                          struct consumer_change *change)
+{
+    const struct bytes member_id = change->key;
+    consumer_group_swap(group->consumer, change);
+    struct consumer *consumer = change->part == CONSUMER_PROFILE || change->part == CONSUMER_STATE
+                                    ? consumer_group_member(group->consumer, member_id)
+                                    : NULL;
+    if (consumer != NULL)
+        coord__arm_consumer(c, consumer);
+}
