@@ -64,7 +64,7 @@ static void on_found(struct client_call *call)
     if (call->result == -ERR_CANCELLED)
         return;
     if (call->result < 0)
-        cluster_pass_over(p->cluster, call->result);
+        cluster_pass_over(p->cluster, call->result, call->note.text);
     if (is_good(p, call, call->result < 0 ? KAFKA_NONE : response->error_code)) {
         p->transaction.coordinator = response->node_id;
         if (cluster_coordinator(p->cluster, response->node_id) == NULL) {
