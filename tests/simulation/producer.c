@@ -191,8 +191,9 @@ static void acknowledge(struct producer *p, struct outgoing *o, int64_t base_off
     struct scene *scene = p->client.scene;
     struct model_partition *partition = o->stream->partition;
     const bool has_append_time = partition->topic->plan->has_append_time;
-    /* Of a duplicate the time of the first is answered. */
-    const bool may_be_duplicate = o->is_again && append_time_ms == newest_of(o);
+    /* Of a duplicate the time of the first is answered: of what compaction has left of it. */
+    const bool may_be_duplicate =
+        o->is_again && (append_time_ms == newest_of(o) || partition->topic->plan->is_compacted);
     if (has_append_time != (append_time_ms >= 0) && !may_be_duplicate)
         model_fail("%s-%d: the append time %" PRId64 " is answered", partition->topic->plan->name,
                    partition->index, append_time_ms);
