@@ -80,6 +80,30 @@ static void *join(struct rig *rig, const struct command *command)
     return m;
 }
 
+/* "=t-0+t-1", a ConsumerProtocolAssignment of these, or any text. */
+static struct bytes assignment(struct arena *arena, char *text)
+{
+    if (*text != '=')
+        return bytes_from_text(text);
+    int32_t count;
+    char **items = split(arena, text + 1, '+', &count);
+    struct buf out;
+    buf_init(&out, 1 << 20);
+    buf_put_i16(&out, 0);
+    buf_put_i32(&out, count);
+    for (int32_t i = 0; i < count; i++) {
+        const int32_t partition = cut_partition(items[i]);
+        buf_put_i16(&out, (int16_t)strlen(items[i]));
+        buf_put_text(&out, items[i]);
+        buf_put_i32(&out, 1);
+        buf_put_i32(&out, partition);
+    }
+    buf_put_i32(&out, -1);
+    const struct bytes result = bytes_from(arena_dup(arena, out.data, out.size), out.size);
+    buf_deinit(&out);
+    return result;
+}
+
 static void *sync_group(struct rig *rig, const struct command *command)
 {
     struct sync_group_request *m = ARENA_NEW(&rig->arena, struct sync_group_request);
@@ -98,7 +122,7 @@ static void *sync_group(struct rig *rig, const struct command *command)
         ASSERT(colon != NULL);
         *colon = '\0';
         m->assignments[i].member_id = rig_member_id(rig, items[i]);
-        m->assignments[i].assignment = bytes_from_text(colon + 1);
+        m->assignments[i].assignment = assignment(&rig->arena, colon + 1);
     }
     return m;
 }

@@ -378,11 +378,20 @@ static void set(struct rig *rig, const struct command *command)
     group_coordinator_set_settings(rig->coordinator, s);
 }
 
-static void print_state(struct rig *rig)
+/* With "again": only whether it is the one that was printed last. */
+static void print_state(struct rig *rig, bool is_again)
 {
     struct buf text;
     buf_init(&text, 1 << 24);
     group_coordinator_print(rig->coordinator, &text);
+    const bool is_same = is_again && bytes_equal(buf_view(&text), buf_view(&rig->last_state));
+    buf_clear(&rig->last_state);
+    buf_put_bytes(&rig->last_state, buf_view(&text));
+    if (is_same) {
+        buf_put_text(rig->out, "  as before\n");
+        buf_deinit(&text);
+        return;
+    }
     for (size_t at = 0; at < text.size;) {
         const uint8_t *end = memchr(text.data + at, '\n', text.size - at);
         const size_t size = (size_t)(end - (text.data + at)) + 1;
@@ -432,7 +441,7 @@ static int run(struct rig *rig, const struct command *command, struct err_note *
     else if (strcmp(word, "topics-deleted") == 0)
         delete_topics(rig, command);
     else if (strcmp(word, "state") == 0)
-        print_state(rig);
+        print_state(rig, command_has(command, "again"));
     else
         return ask(rig, command, note);
     return 0;
@@ -465,6 +474,7 @@ struct rig *rig_new(void)
     map_init(&rig->members, 1);
     map_i64_init(&rig->asked, 1);
     arena_init(&rig->arena, SIZE_MAX);
+    buf_init(&rig->last_state, 1 << 24);
     group_effects_init(&rig->effects);
     rig->cluster = metadata_loader_new(NULL);
     rig->cluster_offset = -1;
@@ -484,6 +494,7 @@ void rig_free(struct rig *rig)
     group_coordinator_free(rig->coordinator);
     metadata_loader_free(rig->cluster);
     arena_deinit(&rig->arena);
+    buf_deinit(&rig->last_state);
     mem_free(rig);
 }
 

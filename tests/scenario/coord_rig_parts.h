@@ -25,6 +25,7 @@ struct rig {
     struct metadata_loader *cluster;
     int64_t cluster_offset; /* of its last record */
     bool holds_writes;
+    struct buf last_state; /* as it was printed last */
 };
 
 /* "$a" or "a": the id that was given to who asked under that label; others stand for themselves, "-" for nobody. */
