@@ -89,7 +89,7 @@ static void expect_offset(struct log *log, int64_t offset)
                                       .copy_max = UINT32_MAX,
                                       .arena = &arena };
     struct log_piece piece;
-    struct log_wait wait;
+    struct log_wait wait = { 0 };
     ASSERT(log_read(log, &request, &piece, &wait, NULL) == 0);
     struct batch_view view;
     ASSERT(batch_parse(bytes_from(piece.data, piece.size_bytes), &view) > 0);
@@ -110,7 +110,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (int i = 0; i < RECORDS; i++) {
         expect_offset(log, i);
         struct log_time_offset found;
-        struct log_wait wait;
+        struct log_wait wait = { 0 };
         const int r = log_offset_for_time(log, NOW_MS + i, true, &found, &wait, NULL);
         ASSERT(r == 0);
         /* A time index may claim an end of time that is too early, and nothing in it shows that. */

@@ -51,7 +51,7 @@ static void look_for(struct log *log, int64_t offset)
                                       .min_one = true,
                                       .may_sleep = true };
     struct log_piece piece = { 0 };
-    struct log_wait wait;
+    struct log_wait wait = { 0 };
     const int r = log_read(log, &request, &piece, &wait, NULL);
     ASSERT(r == 0);
     ASSERT((piece.file != NULL) == (piece.size_bytes > 0));
@@ -65,7 +65,7 @@ static void look_around(struct log *log)
     for (int64_t offset = offsets->start; offset < offsets->end; offset += step)
         look_for(log, offset);
     struct log_time_offset found;
-    struct log_wait wait;
+    struct log_wait wait = { 0 };
     /* Records are not checked by recovery: a batch may be right by its CRC and wrong inside. */
     IGNORE_RESULT(log_offset_for_time(log, 1, true, &found, &wait, NULL));
     IGNORE_RESULT(log_offset_of_max_time(log, true, &found, &wait, NULL));
