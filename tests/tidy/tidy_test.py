@@ -19,6 +19,9 @@ GOOD = {
     ".clang-format": "DisableFormat: true\nSortIncludes: Never\n",
     "meson.build": "project('x', 'c')\n",
     "dev": "#!/bin/bash\n# The front door.\n",
+    "docs/README.md": "docs\n",
+    "docs/page.md": "words\n",
+    "src/README.md": "src\n",
     "src/layers.txt": "# rooms\nbase:\nio: base\nlog: base io/io.h\nlog tests: io\n<zlib.h>: log\napp: base io log\n",
     "src/base/README.md": "base\n",
     "src/base/meson.build": "['base.c']\n",
@@ -43,6 +46,8 @@ GOOD = {
     "src/app/README.md": "app\n",
     "src/app/meson.build": "['main.c']\n",
     "src/app/main.c": '/* The program. */\n#include "log/log.h"\n\n#include <time.h>\nint main(void)\n{\n    return (int)(time((void *)0) + log_end());\n}\n',
+    "tools/README.md": "tools\n",
+    "tools/tidy/README.md": "tidy\n",
     "tools/tidy/allow.txt": "# nothing\n",
 }
 LIBRARIES = {"base": ["src/base/base.c"], "io": ["src/io/io.c"], "log": ["src/log/log.c"], "app": ["src/app/main.c"]}
@@ -106,7 +111,7 @@ good("the good tree, not built", {})
 bad("layers", "src/layers.txt:3", "not above it", {"src/layers.txt": GOOD["src/layers.txt"].replace("io: base\n", "io: base log\n")})
 bad("layers", "src/layers.txt:8", "twice", append("src/layers.txt", "base: io\n"))
 bad("layers", "src/layers.txt:8", "cannot be read", append("src/layers.txt", "what is this\n"))
-bad("layers", "src/new", "not in src/layers.txt", {"src/new/notes.txt": ""})
+bad("layers", "src/new", "not in src/layers.txt", {"src/new/README.md": "new\n"})
 
 bad("arrows", "src/base/base.c:9", 'may not use "io/io.h"', append("src/base/base.c", '#include "io/io.h"\n'))
 bad("arrows", "src/log/log.c:14", 'may not use "io/epoll.h"', append("src/log/log.c", '#include "io/epoll.h"\n'))
@@ -118,9 +123,13 @@ bad("private_headers", "src/app/main.c:9", "private to src/io", append("src/app/
 
 bad("header_comment", "src/log/log.c:1", "without a comment", {"src/log/log.c": GOOD["src/log/log.c"].split("\n", 1)[1]})
 bad("header_comment", "dev:1", "without a comment", {"dev": "#!/bin/bash\nexit 0\n"})
-bad("header_comment", "tests/x.py:1", "without a comment", {"tests/x.py": "import os\n"})
+bad("header_comment", "tests/x.py:1", "without a comment", {"tests/x.py": "import os\n", "tests/README.md": "tests\n"})
 bad("pragma_once", "src/log/log.h:1", "lacks", {"src/log/log.h": GOOD["src/log/log.h"].replace("#pragma once\n", "")})
-bad("room_readme", "src/log:1", "README", {"src/log/README.md": None})
+for folder in ("src/log", "src", "tools/tidy", "docs"):
+    bad("folder_readme", f"{folder}:1", "README", {f"{folder}/README.md": None})
+bad("folder_readme", "tests/rude:1", "README", {"tests/README.md": "tests\n", "tests/rude/deep/words.txt": "word\n"})
+good("a folder deeper down without one", {"tools/tidy/deep/words.txt": "word\n"})
+good("a folder without a file", {"tools/tidy/__pycache__/x.pyc": "", "tools/gone/__pycache__/x.pyc": ""})
 bad("ascii_code", "src/log/log.c:14", "outside comments", append("src/log/log.c", "int gr\u00f6\u00dfe(void);\n"))
 good("other alphabets in comments and strings", append("src/log/log.c", '/* gr\u00f6\u00dfe */\nconst char *w(void)\n{\n    return "\u20ac";\n}\n'))
 

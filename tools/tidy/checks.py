@@ -77,10 +77,11 @@ def pragma_once(tree):
             yield source.path, 1, "lacks #pragma once"
 
 
-def room_readme(tree):
-    for room in sorted(p for p in (tree.root / "src").iterdir() if p.is_dir()):
-        if any(room.rglob("*.[ch]")) and not (room / "README.md").is_file():
-            yield f"src/{room.name}", 1, "lacks a README.md: what it owns, its invariants, where to start"
+def folder_readme(tree):
+    """Rooms, the folders of tests/ and tools/, and what lies beside them; a folder deeper down may be told of in the one above."""
+    for folder in tree.folders():
+        if not (tree.root / folder / "README.md").is_file():
+            yield folder, 1, "lacks a README.md: what it owns, its invariants, where to start"
 
 
 def ascii_code(tree):
@@ -195,5 +196,5 @@ def mutable_globals(tree):
                 yield path, 1, f"{member}: {m[3]} in {m[2]} is global state that can change"
 
 
-ALL = [layers, arrows, private_headers, header_comment, pragma_once, room_readme, ascii_code, headers_alone, formatted,
+ALL = [layers, arrows, private_headers, header_comment, pragma_once, folder_readme, ascii_code, headers_alone, formatted,
        orphans, banned_words, mutable_globals]

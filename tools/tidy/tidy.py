@@ -18,6 +18,7 @@ import checks  # noqa: E402
 from source import Source  # noqa: E402
 
 TOPS = ("src", "tests", "tools")
+MORE_TOPS = ("bin", "config", "docs")  # without code
 FOREIGN = {"node_modules", "__pycache__", "venv", ".venv", "target"}  # made by package managers, not ours
 LINE_MARK = re.compile(r"tidy: allow (\w+): \S")
 
@@ -44,6 +45,14 @@ class Tree:
 
     def _name(self, path):
         return path.relative_to(self.root).as_posix()
+
+    def folders(self):
+        """The folders with files in them, here or deeper: the top ones, and those one below."""
+        found = set()
+        for path in self._files(*TOPS, *MORE_TOPS):
+            parts = self._name(path).split("/")[:-1]
+            found.update("/".join(parts[:depth]) for depth in (1, 2) if depth <= len(parts))
+        return sorted(found)
 
     def sources(self, *tops):
         return [s for s in self._sources.values() if s.path.split("/")[0] in tops]
