@@ -27,6 +27,7 @@ struct log_flush {
     struct io_fs *fs;
     char *directory;                          /* owned copy: valid on the worker */
     int64_t offset;                           /* flushed below this, when done */
+    int64_t bytes;                            /* that were not, when it began */
     int64_t indexed_end;                      /* and the indexes of segments below this */
     VEC(struct io_file *) files;              /* references */
     VEC(char *) paths;                        /* files that nobody holds open: owned */
@@ -324,6 +325,9 @@ static void flush_done(struct io_job *job)
         log->offsets.flushed_end =
             MAX(log->offsets.flushed_end, MIN(flush->offset, log->offsets.end));
         log->indexed_end = MAX(log->indexed_end, flush->indexed_end);
+        log->unflushed_bytes = MAX(log->unflushed_bytes - flush->bytes, INT64_C(0));
+        if (log->offsets.flushed_end == log->offsets.end)
+            log->unflushed_bytes = 0;
         log__settle_recovery_point(log);
         if (log->place.files != NULL) {
             log->flushed_ms = io_now_ms(log_files_io(log->place.files));
@@ -354,6 +358,7 @@ static struct log_flush *flush_new(struct log *log, int64_t offset)
     flush->fs = log->place.fs;
     flush->directory = mem_strdup(log->place.directory);
     flush->offset = offset;
+    flush->bytes = offset < log->offsets.end ? 0 : log->unflushed_bytes;
     flush->syncs_indexes = true;
     flush->syncs_snapshots = flush->syncs_epochs = !log->is_always_recovered;
     return flush;

@@ -21,6 +21,14 @@ int64_t log_settled_end(const struct log *log)
                                                          : log->offsets.end;
 }
 
+struct log_unflushed log_unflushed(const struct log *log)
+{
+    const int64_t offsets = log_settled_end(log) - log->offsets.flushed_end;
+    return offsets <= 0
+               ? (struct log_unflushed){ 0 }
+               : (struct log_unflushed){ .offsets = offsets, .bytes = log->unflushed_bytes };
+}
+
 const char *log_topic(const struct log *log)
 {
     return log->topic;

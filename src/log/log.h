@@ -141,6 +141,14 @@ const struct log_offsets *log_offsets(const struct log *log); /* borrowed; chang
 /* Appends below it may be acknowledged: the written end, or, while a flush that flush.messages asked for is under way, the
  * flushed end. It goes back where such a flush begins; what was acknowledged stays so. */
 int64_t log_settled_end(const struct log *log);
+/* What may have been acknowledged and is not on stable storage: offsets from the flushed end to the settled one, and the bytes
+ * written since the last flush began that went well. After an unclean opening all of the segments that it looked at counts, until they
+ * are flushed. */
+struct log_unflushed {
+    int64_t offsets;
+    int64_t bytes;
+};
+struct log_unflushed log_unflushed(const struct log *log);
 
 const char *log_topic(const struct log *log);
 int32_t log_partition(const struct log *log);

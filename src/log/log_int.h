@@ -82,6 +82,7 @@ struct log {
     int64_t flush_due_end; /* what lies below is acknowledged when it is flushed: flush.messages */
     struct io_timer flush_retry; /* after one that found the disk full */
     int64_t flush_retry_offset;
+    int64_t unflushed_bytes;     /* written, and not known to be flushed */
     int64_t flushed_ms;          /* when the last one was, or the log was opened */
     int64_t expired_ms;          /* when producers were last looked through */
     uint32_t tick_segment_bytes; /* active size at the last tick */

@@ -475,6 +475,10 @@ static int open_files(struct log *log, const struct log_params *params, struct i
     set_offsets(log, params, recovery.end_offset);
     if (!params->had_clean_shutdown)
         log__mark_unflushed(log);
+    const uint32_t first = log__segment_index(log, log->offsets.flushed_end);
+    for (uint32_t i = first; i < log->segments.count && log->offsets.flushed_end < log->offsets.end;
+         i++)
+        log->unflushed_bytes += log->segments.items[i]->meter.size_bytes;
     log->is_metadata_unsynced |= !log__has_flushed(log) && !uuid_is_zero(log->topic_id);
     remove_stray_snapshots(log, recovery.end_offset);
     if (!recovery.has_producers)

@@ -60,6 +60,8 @@ static void set_end(struct log *log, int64_t end)
     log->offsets.planned_end = log->offsets.end = end;
     log->offsets.flushed_end = MIN(log->offsets.flushed_end, end);
     log->cleaned_end = MIN(log->cleaned_end, end);
+    if (log->offsets.flushed_end == end)
+        log->unflushed_bytes = 0;
     log->flush_due_end = MIN(log->flush_due_end, end);
     log->indexed_end = MIN(log->indexed_end, log__active(log)->meter.base_offset);
     log__settle_recovery_point(log);
@@ -132,6 +134,7 @@ int log_truncate_fully(struct log *log, int64_t offset, int64_t start_offset, in
     }
     log->flush_due_end = 0;
     log->cleaned_end = 0;
+    log->unflushed_bytes = 0;
     log->indexed_end = offset;
     log->offsets = (struct log_offsets){ .start = start_offset,
                                          .local_start = offset,

@@ -96,6 +96,7 @@ static int unindex_aborted(struct log *log)
 static int settle_run(struct log *log, size_t first, size_t count)
 {
     struct segment *active = log__active(log);
+    const int64_t size_before = active->meter.size_bytes;
     log__tail_add(log, log->plan.batches.items[first].base_offset, active->meter.size_bytes);
     int r = 0;
     for (size_t i = 0; i < count; i++) {
@@ -105,6 +106,7 @@ static int settle_run(struct log *log, size_t first, size_t count)
         const int added = segment_add_entries(active, &log->place, &entries);
         r = r < 0 ? r : added;
     }
+    log->unflushed_bytes += (int64_t)active->meter.size_bytes - size_before;
     log->offsets.end = log->plan.batches.items[first + count - 1].metered.last_offset + 1;
     return r;
 }

@@ -75,7 +75,7 @@ TEST(metrics_render, has_the_exporters_names)
     metrics_free(metrics);
 }
 
-/* Every family is one of Kafka's, and no two have one name. */
+/* Every family is one of Kafka's, or says that it is ours, and no two have one name. */
 TEST(metric_families, are_beans_of_kafka)
 {
     char *full = mem_printf("%s/tests/data/metrics/beans.tsv", OTTLA_SOURCE_ROOT);
@@ -90,7 +90,8 @@ TEST(metric_families, are_beans_of_kafka)
         char *row = mem_printf("\n%s\t%s\t%s\n", family->bean, family->labels, family->attribute);
         /* A topic's own series appear with the first event only; then the reference has the sum. */
         AUTO(mem_freep) char *sum = mem_printf("\n%s\t\t%s\n", family->bean, family->attribute);
-        if (strstr(beans, row) == NULL && strstr(beans, sum) == NULL)
+        const bool is_own = strncmp(family->bean, "ottla.", strlen("ottla.")) == 0;
+        if (!is_own && strstr(beans, row) == NULL && strstr(beans, sum) == NULL)
             test_fail(__FILE__, __LINE__, "not Kafka's:%s", row);
         char name[METRIC_NAME_SIZE];
         metric_name(family, name);

@@ -6,6 +6,7 @@
 #include "config/listeners.h"
 #include "log/log_dirs.h"
 #include "metadata/image.h"
+#include "metrics/metrics.h"
 #include "node/broker.h"
 #include "node/node_config.h"
 #include "node/quorum.h"
@@ -574,11 +575,31 @@ void node_stop(struct node *node)
     broker_leave(node->broker, SHUTDOWN_PATIENCE_MS);
 }
 
+/* What a power failure could take back of what was acknowledged. */
+static void tell_unflushed(const struct node *node)
+{
+    const struct shard *shard = &node->shard;
+    struct metrics *metrics = metrics_new();
+    replicas_measure(shard->replicas, metrics);
+    for (uint32_t i = 0; i < log_dirs_count(shard->log_dirs); i++) {
+        const struct log_dir *dir = log_dirs_at(shard->log_dirs, i);
+        const struct metric_labels *labels = METRIC_LABELS(dir->path);
+        if (dir->is_online && !dir->is_for_metadata)
+            DIAG_INFO(shard->diag, "log",
+                      "%s: %" PRId64 " offsets (%" PRId64
+                      " bytes) are acknowledged and not flushed",
+                      dir->path, *metrics_gauge(metrics, METRIC_UNFLUSHED_OFFSETS, labels),
+                      *metrics_gauge(metrics, METRIC_UNFLUSHED_BYTES, labels));
+    }
+    metrics_free(metrics);
+}
+
 void node_tell(const struct node *node)
 {
     const struct shard *shard = &node->shard;
     DIAG_INFO(shard->diag, "node", "node %d: replicas of %u partitions", shard->node_id,
               replicas_count(shard->replicas));
+    tell_unflushed(node);
     server_tell(shard->server);
 }
 

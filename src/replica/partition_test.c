@@ -1,4 +1,5 @@
 /* One partition: appends and who waits for them, watches, what may be read, and writes that fail. */
+#include "metrics/metrics.h"
 #include "replica/rig_test.h"
 
 #include <errno.h>
@@ -493,6 +494,45 @@ static void fail_writes(struct replica_rig *rig, const char *path_part, int erro
     sim_disk_add_fault(
         sim_node_disk(rig->machine),
         &(struct sim_fault){ .calls = SIM_WRITE, .path_part = path_part, .error = error });
+}
+
+/* The gauge: what was acknowledged and could go with the power. Under flush.messages=1 there is nothing of the kind. */
+TEST(replicas_measure, counts_what_is_acknowledged_and_not_flushed)
+{
+    for (int is_flushed = 0; is_flushed < 2; is_flushed++) {
+        struct replica_rig rig;
+        replica_rig_begin(&rig, context->seed, 1,
+                          is_flushed ? "log.flush.interval.messages=1" : "");
+        const struct uuid topic = replica_rig_topic(&rig, "t", 2);
+        struct rig_append appends[2];
+        for (int32_t i = 0; i < 2; i++)
+            replica_rig_append(get(&rig, topic, i), 3, true, &appends[i]);
+        const int64_t bytes = (int64_t)appends[0].result.size_bytes * 2;
+        replica_rig_run_ms(&rig, 1000);
+        EXPECT_EQ(appends[1].done_count, 1);
+        struct metrics *metrics = metrics_new();
+        int64_t *offsets_now =
+            metrics_gauge(metrics, METRIC_UNFLUSHED_OFFSETS, METRIC_LABELS("/a"));
+        int64_t *bytes_now = metrics_gauge(metrics, METRIC_UNFLUSHED_BYTES, METRIC_LABELS("/a"));
+        replicas_measure(rig.replicas, metrics);
+        EXPECT_EQ(*offsets_now, is_flushed ? 0 : 6);
+        EXPECT_EQ(*bytes_now, is_flushed ? 0 : bytes);
+
+        log_flush(get(&rig, topic, 0)->log);
+        replica_rig_run_ms(&rig, 1000);
+        *offsets_now = *bytes_now = 0;
+        replicas_measure(rig.replicas, metrics);
+        EXPECT_EQ(*offsets_now, is_flushed ? 0 : 3);
+        EXPECT_EQ(*bytes_now, is_flushed ? 0 : bytes / 2);
+
+        replica_rig_crash(&rig, SIM_PROCESS_KILLED); /* it may be in the page cache alone */
+        replica_rig_start(&rig);
+        *offsets_now = *bytes_now = 0;
+        replicas_measure(rig.replicas, metrics);
+        EXPECT(is_flushed || (*offsets_now >= 3 && *bytes_now >= bytes / 2));
+        metrics_free(metrics);
+        replica_rig_end(&rig);
+    }
 }
 
 /* A full disk refuses the appends of the turn and nothing else: what was written waits on, reading goes on, and the next

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "log/log_clean.h"
 #include "metadata/diff.h"
+#include "metrics/metrics.h"
 
 #include <string.h>
 
@@ -94,6 +95,26 @@ struct partition *replicas_next(const struct replicas *r, const struct partition
 uint32_t replicas_count(const struct replicas *r)
 {
     return r->count;
+}
+
+void replicas_measure(const struct replicas *r, struct metrics *metrics)
+{
+    for (uint32_t i = 0; i < log_dirs_count(r->dirs); i++) {
+        int64_t offsets = 0;
+        int64_t bytes = 0;
+        LIST_FOR_EACH(&r->partitions, link)
+        {
+            const struct partition *p = LIST_ENTRY(link, struct partition, link);
+            if (p->log == NULL || p->log_dir_index != i)
+                continue;
+            const struct log_unflushed unflushed = log_unflushed(p->log);
+            offsets += unflushed.offsets;
+            bytes += unflushed.bytes;
+        }
+        const struct metric_labels *labels = METRIC_LABELS(log_dirs_at(r->dirs, i)->path);
+        *metrics_gauge(metrics, METRIC_UNFLUSHED_OFFSETS, labels) += offsets;
+        *metrics_gauge(metrics, METRIC_UNFLUSHED_BYTES, labels) += bytes;
+    }
 }
 
 /* ---- settings -------------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #include "replica/partition.h"
 
 struct config;
+struct metrics;
 struct io;
 struct log_dirs;
 struct log_files;
@@ -62,6 +63,9 @@ struct partition *replicas_get(const struct replicas *replicas, struct uuid topi
 /* The turn's end, first half: writes every dirty log, moves high watermarks, calls waits and wakes. True when
  * something was written or woken. */
 bool replicas_write(struct replicas *replicas);
+
+/* Adds this shard's gauges to a registry: what is acknowledged and not flushed, by log directory. Goes through all partitions. */
+void replicas_measure(const struct replicas *replicas, struct metrics *metrics);
 
 /* In order of creation. */
 struct partition *replicas_next(const struct replicas *replicas,
