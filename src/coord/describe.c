@@ -78,9 +78,9 @@ static void describe_missing(const struct group_coordinator *c, struct arena *ar
         return;
     out->error_code = KAFKA_GROUP_ID_NOT_FOUND;
     out->error_message = bytes_from_text(
-        group == NULL ? arena_printf(arena, "Group %.*s not found.", BYTES_PRINTF(id))
-                      : arena_printf(arena, "Group %.*s is a %s group, not a classic one.",
-                                     BYTES_PRINTF(id), group_kind_name(group->kind)));
+        group == NULL
+            ? arena_printf(arena, "Group %.*s not found.", BYTES_PRINTF(id))
+            : arena_printf(arena, "Group %.*s is not a classic group.", BYTES_PRINTF(id)));
 }
 
 static void describe_member(struct arena *arena, const struct group *group,
