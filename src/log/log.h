@@ -258,7 +258,7 @@ struct log_wait {
     struct io_file *file; /* a reference; NULL: nothing to wait for */
     int64_t position;
     int64_t size_bytes;
-    struct long_search *search; /* owned; NULL: bytes alone */
+    struct long_search *search; /* owned; to be done, or how far a look-up by time has got; NULL */
 };
 /* On a worker. Lets go of the file; what a search found stays for the repeated call. */
 void log_wait_run(struct log_wait *wait);

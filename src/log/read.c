@@ -28,7 +28,7 @@ void log_wait_deinit(struct log_wait *wait)
 
 void log_wait_run(struct log_wait *wait)
 {
-    if (wait->search != NULL) {
+    if (wait->search != NULL && !wait->search->is_done) {
         long_search_run(wait->search, wait->file, wait->position);
         io_file_unref(TAKE(wait->file));
         return;

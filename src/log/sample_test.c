@@ -24,9 +24,10 @@ struct shared *sample_batch(const struct sample_batch *sample)
     AUTO(mem_freep) uint8_t *value = mem_alloc(value_size);
     const int32_t count = sample->count == 0 ? 1 : sample->count;
     const int64_t first_ms = sample->timestamp_ms == 0 ? SAMPLE_NOW_MS : sample->timestamp_ms;
+    const int64_t step_ms = sample->step_ms == 0 ? 1 : sample->step_ms;
     for (int32_t i = 0; i < count; i++) {
         memset(value, 'a' + i % 26, value_size);
-        EXPECT_OK(batch_builder_add(&builder, first_ms + i,
+        EXPECT_OK(batch_builder_add(&builder, first_ms + step_ms * i,
                                     sample->has_null_keys ? BYTES_NULL : BYTES_LITERAL("key"),
                                     bytes_from(value, value_size), NULL, 0));
     }

@@ -15,7 +15,8 @@
 struct sample_batch {
     int32_t count;        /* 0: 1 */
     uint32_t value_bytes; /* 0: 10 */
-    int64_t timestamp_ms; /* 0: SAMPLE_NOW_MS; of the first record, each later one is 1 more */
+    int64_t timestamp_ms; /* 0: SAMPLE_NOW_MS; of the first record */
+    int32_t step_ms;      /* 0: 1; from each to the next */
     int64_t base_offset;
     int32_t leader_epoch;
     enum codec codec;

@@ -15,7 +15,7 @@
 /* One look-up on its way. */
 struct lookup {
     struct log *log;
-    struct time_search search;
+    struct time_search search; /* start_offset moves on behind batches that took a job and have no such record */
     const struct long_search *done; /* what a job has found, when the call is repeated; NULL */
     struct log_time_offset found;
     struct log_wait wait; /* set with -ERR_WOULD_BLOCK */
@@ -40,8 +40,10 @@ static int name_of(const struct batch_scan *scan, const struct scanned_batch *ba
         return 0;
     struct legacy_view legacy;
     const int r = legacy_parse(window_bytes(scan, batch), &legacy);
+    if (r < 0)
+        return r;
     out->crc = legacy.crc;
-    return r < 0 ? r : 0;
+    return 0;
 }
 
 /* Leaves the batch to a job. */
@@ -65,6 +67,8 @@ static int find_in_records(struct lookup *l, struct batch_scan *scan, struct sca
         return r;
     if (l->done != NULL && long_search_answers(l->done, &name, &l->search)) {
         l->found = l->done->found;
+        if (l->done->result == 0)
+            l->search.start_offset = batch->last_offset + 1;
         return l->done->result;
     }
     if (!scan->may_sleep && batch->size_bytes > BATCH_SEARCH_QUICK_BYTES)
@@ -207,6 +211,13 @@ static int find_for_time(struct lookup *l)
 static int find_max_time(struct lookup *l)
 {
     struct log *log = l->log;
+    if (l->done != NULL) {
+        /* What was the largest when it was asked: later ones would put off the answer for ever. */
+        const int r = find_for_time(l);
+        if (r != 0)
+            return r;
+        l->search.start_offset = 0; /* it has been deleted meanwhile */
+    }
     struct segment *latest = NULL;
     for (uint32_t i = 0; i < log->segments.count; i++) {
         struct segment *segment = log->segments.items[i];
@@ -234,12 +245,20 @@ static int look_up(struct log *log, int64_t timestamp, int64_t start_offset,
         .done = done,
         .found = { .offset = -1, .timestamp = -1, .leader_epoch = -1 },
     };
+    if (done != NULL) {
+        l.search = done->search;
+        l.search.start_offset = MAX(l.search.start_offset, start_offset);
+    }
     const bool may_sleep_before = log->place.may_sleep;
     log->place.may_sleep = may_sleep;
     int r = find(&l);
     log->place.may_sleep = may_sleep_before;
     if (r == -ERR_WOULD_BLOCK) {
         *wait = l.wait;
+        if (wait->search == NULL && done != NULL) { /* bytes are wanted: what is known is kept */
+            done->search = l.search;
+            wait->search = TAKE(done);
+        }
         return r;
     }
     if (r < 0) {
