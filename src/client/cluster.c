@@ -212,7 +212,7 @@ struct channel *cluster_any(struct cluster *c)
 
 void cluster_pass_over(struct cluster *c, int result, const char *words)
 {
-    if (result != -ERR_CANCELLED)
+    if (result < 0 && result != -ERR_CANCELLED)
         DIAG_WARN(c->diag, "client", "Connection could not be used: %s. Node may not be available.",
                   words);
     c->turn++;

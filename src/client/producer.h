@@ -71,7 +71,7 @@ uint64_t producer_pending(const struct producer *producer); /* records accepted 
  * With transactional.id set, records are sent in transactions only: producer_init_transactions once, which fences whoever had the id
  * before; then begin, producer_send…, and commit or abort, again and again. The cluster has to run transaction.version 2.
  * Those that ask the coordinator turn the loop, up to max.block.ms for its answer: 0, or -ERR_TIMEOUT (it is asked on, and the same
- * call waits for it again), -ERR_CANCELLED, -ERR_INVALID_SETTING as above, or -ERR_PROTOCOL with words of the note: the transaction can
+ * call waits for it again; the other way to end it is refused then: -ERR_PROTOCOL), -ERR_CANCELLED, -ERR_INVALID_SETTING as above, or -ERR_PROTOCOL with words of the note: the transaction can
  * only be aborted, because something of it was given up; or, when aborting says so too, the producer is of no use any more.
  */
 MUST_CHECK int producer_init_transactions(struct producer *producer, struct err_note *note);

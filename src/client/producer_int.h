@@ -80,8 +80,9 @@ struct transaction {
     int32_t timeout_ms;  /* until the coordinator aborts it */
     int32_t coordinator; /* -1: not known */
     bool is_commit;
-    bool has_records; /* something was sent under this epoch */
-    bool must_abort;  /* something of it was given up */
+    bool is_end_untold; /* somebody waited in vain to hear how the end went that was asked for */
+    bool has_records;   /* something was sent under this epoch */
+    bool must_abort;    /* something of it was given up */
     struct err_note why;
     struct client_call call; /* one at a time */
     struct find_coordinator_request find;

@@ -289,6 +289,17 @@ int producer_begin_transaction(struct producer *p, struct err_note *note)
     return 0;
 }
 
+/* Whose commit timed out may not abort after it: it may be committed by now. */
+static int check_end(const struct producer *p, bool is_commit, struct err_note *note)
+{
+    const struct transaction *t = &p->transaction;
+    if (t->state == TRANSACTION_OPEN || !t->is_end_untold || t->is_commit == is_commit)
+        return 0;
+    return err_note(note, -ERR_PROTOCOL,
+                    "the transaction was to be %s, and may be: ask for that again",
+                    t->is_commit ? "committed" : "aborted");
+}
+
 static int end(struct producer *p, bool is_commit, struct err_note *note)
 {
     struct transaction *t = &p->transaction;
@@ -300,18 +311,25 @@ static int end(struct producer *p, bool is_commit, struct err_note *note)
         t->must_abort = false;
         t->state = t->has_records ? TRANSACTION_ENDING : TRANSACTION_IDLE;
     }
-    return settle(p, "EndTxn", note);
+    const int r = settle(p, "EndTxn", note);
+    t->is_end_untold = r < 0;
+    return r;
 }
 
 int producer_commit_transaction(struct producer *p, struct err_note *note)
 {
-    const int r = producer_flush(p);
+    int r = check_end(p, true, note);
+    if (r == 0)
+        r = producer_flush(p);
     return r < 0 ? r : end(p, true, note);
 }
 
 int producer_abort_transaction(struct producer *p, struct err_note *note)
 {
+    int r = check_end(p, false, note);
+    if (r < 0)
+        return r;
     give_up(p, "the transaction is aborted");
-    const int r = producer_flush(p); /* what is under way */
+    r = producer_flush(p); /* what is under way */
     return r < 0 ? r : end(p, false, note);
 }

@@ -131,6 +131,37 @@ TEST(producer_transaction, aborts_what_was_sent_and_goes_on)
     end(s);
 }
 
+/* A commit that nobody heard of may have been done: it is not answered for an abort, neither before nor after it comes to an end. */
+TEST(producer_transaction, is_not_aborted_after_a_commit_that_may_have_been)
+{
+    for (int is_late = 0; is_late <= 1; is_late++) {
+        struct scene *s = begin(context->seed);
+        EXPECT_OK(producer_init_transactions(s->producer, NULL));
+        EXPECT_OK(producer_begin_transaction(s->producer, NULL));
+        send_to_all(s);
+        client_rig_rule(
+            &s->rig,
+            (struct rig_rule){ .api_key = API_END_TXN, .deed = RIG_HOLD, .times = 60 });
+        EXPECT_ERR(producer_commit_transaction(s->producer, NULL), ERR_TIMEOUT);
+        if (is_late)
+            client_rig_run_ms(&s->rig, 180000);
+        struct err_note note = { 0 };
+        EXPECT_ERR(producer_abort_transaction(s->producer, &note), ERR_PROTOCOL);
+        EXPECT(strstr(note.text, "was to be committed") != NULL);
+        int r;
+        do
+            r = producer_commit_transaction(s->producer, NULL);
+        while (r == -ERR_TIMEOUT);
+        EXPECT_OK(r);
+        EXPECT_EQ(s->rig.transaction.commits, 1);
+        EXPECT_EQ(s->rig.transaction.aborts, 0);
+        EXPECT_OK(producer_begin_transaction(s->producer, NULL));
+        send_to_all(s);
+        EXPECT_OK(producer_abort_transaction(s->producer, NULL));
+        end(s);
+    }
+}
+
 /* Of a transaction in which nothing was written the coordinator knows nothing. */
 TEST(producer_transaction, asks_nobody_where_nothing_was_sent)
 {

@@ -157,5 +157,5 @@ void producers_expire(struct producers *producers, int64_t now_ms, int64_t expir
  * watermark; -1. */
 int64_t producers_first_unstable(const struct producers *producers, int64_t high_watermark);
 /* Forgets transactions whose markers are below the high watermark: not each time, but before they are many more than
- * the others. Whoever moves the high watermark calls this. */
+ * the others were the last time. Whoever moves the high watermark calls this. */
 void producers_forget_ended(struct producers *producers, int64_t high_watermark);

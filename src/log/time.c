@@ -15,7 +15,8 @@
 /* One look-up on its way. */
 struct lookup {
     struct log *log;
-    struct time_search search; /* start_offset moves on behind batches that took a job and have no such record */
+    struct time_search
+        search; /* start_offset moves on behind batches that took a job and have no such record */
     const struct long_search *done; /* what a job has found, when the call is repeated; NULL */
     struct log_time_offset found;
     struct log_wait wait; /* set with -ERR_WOULD_BLOCK */

@@ -262,4 +262,5 @@ void partition__online(struct partition *p, struct log *log, uint32_t log_dir_in
     if (p->is_leader)
         log_epoch_assign(log, p->leader_epoch);
     advance_high_watermark(p);
+    log_note_high_watermark(log, p->high_watermark); /* though it need not have moved */
 }
