@@ -427,6 +427,26 @@ void log_abandon(struct log *log)
     log__free(log);
 }
 
+static int rename_away(struct io_fs *fs, const char *from, const char *log_dir, const char *topic,
+                       int32_t partition, struct uuid unique, char **out_path,
+                       struct err_note *note)
+{
+    AUTO(mem_freep) char *name = log_directory_name(topic, partition, unique, LOG_DELETE_SUFFIX);
+    AUTO(mem_freep) char *path = mem_printf("%s/%s", log_dir, name);
+    const int r = io_fs_rename(fs, from, path);
+    if (r < 0)
+        return err_note(note, r, "rename %s to %s: %s", from, path, err_sentence(r));
+    *out_path = TAKE(path);
+    return 0;
+}
+
+int log_delete_unopened(struct io_fs *fs, const char *log_dir, const char *topic, int32_t partition,
+                        struct uuid unique, char **out_path, struct err_note *note)
+{
+    AUTO(mem_freep) char *directory = mem_printf("%s/%s-%" PRId32, log_dir, topic, partition);
+    return rename_away(fs, directory, log_dir, topic, partition, unique, out_path, note);
+}
+
 int log_delete(struct log *log, struct uuid unique, char **out_path, struct err_note *note)
 {
     ASSERT(log->place.files == NULL);
@@ -434,14 +454,8 @@ int log_delete(struct log *log, struct uuid unique, char **out_path, struct err_
     /* Apache Kafka opens what it is to remove, and misses indexes with an error in its log; nothing else is lost. */
     if (log->failure == 0)
         IGNORE_RESULT(log__seal_active(log, NULL));
-    AUTO(mem_freep)
-    char *name = log_directory_name(log->topic, log->partition, unique, LOG_DELETE_SUFFIX);
-    AUTO(mem_freep) char *path = mem_printf("%s/%s", log->log_dir, name);
-    const int r = io_fs_rename(log->place.fs, log->place.directory, path);
-    if (r < 0)
-        err_note(note, r, "rename %s to %s: %s", log->place.directory, path, err_sentence(r));
-    else
-        *out_path = TAKE(path);
+    const int r = rename_away(log->place.fs, log->place.directory, log->log_dir, log->topic,
+                              log->partition, unique, out_path, note);
     if (!err_is_shortage(r))
         log__free(log);
     return r;

@@ -124,6 +124,10 @@ void log_abandon(struct log *log);
  * which the caller draws at random. */
 MUST_CHECK int log_delete(struct log *log, struct uuid unique, char **out_path,
                           struct err_note *note);
+/* The same with the directory of a log that could not be opened; -ENOENT: there is none. */
+MUST_CHECK int log_delete_unopened(struct io_fs *fs, const char *log_dir, const char *topic,
+                                   int32_t partition, struct uuid unique, char **out_path,
+                                   struct err_note *note);
 
 /* ---- what it is ---------------------------------------------------------------------------- */
 

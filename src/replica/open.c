@@ -50,6 +50,10 @@ static void open_failed(const struct open_job *open, struct partition *p)
     }
     DIAG_ERROR(r->diag, "log", "%s-%d cannot be opened: %s", open->topic, open->index,
                open->note.text);
+    if (open->result == -ERR_EXISTS) {
+        mem_free(TAKE(p->again)); /* what is there is another topic's: the next start moves it */
+        return;
+    }
     replicas__directory_failed(r, open->log_dir_index, open->result, &open->note);
 }
 
@@ -202,13 +206,14 @@ struct delete_job {
     struct list link; /* in replicas->undeleted, while it waits for space */
     struct io_job job;
     struct replicas *replicas;
-    struct log *log; /* owned */
-    char *topic;     /* owned */
+    struct log *log;     /* owned; NULL: it could not be opened */
+    const char *log_dir; /* borrowed of the log_dirs */
+    char *topic;         /* owned */
     int32_t index;
     uint32_t log_dir_index;
     int64_t delay_ms;
     struct uuid unique;
-    char *path; /* owned: where it is then */
+    char *path; /* owned: where it is then; NULL: it was not there */
     int result;
     struct err_note note;
 };
@@ -218,6 +223,12 @@ static void replicas__closed(struct replicas *r);
 static void delete_run(struct io_job *job)
 {
     struct delete_job *d = CONTAINER_OF(job, struct delete_job, job);
+    if (d->log == NULL) {
+        d->result = log_delete_unopened(io_get_fs(d->replicas->io), d->log_dir, d->topic, d->index,
+                                        d->unique, &d->path, &d->note);
+        d->result = d->result == -ENOENT ? 0 : d->result;
+        return;
+    }
     d->result = log_delete(d->log, d->unique, &d->path, &d->note);
     if (!err_is_shortage(d->result))
         d->log = NULL;
@@ -244,7 +255,8 @@ static void delete_done(struct io_job *job)
         replicas__directory_failed(r, d->log_dir_index, d->result, &d->note);
         delete_job_free(d);
     } else {
-        log_dirs_remove_later(r->dirs, d->path, d->delay_ms);
+        if (d->path != NULL)
+            log_dirs_remove_later(r->dirs, d->path, d->delay_ms);
         replicas__gone(r, d->log_dir_index, d->topic, d->index);
         delete_job_free(d);
     }
@@ -276,6 +288,29 @@ static void delete_detached(void *context, struct log *log)
     io_submit(d->replicas->io, NULL, &d->job);
 }
 
+static struct delete_job *begin_delete(struct replicas *r, const struct partition *p)
+{
+    struct config *topic = log_settings_topic(r->config, r->image, bytes_from_text(p->topic));
+    struct delete_job *d = MEM_NEW(struct delete_job);
+    *d = (struct delete_job){
+        .job = { .run = delete_run, .done = delete_done },
+        .replicas = r,
+        .log_dir = log_dirs_at(r->dirs, p->log_dir_index)->path,
+        .topic = mem_strdup(p->topic),
+        .index = p->index,
+        .log_dir_index = p->log_dir_index,
+        .delay_ms = p->log != NULL ? log_config(p->log)->file_delete_delay_ms
+                                   : log_settings(r->config, topic).file_delete_delay_ms,
+    };
+    config_unref(topic);
+    uint8_t random[16];
+    io_random(r->io, random, sizeof(random));
+    d->unique = uuid_from_random(random);
+    r->closing_count++;
+    replicas__leaving(r, p->log_dir_index, p->topic, p->index);
+    return d;
+}
+
 void replicas__delete(struct replicas *r, struct partition *p)
 {
     if (p->state == PARTITION_OPENING && p->log == NULL) {
@@ -293,24 +328,14 @@ void replicas__delete(struct replicas *r, struct partition *p)
     }
     partition__fail_waits(p, KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
     if (p->log != NULL) {
-        struct delete_job *d = MEM_NEW(struct delete_job);
-        *d = (struct delete_job){
-            .job = { .run = delete_run, .done = delete_done },
-            .replicas = r,
-            .topic = mem_strdup(p->topic),
-            .index = p->index,
-            .log_dir_index = p->log_dir_index,
-            .delay_ms = log_config(p->log)->file_delete_delay_ms,
-        };
-        uint8_t random[16];
-        io_random(r->io, random, sizeof(random));
-        d->unique = uuid_from_random(random);
+        struct delete_job *d = begin_delete(r, p);
         log_dirs_unplace(r->dirs, p->log_dir_index);
-        r->closing_count++;
-        replicas__leaving(r, p->log_dir_index, p->topic, p->index);
         log_detach(TAKE(p->log), delete_detached, d);
+    } else if (p->again != NULL && log_dirs_at(r->dirs, p->log_dir_index)->is_online) {
+        struct delete_job *d = begin_delete(r, p); /* it waits for space: its directory is there */
+        io_submit(r->io, NULL, &d->job);
     } else if (p->is_deleted) {
-        replicas__gone(r, p->log_dir_index, p->topic, p->index); /* its log was never opened */
+        replicas__gone(r, p->log_dir_index, p->topic, p->index); /* it never had a log */
     }
     replicas__remove(r, p);
 }

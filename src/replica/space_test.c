@@ -291,3 +291,75 @@ TEST(space, opens_later_what_a_start_could_not)
         replica_rig_end(&rig);
     }
 }
+
+/* A log of 50 records that the next life cannot open for want of space, or of descriptors: then its directory says which topic it
+ * is of. */
+static struct uuid begin_short(struct replica_rig *rig, uint64_t seed, bool says_topic)
+{
+    struct partition *p = begin(rig, seed, "");
+    const struct uuid id = p->topic_id;
+    struct rig_append written;
+    replica_rig_append(p, 50, false, &written);
+    replica_rig_turn(rig);
+    log_flush(p->log);
+    replica_rig_run_ms(rig, 1000);
+    replicas_checkpoint(rig->replicas);
+    replica_rig_run_ms(rig, 1000);
+    replica_rig_crash(rig, SIM_PROCESS_KILLED);
+    if (!says_topic)
+        EXPECT_OK(io_fs_unlink(sim_disk_fs(disk_of(rig)), "/a/t-0/partition.metadata"));
+    sim_disk_add_fault(disk_of(rig),
+                       &(struct sim_fault){ .calls = SIM_OPEN | SIM_CREATE | SIM_WRITE,
+                                            .path_part = says_topic ? "t-0/0" : "t-0/partition",
+                                            .error = says_topic ? -EMFILE : -ENOSPC });
+    replica_rig_start(rig);
+    return id;
+}
+
+/* Deleted while it waits, or while it is being tried: its directory goes, and nothing of it is the next topic's of its name. */
+TEST(space, lets_a_log_be_deleted_that_waits)
+{
+    for (int how = 0; how < 4; how++) {
+        struct replica_rig rig;
+        const struct uuid id = begin_short(&rig, context->seed, how % 2 == 0);
+        if (how / 2 == 1) {
+            replicas_tick(rig.replicas, SAMPLE_NOW_MS);
+            EXPECT_EQ(replicas_get(rig.replicas, id, 0)->state, PARTITION_OPENING);
+        }
+        replica_rig_delete(&rig, id);
+        sim_disk_clear_faults(disk_of(&rig));
+        sample_topic(rig.loader, "t", sample_id(9));
+        sample_partition(rig.loader, sample_id(9), 0, &(int32_t){ REPLICA_RIG_NODE }, 1);
+        replica_rig_apply(&rig);
+        replica_rig_run_ms(&rig, 1000);
+        const struct partition *p = replicas_get(rig.replicas, sample_id(9), 0);
+        EXPECT_EQ(rig.failed_dirs, 0);
+        EXPECT_EQ(partition_check_leader(p, -1), KAFKA_NONE);
+        EXPECT_EQ(log_offsets(p->log)->end, 0);
+        replica_rig_run_ms(&rig, 100000);
+        replica_rig_stop(&rig);
+        struct io_names names;
+        EXPECT_OK(io_fs_list(sim_disk_fs(disk_of(&rig)), "/a", 100, &names));
+        for (uint32_t i = 0; i < names.count; i++)
+            EXPECT(strstr(names.items[i], "t-0.") == NULL);
+        io_names_deinit(&names);
+        replica_rig_start(&rig);
+        EXPECT(log_dirs_at(rig.dirs, 0)->had_clean_shutdown);
+        replica_rig_end(&rig);
+    }
+}
+
+/* What stands in a new log's place is no reason to give up all others of the directory. */
+TEST(space, keeps_a_directory_where_one_place_is_taken)
+{
+    struct replica_rig rig;
+    struct partition *p = begin(&rig, context->seed, "");
+    EXPECT_OK(io_fs_rename(io_get_fs(rig.io), "/a/t-0", "/a/u-0"));
+    const struct uuid taken = replica_rig_topic(&rig, "u", 1);
+    replica_rig_turn(&rig);
+    EXPECT_EQ(replicas_get(rig.replicas, taken, 0)->state, PARTITION_OFFLINE);
+    EXPECT_EQ(rig.failed_dirs, 0);
+    EXPECT_EQ(rig.line_counts[DIAG_ERROR], 1);
+    EXPECT_EQ(client_append(&rig, p), KAFKA_NONE);
+    replica_rig_end(&rig);
+}
