@@ -79,6 +79,12 @@ struct applied {
     int64_t offset;
 };
 
+static void apply_coordinators(const struct shard *shard)
+{
+    groups_apply(shard->groups);             /* partitions of __consumer_offsets may have opened */
+    transactions_apply(shard->transactions); /* and of __transaction_state */
+}
+
 static void on_applied(void *context)
 {
     struct applied *applied = context;
@@ -86,8 +92,7 @@ static void on_applied(void *context)
     const struct shard *shard = &applied->node->shard;
     const int64_t offset = applied->offset;
     mem_free(applied);
-    groups_apply(shard->groups);             /* partitions of __consumer_offsets may have opened */
-    transactions_apply(shard->transactions); /* and of __transaction_state */
+    apply_coordinators(shard);
     if (quorum != NULL)
         quorum_applied(quorum, offset);
 }
@@ -126,8 +131,7 @@ static void on_image(void *context, struct metadata_image *image)
     node->shard.image = metadata_image_ref(image);
     apply_dynamic_config(node, before);
     metadata_image_unref(before);
-    groups_apply(node->shard.groups);
-    transactions_apply(node->shard.transactions);
+    apply_coordinators(&node->shard);
     if (!node->are_replicas_loaded) {
         quorum_applied(node->quorum, image->provenance.offset); /* nobody holds a partition yet */
         return;
@@ -237,6 +241,13 @@ static void on_directory_failed(void *context, const char *path, uint32_t left)
     (void)err_note(&note, -EIO, "log directory %s has failed, and %s", path,
                    is_metadata ? "it holds the metadata log" : "no other is left");
     fail(node, &note);
+}
+
+/* No image tells of it, and the next may be far. */
+static void on_opened(void *context)
+{
+    const struct node *node = context;
+    apply_coordinators(&node->shard);
 }
 
 /* ---- time ------------------------------------------------------------------------------------ */
@@ -395,6 +406,7 @@ static void make_rooms(struct node *node)
         .files = node->log_files,
         .config = shard->config,
         .owner = { .on_directory_failed = on_directory_failed,
+                   .on_opened = on_opened,
                    .add_recovery_points = add_recovery_points,
                    .context = node },
     };

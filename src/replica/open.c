@@ -4,6 +4,9 @@
 #include "base/mem.h"
 #include "log/log_clean.h"
 
+#define RETRY_WAIT_MIN_NS NS_PER_SECOND
+#define RETRY_WAIT_MAX_NS (64 * NS_PER_SECOND)
+
 /* ---- creating -------------------------------------------------------------------------------- */
 
 struct open_job {
@@ -13,6 +16,7 @@ struct open_job {
     int32_t index;
     char *topic;
     uint32_t log_dir_index;
+    bool is_retry;
     struct log_params params;
     struct log_config config;
     struct log *log;
@@ -57,6 +61,21 @@ static void open_failed(const struct open_job *open, struct partition *p)
     replicas__directory_failed(r, open->log_dir_index, open->result, &open->note);
 }
 
+static void open_again_in(struct replicas *r, uint32_t log_dir_index);
+
+static void end_retry(struct replicas *r, uint32_t log_dir_index, int result)
+{
+    struct replicas_dir *dir = &r->dir_states[log_dir_index];
+    r->retrying_count--;
+    dir->is_retrying = false;
+    if (!err_is_shortage(result)) {
+        dir->retry_wait_ns = 0;
+        return;
+    }
+    dir->retry_wait_ns = MIN(MAX(2 * dir->retry_wait_ns, RETRY_WAIT_MIN_NS), RETRY_WAIT_MAX_NS);
+    dir->retry_after_ns = io_monotonic_ns(r->io) + dir->retry_wait_ns;
+}
+
 static void open_done(struct io_job *job)
 {
     struct open_job *open = CONTAINER_OF(job, struct open_job, job);
@@ -64,7 +83,10 @@ static void open_done(struct io_job *job)
     struct partition *p = replicas_get(r, open->topic_id, open->index);
     ASSERT(p != NULL && p->state == PARTITION_OPENING); /* deleted meanwhile: it is left to us */
 
-    r->opening_count--;
+    if (open->is_retry)
+        end_retry(r, open->log_dir_index, open->result);
+    else
+        r->opening_count--;
     if (open->result < 0) {
         open_failed(open, p);
     } else if (!log_dirs_at(r->dirs, open->log_dir_index)->is_online) {
@@ -75,25 +97,29 @@ static void open_done(struct io_job *job)
         mem_free(TAKE(p->again));
         replicas__attach(r, p, open->log, open->log_dir_index);
     }
+    const bool is_late =
+        open->is_retry && p->state == PARTITION_ONLINE && !p->is_deleted && !r->is_closing;
     if (p->is_deleted)
         replicas__delete(r, p);
+    const uint32_t log_dir_index = open->log_dir_index;
+    const bool was_retry = open->is_retry;
     mem_free(open->topic);
     mem_free(open);
     replicas__opened(r);
+    if (is_late && r->owner.on_opened != NULL)
+        r->owner.on_opened(r->owner.context);
+    if (was_retry)
+        open_again_in(r, log_dir_index); /* there was space: not one a tick */
 }
 
-void replicas__open(struct replicas *r, struct partition *p)
+static int dir_for(const struct replicas *r, const struct partition *p)
 {
-    if (replicas__is_departing(r, p->topic, p->index)) {
-        p->is_held = true;
-        r->opening_count++;
-        return;
-    }
     const int dir = p->again != NULL ? (int)p->log_dir_index : log_dirs_choose(r->dirs);
-    if (dir < 0 || !log_dirs_at(r->dirs, (uint32_t)dir)->is_online) {
-        p->state = PARTITION_OFFLINE;
-        return;
-    }
+    return dir < 0 || !log_dirs_at(r->dirs, (uint32_t)dir)->is_online ? -1 : dir;
+}
+
+static void begin_open(struct replicas *r, struct partition *p, int dir, bool is_retry)
+{
     struct open_job *open = MEM_NEW(struct open_job);
     struct config *topic = log_settings_topic(r->config, r->image, bytes_from_text(p->topic));
     p->isr_count_min = (int32_t)config_i64(topic, SETTING_TOPIC_MIN_INSYNC_REPLICAS);
@@ -104,6 +130,7 @@ void replicas__open(struct replicas *r, struct partition *p)
         .index = p->index,
         .topic = mem_strdup(p->topic),
         .log_dir_index = (uint32_t)dir,
+        .is_retry = is_retry,
         .config = log_settings(r->config, topic),
     };
     config_unref(topic);
@@ -119,8 +146,66 @@ void replicas__open(struct replicas *r, struct partition *p)
     open->params.seed = r->hash_seed;
     p->log_dir_index = (uint32_t)dir;
     log_dirs_place(r->dirs, (uint32_t)dir);
-    r->opening_count++;
+    r->retrying_count += is_retry;
+    r->opening_count += !is_retry;
     io_submit(r->io, NULL, &open->job);
+}
+
+void replicas__open(struct replicas *r, struct partition *p)
+{
+    if (replicas__is_departing(r, p->topic, p->index)) {
+        p->is_held = true;
+        r->opening_count++;
+        return;
+    }
+    const int dir = dir_for(r, p);
+    if (dir < 0)
+        p->state = PARTITION_OFFLINE;
+    else
+        begin_open(r, p, dir, false);
+}
+
+/* Of those that wait for space in a directory, one that was tried least; NULL: none. */
+static struct partition *next_retry(const struct replicas *r, uint32_t log_dir_index)
+{
+    struct partition *next = NULL;
+    LIST_FOR_EACH(&r->partitions, link)
+    {
+        struct partition *p = LIST_ENTRY(link, struct partition, link);
+        if (p->is_tried_again && p->log_dir_index == log_dir_index &&
+            (next == NULL || p->try_count < next->try_count) &&
+            !replicas__is_departing(r, p->topic, p->index))
+            next = p;
+    }
+    return next;
+}
+
+/* One at a time, for each may be read from end to end before it finds that there is no space; after one that did not, not at once. */
+static void open_again_in(struct replicas *r, uint32_t log_dir_index)
+{
+    struct replicas_dir *dir = &r->dir_states[log_dir_index];
+    if (r->is_closing || dir->is_retrying ||
+        (dir->retry_wait_ns > 0 && dir->retry_after_ns > io_monotonic_ns(r->io)))
+        return;
+    struct partition *p = next_retry(r, log_dir_index);
+    if (p == NULL)
+        return;
+    const int place = dir_for(r, p);
+    if (place >= 0 && r->dir_states[place].is_retrying)
+        return;
+    p->is_tried_again = false;
+    p->try_count++;
+    if (place < 0)
+        return;
+    p->state = PARTITION_OPENING;
+    r->dir_states[place].is_retrying = true;
+    begin_open(r, p, place, true);
+}
+
+void replicas__open_again(struct replicas *r)
+{
+    for (uint32_t dir = 0; dir < log_dirs_count(r->dirs); dir++)
+        open_again_in(r, dir);
 }
 
 void replicas__open_held(struct replicas *r)
@@ -147,19 +232,6 @@ void replicas__drop_held(struct replicas *r)
         struct partition *p = LIST_ENTRY(link, struct partition, link);
         r->opening_count -= p->is_held;
         p->is_held = false;
-    }
-}
-
-void replicas__open_again(struct replicas *r)
-{
-    LIST_FOR_EACH(&r->partitions, link)
-    {
-        struct partition *p = LIST_ENTRY(link, struct partition, link);
-        if (!p->is_tried_again)
-            continue;
-        p->is_tried_again = false;
-        p->state = PARTITION_OPENING;
-        replicas__open(r, p);
     }
 }
 
@@ -191,7 +263,7 @@ void replicas__attach(struct replicas *r, struct partition *p, struct log *log,
 
 void replicas__opened(struct replicas *r)
 {
-    if (r->is_loading || r->opening_count > 0)
+    if (r->is_loading || r->opening_count > 0 || (r->is_closing && r->retrying_count > 0))
         return;
     while (r->waits.count > 0) {
         const struct replicas_wait wait = r->waits.items[0];

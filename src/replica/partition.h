@@ -44,6 +44,7 @@ struct partition {
         again; /* owned: how it was to be opened at start, and could not be for want of space; NULL */
     int64_t clean_after_ns; /* compaction found no space: not before then; 0: it did not */
     bool is_tried_again;    /* space or descriptors were lacking to open it: replicas_tick does */
+    uint32_t try_count;     /* how often it did */
 
     int32_t leader_id; /* -1: none */
     int32_t leader_epoch;

@@ -505,7 +505,7 @@ void replicas_free(struct replicas *r)
 {
     if (r == NULL)
         return;
-    ASSERT(r->opening_count == 0 && r->closing_count == 0);
+    ASSERT(r->opening_count == 0 && r->retrying_count == 0 && r->closing_count == 0);
     while (!list_is_empty(&r->partitions)) {
         struct partition *p = LIST_ENTRY(r->partitions.next, struct partition, link);
         ASSERT(p->log == NULL);

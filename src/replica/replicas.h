@@ -20,6 +20,8 @@ struct offset_checkpoint;
 /* A directory failed and its partitions are offline; `left` directories still work. */
 struct replicas_owner {
     void (*on_directory_failed)(void *context, const char *path, uint32_t left);
+    /* A partition that an earlier replicas_load or replicas_apply left offline has its log now; may be NULL. */
+    void (*on_opened)(void *context);
     /* Adds what else the recovery-point checkpoint of a directory is to remember; may be NULL. */
     void (*add_recovery_points)(void *context, uint32_t dir_index, struct offset_checkpoint *out);
     void *context;
@@ -73,7 +75,8 @@ struct partition *replicas_next(const struct replicas *replicas,
 uint32_t replicas_count(const struct replicas *replicas);
 
 /* Called by node's timers: log_tick of every log (each second or so), logs that could not be opened for want of space
- * tried again; and retention. */
+ * tried again, one of a directory at a time, and after one that was in vain not for a second, then two, to about a minute, or until
+ * appends are resumed there; and retention. */
 void replicas_tick(struct replicas *replicas, int64_t now_ms);
 void replicas_retain(struct replicas *replicas, int64_t now_ms);
 /* The metadata log found the disk full: gives up what was kept back for it. True when there was something. */

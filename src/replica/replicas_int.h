@@ -18,8 +18,11 @@ struct replicas_dir {
     bool is_unclean; /* a log did not close well */
     bool is_short; /* appends failed for want of space or descriptors, and the operator was told */
     bool is_open_short; /* a log could not be opened for such a want, and the operator was told */
-    bool was_written;   /* since the last tick */
-    bool was_refused;   /* for want of space, since the last tick */
+    bool is_retrying;   /* one of them is being tried again */
+    int64_t retry_wait_ns;  /* after the last of these that was in vain; 0: it was not */
+    int64_t retry_after_ns; /* when it ends */
+    bool was_written;       /* since the last tick */
+    bool was_refused;       /* for want of space, since the last tick */
     bool is_measuring;
     bool is_full; /* less is free than ottla.disk.min.free.bytes: clients' appends are refused */
     bool is_nearly_out;       /* less than a quarter of it: everybody's are */
@@ -51,15 +54,17 @@ struct replicas {
     struct map by_id;       /* topic id and index → struct partition */
     uint32_t count;
     struct list dirty;
-    uint32_t opening_count;   /* logs that jobs are opening */
+    uint32_t opening_count;   /* logs that jobs are opening for the first time */
+    uint32_t retrying_count;  /* logs that were tried before: nobody but the end waits for them */
     uint32_t closing_count;   /* logs that jobs are closing or deleting */
     uint32_t finishing_count; /* the last checkpoints that are being written */
     bool is_loading;          /* log_dirs_load is at work */
     bool is_loaded;           /* it has ended: what the directories hold is known */
     bool is_closing;
     bool is_abandoned;
-    int64_t broker_epoch;            /* for the clean-shutdown marker */
-    VEC(struct replicas_wait) waits; /* for opening_count to reach 0 */
+    int64_t broker_epoch; /* for the clean-shutdown marker */
+    VEC(struct replicas_wait)
+    waits; /* for opening_count to reach 0; at the end, retrying_count too */
     void (*on_closed)(void *context);
     void *on_closed_context;
     struct offset_checkpoint *at_close; /* per directory and kind, gathered while logs close */

@@ -304,6 +304,7 @@ TEST(replicas_open, tries_again_what_found_no_space)
         append(&rig, old, 0, 1);
 
         sim_disk_clear_faults(sim_node_disk(rig.machine));
+        replica_rig_run_ms(&rig, 10000); /* it is not tried each second */
         replicas_tick(rig.replicas, SAMPLE_NOW_MS);
         replica_rig_run_ms(&rig, 1000);
         append(&rig, topic, 0, 2);

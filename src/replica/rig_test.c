@@ -28,6 +28,12 @@ static void on_directory_failed(void *context, const char *path, uint32_t left)
     rig->dirs_left = left;
 }
 
+static void on_opened(void *context)
+{
+    struct replica_rig *rig = context;
+    rig->late_count++;
+}
+
 static void on_turn_end(void *context)
 {
     struct replica_rig *rig = context;
@@ -74,7 +80,9 @@ void replica_rig_open(struct replica_rig *rig)
         .dirs = rig->dirs,
         .files = rig->files,
         .config = rig->config,
-        .owner = { .on_directory_failed = on_directory_failed, .context = rig },
+        .owner = { .on_directory_failed = on_directory_failed,
+                   .on_opened = on_opened,
+                   .context = rig },
     };
     rig->replicas = replicas_new(&params);
     io_on_turn_end(rig->io, on_turn_end, rig);

@@ -41,6 +41,7 @@ struct replica_rig {
     uint32_t failed_dirs; /* as the owner was told */
     uint32_t dirs_left;
     uint32_t applied_count;
+    uint32_t late_count; /* logs that were opened later, as the owner was told */
     bool is_loaded;
     bool is_closed;
 };

@@ -53,6 +53,7 @@ static void end_full(struct replicas *r, uint32_t log_dir_index)
 {
     struct replicas_dir *dir = &r->dir_states[log_dir_index];
     dir->is_full = dir->is_short = false;
+    dir->retry_wait_ns = 0;
     DIAG_INFO(r->diag, "log",
               "log directory %s: appends succeed again: %" PRId64
               " bytes are free, and ottla.disk.min.free.bytes keeps %" PRId64,

@@ -363,3 +363,77 @@ TEST(space, keeps_a_directory_where_one_place_is_taken)
     EXPECT_EQ(client_append(&rig, p), KAFKA_NONE);
     replica_rig_end(&rig);
 }
+
+static uint32_t count_in(const struct replica_rig *rig, enum partition_state state)
+{
+    uint32_t count = 0;
+    for (const struct partition *p = NULL; (p = replicas_next(rig->replicas, p)) != NULL;)
+        count += p->state == state;
+    return count;
+}
+
+static void count_applied(void *context)
+{
+    ++*(int *)context;
+}
+
+/* Each try may read a log from end to end, in vain: one at a time, not each second, and nobody waits for it. */
+TEST(space, tries_to_open_without_haste)
+{
+    struct replica_rig rig;
+    (void)begin(&rig, context->seed, "");
+    (void)replica_rig_topic(&rig, "two", 1);
+    (void)replica_rig_topic(&rig, "three", 1);
+    replica_rig_crash(&rig, SIM_PROCESS_KILLED);
+    sim_disk_add_fault(disk_of(&rig), &(struct sim_fault){ .calls = SIM_OPEN | SIM_CREATE,
+                                                           .path_part = "-0/0",
+                                                           .error = -ENOSPC });
+    replica_rig_start(&rig);
+    EXPECT_EQ(count_in(&rig, PARTITION_OFFLINE), 3);
+    const struct partition *first = replicas_next(rig.replicas, NULL);
+
+    replicas_tick(rig.replicas, SAMPLE_NOW_MS);
+    EXPECT_EQ(count_in(&rig, PARTITION_OPENING), 1);
+    EXPECT_EQ(first->state, PARTITION_OPENING);
+    int applied = 0;
+    replicas_apply(rig.replicas, rig.image, count_applied, &applied);
+    EXPECT_EQ(applied, 1);
+    replica_rig_run_ms(&rig, 500);
+    EXPECT_EQ(count_in(&rig, PARTITION_OFFLINE), 3);
+    replicas_tick(rig.replicas, SAMPLE_NOW_MS);
+    EXPECT_EQ(count_in(&rig, PARTITION_OPENING), 0);
+    replica_rig_run_ms(&rig, 1000);
+    replicas_tick(rig.replicas, SAMPLE_NOW_MS);
+    EXPECT_EQ(count_in(&rig, PARTITION_OPENING), 1);
+    EXPECT_EQ(first->state, PARTITION_OFFLINE); /* the others may need less */
+    replica_rig_run_ms(&rig, 1500);
+    replicas_tick(rig.replicas, SAMPLE_NOW_MS);
+    EXPECT_EQ(count_in(&rig, PARTITION_OPENING), 0);
+    EXPECT_EQ(rig.late_count, 0);
+
+    sim_disk_clear_faults(disk_of(&rig));
+    replica_rig_run_ms(&rig, 1000);
+    tick(&rig);
+    EXPECT_EQ(count_in(&rig, PARTITION_ONLINE), 3);
+    EXPECT_EQ(rig.late_count, 3);
+    replica_rig_stop(&rig);
+    replica_rig_start(&rig);
+    EXPECT(log_dirs_at(rig.dirs, 0)->had_clean_shutdown);
+    replica_rig_end(&rig);
+}
+
+/* The end waits for one that is being tried. */
+TEST(space, ends_in_the_midst_of_opening_later)
+{
+    struct replica_rig rig;
+    const struct uuid id = begin_short(&rig, context->seed, true);
+    sim_disk_clear_faults(disk_of(&rig));
+    replicas_tick(rig.replicas, SAMPLE_NOW_MS);
+    EXPECT_EQ(replicas_get(rig.replicas, id, 0)->state, PARTITION_OPENING);
+    replica_rig_stop(&rig);
+    EXPECT_EQ(rig.late_count, 0);
+    replica_rig_start(&rig);
+    EXPECT(log_dirs_at(rig.dirs, 0)->had_clean_shutdown);
+    EXPECT_EQ(log_offsets(replicas_get(rig.replicas, id, 0)->log)->end, 50);
+    replica_rig_end(&rig);
+}
