@@ -28,16 +28,23 @@ struct groups_offsets {
 /* A member's client, and what it was assigned. */
 struct groups_member {
     struct bytes id;
-    struct bytes instance_id;
+    struct bytes instance_id; /* null: a dynamic member */
     struct bytes client_id;
     struct bytes host;
     struct groups_offsets assigned; /* offsets are not filled in */
+    /* In a group of the consumer protocol: */
+    int32_t epoch;
+    struct groups_offsets target;
+    bool is_classic; /* it speaks the classic protocol there */
 };
 struct groups_group {
     struct bytes id;
     struct bytes state;
-    struct bytes protocol;
+    struct bytes protocol; /* or the assignor */
     VEC(struct groups_member) members;
+    bool is_consumer; /* of the consumer protocol (KIP-848) */
+    int32_t epoch;
+    int32_t assignment_epoch;
 };
 
 /* Answers live in run->arena. 0, or negative with run->note. */

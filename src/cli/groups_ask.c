@@ -2,6 +2,8 @@
 #include "cli/groups.h"
 
 #include "wire/kafka_error.h"
+#include "wire/messages/consumer_group_describe_request.h"
+#include "wire/messages/consumer_group_describe_response.h"
 #include "wire/messages/consumer_protocol_assignment.h"
 #include "wire/messages/describe_groups_request.h"
 #include "wire/messages/describe_groups_response.h"
@@ -58,6 +60,17 @@ static bool may_ask_again(struct groups_run *run, struct bytes group, int16_t er
 
 /* ---- groups ---------------------------------------------------------------------------------- */
 
+static void add_assigned(struct groups_run *run, struct bytes topic, int32_t partition,
+                         struct groups_offsets *out)
+{
+    VEC_ADD(&out->list, ((struct groups_offset){ .topic = keep(run, topic),
+                                                 .partition = partition,
+                                                 .committed = -1,
+                                                 .leader_epoch = -1,
+                                                 .start = -1,
+                                                 .end = -1 }));
+}
+
 static void take_assignment(struct groups_run *run, struct bytes bytes, struct groups_offsets *out)
 {
     struct reader r = reader_from(bytes);
@@ -71,13 +84,8 @@ static void take_assignment(struct groups_run *run, struct bytes bytes, struct g
         return;
     for (int32_t i = 0; i < a.assigned_partitions_count; i++) {
         for (int32_t k = 0; k < a.assigned_partitions[i].partitions_count; k++)
-            VEC_ADD(&out->list,
-                    ((struct groups_offset){ .topic = keep(run, a.assigned_partitions[i].topic),
-                                             .partition = a.assigned_partitions[i].partitions[k],
-                                             .committed = -1,
-                                             .leader_epoch = -1,
-                                             .start = -1,
-                                             .end = -1 }));
+            add_assigned(run, a.assigned_partitions[i].topic,
+                         a.assigned_partitions[i].partitions[k], out);
     }
     groups_sort(out);
 }
@@ -102,9 +110,76 @@ static void take_group(struct groups_run *run,
 
 void groups_group_deinit(struct groups_group *group)
 {
-    for (size_t i = 0; i < group->members.count; i++)
+    for (size_t i = 0; i < group->members.count; i++) {
         VEC_DEINIT(&group->members.items[i].assigned.list);
+        VEC_DEINIT(&group->members.items[i].target.list);
+    }
     VEC_DEINIT(&group->members);
+}
+
+static void take_partitions(struct groups_run *run,
+                            const struct consumer_group_describe_response_assignment *from,
+                            struct groups_offsets *out)
+{
+    for (int32_t i = 0; i < from->topic_partitions_count; i++) {
+        for (int32_t k = 0; k < from->topic_partitions[i].partitions_count; k++)
+            add_assigned(run, from->topic_partitions[i].topic_name,
+                         from->topic_partitions[i].partitions[k], out);
+    }
+    groups_sort(out);
+}
+
+static void take_consumer_group(struct groups_run *run,
+                                const struct consumer_group_describe_response_described_group *from,
+                                struct groups_group *out)
+{
+    *out = (struct groups_group){ .id = keep(run, from->group_id),
+                                  .state = keep(run, from->group_state),
+                                  .protocol = keep(run, from->assignor_name),
+                                  .is_consumer = true,
+                                  .epoch = from->group_epoch,
+                                  .assignment_epoch = from->assignment_epoch };
+    for (int32_t i = 0; i < from->members_count; i++) {
+        const struct consumer_group_describe_response_member *m = &from->members[i];
+        struct groups_member *member = VEC_PUSH(&out->members);
+        member->id = keep(run, m->member_id);
+        member->instance_id = keep(run, m->instance_id);
+        member->client_id = keep(run, m->client_id);
+        member->host = keep(run, m->client_host);
+        member->epoch = m->member_epoch;
+        member->is_classic = m->member_type == 0;
+        take_partitions(run, &m->assignment, &member->assigned);
+        take_partitions(run, &m->target_assignment, &member->target);
+    }
+}
+
+/* What DescribeGroups does not know may be a group of the consumer protocol. -ERR_NOT_FOUND: it is none; a broker that has never
+ * heard of that protocol has no such groups. */
+static int describe_consumer_group(struct groups_run *run, struct bytes group,
+                                   struct groups_group *out)
+{
+    const int64_t deadline_ns = admin_deadline(run->remote.admin);
+    struct consumer_group_describe_request request = consumer_group_describe_request_default;
+    request.group_ids = &group;
+    request.group_ids_count = 1;
+    for (;;) {
+        struct client_call call = { .key = API_CONSUMER_GROUP_DESCRIBE, .request = &request };
+        int r = admin_call(run->remote.admin, ADMIN_GROUP(group), &call, &run->note);
+        const struct consumer_group_describe_response *response = call.response;
+        int16_t error = KAFKA_UNKNOWN_SERVER_ERROR;
+        if (r == 0 && response->groups_count == 1)
+            error = response->groups[0].error_code;
+        if (r == 0 && error == KAFKA_NONE)
+            take_consumer_group(run, &response->groups[0], out);
+        client_call_deinit(&call);
+        if (r == -ERR_VERSION || (r == 0 && error == KAFKA_GROUP_ID_NOT_FOUND))
+            return err_note(&run->note, -ERR_NOT_FOUND, "Group %.*s not found.",
+                            BYTES_PRINTF(group));
+        if (r < 0 || error == KAFKA_NONE)
+            return r;
+        if (!may_ask_again(run, group, error, deadline_ns))
+            return err_note(&run->note, -ERR_PROTOCOL, "%s", kafka_error_sentence(error));
+    }
 }
 
 int groups_describe(struct groups_run *run, struct bytes group, struct groups_group *out)
@@ -129,8 +204,7 @@ int groups_describe(struct groups_run *run, struct bytes group, struct groups_gr
         if (r < 0 || error == KAFKA_NONE)
             return r;
         if (error == KAFKA_GROUP_ID_NOT_FOUND)
-            return err_note(&run->note, -ERR_NOT_FOUND, "Group %.*s not found.",
-                            BYTES_PRINTF(group));
+            return describe_consumer_group(run, group, out);
         if (!may_ask_again(run, group, error, deadline_ns))
             return err_note(&run->note, -ERR_PROTOCOL, "%s", kafka_error_sentence(error));
     }

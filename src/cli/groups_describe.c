@@ -2,6 +2,7 @@
 #include "cli/groups.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define COLUMN_MIN 15
@@ -20,13 +21,24 @@ static const char *number(char out[24], int64_t value)
     return out;
 }
 
+/* Of a group of the consumer protocol, "-" of others. A static member that is away is in -2. */
+static const char *epoch_text(char out[24], const struct groups_group *group, int32_t epoch)
+{
+    if (!group->is_consumer)
+        return "-";
+    (void)snprintf(out, 24, "%" PRId32, epoch);
+    return out;
+}
+
 static void say_state(struct groups_run *run, const struct groups_group *group)
 {
     if (bytes_equal_text(group->state, "Empty"))
         cli_err(run->context, "\nConsumer group '%.*s' has no active members.\n",
                 BYTES_PRINTF(group->id));
     else if (bytes_equal_text(group->state, "PreparingRebalance") ||
-             bytes_equal_text(group->state, "CompletingRebalance"))
+             bytes_equal_text(group->state, "CompletingRebalance") ||
+             bytes_equal_text(group->state, "Assigning") ||
+             bytes_equal_text(group->state, "Reconciling"))
         cli_err(run->context, "\nWarning: Consumer group '%.*s' is rebalancing.\n",
                 BYTES_PRINTF(group->id));
 }
@@ -42,12 +54,29 @@ struct rows {
     VEC(struct owned) list;
 };
 
-/* What members have, in their order, then what is committed and nobody's. */
-static void gather_rows(const struct groups_group *group, struct groups_offsets *offsets,
-                        struct rows *out)
+/* Those with the most partitions first, of equals in their order. */
+static int by_share(const void *a, const void *b)
 {
-    for (size_t i = 0; i < group->members.count; i++) {
-        const struct groups_member *m = &group->members.items[i];
+    const struct groups_member *x = *(const struct groups_member *const *)a;
+    const struct groups_member *y = *(const struct groups_member *const *)b;
+    if (x->assigned.list.count != y->assigned.list.count)
+        return x->assigned.list.count > y->assigned.list.count ? -1 : 1;
+    return (x > y) - (x < y); /* of one array */
+}
+
+/* What members have, then what is committed and nobody's. */
+static void gather_rows(struct groups_run *run, const struct groups_group *group,
+                        struct groups_offsets *offsets, struct rows *out)
+{
+    const size_t count = group->members.count;
+    const struct groups_member **members =
+        ARENA_NEW_ARRAY(&run->arena, const struct groups_member *, count);
+    for (size_t i = 0; i < count; i++)
+        members[i] = &group->members.items[i];
+    if (count > 1)
+        qsort(members, count, sizeof(*members), by_share);
+    for (size_t i = 0; i < count; i++) {
+        const struct groups_member *m = members[i];
         for (size_t k = 0; k < m->assigned.list.count; k++) {
             const struct groups_offset *a = &m->assigned.list.items[k];
             struct groups_offset *known = groups_find(offsets, a->topic, a->partition);
@@ -118,7 +147,7 @@ static int describe_offsets(struct groups_run *run, const struct groups_group *g
     if (r == 0 && offsets.list.count > 0)
         r = groups_log_offsets(run, &offsets, -1);
     if (r == 0) {
-        gather_rows(group, &offsets, &rows);
+        gather_rows(run, group, &offsets, &rows);
         say_state(run, group);
         if (rows.list.count > 0)
             print_rows(run, group, &rows);
@@ -130,47 +159,115 @@ static int describe_offsets(struct groups_run *run, const struct groups_group *g
 
 /* ---- members and state ----------------------------------------------------------------------- */
 
-static void put_assignment(struct buf *out, const struct groups_offsets *assigned)
+/* In the run's arena. */
+static struct bytes assignment_text(struct groups_run *run, const struct groups_offsets *assigned)
 {
+    struct buf text;
+    buf_init(&text, SIZE_MAX);
     for (size_t i = 0; i < assigned->list.count; i++) {
         const struct groups_offset *o = &assigned->list.items[i];
         if (i > 0 && bytes_equal(assigned->list.items[i - 1].topic, o->topic))
-            buf_printf(out, ",%" PRId32, o->partition);
+            buf_printf(&text, ",%" PRId32, o->partition);
         else
-            buf_printf(out, "%s%.*s:%" PRId32, i == 0 ? "" : ";", BYTES_PRINTF(o->topic),
+            buf_printf(&text, "%s%.*s:%" PRId32, i == 0 ? "" : ";", BYTES_PRINTF(o->topic),
                        o->partition);
     }
     if (assigned->list.count == 0)
-        buf_put_text(out, "-");
+        buf_put_text(&text, "-");
+    const struct bytes out = bytes_from(arena_dup(&run->arena, text.data, text.size), text.size);
+    buf_deinit(&text);
+    return out;
+}
+
+/* A member as a row shows it. */
+struct member_row {
+    const struct groups_member *member;
+    struct bytes current;
+    struct bytes target;
+};
+
+struct member_table {
+    struct member_row *rows;
+    size_t count;
+    bool has_instances;
+    size_t classic_count; /* that speak the classic protocol in a group of the consumer protocol */
+    bool is_mixed;        /* not all do */
+    /* widths of columns */
+    int id;
+    int instance;
+    int host;
+    int client;
+    int current;
+    int target;
+};
+
+static struct member_table gather_members(struct groups_run *run, const struct groups_group *group)
+{
+    struct member_table t = { .rows = ARENA_NEW_ARRAY(&run->arena, struct member_row,
+                                                      group->members.count),
+                              .count = group->members.count,
+                              .id = COLUMN_MIN,
+                              .instance = 17,
+                              .host = COLUMN_MIN,
+                              .client = COLUMN_MIN,
+                              .current = 20,
+                              .target = 20 };
+    for (size_t i = 0; i < t.count; i++) {
+        const struct groups_member *m = &group->members.items[i];
+        struct member_row *row = &t.rows[i];
+        row->member = m;
+        row->current = assignment_text(run, &m->assigned);
+        row->target = assignment_text(run, &m->target);
+        t.has_instances = t.has_instances || m->instance_id.size > 0;
+        t.classic_count += m->is_classic ? 1 : 0;
+        t.id = MAX(t.id, (int)m->id.size);
+        t.instance = MAX(t.instance, (int)m->instance_id.size);
+        t.host = MAX(t.host, (int)m->host.size);
+        t.client = MAX(t.client, (int)m->client_id.size);
+        t.current = MAX(t.current, (int)row->current.size);
+        t.target = MAX(t.target, (int)row->target.size);
+    }
+    t.is_mixed = t.classic_count > 0 && t.classic_count < t.count;
+    return t;
+}
+
+static void print_epochs(struct groups_run *run, const struct groups_group *group,
+                         const struct member_table *t, const struct member_row *row)
+{
+    char texts[2][24];
+    cli_out(run->context, "%-15s %-*.*s %-15s %-*.*s",
+            epoch_text(texts[0], group, row->member->epoch), t->current, BYTES_PRINTF(row->current),
+            epoch_text(texts[1], group, group->assignment_epoch), t->target,
+            BYTES_PRINTF(row->target));
+    if (t->is_mixed)
+        cli_out(run->context, " %s", row->member->is_classic ? "false" : "true");
 }
 
 static int describe_members(struct groups_run *run, const struct groups_group *group)
 {
     const bool is_verbose = cli_has(run->options, "verbose");
     const int group_width = width(COLUMN_MIN, group->id.size);
-    int member_width = COLUMN_MIN;
-    for (size_t i = 0; i < group->members.count; i++)
-        member_width = MAX(member_width, (int)group->members.items[i].id.size);
+    const struct member_table t = gather_members(run, group);
     say_state(run, group);
-    cli_out(run->context, "\n%-*s %-*s %-15s %-15s %-15s ", group_width, "GROUP", member_width,
-            "CONSUMER-ID", "HOST", "CLIENT-ID", "#PARTITIONS");
+    cli_out(run->context, "\n%-*s %-*s ", group_width, "GROUP", t.id, "CONSUMER-ID");
+    if (t.has_instances)
+        cli_out(run->context, "%-*s ", t.instance, "GROUP-INSTANCE-ID");
+    cli_out(run->context, "%-*s %-*s %-15s ", t.host, "HOST", t.client, "CLIENT-ID", "#PARTITIONS");
     if (is_verbose)
-        cli_out(run->context, "%-15s %-20s %-15s %-20s", "CURRENT-EPOCH", "CURRENT-ASSIGNMENT",
-                "TARGET-EPOCH", "TARGET-ASSIGNMENT");
+        cli_out(run->context, "%-15s %-*s %-15s %-*s%s", "CURRENT-EPOCH", t.current,
+                "CURRENT-ASSIGNMENT", "TARGET-EPOCH", t.target, "TARGET-ASSIGNMENT",
+                t.is_mixed ? " UPGRADED" : "");
     cli_out(run->context, "\n");
-    for (size_t i = 0; i < group->members.count; i++) {
-        const struct groups_member *m = &group->members.items[i];
-        cli_out(run->context, "%-*.*s %-*.*s %-15.*s %-15.*s %-15zu ", group_width,
-                BYTES_PRINTF(group->id), member_width, BYTES_PRINTF(m->id), BYTES_PRINTF(m->host),
+    for (size_t i = 0; i < t.count; i++) {
+        const struct groups_member *m = t.rows[i].member;
+        cli_out(run->context, "%-*.*s %-*.*s ", group_width, BYTES_PRINTF(group->id), t.id,
+                BYTES_PRINTF(m->id));
+        if (t.has_instances)
+            cli_out(run->context, "%-*.*s ", t.instance, BYTES_PRINTF(m->instance_id));
+        cli_out(run->context, "%-*.*s %-*.*s %-15zu ", t.host, BYTES_PRINTF(m->host), t.client,
                 BYTES_PRINTF(m->client_id), m->assigned.list.count);
-        if (is_verbose) {
-            struct buf text;
-            buf_init(&text, SIZE_MAX);
-            put_assignment(&text, &m->assigned);
-            cli_out(run->context, "%-15s %-20.*s %-15s %-20s", "-", BYTES_PRINTF(buf_view(&text)),
-                    "-", "-");
-            buf_deinit(&text);
-        }
+        if (is_verbose)
+            print_epochs(run, group, &t, &t.rows[i]);
         cli_out(run->context, "\n");
     }
     return 0;
@@ -196,8 +293,10 @@ static int describe_state(struct groups_run *run, const struct groups_group *gro
     cli_out(run->context, "#MEMBERS\n%-*.*s %-*s %-20.*s %-20.*s ", group_width,
             BYTES_PRINTF(group->id), coordinator_width, coordinator, BYTES_PRINTF(strategy),
             BYTES_PRINTF(group->state));
+    char texts[2][24];
     if (is_verbose)
-        cli_out(run->context, "%-15s %-25s ", "-", "-");
+        cli_out(run->context, "%-15s %-25s ", epoch_text(texts[0], group, group->epoch),
+                epoch_text(texts[1], group, group->assignment_epoch));
     cli_out(run->context, "%zu\n", group->members.count);
     return 0;
 }
