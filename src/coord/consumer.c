@@ -124,6 +124,39 @@ void consumer_profile_set_topics(struct consumer_profile *profile, struct arena 
     profile->topic_count = kept;
 }
 
+struct protocol_name {
+    struct bytes name;
+    uint32_t at;
+};
+
+static int by_name_and_place(const void *a, const void *b)
+{
+    const struct protocol_name *one = a;
+    const struct protocol_name *other = b;
+    const int order = bytes_compare(one->name, other->name);
+    return order != 0 ? order : (one->at > other->at) - (one->at < other->at);
+}
+
+void consumer_profile_set_protocols(struct consumer_profile *profile, struct arena *arena,
+                                    struct member_protocol *items, uint32_t count)
+{
+    struct protocol_name *sorted = ARENA_NEW_ARRAY(arena, struct protocol_name, count);
+    bool *is_again = ARENA_NEW_ARRAY(arena, bool, count);
+    for (uint32_t i = 0; i < count; i++)
+        sorted[i] = (struct protocol_name){ .name = items[i].name, .at = i };
+    if (count > 0)
+        qsort(sorted, count, sizeof(*sorted), by_name_and_place);
+    for (uint32_t i = 0; i < count; i++)
+        is_again[sorted[i].at] = i > 0 && bytes_equal(sorted[i - 1].name, sorted[i].name);
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!is_again[i])
+            items[kept++] = items[i];
+    }
+    profile->protocols = items;
+    profile->protocol_count = kept;
+}
+
 /* ---- states ------------------------------------------------------------------------------------------ */
 
 const struct consumer_state consumer_state_default = { .previous_epoch = -1 };

@@ -43,6 +43,9 @@ bool consumer_profile_same_topics(const struct consumer_profile *a,
 /* Names in any order, perhaps twice; borrowed. */
 void consumer_profile_set_topics(struct consumer_profile *profile, struct arena *arena,
                                  const struct bytes *names, int32_t count);
+/* In their own order; of those with the same name the first counts. Keeps `items`, in the arena. */
+void consumer_profile_set_protocols(struct consumer_profile *profile, struct arena *arena,
+                                    struct member_protocol *items, uint32_t count);
 size_t consumer_profile_bytes(const struct consumer_profile *profile);
 
 /* Numbers of the log. */

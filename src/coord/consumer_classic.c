@@ -128,13 +128,13 @@ static struct consumer_profile told_profile(struct group_coordinator *c,
     after.client_host = c->event->request.client_host;
     after.is_classic = true;
     after.session_timeout_ms = asked->session_timeout_ms;
-    after.protocol_count = (uint32_t)asked->protocols_count;
+    const uint32_t count = (uint32_t)asked->protocols_count;
     struct member_protocol *protocols =
-        ARENA_NEW_ARRAY(&c->effects->arena, struct member_protocol, after.protocol_count);
-    for (uint32_t i = 0; i < after.protocol_count; i++)
+        ARENA_NEW_ARRAY(&c->effects->arena, struct member_protocol, count);
+    for (uint32_t i = 0; i < count; i++)
         protocols[i] = (struct member_protocol){ .name = asked->protocols[i].name,
                                                  .metadata = asked->protocols[i].metadata };
-    after.protocols = protocols;
+    consumer_profile_set_protocols(&after, &c->effects->arena, protocols, count);
     return after;
 }
 

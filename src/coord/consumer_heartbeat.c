@@ -268,10 +268,11 @@ static enum kafka_error stay(struct group_coordinator *c, struct beat *beat)
 
 /* The member keeps its partitions, so that nobody else gets them before the instance comes back, or its session ends. */
 static void leave_for_a_while(struct group_coordinator *c, struct beat *beat,
-                              const struct consumer *consumer)
+                              struct consumer *consumer)
 {
     const struct consumer_state *now = group_consumer_now(consumer);
     struct assignment_builder builder = { 0 };
+    deadline_cancel(&c->deadlines, &consumer->revocation); /* it has its session */
     for (struct assignment_walk w = { 0 }; assignment_next(now->assigned, &w);)
         assignment_add(&builder, w.item.topic_id, w.item.partition, 0);
     struct assignment *assigned = assignment_build(&builder);

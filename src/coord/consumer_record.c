@@ -312,14 +312,13 @@ read_classic(const struct consumer_group_member_metadata_value_classic_member_me
 {
     out->is_classic = true;
     out->session_timeout_ms = told->session_timeout_ms;
-    out->protocol_count = (uint32_t)told->supported_protocols_count;
-    struct member_protocol *protocols =
-        ARENA_NEW_ARRAY(scratch, struct member_protocol, out->protocol_count);
-    for (uint32_t i = 0; i < out->protocol_count; i++)
+    const uint32_t count = (uint32_t)told->supported_protocols_count;
+    struct member_protocol *protocols = ARENA_NEW_ARRAY(scratch, struct member_protocol, count);
+    for (uint32_t i = 0; i < count; i++)
         protocols[i] =
             (struct member_protocol){ .name = told->supported_protocols[i].name,
                                       .metadata = told->supported_protocols[i].metadata };
-    out->protocols = protocols;
+    consumer_profile_set_protocols(out, scratch, protocols, count);
 }
 
 static struct consumer_profile *

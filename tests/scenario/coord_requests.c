@@ -39,19 +39,37 @@ static int32_t cut_partition(char *text)
     return (int32_t)number(dash + 1);
 }
 
-static struct bytes subscription(struct arena *arena, const char *topics)
+/* "t-0+t-1"; a topic for each. */
+static void put_partitions(struct arena *arena, const char *list, struct buf *out)
+{
+    int32_t count;
+    char **items = split(arena, list, '+', &count);
+    buf_put_i32(out, count);
+    for (int32_t i = 0; i < count; i++) {
+        const int32_t partition = cut_partition(items[i]);
+        buf_put_i16(out, (int16_t)strlen(items[i]));
+        buf_put_text(out, items[i]);
+        buf_put_i32(out, 1);
+        buf_put_i32(out, partition);
+    }
+}
+
+/* `owned` null: of version 0, which does not tell. */
+static struct bytes subscription(struct arena *arena, const char *topics, const char *owned)
 {
     int32_t count;
     char **names = split(arena, topics, ',', &count);
     struct buf out;
     buf_init(&out, 1 << 20);
-    buf_put_i16(&out, 0);
+    buf_put_i16(&out, owned == NULL ? 0 : 1);
     buf_put_i32(&out, count);
     for (int32_t i = 0; i < count; i++) {
         buf_put_i16(&out, (int16_t)strlen(names[i]));
         buf_put_text(&out, names[i]);
     }
     buf_put_i32(&out, -1);
+    if (owned != NULL)
+        put_partitions(arena, owned, &out);
     const struct bytes result = bytes_from(arena_dup(arena, out.data, out.size), out.size);
     buf_deinit(&out);
     return result;
@@ -75,7 +93,8 @@ static void *join(struct rig *rig, const struct command *command)
         m->protocols[i].name = bytes_from_text(names[i]);
         m->protocols[i].metadata =
             raw != NULL ? bytes_from_text(raw)
-                        : subscription(&rig->arena, command_option(command, "topics", "t"));
+                        : subscription(&rig->arena, command_option(command, "topics", "t"),
+                                       command_option(command, "owned", NULL));
     }
     return m;
 }
@@ -85,19 +104,10 @@ static struct bytes assignment(struct arena *arena, char *text)
 {
     if (*text != '=')
         return bytes_from_text(text);
-    int32_t count;
-    char **items = split(arena, text + 1, '+', &count);
     struct buf out;
     buf_init(&out, 1 << 20);
     buf_put_i16(&out, 0);
-    buf_put_i32(&out, count);
-    for (int32_t i = 0; i < count; i++) {
-        const int32_t partition = cut_partition(items[i]);
-        buf_put_i16(&out, (int16_t)strlen(items[i]));
-        buf_put_text(&out, items[i]);
-        buf_put_i32(&out, 1);
-        buf_put_i32(&out, partition);
-    }
+    put_partitions(arena, text + 1, &out);
     buf_put_i32(&out, -1);
     const struct bytes result = bytes_from(arena_dup(arena, out.data, out.size), out.size);
     buf_deinit(&out);
