@@ -139,9 +139,8 @@ TEST(producer_transaction, is_not_aborted_after_a_commit_that_may_have_been)
         EXPECT_OK(producer_init_transactions(s->producer, NULL));
         EXPECT_OK(producer_begin_transaction(s->producer, NULL));
         send_to_all(s);
-        client_rig_rule(
-            &s->rig,
-            (struct rig_rule){ .api_key = API_END_TXN, .deed = RIG_HOLD, .times = 60 });
+        client_rig_rule(&s->rig,
+                        (struct rig_rule){ .api_key = API_END_TXN, .deed = RIG_HOLD, .times = 60 });
         EXPECT_ERR(producer_commit_transaction(s->producer, NULL), ERR_TIMEOUT);
         if (is_late)
             client_rig_run_ms(&s->rig, 180000);

@@ -143,9 +143,13 @@ void coord__put_member_tombstones(struct group_coordinator *c, const struct grou
 static void record_tombstone(struct group_coordinator *c, const struct group *group,
                              enum consumer_part part, struct bytes key)
 {
+    /* Copied: with the records before it the member goes, the group perhaps too. */
+    struct arena *arena = &c->effects->arena;
+    const struct consumer_change change = { .part = part,
+                                            .key = bytes_is_null(key) ? BYTES_NULL
+                                                                      : coord__copy(arena, key) };
     struct record record;
-    consumer_record_from(&c->effects->arena, group_id(group),
-                         &(struct consumer_change){ .part = part, .key = key }, &record);
+    consumer_record_from(arena, coord__copy(arena, group_id(group)), &change, &record);
     VEC_ADD(&c->records, record);
 }
 

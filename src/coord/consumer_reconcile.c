@@ -146,12 +146,12 @@ static bool decide(struct step *step, bool has_subscription_changed, int32_t tar
 
 static void watch_revocation(struct group_coordinator *c, struct consumer *consumer)
 {
-    if (consumer->profile->is_classic)
-        return; /* those have deadlines of their own */
     if (group_consumer_now(consumer)->step != CONSUMER_UNREVOKED) {
         deadline_cancel(&c->deadlines, &consumer->revocation);
         return;
     }
+    if (consumer->profile->is_classic)
+        return; /* those have deadlines of their own; this one only after a load */
     consumer->revocation.kind = DEADLINE_CONSUMER_REVOCATION;
     deadline_arm(&c->deadlines, &consumer->revocation,
                  c->event->now_ms + MAX(consumer->profile->rebalance_timeout_ms, 0));

@@ -222,7 +222,9 @@ static void replay_consumer(struct group_coordinator *c, const struct record *re
     }
     consumer_group_swap(coord__become_consumer(c, group, write), &change);
     keep_consumer_change(write, group, &change);
-    if (!is_tombstone || !consumer_group_is_blank(group->consumer))
+    /* A draft builds on the group, and puts more. */
+    const bool is_draft = write != NULL && write == c->draft.write;
+    if (!is_tombstone || is_draft || !consumer_group_is_blank(group->consumer))
         return;
     coord__set_aside(c, group, KAFKA_UNKNOWN_MEMBER_ID, write); /* what is left are offsets */
     if (group_is_void(group))
