@@ -65,7 +65,7 @@ def alike(command, code, out, err, names):
             text = re.sub(r"^[\w-]{22}$", "ID", text, flags=re.M) if "id" in command.marks else text
             text = SETTINGS.sub(sort_settings, text)
         if "numbers" in command.marks:
-            text = re.sub(r"-?\d+(\.\d+)?", "N", text)
+            text = re.sub(r"-?\d+(\.\d+)?|\bNaN\b", "N", text)  # a rate of nothing in no time is NaN
         if "sizes" in command.marks:  # of what each client compresses in its own way
             text = re.sub(r"\bsize: \d+", "size: N", text)
         if "epochs" in command.marks:  # Kafka's console consumer goes back to what it has not printed, and knows its epoch no more
