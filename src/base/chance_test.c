@@ -179,6 +179,39 @@ TEST(uuid_from_random, has_version_and_variant_and_survives_text)
     EXPECT(!uuid_is_reserved(uuid_of_halves(0, 2)));
 }
 
+/* Bytes that begin with 0xf8 make a text that begins with '-'. */
+static void fill_reserved_first(void *source, void *out, size_t size_bytes)
+{
+    int *count = source;
+    memset(out, (*count)++ < 3 ? 0xf8 : 0x11, size_bytes);
+}
+
+TEST(uuid_draw, draws_again_while_the_id_is_reserved)
+{
+    int count = 0;
+    const struct uuid id = uuid_draw(fill_reserved_first, &count);
+    EXPECT_EQ(count, 4);
+    EXPECT(!uuid_is_reserved(id));
+    struct uuid wanted;
+    memset(wanted.bytes, 0x11, sizeof(wanted.bytes));
+    EXPECT(uuid_equal(id, uuid_from_random(wanted.bytes)));
+}
+
+TEST(uuid_draw_from_rng, takes_sixteen_bytes_for_a_try)
+{
+    struct rng rng = rng_from_seed(context->seed);
+    struct rng same = rng;
+    for (int i = 0; i < 500; i++) {
+        struct uuid wanted;
+        do {
+            uint8_t random[16];
+            rng_fill(&same, random, sizeof(random));
+            wanted = uuid_from_random(random);
+        } while (uuid_is_reserved(wanted));
+        EXPECT(uuid_equal(uuid_draw_from_rng(&rng), wanted));
+    }
+}
+
 TEST(uuid_compare, orders_signed_halves_as_kafka)
 {
     static const uint64_t ordered[] = { UINT64_C(1) << 63, UINT64_MAX, 0, 1, INT64_MAX };

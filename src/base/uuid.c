@@ -46,6 +46,27 @@ bool uuid_is_reserved(struct uuid id)
     return (high == 0 && low <= 1) || alphabet[id.bytes[0] >> 2] == '-';
 }
 
+struct uuid uuid_draw(void (*fill)(void *source, void *out, size_t size_bytes), void *source)
+{
+    struct uuid id;
+    do {
+        uint8_t random[16];
+        fill(source, random, sizeof(random));
+        id = uuid_from_random(random);
+    } while (uuid_is_reserved(id));
+    return id;
+}
+
+static void fill_from_rng(void *source, void *out, size_t size_bytes)
+{
+    rng_fill(source, out, size_bytes);
+}
+
+struct uuid uuid_draw_from_rng(struct rng *rng)
+{
+    return uuid_draw(fill_from_rng, rng);
+}
+
 void uuid_to_text(struct uuid id, char out[UUID_TEXT_SIZE])
 {
     uint32_t bits = 0;

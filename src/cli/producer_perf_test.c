@@ -390,14 +390,8 @@ static int add_id(struct run *run, const struct cli_options *o, struct cli_prope
     if (!cli_has(o, "transaction-duration-ms") ||
         !config_is_null(run->remote.config, SETTING_PRODUCER_TRANSACTIONAL_ID))
         return 0;
-    struct uuid id;
-    do {
-        uint8_t random[16];
-        io_random(run->remote.context->io, random, sizeof(random));
-        id = uuid_from_random(random);
-    } while (uuid_is_reserved(id));
     char text[UUID_TEXT_SIZE];
-    uuid_to_text(id, text);
+    uuid_to_text(io_random_uuid(run->remote.context->io), text);
     AUTO(mem_freep) char *item = mem_printf("transactional.id=performance-producer-%s", text);
     items[properties->property_count++] = item;
     config_unref(TAKE(run->remote.config));

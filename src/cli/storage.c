@@ -160,17 +160,6 @@ static void directories_init(struct directories *out, const struct config *confi
     add_directory(out, out->metadata);
 }
 
-static struct uuid random_uuid(struct io *io)
-{
-    struct uuid id;
-    do {
-        uint8_t random[16];
-        io_random(io, random, sizeof(random));
-        id = uuid_from_random(random);
-    } while (uuid_is_reserved(id));
-    return id;
-}
-
 /* ---- info ------------------------------------------------------------------------------------ */
 
 struct findings {
@@ -394,7 +383,7 @@ static int choose_voters(struct format *f, struct err_note *note)
     int r = check_voter_options(f, note);
     if (r < 0)
         return r;
-    f->own_id = random_uuid(f->context->io);
+    f->own_id = io_random_uuid(f->context->io);
     const char *initial = cli_text(f->options, "initial-controllers", NULL);
     if (initial == NULL && !cli_has(f->options, "standalone"))
         return 0;
@@ -577,7 +566,7 @@ static int format_directory(struct format *f, const char *directory, struct err_
     struct meta_properties meta = {
         .version = 1,
         .node_id = f->node_id,
-        .directory_id = is_metadata ? f->own_id : random_uuid(f->context->io),
+        .directory_id = is_metadata ? f->own_id : io_random_uuid(f->context->io),
     };
     const char *cluster_id = cli_text(f->options, "cluster-id", "");
     memcpy(meta.cluster_id, cluster_id, strlen(cluster_id) + 1);
@@ -712,7 +701,7 @@ static int print_random_uuid(const struct cli_context *context, const struct cli
 {
     (void)options; /* it has none but --help */
     char text[UUID_TEXT_SIZE];
-    uuid_to_text(random_uuid(context->io), text);
+    uuid_to_text(io_random_uuid(context->io), text);
     cli_out(context, "%s\n", text);
     return 0;
 }

@@ -209,10 +209,8 @@ static struct uuid new_topic_id(const struct draft *draft)
 {
     struct uuid id;
     do {
-        uint8_t random[16];
-        rng_fill(draft->call->rng, random, sizeof(random));
-        id = uuid_from_random(random);
-    } while (uuid_is_reserved(id) || metadata_topic_by_id(draft->image, id) != NULL);
+        id = uuid_draw_from_rng(draft->call->rng);
+    } while (metadata_topic_by_id(draft->image, id) != NULL);
     return id;
 }
 

@@ -20,6 +20,16 @@ void io_random(struct io *io, void *out, size_t size_bytes)
     io->ops->random(io, out, size_bytes);
 }
 
+static void fill_from_io(void *source, void *out, size_t size_bytes)
+{
+    io_random(source, out, size_bytes);
+}
+
+struct uuid io_random_uuid(struct io *io)
+{
+    return uuid_draw(fill_from_io, io);
+}
+
 void io_timer_arm(struct io *io, struct io_timer *timer, int64_t deadline_ns)
 {
     io->ops->timer_arm(io, timer, deadline_ns);

@@ -14,6 +14,7 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "base/uuid.h"
 
 #include <sys/uio.h>
 
@@ -28,6 +29,7 @@ struct io_listener;
 int64_t io_now_ms(struct io *io);       /* wall clock, Unix epoch; may step backwards */
 int64_t io_monotonic_ns(struct io *io); /* never backwards; for intervals and timers */
 void io_random(struct io *io, void *out, size_t size_bytes); /* fit for secrets on a real node */
+struct uuid io_random_uuid(struct io *io);                   /* see uuid_draw */
 
 /* ---- timers ---------------------------------------------------------------------------------- */
 

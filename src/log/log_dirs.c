@@ -160,17 +160,6 @@ static int check_agreement(struct log_dirs *dirs, const struct log_dirs_params *
     return check_formatted(dirs, note);
 }
 
-static struct uuid draw_directory_id(struct log_dirs *dirs)
-{
-    uint8_t bytes[16];
-    struct uuid id;
-    do {
-        io_random(dirs->io, bytes, sizeof(bytes));
-        id = uuid_from_random(bytes);
-    } while (uuid_is_reserved(id));
-    return id;
-}
-
 /* A directory without a directory.id gets one (KIP-858). */
 static int complete_identity(struct log_dirs *dirs, struct one_dir *dir, struct err_note *note)
 {
@@ -178,7 +167,7 @@ static int complete_identity(struct log_dirs *dirs, struct one_dir *dir, struct 
         return 0;
     if (dir->meta.version == 0)
         return 0; /* left as it is: an upgrade from ZooKeeper days is kafka-storage's */
-    dir->meta.directory_id = draw_directory_id(dirs);
+    dir->meta.directory_id = io_random_uuid(dirs->io);
     return meta_properties_write(dirs->fs, dir->path, &dir->meta, io_now_ms(dirs->io), note);
 }
 

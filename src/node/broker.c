@@ -65,17 +65,6 @@ static void on_patience(struct io_timer *timer)
     leave_done(CONTAINER_OF(timer, struct broker, patience));
 }
 
-static struct uuid random_id(struct io *io)
-{
-    struct uuid id;
-    do {
-        uint8_t random[16];
-        io_random(io, random, sizeof(random));
-        id = uuid_from_random(random);
-    } while (uuid_is_reserved(id));
-    return id;
-}
-
 struct broker *broker_new(struct shard *shard, const struct broker_owner *owner,
                           int64_t previous_epoch)
 {
@@ -85,7 +74,7 @@ struct broker *broker_new(struct shard *shard, const struct broker_owner *owner,
         .owner = *owner,
         .epoch = -1,
         .previous_epoch = previous_epoch,
-        .incarnation_id = random_id(shard->io),
+        .incarnation_id = io_random_uuid(shard->io),
         .timer = { .fire = on_timer },
         .patience = { .fire = on_patience },
         .principal = PRINCIPAL_ANONYMOUS,

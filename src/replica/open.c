@@ -375,9 +375,7 @@ static struct delete_job *begin_delete(struct replicas *r, const struct partitio
                                    : log_settings(r->config, topic).file_delete_delay_ms,
     };
     config_unref(topic);
-    uint8_t random[16];
-    io_random(r->io, random, sizeof(random));
-    d->unique = uuid_from_random(random);
+    d->unique = io_random_uuid(r->io);
     r->closing_count++;
     replicas__leaving(r, p->log_dir_index, p->topic, p->index);
     return d;

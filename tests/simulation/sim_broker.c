@@ -112,11 +112,7 @@ static void format(struct sim_broker *broker, int16_t transaction_version)
     ASSERT(r == 0);
     struct meta_properties meta = { .version = 1, .node_id = NODE_ID };
     (void)memcpy(meta.cluster_id, CLUSTER_ID, sizeof(CLUSTER_ID));
-    do {
-        uint8_t random[16];
-        rng_fill(sim_world_rng(broker->world), random, sizeof(random));
-        meta.directory_id = uuid_from_random(random);
-    } while (uuid_is_reserved(meta.directory_id));
+    meta.directory_id = uuid_draw_from_rng(sim_world_rng(broker->world));
     write_bootstrap(fs, transaction_version);
     write_voters(fs, meta.directory_id);
     r = meta_properties_write(fs, SIM_BROKER_DIR, &meta, 0, NULL);

@@ -206,10 +206,7 @@ static void open_lanes(struct grouping *g)
     g->lanes = MEM_NEW_ARRAY(struct member_lane, (size_t)options->connections);
     g->owner_counts = MEM_NEW_ARRAY(int32_t, (size_t)options->partitions);
     for (int32_t i = 0; i < options->connections; i++) {
-        uint8_t random[16];
-        for (size_t k = 0; k < sizeof(random); k++)
-            random[k] = (uint8_t)rng_below(&rng, 256);
-        uuid_to_text(uuid_from_random(random), g->lanes[i].id);
+        uuid_to_text(uuid_draw_from_rng(&rng), g->lanes[i].id);
         buf_init(&g->lanes[i].request, INT32_MAX);
     }
 }
