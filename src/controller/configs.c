@@ -2,6 +2,7 @@
 #include "controller/controller_int.h"
 #include "controller/naming.h"
 
+#include "base/topic_name.h"
 #include "base/vec.h"
 #include "wire/messages/alter_configs_request.h"
 #include "wire/messages/alter_configs_response.h"
@@ -169,7 +170,7 @@ static enum kafka_error check_resource(const struct controller *c, enum metadata
         }
         if (is_new || metadata_topic_by_name(image, resource) != NULL)
             return KAFKA_NONE;
-        if (!topics__name_is_legal(resource, note))
+        if (!topic_name_is_legal(resource, note))
             return KAFKA_INVALID_TOPIC_EXCEPTION;
         (void)err_note(note, 0, "The topic '%.*s' does not exist.", BYTES_PRINTF(resource));
         return KAFKA_UNKNOWN_TOPIC_OR_PARTITION;

@@ -92,10 +92,6 @@ bool placement_add_partition(struct draft *draft, struct uuid topic_id, int32_t 
 /* Fences a broker and moves what it leads. */
 void brokers__fence(struct controller *controller, struct draft *draft, int32_t broker_id);
 
-/* ---- topics (topics.c) --------------------------------------------------------------------------- */
-
-bool topics__name_is_legal(struct bytes name, struct err_note *note); /* the note says why not */
-
 /* ---- settings (configs.c) ------------------------------------------------------------------------ */
 
 struct config_change {

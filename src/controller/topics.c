@@ -1,4 +1,5 @@
 /* Topics: created, enlarged, deleted (KIP-4, KIP-195, KIP-464, KIP-516, KIP-525). */
+#include "base/topic_name.h"
 #include "controller/controller_int.h"
 #include "controller/naming.h"
 
@@ -13,42 +14,9 @@
 
 #include <string.h>
 
-#define TOPIC_NAME_BYTES_MAX 249
-#define EXCESSIVE            "Excessively large number of partitions per request: at most %d are added by one."
+#define EXCESSIVE "Excessively large number of partitions per request: at most %d are added by one."
 
 /* ---- names ----------------------------------------------------------------------------------- */
-
-static bool is_legal_character(uint8_t c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-           c == '_' || c == '-';
-}
-
-bool topics__name_is_legal(struct bytes name, struct err_note *note)
-{
-    /* Kafka's sentences: around the name, or without it. */
-    const char *before = "";
-    const char *after = NULL;
-    if (name.size == 0)
-        after = "the empty string is not allowed";
-    else if (bytes_equal_text(name, ".") || bytes_equal_text(name, ".."))
-        after = " is not allowed";
-    else if (name.size > TOPIC_NAME_BYTES_MAX) {
-        before = "the length of ";
-        after = " is longer than the max allowed length 249";
-    }
-    for (size_t i = 0; i < name.size && after == NULL; i++) {
-        if (!is_legal_character(name.data[i]))
-            after = " contains one or more characters other than ASCII alphanumerics, '.', '_' and "
-                    "'-'";
-    }
-    if (after != NULL && name.size == 0)
-        (void)err_note(note, 0, "Topic name is invalid: %s", after);
-    else if (after != NULL)
-        (void)err_note(note, 0, "Topic name is invalid: %s'%.*s'%s", before, BYTES_PRINTF(name),
-                       after);
-    return after == NULL;
-}
 
 /* '.' and '_' are one character in the names of metrics: two topics may not differ by them alone. */
 static bool names_collide(struct bytes a, struct bytes b)
@@ -76,7 +44,7 @@ static bool has_separator(struct bytes name)
 static enum kafka_error check_name(const struct draft *draft, struct bytes name,
                                    struct err_note *note)
 {
-    if (!topics__name_is_legal(name, note))
+    if (!topic_name_is_legal(name, note))
         return KAFKA_INVALID_TOPIC_EXCEPTION;
     if (metadata_topic_by_name(draft->image, name) != NULL) {
         (void)err_note(note, 0, "Topic '%.*s' already exists.", BYTES_PRINTF(name));

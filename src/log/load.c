@@ -8,6 +8,7 @@
 
 #include "base/be.h"
 #include "base/mem.h"
+#include "base/topic_name.h"
 #include "log/names.h"
 
 #include <errno.h>
@@ -19,7 +20,7 @@
 
 /* One directory of a partition. */
 struct found {
-    char topic[LOG_TOPIC_NAME_MAX + 1];
+    char topic[TOPIC_NAME_BYTES_MAX + 1];
     int32_t partition;
     struct uuid topic_id; /* as the owner knows it */
     bool is_wanted;       /* else it is renamed -stray */

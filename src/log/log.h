@@ -37,8 +37,6 @@
 
 struct log;
 
-#define LOG_TOPIC_NAME_MAX 249 /* bytes, Kafka's limit */
-
 /* ---- open, attach, detach, close ----------------------------------------------------------- */
 
 struct log_params {

@@ -4,6 +4,7 @@
 #include "log/small_files.h"
 
 #include "base/mem.h"
+#include "base/topic_name.h"
 #include "log/names.h"
 
 #include <errno.h>
@@ -393,7 +394,7 @@ static struct bytes key_of(char *buffer, size_t size, const char *topic, int32_t
 void log_dirs__checkpointed_put(struct one_dir *dir, enum log_checkpoint_kind kind,
                                 const char *topic, int32_t partition, int64_t offset)
 {
-    char buffer[LOG_TOPIC_NAME_MAX + 16];
+    char buffer[TOPIC_NAME_BYTES_MAX + 16];
     mem_free(map_put(&dir->checkpointed[kind], key_of(buffer, sizeof(buffer), topic, partition),
                      mem_dup(&offset, sizeof(offset))));
 }
@@ -409,7 +410,7 @@ int64_t log_dirs_checkpointed(const struct log_dirs *dirs, uint32_t index,
                               enum log_checkpoint_kind kind, const char *topic, int32_t partition)
 {
     ASSERT(index < dirs->count);
-    char buffer[LOG_TOPIC_NAME_MAX + 16];
+    char buffer[TOPIC_NAME_BYTES_MAX + 16];
     const int64_t *offset = map_get(&dirs->items[index].checkpointed[kind],
                                     key_of(buffer, sizeof(buffer), topic, partition));
     return offset == NULL ? 0 : *offset;

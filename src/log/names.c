@@ -61,23 +61,13 @@ char *log_name_path(const char *directory, struct log_name name)
                       kind_suffixes[name.kind], stage_suffixes[name.stage]);
 }
 
-bool log_topic_name_is_legal(const char *topic)
-{
-    const size_t size = strlen(topic);
-    if (size == 0 || size > LOG_TOPIC_NAME_MAX || strcmp(topic, ".") == 0 ||
-        strcmp(topic, "..") == 0)
-        return false;
-    return strspn(topic, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
-           size;
-}
-
 /* Splits "<topic>-<partition>" into out; false when it is not of that form. */
 static bool parse_topic_partition(struct bytes text, struct log_directory_name *out)
 {
     size_t dash = text.size;
     while (dash > 0 && text.data[dash - 1] != '-')
         dash--;
-    if (dash < 2 || dash == text.size || dash - 1 > LOG_TOPIC_NAME_MAX)
+    if (dash < 2 || dash == text.size || dash - 1 > TOPIC_NAME_BYTES_MAX)
         return false;
     int64_t partition;
     const struct bytes digits = bytes_slice(text, dash, text.size - dash);
@@ -86,7 +76,7 @@ static bool parse_topic_partition(struct bytes text, struct log_directory_name *
     memcpy(out->topic, text.data, dash - 1);
     out->topic[dash - 1] = '\0';
     out->partition = (int32_t)partition;
-    return log_topic_name_is_legal(out->topic);
+    return topic_name_is_legal(bytes_from_text(out->topic), NULL);
 }
 
 void log_directory_name_parse(const char *name, struct log_directory_name *out)

@@ -13,6 +13,7 @@
 #pragma once
 
 #include "base/bytes.h"
+#include "base/topic_name.h"
 #include "base/uuid.h"
 #include "log/log.h"
 
@@ -54,7 +55,7 @@ enum log_directory_kind {
 
 struct log_directory_name {
     enum log_directory_kind kind;
-    char topic[LOG_TOPIC_NAME_MAX + 1];
+    char topic[TOPIC_NAME_BYTES_MAX + 1];
     int32_t partition;
     const char *suffix; /* from the dot on; points into the name; "" when live */
 };
@@ -63,6 +64,3 @@ void log_directory_name_parse(const char *name, struct log_directory_name *out);
 /* "<topic>-<partition>.<hex of unique><suffix>", cut as told above. Heap. */
 char *log_directory_name(const char *topic, int32_t partition, struct uuid unique,
                          const char *suffix);
-
-/* Kafka's rule: 1 to 249 of [a-zA-Z0-9._-], not "." or "..". */
-bool log_topic_name_is_legal(const char *topic);

@@ -1,6 +1,7 @@
 /* Offsets by partition in a text file: see offset_checkpoint.h. */
 #include "log/offset_checkpoint.h"
 
+#include "base/topic_name.h"
 #include "log/checkpoint_text.h"
 #include "log/names.h"
 
@@ -42,12 +43,12 @@ static int parse_entries(const char *path, struct bytes content, struct offset_c
         if ((r = checkpoint_text_number(&text, fields[1], INT32_MAX, &partition, note)) < 0 ||
             (r = checkpoint_text_number(&text, fields[2], INT64_MAX, &offset, note)) < 0)
             break;
-        if (fields[0].size > LOG_TOPIC_NAME_MAX) {
+        if (fields[0].size > TOPIC_NAME_BYTES_MAX) {
             r = err_note(note, -ERR_MALFORMED, "%s, line %" PRIu32 ": the topic has %zu bytes",
                          path, text.line, fields[0].size);
             break;
         }
-        char topic[LOG_TOPIC_NAME_MAX + 1] = "";
+        char topic[TOPIC_NAME_BYTES_MAX + 1] = "";
         memcpy(topic, fields[0].data, fields[0].size);
         offset_checkpoint_add(out, topic, (int32_t)partition, offset);
     }

@@ -5,6 +5,7 @@
 #include "log/small_files.h"
 
 #include "base/mem.h"
+#include "base/topic_name.h"
 
 #include <errno.h>
 #include <string.h>
@@ -496,7 +497,7 @@ static int open_files(struct log *log, const struct log_params *params, struct i
 
 int log_open(const struct log_params *params, struct log **out, struct err_note *note)
 {
-    if (!log_topic_name_is_legal(params->topic)) {
+    if (!topic_name_is_legal(bytes_from_text(params->topic), NULL)) {
         return err_note(note, -ERR_INVALID_ARGUMENT, "'%.80s' is no legal topic name",
                         params->topic);
     }

@@ -9,13 +9,14 @@
 #include "replica/replicas_int.h"
 
 #include "base/mem.h"
+#include "base/topic_name.h"
 
 #include <stdio.h>
 
 enum departed_state { DEPARTED_LEAVING, DEPARTED_GONE, DEPARTED_FORGOTTEN };
 
 struct departed {
-    char name[LOG_TOPIC_NAME_MAX + 16]; /* "<topic>-<partition>" */
+    char name[TOPIC_NAME_BYTES_MAX + 16]; /* "<topic>-<partition>" */
     uint32_t log_dir_index;
     enum departed_state state;
 };
@@ -29,7 +30,7 @@ static void print_name(char *out, size_t size, const char *topic, int32_t index)
 static struct departed *find(const struct replicas *r, uint32_t log_dir_index, const char *topic,
                              int32_t index)
 {
-    char name[LOG_TOPIC_NAME_MAX + 16];
+    char name[TOPIC_NAME_BYTES_MAX + 16];
     print_name(name, sizeof(name), topic, index);
     return map_get(&r->dir_states[log_dir_index].departed, bytes_from_text(name));
 }

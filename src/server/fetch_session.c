@@ -3,13 +3,13 @@
 
 #include "base/be.h"
 #include "base/mem.h"
+#include "base/topic_name.h"
 
 #include <string.h>
 
 enum { EPOCH_FINAL = -1, EPOCH_INITIAL = 0 };
 
-#define NAME_BYTES_MAX 249 /* of a topic */
-#define KEY_BYTES_MAX  (NAME_BYTES_MAX + 4)
+#define KEY_BYTES_MAX (TOPIC_NAME_BYTES_MAX + 4)
 
 /* ---- partitions ------------------------------------------------------------------------------ */
 
@@ -21,7 +21,7 @@ static struct bytes key_of(struct uuid topic_id, struct bytes topic, int32_t ind
         memcpy(space, topic_id.bytes, sizeof(topic_id.bytes));
         size = sizeof(topic_id.bytes);
     } else if (topic.size > 0) {
-        size = MIN(topic.size, (size_t)NAME_BYTES_MAX); /* longer ones are in no session */
+        size = MIN(topic.size, (size_t)TOPIC_NAME_BYTES_MAX); /* longer ones are in no session */
         memcpy(space, topic.data, size);
     }
     be_store_u32(space + size, (uint32_t)index);
@@ -199,7 +199,7 @@ static uint32_t asked_count(const struct fetch_request *request)
 static bool may_remember(const struct fetch_sessions *sessions, const struct fetch_request *request)
 {
     for (int32_t t = 0; t < request->topics_count; t++) {
-        if (request->topics[t].topic.size > NAME_BYTES_MAX)
+        if (request->topics[t].topic.size > TOPIC_NAME_BYTES_MAX)
             return false;
     }
     return (uint64_t)sessions->partition_count + asked_count(request) <=

@@ -17,6 +17,3 @@ enum kafka_error partition_lookup(const struct shard *shard, const struct metada
 
 /* Whether clients may not write to it: __consumer_offsets, __transaction_state, __share_group_state. */
 bool topic_is_internal(struct bytes name);
-
-/* 1 to 249 of [a-zA-Z0-9._-], not "." or "..". On false the note says what is wrong with it. */
-bool topic_name_is_legal(struct bytes name, struct err_note *note);

@@ -1,5 +1,6 @@
 /* DescribeConfigs: effective settings of topics, brokers, groups and client-metrics subscriptions (KIP-133, KIP-226,
  * KIP-569, KIP-1142), and levels of loggers (KIP-412). */
+#include "base/topic_name.h"
 #include "base/vec.h"
 #include "config/config.h"
 #include "config/describe.h"

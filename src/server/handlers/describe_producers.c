@@ -1,4 +1,5 @@
 /* DescribeProducers: who has produced with a producer id to a partition (KIP-664). */
+#include "base/topic_name.h"
 #include "server/api_handler.h"
 #include "server/authorize.h"
 #include "server/topic_lookup.h"

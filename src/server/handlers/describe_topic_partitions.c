@@ -1,4 +1,5 @@
 /* DescribeTopicPartitions: topics in order of their names, page by page (KIP-966). */
+#include "base/topic_name.h"
 #include "config/config.h"
 #include "server/api_handler.h"
 #include "server/authorize.h"

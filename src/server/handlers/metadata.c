@@ -1,5 +1,6 @@
 /* Metadata: brokers, topics, who leads what (KIP-4, KIP-430, KIP-516, KIP-700). Creates topics on demand. */
 #include "base/map.h"
+#include "base/topic_name.h"
 #include "config/config.h"
 #include "server/api_handler.h"
 #include "server/authorize.h"
