@@ -1,6 +1,7 @@
 /* See cluster.h. */
 #include "client/cluster.h"
 
+#include "base/host_port.h"
 #include "base/mem.h"
 #include "base/rng.h"
 #include "base/vec.h"
@@ -340,22 +341,16 @@ bool cluster_is_refreshed(const struct cluster *c, uint64_t ticket)
 
 /* ---- face ------------------------------------------------------------------------------------ */
 
-/* "host:port", "[::1]:port" */
 static int add_server(struct cluster *c, const char *text, struct err_note *note)
 {
-    const char *colon = strrchr(text, ':');
-    int64_t port = 0;
-    if (colon == NULL || colon == text || bytes_to_i64(bytes_from_text(colon + 1), &port) < 0 ||
-        port < 1 || port > UINT16_MAX)
+    struct host_port place;
+    if (host_port_parse(bytes_from_text(text), &place, NULL) < 0 || place.host.size == 0 ||
+        place.port == 0)
         return err_note(note, -ERR_INVALID_SETTING,
                         "Invalid url in bootstrap.servers: %s (host:port is wanted)", text);
-    size_t size = (size_t)(colon - text);
-    if (text[0] == '[' && colon[-1] == ']') {
-        text++;
-        size -= 2;
-    }
     VEC_ADD(&c->bootstrap,
-            ((struct server){ .host = mem_strndup(text, size), .port = (uint16_t)port }));
+            ((struct server){ .host = mem_strndup((const char *)place.host.data, place.host.size),
+                              .port = place.port }));
     return 0;
 }
 

@@ -1,6 +1,7 @@
 /* A snapshot's memory and its getters. See config.h. */
 #include "config/config_int.h"
 
+#include "base/host_port.h"
 #include "config/java_text.h"
 #include "config/listeners.h"
 
@@ -294,19 +295,15 @@ static char *find_own_voter(const struct config *broker, uint16_t *out_port)
     const int64_t own_id = config_i64(broker, SETTING_BROKER_NODE_ID);
     for (size_t i = 0; i < voters.count; i++) {
         const char *at = strchr(voters.items[i], '@');
-        const char *colon = strrchr(voters.items[i], ':');
-        ASSERT(at != NULL && colon != NULL); /* the row's check has read it */
+        struct host_port place;
+        ASSERT(at != NULL); /* the row's check has read it */
         int64_t id;
-        int64_t port;
         if (!java_parse_integer(bytes_from(voters.items[i], (size_t)(at - voters.items[i])),
                                 INT32_MIN, INT32_MAX, &id) ||
-            id != own_id || !java_parse_integer(bytes_from_text(colon + 1), 0, UINT16_MAX, &port))
+            id != own_id || host_port_parse(bytes_from_text(at + 1), &place, NULL) < 0)
             continue;
-        struct bytes host = bytes_from(at + 1, (size_t)(colon - at - 1));
-        if (host.size >= 2 && host.data[0] == '[')
-            host = bytes_slice(host, 1, host.size - 2);
-        *out_port = (uint16_t)port;
-        return mem_strndup((const char *)host.data, host.size);
+        *out_port = place.port;
+        return mem_strndup((const char *)place.host.data, place.host.size);
     }
     return NULL;
 }

@@ -5,6 +5,7 @@
  */
 #include "config/listeners.h"
 
+#include "base/host_port.h"
 #include "base/mem.h"
 #include "base/vec.h"
 
@@ -43,48 +44,22 @@ static char *upper(struct bytes text)
 
 /* ---- one endpoint ----------------------------------------------------------------------------------- */
 
-static bool is_host_char(uint8_t c)
-{
-    return isalnum(c) || (c != 0 && strchr("-._%:", c) != NULL);
-}
-
-static bool is_host(struct bytes host)
-{
-    for (size_t i = 0; i < host.size; i++) {
-        if (!is_host_char(host.data[i]))
-            return false;
-    }
-    return true;
-}
-
 int endpoint_parse(struct bytes text, struct endpoint *out, struct err_note *note)
 {
     const struct bytes sign = BYTES_LITERAL("://");
     size_t name_end = 0;
     while (name_end < text.size && !bytes_starts_with(bytes_slice(text, name_end, text.size), sign))
         name_end++;
-    size_t colon = text.size;
-    while (colon > name_end + sign.size && text.data[colon - 1] != ':')
-        colon--;
-    if (name_end == 0 || name_end + sign.size >= colon)
+    if (name_end == 0 || name_end + sign.size >= text.size)
         return err_note(note, -ERR_MALFORMED, "'%.*s' is not of the form NAME://host:port",
                         BYTES_PRINTF(bytes_slice(text, 0, 200)));
-
-    struct bytes host = bytes_slice(text, name_end + sign.size, colon - 1 - name_end - sign.size);
-    if (host.size >= 2 && host.data[0] == '[' && host.data[host.size - 1] == ']')
-        host = bytes_slice(host, 1, host.size - 2);
-    const struct bytes digits = bytes_slice(text, colon, text.size);
-    int64_t port;
-    if (!is_host(host))
-        return err_note(note, -ERR_MALFORMED, "'%.*s' has a host that no address can have",
-                        BYTES_PRINTF(bytes_slice(text, 0, 200)));
-    if (bytes_to_i64(digits, &port) < 0 || port < 0 || port > UINT16_MAX)
-        return err_note(note, -ERR_MALFORMED, "'%.*s' needs a port from 0 to %d at its end",
-                        BYTES_PRINTF(bytes_slice(text, 0, 200)), UINT16_MAX);
-
+    struct host_port place;
+    const int r = host_port_parse(bytes_slice(text, name_end + sign.size, text.size), &place, note);
+    if (r < 0)
+        return err_note_prefix(note, r, "'%.*s'", BYTES_PRINTF(bytes_slice(text, 0, 200)));
     *out = (struct endpoint){ .name = upper(bytes_slice(text, 0, name_end)),
-                              .host = mem_strndup((const char *)host.data, host.size),
-                              .port = (uint16_t)port };
+                              .host = mem_strndup((const char *)place.host.data, place.host.size),
+                              .port = place.port };
     return 0;
 }
 

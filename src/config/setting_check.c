@@ -1,9 +1,9 @@
 /* From text to a value, or to a sentence that says why not. See setting_check.h. */
 #include "config/setting_check.h"
 
+#include "base/host_port.h"
 #include "config/java_text.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -326,46 +326,16 @@ struct setting_value setting_value_initial(const struct setting *setting, struct
 
 /* ---- checks of single rows -------------------------------------------------------------------------- */
 
-/* Of characters that names and addresses have. */
-static bool is_host(struct bytes host)
-{
-    for (size_t i = 0; i < host.size; i++) {
-        const uint8_t c = host.data[i];
-        if (!isalnum(c) && (c == 0 || strchr("-._%:", c) == NULL))
-            return false;
-    }
-    return true;
-}
-
-/* "host:port"; the host may be empty or an IPv6 address in brackets. */
-static bool is_host_port(struct bytes text, const char **out_wrong)
-{
-    size_t colon = text.size;
-    while (colon > 0 && text.data[colon - 1] != ':')
-        colon--;
-    int64_t port;
-    *out_wrong = "is not host:port";
-    if (colon == 0 ||
-        !java_parse_integer(bytes_slice(text, colon, text.size), INT32_MIN, INT32_MAX, &port))
-        return false;
-    struct bytes host = bytes_slice(text, 0, colon - 1);
-    if (host.size >= 2 && host.data[0] == '[' && host.data[host.size - 1] == ']')
-        host = bytes_slice(host, 1, host.size - 2);
-    if (!is_host(host))
-        return false;
-    *out_wrong = "has a port outside 0 to 65535";
-    return port >= 0 && port <= UINT16_MAX;
-}
-
 bool quorum_bootstrap(const char *value, char reason[SETTING_REASON_SIZE])
 {
     const struct bytes text = bytes_from_text(value);
     for (size_t at = 0; text.size > 0 && at <= text.size;) {
         const struct bytes item = next_item(text, &at);
-        const char *wrong;
-        if (!is_host_port(item, &wrong)) {
-            (void)snprintf(reason, SETTING_REASON_SIZE, "'%.*s' %s; each entry is host:port",
-                           BYTES_PRINTF(bytes_slice(item, 0, 100)), wrong);
+        struct host_port place;
+        struct err_note note = { 0 };
+        if (host_port_parse(item, &place, &note) < 0) {
+            (void)snprintf(reason, SETTING_REASON_SIZE, "%.200s; each entry is host:port",
+                           note.text);
             return false;
         }
     }
@@ -381,12 +351,18 @@ bool quorum_voters(const char *value, char reason[SETTING_REASON_SIZE])
         while (sign < item.size && item.data[sign] != '@')
             sign++;
         int64_t id;
-        const char *wrong = "has no voter id before an @";
+        struct host_port place;
+        struct err_note note = { 0 };
+        int r = 0;
         if (sign == item.size ||
-            !java_parse_integer(bytes_slice(item, 0, sign), INT32_MIN, INT32_MAX, &id) ||
-            !is_host_port(bytes_slice(item, sign + 1, item.size), &wrong)) {
-            (void)snprintf(reason, SETTING_REASON_SIZE, "'%.*s' %s; each entry is id@host:port",
-                           BYTES_PRINTF(bytes_slice(item, 0, 100)), wrong);
+            !java_parse_integer(bytes_slice(item, 0, sign), INT32_MIN, INT32_MAX, &id))
+            r = err_note(&note, -ERR_MALFORMED, "'%.*s' has no voter id before an @",
+                         BYTES_PRINTF(bytes_slice(item, 0, 100)));
+        else
+            r = host_port_parse(bytes_slice(item, sign + 1, item.size), &place, &note);
+        if (r < 0) {
+            (void)snprintf(reason, SETTING_REASON_SIZE, "%.200s; each entry is id@host:port",
+                           note.text);
             return false;
         }
     }
@@ -463,7 +439,7 @@ bool connections_per_ip(const char *value, char reason[SETTING_REASON_SIZE])
         while (colon > 0 && item.data[colon - 1] != ':')
             colon--;
         int64_t count;
-        if (item.size > 0 && (colon < 2 || !is_host(bytes_slice(item, 0, colon - 1)) ||
+        if (item.size > 0 && (colon < 2 || !host_is_legal(bytes_slice(item, 0, colon - 1)) ||
                               !java_parse_integer(bytes_slice(item, colon, item.size), INT32_MIN,
                                                   INT32_MAX, &count))) {
             (void)snprintf(reason, SETTING_REASON_SIZE, "'%.*s' is not host:count",

@@ -1,6 +1,7 @@
 /* Voter sets: parsing, comparing, and their control record. */
 #include "raft/voters.h"
 
+#include "base/host_port.h"
 #include "base/mem.h"
 #include "wire/messages/voters_record.h"
 
@@ -129,29 +130,23 @@ static bool take_part(struct bytes *rest, char separator, struct bytes *out)
     return true;
 }
 
-/* "host" or "[v6 address]" from the front of `text`, up to the colon after it. */
-static bool take_host(struct bytes *text, struct bytes *out)
+/* Takes ":directory" off the end of `rest`. */
+static bool take_directory(struct bytes *rest, struct uuid *out)
 {
-    size_t size = 0;
-    size_t skip = 0; /* brackets */
-    if (text->size > 0 && text->data[0] == '[') {
-        const uint8_t *end = memchr(text->data, ']', text->size);
-        if (end == NULL)
-            return false;
-        size = (size_t)(end - text->data) - 1;
-        skip = 1;
-    } else {
-        const uint8_t *end = text->size == 0 ? NULL : memchr(text->data, ':', text->size);
-        if (end == NULL)
-            return false;
-        size = (size_t)(end - text->data);
-    }
-    *out = bytes_slice(*text, skip, size);
-    const size_t colon = size + 2 * skip;
-    if (size == 0 || colon >= text->size || text->data[colon] != ':')
+    size_t colon = rest->size;
+    while (colon > 0 && rest->data[colon - 1] != ':')
+        colon--;
+    if (colon == 0 || uuid_from_text(bytes_slice(*rest, colon, rest->size), out) < 0)
         return false;
-    *text = bytes_slice(*text, colon + 1, text->size);
-    return true;
+    *rest = bytes_slice(*rest, 0, colon - 1);
+    return !uuid_is_zero(*out);
+}
+
+/* An address with colons stands in brackets: else a directory's id, or a port, would be part of it. */
+static bool is_place(const struct host_port *place)
+{
+    return place->port > 0 && place->host.size > 0 &&
+           (place->is_bracketed || memchr(place->host.data, ':', place->host.size) == NULL);
 }
 
 /* id@host:port, or id@host:port:directory. */
@@ -160,22 +155,19 @@ static int parse_voter(struct bytes text, bool with_directory, struct bytes list
 {
     struct bytes rest = text;
     struct bytes id_text;
-    struct bytes host;
-    struct bytes port_text;
+    struct host_port place;
     int64_t id;
-    int64_t port;
     struct uuid directory = UUID_ZERO;
-    if (!take_part(&rest, '@', &id_text) || rest.data == NULL || !take_host(&rest, &host) ||
-        !take_part(&rest, ':', &port_text) || with_directory != (rest.data != NULL))
+    if (!take_part(&rest, '@', &id_text) || rest.data == NULL || bytes_to_i64(id_text, &id) < 0 ||
+        id < 0 || id > INT32_MAX)
         return -ERR_MALFORMED;
-    if (bytes_to_i64(id_text, &id) < 0 || id < 0 || id > INT32_MAX ||
-        bytes_to_i64(port_text, &port) < 0 || port < 1 || port > UINT16_MAX)
+    if (with_directory && !take_directory(&rest, &directory))
         return -ERR_MALFORMED;
-    if (with_directory && (uuid_from_text(rest, &directory) < 0 || uuid_is_zero(directory)))
+    if (host_port_parse(rest, &place, NULL) < 0 || !is_place(&place))
         return -ERR_MALFORMED;
 
     struct raft_endpoint endpoint;
-    endpoint_copy(&endpoint, listener, host, (uint16_t)port);
+    endpoint_copy(&endpoint, listener, place.host, place.port);
     const struct raft_voter voter = { .id = (int32_t)id,
                                       .directory_id = directory,
                                       .endpoints = &endpoint,
