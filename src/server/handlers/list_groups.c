@@ -1,6 +1,7 @@
 /* ListGroups: the groups of every coordinator of this broker (KIP-518, KIP-848). */
 #include "server/api_handler.h"
 #include "server/authorize.h"
+#include "server/gather.h"
 #include "server/groups.h"
 #include "wire/messages/list_groups_request.h"
 #include "wire/messages/list_groups_response.h"
@@ -15,19 +16,19 @@ struct part {
 };
 
 struct list_groups {
+    struct gather gather;
     struct request *request;
     struct part *parts; /* one for each partition of __consumer_offsets */
     int32_t part_count;
-    int32_t left; /* parts to be answered, and one while they are asked */
-    int16_t error_code;
     size_t count;
 };
 
-static void finish(struct list_groups *op)
+static void finish(struct gather *gather)
 {
+    struct list_groups *op = CONTAINER_OF(gather, struct list_groups, gather);
     struct list_groups_response response = list_groups_response_default;
-    response.error_code = op->error_code;
-    if (op->error_code == KAFKA_NONE) {
+    response.error_code = (int16_t)gather->error;
+    if (gather->error == KAFKA_NONE) {
         response.groups = list_groups_response_listed_group_array(&op->request->arena, op->count);
         for (int32_t i = 0; i < op->part_count; i++) {
             for (int32_t j = 0; j < op->parts[i].count; j++)
@@ -68,38 +69,30 @@ static bool take(struct part *part, const struct list_groups_response *told)
     return true;
 }
 
-static void part_done(struct list_groups *op)
-{
-    if (--op->left == 0)
-        finish(op);
-}
-
 static void on_answer(struct group_ask *ask, void *response)
 {
     struct part *part = CONTAINER_OF(ask, struct part, ask);
     struct list_groups *op = part->op;
     const struct list_groups_response *told = response;
-    if (told->error_code != KAFKA_NONE && told->error_code != KAFKA_NOT_COORDINATOR)
-        op->error_code = told->error_code; /* others lead those of NOT_COORDINATOR */
-    if (told->error_code == KAFKA_NONE && op->error_code == KAFKA_NONE && !take(part, told))
-        op->error_code = KAFKA_INVALID_REQUEST; /* too many for one answer */
-    part_done(op);
+    if (gather_takes(&op->gather, told->error_code) && !take(part, told))
+        op->gather.error = KAFKA_INVALID_REQUEST; /* too many for one answer */
+    gather_end(&op->gather);
 }
 
 static void handle(struct request *request)
 {
     struct list_groups *op = REQUEST_NEW(request, struct list_groups);
     op->request = request;
-    op->left = 1;
+    gather_begin(&op->gather, finish);
     op->part_count = groups_partition_count(request->shard);
     op->parts = REQUEST_NEW_ARRAY(request, struct part, op->part_count);
     for (int32_t i = 0; i < op->part_count; i++) {
         op->parts[i].ask = (struct group_ask){ .request = request, .done = on_answer };
         op->parts[i].op = op;
-        op->left++;
+        gather_expect(&op->gather);
         groups_ask(request, i, request->message, &op->parts[i].ask);
     }
-    part_done(op);
+    gather_end(&op->gather);
 }
 
 const struct api_handler list_groups_handler = {

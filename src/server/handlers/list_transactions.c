@@ -2,6 +2,7 @@
 #include "pattern/pattern.h"
 #include "server/api_handler.h"
 #include "server/authorize.h"
+#include "server/gather.h"
 #include "server/transactions.h"
 #include "wire/messages/list_transactions_request.h"
 #include "wire/messages/list_transactions_response.h"
@@ -16,20 +17,20 @@ struct part {
 };
 
 struct list_transactions {
+    struct gather gather;
     struct request *request;
     struct pattern *pattern; /* owned; NULL: every id is asked for */
     struct part *parts;      /* one for each partition of __transaction_state */
     int32_t part_count;
-    int32_t left; /* parts to be answered, and one while they are asked */
-    int16_t error_code;
     size_t count;
 };
 
-static void finish(struct list_transactions *op)
+static void finish(struct gather *gather)
 {
+    struct list_transactions *op = CONTAINER_OF(gather, struct list_transactions, gather);
     struct list_transactions_response response = list_transactions_response_default;
-    response.error_code = op->error_code;
-    if (op->error_code == KAFKA_NONE) {
+    response.error_code = (int16_t)gather->error;
+    if (gather->error == KAFKA_NONE) {
         struct arena *arena = &op->request->arena;
         txn_tell_unknown_states(op->request->message, arena, &response);
         response.transaction_states =
@@ -69,22 +70,14 @@ static bool take(struct part *part, const struct list_transactions_response *tol
     return true;
 }
 
-static void part_done(struct list_transactions *op)
-{
-    if (--op->left == 0)
-        finish(op);
-}
-
 static void on_answer(struct transaction_ask *ask, void *response)
 {
     struct part *part = CONTAINER_OF(ask, struct part, ask);
     struct list_transactions *op = part->op;
     const struct list_transactions_response *told = response;
-    if (told->error_code != KAFKA_NONE && told->error_code != KAFKA_NOT_COORDINATOR)
-        op->error_code = told->error_code; /* others lead those of NOT_COORDINATOR */
-    if (told->error_code == KAFKA_NONE && op->error_code == KAFKA_NONE && !take(part, told))
-        op->error_code = KAFKA_INVALID_REQUEST; /* too many for one answer */
-    part_done(op);
+    if (gather_takes(&op->gather, told->error_code) && !take(part, told))
+        op->gather.error = KAFKA_INVALID_REQUEST; /* too many for one answer */
+    gather_end(&op->gather);
 }
 
 /* ---- patterns ------------------------------------------------------------------------------------------- */
@@ -118,7 +111,7 @@ static void ask_all(struct list_transactions *op, struct txn_request question)
         op->parts[i].ask = (struct transaction_ask){ .request = question,
                                                      .arena = &request->arena,
                                                      .done = on_answer };
-        op->left++;
+        gather_expect(&op->gather);
         transactions_ask(request->shard, i, &op->parts[i].ask);
     }
 }
@@ -128,15 +121,15 @@ static void handle(struct request *request)
     const struct list_transactions_request *asked = request->message;
     struct list_transactions *op = REQUEST_NEW(request, struct list_transactions);
     op->request = request;
-    op->left = 1;
+    gather_begin(&op->gather, finish);
     struct txn_request question = { .api_key = API_LIST_TRANSACTIONS,
                                     .version = request->version,
                                     .message = asked };
     if (take_pattern(op, asked->transactional_id_pattern, &question) < 0)
-        op->error_code = KAFKA_INVALID_REGULAR_EXPRESSION;
+        op->gather.error = KAFKA_INVALID_REGULAR_EXPRESSION;
     else
         ask_all(op, question);
-    part_done(op);
+    gather_end(&op->gather);
 }
 
 const struct api_handler list_transactions_handler = {
