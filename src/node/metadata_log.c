@@ -34,6 +34,7 @@ static int stat_snapshot(struct metadata_log *m, struct snapshot_id id, struct s
 {
     char *path = snapshot_path(m, id, "");
     *out = (struct snapshot_stat){ .id = id };
+    *note = (struct err_note){ 0 }; /* the words may be of the one before */
     AUTO(io_file_unrefp) struct io_file *file = NULL;
     int r = io_file_open(io_get_fs(m->io), path, IO_OPEN_READ, &file);
     if (r == 0) {

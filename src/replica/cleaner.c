@@ -69,17 +69,23 @@ static void checkpoint(struct replicas *r, uint32_t log_dir_index)
         offset_checkpoint_deinit(&kinds[kind]);
 }
 
+static void tell_failure(const struct replicas *r, const struct log *log, int error, bool was_short,
+                         const struct err_note *note)
+{
+    if (log_is_set_aside(log))
+        DIAG_ERROR(r->diag, "log", "%s-%d is not compacted any more until it is opened again: %s",
+                   log_topic(log), log_partition(log), note->text);
+    else if (err_is_shortage(error) && !was_short)
+        DIAG_WARN(r->diag, "log", "%s-%d could not be compacted, and will be tried again: %s",
+                  log_topic(log), log_partition(log), note->text);
+}
+
 static void tell(struct replicas *r, const struct log *log, const struct log_clean_report *report,
                  bool was_short)
 {
     const char *topic = log_topic(log);
     const int32_t index = log_partition(log);
-    if (report->is_set_aside)
-        DIAG_ERROR(r->diag, "log", "%s-%d is not compacted any more until it is opened again: %s",
-                   topic, index, report->note.text);
-    else if (err_is_shortage(report->result) && !was_short)
-        DIAG_WARN(r->diag, "log", "%s-%d could not be compacted, and will be tried again: %s",
-                  topic, index, report->note.text);
+    tell_failure(r, log, report->result, was_short, &report->note);
     if (report->result != 0)
         return;
     DIAG_INFO(r->diag, "log",
@@ -146,10 +152,11 @@ static struct partition *find_next(struct replicas *r)
         const struct log_clean_look look = look_of(r, p);
         struct log_clean_need need;
         struct err_note note = { 0 };
-        if (log_clean_look(p->log, &look, &need, &note) < 0) {
-            DIAG_ERROR(r->diag, "log",
-                       "%s-%d is not compacted any more until it is opened again: %s", p->topic,
-                       p->index, note.text);
+        const int looked = log_clean_look(p->log, &look, &need, &note);
+        if (looked < 0) {
+            tell_failure(r, p->log, looked, p->clean_after_ns > 0, &note);
+            if (err_is_shortage(looked))
+                p->clean_after_ns = now_ns + backoff_ms(r) * NS_PER_MS;
         } else if (need.is_due && (next == NULL || is_before(&need, &next_need))) {
             next = p;
             next_need = need;

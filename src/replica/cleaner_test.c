@@ -245,6 +245,30 @@ TEST(replicas_clean, tries_again_when_there_is_space)
     replica_rig_end(&rig);
 }
 
+/* Descriptors that are lacking while it looks what there is to do are no damage: it says so, once, and goes on. */
+TEST(replicas_clean, looks_again_when_there_are_descriptors)
+{
+    struct replica_rig rig;
+    replica_rig_begin(&rig, context->seed, 1, SETTINGS "log.cleaner.max.compaction.lag.ms=1\n");
+    const struct uuid topic = replica_rig_topic(&rig, "t", 1);
+    fill(&rig, topic, 4);
+    replica_rig_stop(&rig);
+    sim_disk_add_fault(sim_node_disk(rig.machine),
+                       &(struct sim_fault){ .calls = SIM_OPEN | SIM_READ | SIM_READ_COLD,
+                                            .path_part = "03.log",
+                                            .error = -24 });
+    replica_rig_start(&rig); /* it does not know yet from when its records are */
+    replica_rig_run_ms(&rig, 2000);
+    EXPECT_EQ(rig.line_counts[DIAG_ERROR], 0);
+    EXPECT_EQ(rig.line_counts[DIAG_WARN], 1);
+    EXPECT(strstr(rig.last_line, "will be tried again") != NULL);
+    EXPECT_EQ(log_segment_count(partition_of(&rig, topic)->log), 5);
+    sim_disk_clear_faults(sim_node_disk(rig.machine));
+    replica_rig_run_ms(&rig, 2000);
+    EXPECT_EQ(count_records(&rig, topic), 1);
+    replica_rig_end(&rig);
+}
+
 /* One that does not fit is no reason not to clean the others, however much more it needs it; and it is not told of each time. */
 TEST(replicas_clean, goes_on_with_others_where_one_finds_no_space)
 {

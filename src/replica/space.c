@@ -101,8 +101,10 @@ static void keep_reserve(struct replicas *r)
 {
     const int64_t wanted = config_i64(r->config, SETTING_BROKER_OTTLA_DISK_RESERVE_BYTES);
     const struct replicas_dir *dir = &r->dir_states[r->metadata_dir_index];
-    if (r->is_reserving || wanted == r->reserved_bytes || r->is_loading ||
-        dir->free_bytes / 2 < wanted || dir->free_bytes - wanted < resume_bytes(dir))
+    if (r->is_reserving || wanted == r->reserved_bytes || r->is_loading)
+        return;
+    const bool is_more = wanted > MAX(r->reserved_bytes, INT64_C(0));
+    if (is_more && (dir->free_bytes / 2 < wanted || dir->free_bytes - wanted < resume_bytes(dir)))
         return;
     r->is_reserving = true;
     r->reserved_bytes = wanted;
@@ -130,7 +132,9 @@ static void on_measured(void *context, uint32_t log_dir_index, const struct log_
     dir->free_bytes = space->free_bytes;
     dir->mark_bytes = mark_of(r, space);
     const int64_t half_way = MIN((dir->free_bytes - dir->mark_bytes) / 2, dir->mark_bytes / 4);
-    dir->measure_bytes = MIN(MAX(half_way, MEASURE_BYTES_MIN), MEASURE_BYTES_MAX);
+    dir->measure_bytes = dir->mark_bytes == 0
+                             ? INT64_MAX /* nobody is refused: at ticks is enough */
+                             : MIN(MAX(half_way, MEASURE_BYTES_MIN), MEASURE_BYTES_MAX);
     dir->is_nearly_out = dir->free_bytes < dir->mark_bytes / URGENT_SHARE;
     if (!dir->is_full && dir->free_bytes < dir->mark_bytes)
         begin_full(r, log_dir_index);
@@ -143,10 +147,10 @@ static void on_measured(void *context, uint32_t log_dir_index, const struct log_
 void replicas__measure(struct replicas *r, uint32_t log_dir_index)
 {
     struct replicas_dir *dir = &r->dir_states[log_dir_index];
-    dir->unmeasured_bytes = 0;
     if (dir->is_measuring || !log_dirs_at(r->dirs, log_dir_index)->is_online)
         return;
     dir->is_measuring = true;
+    dir->unmeasured_bytes = 0;
     log_dirs_measure(r->dirs, log_dir_index, on_measured, r);
 }
 

@@ -1,4 +1,5 @@
 /* Directories that become full: who is refused, who goes on, and how it ends. */
+#include "replica/replicas_int.h"
 #include "replica/rig_test.h"
 
 #include <errno.h>
@@ -217,6 +218,73 @@ TEST(space, keeps_a_reserve_for_the_metadata_log)
     replica_rig_stop(&rig);
     replica_rig_start(&rig); /* it is there from the first moment of the next life */
     EXPECT(replicas_release_reserve(rig.replicas));
+    replica_rig_end(&rig);
+}
+
+static void set_reserve(struct replica_rig *rig, const char *bytes)
+{
+    const struct config_override changed = { .name = BYTES_LITERAL("ottla.disk.reserve.bytes"),
+                                             .value = bytes_from_text(bytes) };
+    struct config_problems problems = { 0 };
+    struct config *config =
+        config_with_dynamic(rig->config, (struct config_overrides){ .items = &changed, .count = 1 },
+                            CONFIG_OVERRIDES_NONE, &problems);
+    EXPECT_EQ(problems.list.count, 0);
+    config_unref(rig->config);
+    rig->config = config;
+    config_problems_deinit(&problems);
+}
+
+/* Who wants the space of the reserve back gets it on a full disk too, at once or with the next start. */
+TEST(space, gives_the_reserve_back_on_a_full_disk)
+{
+    for (int is_next_start = 0; is_next_start < 2; is_next_start++) {
+        struct replica_rig rig;
+        (void)begin(&rig, context->seed,
+                    "ottla.disk.min.free.bytes=65536\nottla.disk.reserve.bytes=81920");
+        tick(&rig);
+        EXPECT_EQ(reserve_bytes(&rig), 81920);
+        leave_free(&rig, 4096);
+        tick(&rig);
+        if (is_next_start == 0) {
+            set_reserve(&rig, "20480"); /* less needs no space either */
+            replicas_set_config(rig.replicas, rig.config);
+            tick(&rig);
+            EXPECT_EQ(reserve_bytes(&rig), 20480);
+        }
+        set_reserve(&rig, "0");
+        if (is_next_start == 0) {
+            replicas_set_config(rig.replicas, rig.config);
+        } else {
+            replica_rig_crash(&rig, SIM_PROCESS_KILLED);
+            replica_rig_start(&rig);
+        }
+        tick(&rig);
+        EXPECT_EQ(reserve_bytes(&rig), 0);
+        replica_rig_end(&rig);
+    }
+}
+
+/* Where no mark is, nobody asks the file system with each append; and what is appended while it is asked counts afterwards. */
+TEST(space, is_measured_no_more_than_it_need_be)
+{
+    struct replica_rig rig;
+    struct partition *p = begin(&rig, context->seed, "ottla.disk.min.free.bytes=0");
+    struct replicas_dir *dir = &rig.replicas->dir_states[0];
+    tick(&rig);
+    EXPECT(!dir->is_measuring);
+    struct rig_append append;
+    for (int64_t bytes = 0; bytes < 200 * KIB; bytes = log_size_bytes(p->log)) {
+        replica_rig_append(p, 500, false, &append);
+        replica_rig_turn(&rig);
+        EXPECT(!dir->is_measuring);
+    }
+    replicas_tick(rig.replicas, SAMPLE_NOW_MS);
+    EXPECT(dir->is_measuring);
+    EXPECT_EQ(dir->unmeasured_bytes, 0);
+    dir->unmeasured_bytes = 7;
+    replicas__measure(rig.replicas, 0);
+    EXPECT_EQ(dir->unmeasured_bytes, 7);
     replica_rig_end(&rig);
 }
 
