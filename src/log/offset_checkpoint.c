@@ -74,6 +74,8 @@ int offset_checkpoint_read(struct io_fs *fs, const char *path, struct offset_che
 
 static void print(const struct offset_checkpoint *checkpoint, struct buf *out)
 {
+    if (checkpoint->is_nothing_known)
+        return;
     buf_printf(out, "%d\n%zu\n", OFFSET_CHECKPOINT_VERSION, checkpoint->entries.count);
     for (size_t i = 0; i < checkpoint->entries.count; i++) {
         const struct offset_checkpoint_entry *entry = &checkpoint->entries.items[i];

@@ -21,6 +21,8 @@ struct offset_checkpoint_entry {
 
 struct offset_checkpoint {
     VEC(struct offset_checkpoint_entry) entries;
+    bool
+        is_nothing_known; /* written as an empty file, whatever the entries are; reading leaves it false */
 };
 
 void offset_checkpoint_add(struct offset_checkpoint *checkpoint, const char *topic,

@@ -432,6 +432,8 @@ static void gather_waiting(const struct replicas *r, const struct partition *p,
 {
     const int64_t high_watermark = log_dirs_checkpointed(
         r->dirs, p->log_dir_index, LOG_CHECKPOINT_HIGH_WATERMARK, p->topic, p->index);
+    /* A file that is not empty says of each log what was flushed: that is not known of this one. */
+    kinds[LOG_CHECKPOINT_RECOVERY_POINT].is_nothing_known |= !p->again->is_recovery_point_known;
     offset_checkpoint_add(&kinds[LOG_CHECKPOINT_RECOVERY_POINT], p->topic, p->index,
                           p->again->recovery_point);
     offset_checkpoint_add(&kinds[LOG_CHECKPOINT_HIGH_WATERMARK], p->topic, p->index,

@@ -417,6 +417,47 @@ TEST(space, lets_a_log_be_deleted_that_waits)
     }
 }
 
+static uint32_t count_in(const struct replica_rig *rig, enum partition_state state)
+{
+    uint32_t count = 0;
+    for (const struct partition *p = NULL; (p = replicas_next(rig->replicas, p)) != NULL;)
+        count += p->state == state;
+    return count;
+}
+
+static int64_t recovery_points_size(const struct replica_rig *rig)
+{
+    struct io_stat st;
+    EXPECT_OK(io_fs_stat(io_get_fs(rig->io), "/a/recovery-point-offset-checkpoint", &st));
+    return st.size_bytes;
+}
+
+/* Where recovery points were lost, what waits must not be said to be flushed up to 0: the next start would cut it at a hole. */
+TEST(space, claims_no_recovery_point_that_is_not_known)
+{
+    struct replica_rig rig;
+    (void)begin_short(&rig, context->seed, true);
+    replica_rig_crash(&rig, SIM_PROCESS_KILLED);
+    EXPECT_OK(io_fs_unlink(sim_disk_fs(disk_of(&rig)), "/a/recovery-point-offset-checkpoint"));
+    replica_rig_start(&rig);
+    for (int life = 0; life < 2; life++) {
+        const struct partition *p = replicas_next(rig.replicas, NULL);
+        EXPECT(p->again != NULL && !p->again->is_recovery_point_known);
+        replicas_checkpoint(rig.replicas);
+        replica_rig_run_ms(&rig, 1000);
+        EXPECT_EQ(recovery_points_size(&rig), 0);
+        replica_rig_crash(&rig, SIM_POWER_LOST);
+        replica_rig_start(&rig);
+    }
+    sim_disk_clear_faults(disk_of(&rig));
+    tick(&rig);
+    EXPECT_EQ(count_in(&rig, PARTITION_ONLINE), 1);
+    replicas_checkpoint(rig.replicas);
+    replica_rig_run_ms(&rig, 1000);
+    EXPECT(recovery_points_size(&rig) > 0);
+    replica_rig_end(&rig);
+}
+
 /* What stands in a new log's place is no reason to give up all others of the directory. */
 TEST(space, keeps_a_directory_where_one_place_is_taken)
 {
@@ -430,14 +471,6 @@ TEST(space, keeps_a_directory_where_one_place_is_taken)
     EXPECT_EQ(rig.line_counts[DIAG_ERROR], 1);
     EXPECT_EQ(client_append(&rig, p), KAFKA_NONE);
     replica_rig_end(&rig);
-}
-
-static uint32_t count_in(const struct replica_rig *rig, enum partition_state state)
-{
-    uint32_t count = 0;
-    for (const struct partition *p = NULL; (p = replicas_next(rig->replicas, p)) != NULL;)
-        count += p->state == state;
-    return count;
 }
 
 static void count_applied(void *context)
