@@ -261,11 +261,27 @@ void coord__draft_undo(struct group_coordinator *c)
     write_free(write, &c->names);
 }
 
+bool coord__draft_fits(const struct group_coordinator *c)
+{
+    return c->draft.bytes <= c->settings.batch_bytes_max;
+}
+
+static void warn_of_size(struct group_coordinator *c)
+{
+    const struct write *write = c->draft.write;
+    if (write->undos.count > 0)
+        coord__warn(c, write->undos.items[0].group,
+                    "%zu records that belong together do not fit in a batch of %" PRIu32 " bytes",
+                    c->draft.records.count, c->settings.batch_bytes_max);
+}
+
 enum kafka_error coord__draft_append(struct group_coordinator *c, struct write **out)
 {
     *out = NULL;
     const size_t count = c->draft.records.count;
-    if (count == 0 || c->draft.bytes > c->settings.batch_bytes_max) {
+    if (count == 0 || !coord__draft_fits(c)) {
+        if (count > 0)
+            warn_of_size(c);
         coord__draft_undo(c);
         return count == 0 ? KAFKA_NONE : KAFKA_UNKNOWN_SERVER_ERROR;
     }
@@ -274,6 +290,7 @@ enum kafka_error coord__draft_append(struct group_coordinator *c, struct write *
         arena_dup(&c->effects->arena, c->draft.records.items, count * sizeof(*records));
     c->draft.records.count = 0;
     number(c, write);
+    coord__quiesce_set_aside(c, write);
     VEC_ADD(&c->effects->appends,
             ((struct coord_append){
                 .write_id = write->id, .records = records, .record_count = (uint32_t)count }));

@@ -210,7 +210,7 @@ void coord__consumer_assign(struct group_coordinator *c, struct group *group)
         return;
     const int32_t interval_ms = coord__consumer_assignment_interval_ms(c, group);
     if (consumer->assigned_ms != 0 && interval_ms != 0 &&
-        c->event->wall_ms < consumer->assigned_ms + interval_ms)
+        c->event->wall_ms < i64_add_clamped(consumer->assigned_ms, interval_ms))
         return;
     assign(c, group);
 }

@@ -172,6 +172,9 @@ static enum kafka_error take_step(struct group_coordinator *c, struct joining *j
         joining->downgrades && group->consumer->assignment_epoch < group->consumer->epoch;
     if (!joining->downgrades)
         coord__consumer_assign(c, group);
+    if (!rebalances && group_consumer_now(now)->step == CONSUMER_STEP_UNKNOWN &&
+        joining->owned != NULL)
+        return KAFKA_FENCED_MEMBER_EPOCH; /* as a heartbeat: it has to give up everything first */
     if (!rebalances)
         (void)coord__consumer_reconcile(c, now, change.has_changed, joining->owned, true);
     return KAFKA_NONE;
@@ -205,19 +208,21 @@ static enum kafka_error join(struct group_coordinator *c, struct joining *joinin
     struct group *group = joining->group;
     consumer = consumer_group_member(group->consumer, joining->member_id);
     const int32_t generation = group_consumer_now(consumer)->epoch;
-    deadline_cancel(&c->deadlines, &consumer->join);
     if (joining->downgrades) {
         const bool rebalances = group->consumer->assignment_epoch < group->consumer->epoch;
         coord__downgrade(c, group, NULL, 0, rebalances);
-    } else {
-        coord__renew_consumer(c, consumer);
-        await_sync(c, consumer);
     }
     struct write *write;
     error = coord__draft_append(c, &write);
-    if (error == KAFKA_NONE)
-        tell_joined(c, joining, generation);
-    return error;
+    if (error != KAFKA_NONE)
+        return error;
+    if (!joining->downgrades) {
+        deadline_cancel(&c->deadlines, &consumer->join);
+        coord__renew_consumer(c, consumer);
+        await_sync(c, consumer);
+    }
+    tell_joined(c, joining, generation);
+    return KAFKA_NONE;
 }
 
 static void refuse_join(struct group_coordinator *c, struct bytes member_id, enum kafka_error error)

@@ -70,6 +70,7 @@ struct consumer_group {
     int64_t refresh_ms;    /* monotonic: when the topics are to be looked at again */
     int32_t refresh_epoch; /* of the group when that was decided; ahead of `epoch`: it was undone */
     struct deadline regex; /* armed: the expressions are about to be resolved */
+    int64_t regex_not_before_ms; /* monotonic */
 };
 
 struct consumer_group *consumer_group_new(struct group *group, struct deadlines *deadlines,

@@ -32,6 +32,9 @@ void coord__put_state(struct group_coordinator *c, const struct group *group,
                       struct bytes member_id, const struct consumer_state *state);
 void coord__put_epoch(struct group_coordinator *c, const struct group *group, int32_t epoch,
                       int64_t metadata_hash);
+/* The next one; the last there is stays. */
+void coord__raise_epoch(struct group_coordinator *c, const struct group *group,
+                        int64_t metadata_hash);
 void coord__put_assignment_epoch(struct group_coordinator *c, const struct group *group,
                                  int32_t epoch, int64_t assigned_ms);
 void coord__put_regex(struct group_coordinator *c, const struct group *group, struct bytes regex,
@@ -90,7 +93,7 @@ bool coord__consumer_waits(const struct consumer *consumer);
 
 /* ---- leaving ----------------------------------------------------------------------------------------------- */
 
-/* Takes members out, on the draft; where only members of the classic protocol are left the group may become one of theirs. */
+/* Takes members out, on the draft, on which nothing else is yet; where only members of the classic protocol are left the group may become one of theirs. */
 void coord__consumers_fence(struct group_coordinator *c, struct group *group,
                             struct consumer *const *consumers, size_t count);
 void coord__renew_consumer(struct group_coordinator *c, struct consumer *consumer);

@@ -84,9 +84,7 @@ static void remove_members(struct group_coordinator *c, struct group *group,
     for (size_t i = 0; i < count; i++)
         coord__put_member_tombstones(c, group, group_consumer_id(consumers[i]));
     forget_regexes(c, group, regexes, count);
-    coord__put_epoch(c, group, group->consumer->epoch + 1,
-                     coord__consumer_metadata_hash(c, group->consumer));
-    c->stats.consumer_rebalance_count++;
+    coord__raise_epoch(c, group, coord__consumer_metadata_hash(c, group->consumer));
 }
 
 void coord__consumers_fence(struct group_coordinator *c, struct group *group,
@@ -95,10 +93,19 @@ void coord__consumers_fence(struct group_coordinator *c, struct group *group,
     uint32_t classic_count = 0;
     for (size_t i = 0; i < count; i++)
         classic_count += consumers[i]->profile->is_classic ? 1 : 0;
-    if (coord__can_downgrade(c, group->consumer, (uint32_t)count, classic_count))
-        coord__downgrade(c, group, consumers, count, true);
-    else
+    if (!coord__can_downgrade(c, group->consumer, (uint32_t)count, classic_count)) {
         remove_members(c, group, consumers, count);
+        return;
+    }
+    coord__downgrade(c, group, consumers, count, true);
+    if (coord__draft_fits(c))
+        return;
+    coord__warn(c, group,
+                "it stays one of the consumer protocol: as a classic one it does not "
+                "fit in a batch");
+    coord__draft_undo(c);
+    coord__draft_begin(c);
+    remove_members(c, group, consumers, count);
 }
 
 void coord__on_consumer_deadline(struct group_coordinator *c, struct consumer *consumer)

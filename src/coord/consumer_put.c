@@ -104,6 +104,14 @@ void coord__put_epoch(struct group_coordinator *c, const struct group *group, in
             .part = CONSUMER_EPOCH, .is_there = true, .epoch = epoch, .number = metadata_hash });
 }
 
+void coord__raise_epoch(struct group_coordinator *c, const struct group *group,
+                        int64_t metadata_hash)
+{
+    const int32_t epoch = group->consumer->epoch;
+    coord__put_epoch(c, group, epoch == INT32_MAX ? epoch : epoch + 1, metadata_hash);
+    c->stats.consumer_rebalance_count++;
+}
+
 void coord__put_assignment_epoch(struct group_coordinator *c, const struct group *group,
                                  int32_t epoch, int64_t assigned_ms)
 {

@@ -71,12 +71,13 @@ static void schedule_resolution(struct group_coordinator *c, struct consumer_gro
     const int64_t now_ms = c->event->wall_ms;
     const bool was_resolved = before->resolved_ms != INT64_MIN;
     if (group->subscribed_regex_count == 0 || deadline_is_armed(&group->regex) ||
-        (was_resolved && now_ms <= before->resolved_ms + REGEX_PAUSE_MS))
+        c->event->now_ms < group->regex_not_before_ms ||
+        (was_resolved && now_ms <= i64_add_clamped(before->resolved_ms, REGEX_PAUSE_MS)))
         return;
-    const bool is_due = has_new || !was_resolved ||
-                        group->subscribed_regex_count != before->resolved_count ||
-                        before->version < c->topics_version ||
-                        now_ms > before->resolved_ms + c->settings.regex_refresh_interval_ms;
+    const bool is_due =
+        has_new || !was_resolved || group->subscribed_regex_count != before->resolved_count ||
+        before->version < c->topics_version ||
+        now_ms > i64_add_clamped(before->resolved_ms, c->settings.regex_refresh_interval_ms);
     if (!is_due)
         return;
     group->regex.kind = DEADLINE_REGEX;
@@ -177,10 +178,8 @@ void coord__consumer_refresh(struct group_coordinator *c, struct group *group, b
     if (!must && !is_refresh_due(c, consumer))
         return;
     const int64_t hash = coord__consumer_metadata_hash(c, consumer);
-    if (must || hash != consumer->metadata_hash) {
-        coord__put_epoch(c, group, consumer->epoch + 1, hash);
-        c->stats.consumer_rebalance_count++;
-    }
+    if (must || hash != consumer->metadata_hash)
+        coord__raise_epoch(c, group, hash);
     refreshed(c, consumer);
     if (consumer->has_partition_metadata)
         coord__put_partition_metadata_tombstone(c, group);
@@ -267,84 +266,92 @@ void coord__on_image(struct group_coordinator *c)
 
 /* ---- resolution -------------------------------------------------------------------------------------------- */
 
-/* One regular expression, and what it is found to stand for. */
-struct resolution {
-    struct bytes text;
-    struct pattern *pattern;
-    VEC(struct bytes) topics;
-};
-
-static bool same_topics(const struct resolved_regex *before, const struct resolution *now)
+static bool same_topics(const struct resolved_regex *before, const struct bytes *now, size_t count)
 {
-    const uint32_t count = before == NULL ? 0 : before->topic_count;
-    if (count != now->topics.count)
+    if (count != (before == NULL ? 0 : before->topic_count))
         return false;
-    for (uint32_t i = 0; i < count; i++) {
-        if (!bytes_equal(before->topics[i], now->topics.items[i]))
+    for (size_t i = 0; i < count; i++) {
+        if (!bytes_equal(before->topics[i], now[i]))
             return false;
     }
     return true;
 }
 
-/* Topics are walked by name, so that what matches is sorted. */
-static void find_topics(const struct group_coordinator *c, struct resolution *items, size_t count)
+/* On the draft; answers whether it stands for other topics than before. */
+static bool resolve(struct group_coordinator *c, const struct group *group, struct bytes text)
 {
+    VEC(struct bytes) topics = { 0 };
+    struct pattern *pattern = NULL;
+    /* It was compiled when it came. What cannot be now (a log of another build) stands for no topic. */
+    if (pattern_compile(text, &pattern, NULL) < 0)
+        pattern = NULL;
     struct metadata_walk walk;
     const struct metadata_topic *topic;
-    for (metadata_walk_topics(&walk, c->image); (topic = metadata_next_topic(&walk)) != NULL;) {
-        for (size_t i = 0; i < count; i++) {
-            if (items[i].pattern != NULL && pattern_matches(items[i].pattern, topic->name))
-                VEC_ADD(&items[i].topics, topic->name);
-        }
+    metadata_walk_topics(&walk, c->image); /* by name, so that what matches is sorted */
+    while (pattern != NULL && (topic = metadata_next_topic(&walk)) != NULL) {
+        if (pattern_matches(pattern, topic->name))
+            VEC_ADD(&topics, topic->name);
     }
+    pattern_free(pattern);
+    const struct resolved_regex *before = consumer_group_resolved(group->consumer, text);
+    const bool is_other = !same_topics(before, topics.items, topics.count);
+    const struct resolved_regex resolved = { .version = c->image->provenance.offset,
+                                             .resolved_ms = c->event->wall_ms,
+                                             .topic_count = (uint32_t)topics.count,
+                                             .topics = topics.items };
+    coord__put_regex(c, group, text, &resolved);
+    VEC_DEINIT(&topics);
+    return is_other;
 }
 
-static void put_resolutions(struct group_coordinator *c, struct group *group,
-                            const struct resolution *items, size_t count)
+static void raise_epoch_if_other(struct group_coordinator *c, struct group *group, bool must)
 {
-    bool must = false;
-    for (size_t i = 0; i < count; i++) {
-        must = must ||
-               !same_topics(consumer_group_resolved(group->consumer, items[i].text), &items[i]);
-        const struct resolved_regex resolved = { .version = c->image->provenance.offset,
-                                                 .resolved_ms = c->event->wall_ms,
-                                                 .topic_count = (uint32_t)items[i].topics.count,
-                                                 .topics = items[i].topics.items };
-        coord__put_regex(c, group, items[i].text, &resolved);
-    }
     const int64_t hash = coord__consumer_metadata_hash(c, group->consumer);
     if (!must && hash == group->consumer->metadata_hash)
         return;
-    coord__put_epoch(c, group, group->consumer->epoch + 1, hash);
-    c->stats.consumer_rebalance_count++;
+    coord__raise_epoch(c, group, hash);
     refreshed(c, group->consumer);
 }
 
+static size_t subscribed_regexes(struct group_coordinator *c, const struct consumer_group *group,
+                                 struct bytes *out)
+{
+    size_t count = 0;
+    for (struct map_walk w = { 0 }; map_next(&group->regexes, &w);) {
+        const struct consumer_regex *regex = w.value;
+        if (regex->subscriber_count > 0)
+            out[count++] = coord__copy(&c->effects->arena, w.key);
+    }
+    return count;
+}
+
+/* Each expression is written for itself, the group's epoch with the last of them. */
 void coord__on_regex_deadline(struct group_coordinator *c, struct consumer_group *consumer)
 {
     if (c->image == NULL || consumer->subscribed_regex_count == 0)
         return;
-    struct resolution *items =
-        ARENA_NEW_ARRAY(&c->effects->arena, struct resolution, consumer->subscribed_regex_count);
-    size_t count = 0;
-    for (struct map_walk w = { 0 }; map_next(&consumer->regexes, &w);) {
-        const struct consumer_regex *regex = w.value;
-        if (regex->subscriber_count == 0)
-            continue;
-        struct resolution *item = &items[count++];
-        item->text = coord__copy(&c->effects->arena, w.key);
-        /* It was compiled when it came. What cannot be now (a log of another build) stands for no topic. */
-        if (pattern_compile(item->text, &item->pattern, NULL) < 0)
-            item->pattern = NULL;
-    }
-    find_topics(c, items, count);
-    coord__draft_begin(c);
-    put_resolutions(c, consumer->group, items, count);
+    struct group *group = consumer->group;
+    struct bytes *texts =
+        ARENA_NEW_ARRAY(&c->effects->arena, struct bytes, consumer->subscribed_regex_count);
+    const size_t count = subscribed_regexes(c, consumer, texts);
+    bool must = false;
+    bool has_failed = false;
     struct write *write;
-    /* Should it not be written, the next heartbeat asks for it again. */
-    IGNORE_RESULT(coord__draft_append(c, &write));
     for (size_t i = 0; i < count; i++) {
-        pattern_free(items[i].pattern);
-        VEC_DEINIT(&items[i].topics);
+        coord__draft_begin(c);
+        const bool is_other = resolve(c, group, texts[i]);
+        if (i + 1 == count)
+            raise_epoch_if_other(c, group, must || is_other);
+        const bool fits = coord__draft_append(c, &write) == KAFKA_NONE;
+        must = must || (fits && is_other);
+        has_failed = has_failed || !fits;
+        if (fits || i + 1 < count)
+            continue;
+        coord__draft_begin(c);
+        raise_epoch_if_other(c, group, must);
+        IGNORE_RESULT(coord__draft_append(c, &write)); /* a record that always fits */
     }
+    /* What does not fit now does not with the next heartbeat. */
+    consumer->regex_not_before_ms =
+        has_failed ? i64_add_clamped(c->event->now_ms, REGEX_PAUSE_MS) : 0;
 }

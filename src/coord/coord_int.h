@@ -124,6 +124,7 @@ void coord__draft_record(struct group_coordinator *c, const struct record *recor
 void coord__draft_take_records(struct group_coordinator *c);
 struct write *coord__draft_write(struct group_coordinator *c);
 void coord__draft_undo(struct group_coordinator *c);
+bool coord__draft_fits(const struct group_coordinator *c); /* in a batch, so far */
 /* NONE; *out NULL: there was nothing to append. UNKNOWN_SERVER_ERROR: no batch holds them, and all is undone. */
 MUST_CHECK enum kafka_error coord__draft_append(struct group_coordinator *c, struct write **out);
 void coord__write_done(struct group_coordinator *c, uint64_t write_id, enum kafka_error error);
@@ -252,6 +253,8 @@ coord__leave_consumer_group(struct group_coordinator *c, struct group *group,
  * classic group. */
 void coord__set_aside(struct group_coordinator *c, struct group *group, enum kafka_error error,
                       struct write *write);
+/* On a draft that wait is left for this, once it is sure to be appended. */
+void coord__quiesce_set_aside(struct group_coordinator *c, struct write *write);
 /* It is one of the consumer protocol from here on, with nothing in it, unless it was. */
 struct consumer_group *coord__become_consumer(struct group_coordinator *c, struct group *group,
                                               struct write *write);

@@ -138,11 +138,11 @@ void coord__undo_creation(struct write *write, struct group *group)
     VEC_ADD(&write->undos, ((struct undo){ .kind = UNDO_CREATED, .group = group }));
 }
 
-static void disperse_member(struct group_coordinator *c, struct member *member,
-                            enum kafka_error error)
+static void disperse_member(struct group_coordinator *c, struct membership *membership,
+                            struct member *member, enum kafka_error error)
 {
     struct parked parked;
-    if (member_unpark_join(member->group->membership, member, &parked))
+    if (member_unpark_join(membership, member, &parked))
         coord__answer_join_error(c, &parked, member->id, error);
     if (member_unpark_sync(member, &parked))
         coord__answer_sync(c, &parked, error, member->group, member);
@@ -153,7 +153,7 @@ void coord__quiesce(struct group_coordinator *c, struct membership *membership,
                     enum kafka_error error)
 {
     for (struct map_walk w = { 0 }; map_next(&membership->members, &w);)
-        disperse_member(c, w.value, error);
+        disperse_member(c, membership, w.value, error);
     for (struct map_walk w = { 0 }; map_next(&membership->pending, &w);) {
         struct pending_member *pending = w.value;
         deadline_cancel(&c->deadlines, &pending->session);
@@ -320,11 +320,15 @@ static void on_deadline(struct group_coordinator *c, struct deadline *deadline)
     }
 }
 
-/* Those that were due when the step began: what they arm for now comes with the next one. */
+#define DEADLINES_A_STEP 64
+
+/* Those that were due when the step began, or the first of them: what is left, and what they arm for now, comes with the next
+ * one. */
 static void on_timer(struct group_coordinator *c)
 {
     const uint64_t sequence_end = c->deadlines.sequence;
-    while (deadlines_next_ms(&c->deadlines) <= c->event->now_ms &&
+    int left = DEADLINES_A_STEP;
+    while (left-- > 0 && deadlines_next_ms(&c->deadlines) <= c->event->now_ms &&
            c->deadlines.heap.items[0]->sequence < sequence_end)
         on_deadline(c, deadlines_take_due(&c->deadlines, c->event->now_ms));
 }

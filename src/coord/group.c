@@ -114,6 +114,7 @@ struct group_past group_take_past(struct group *group)
 {
     const struct group_past past = { .kind = group->kind,
                                      .state = group->state,
+                                     .is_first_rebalance = group->is_first_rebalance,
                                      .generation = group->generation,
                                      .state_changed_ms = group->state_changed_ms,
                                      .protocol_type = TAKE(group->protocol_type),
@@ -132,6 +133,7 @@ void group_restore_past(struct group *group, struct names *names, struct group_p
     group_past_deinit(&now, names);
     group->kind = past->kind;
     group->state = past->state;
+    group->is_first_rebalance = past->is_first_rebalance;
     group->generation = past->generation;
     group->state_changed_ms = past->state_changed_ms;
     group->protocol_type = TAKE(past->protocol_type);

@@ -58,10 +58,12 @@ bool group_is_void(const struct group *group);
 struct group_past {
     uint8_t kind;
     uint8_t state;
+    bool is_first_rebalance;
+    bool is_quiet; /* nobody waits in the membership, nothing is armed; else that is still to be */
     int32_t generation;
     int64_t state_changed_ms;
     struct name *protocol_type;      /* a reference */
-    struct membership *membership;   /* owned; nobody waits in it, nothing is armed */
+    struct membership *membership;   /* owned */
     struct consumer_group *consumer; /* owned */
 };
 /* Takes it out; what is left is an empty classic group without a protocol type. */

@@ -389,19 +389,21 @@ static void join_with_id(struct group_coordinator *c, struct group *group)
 }
 
 /* An empty group of another protocol becomes a classic one: its records go, its offsets stay. */
-static struct group *take_over(struct group_coordinator *c, struct group *group)
+static enum kafka_error take_over(struct group_coordinator *c, struct group *group,
+                                  struct group **out /* NULL: nothing of it is left */)
 {
     const struct bytes id = coord__copy(&c->effects->arena, group_id(group));
     if (group->kind == GROUP_CONSUMER)
         coord__record_consumer_tombstones(c, group);
     coord__record_foreign_tombstones(c, group);
     struct write *write;
-    if (coord__append(c, APPEND_REPLAY, &write) != KAFKA_NONE)
-        return NULL;
-    struct group *left = coord__find(c, id); /* because it has offsets */
-    if (left != NULL)
-        left->state_changed_ms = c->event->wall_ms;
-    return left;
+    const enum kafka_error error = coord__append(c, APPEND_REPLAY, &write);
+    if (error != KAFKA_NONE)
+        return error;
+    *out = coord__find(c, id); /* because it has offsets */
+    if (*out != NULL)
+        (*out)->state_changed_ms = c->event->wall_ms;
+    return KAFKA_NONE;
 }
 
 static void refuse_for_room(struct group_coordinator *c, struct group *group)
@@ -450,8 +452,11 @@ void coord__join(struct group_coordinator *c)
         refuse(c, request->member_id, KAFKA_UNKNOWN_MEMBER_ID);
         return;
     }
-    if (is_foreign)
-        group = take_over(c, group);
+    const enum kafka_error error = is_foreign ? take_over(c, group, &group) : KAFKA_NONE;
+    if (error != KAFKA_NONE) {
+        refuse(c, BYTES_LITERAL(""), error);
+        return;
+    }
     const bool is_new = group == NULL;
     if (is_new)
         group = coord__create(c, request->group_id, c->event->wall_ms);

@@ -152,8 +152,7 @@ static void load_group(struct group_coordinator *c, struct bytes id,
                        const struct group_metadata_value *value)
 {
     struct group *group = find_or_create(c, id, NULL);
-    coord__disperse(c, group, KAFKA_NONE);
-    name_unref(&c->names, group->protocol_type);
+    coord__set_aside(c, group, KAFKA_NONE, NULL);
     group->protocol_type =
         value->protocol_type.size == 0 ? NULL : name_ref_text(&c->names, value->protocol_type);
     group->kind = GROUP_CLASSIC;
@@ -255,10 +254,12 @@ static void replay_foreign(struct group_coordinator *c, struct bytes key, bool i
     if (is_alive) {
         if (group->kind == GROUP_CLASSIC)
             coord__disperse(c, group, KAFKA_UNKNOWN_MEMBER_ID); /* it was converted (KIP-848) */
+        else if (group->kind == GROUP_CONSUMER)
+            coord__set_aside(c, group, KAFKA_UNKNOWN_MEMBER_ID, write);
         group->kind = (uint8_t)kind;
         return;
     }
-    if (group->foreign == NULL && group->kind != GROUP_CLASSIC) {
+    if (group->foreign == NULL && (group->kind == GROUP_SHARE || group->kind == GROUP_STREAMS)) {
         group->kind = GROUP_CLASSIC; /* what is left are offsets */
         group->state = GROUP_EMPTY;
     }
