@@ -65,6 +65,12 @@ static int read_assigned(struct group_coordinator *c, const struct member *membe
     return 0;
 }
 
+/* A group that is forming its first generation has none yet; 0 is the epoch of who joins. */
+static int32_t upgraded_epoch(const struct group *group)
+{
+    return MAX(group->generation, 1);
+}
+
 static int read_member(struct group_coordinator *c, const struct group *group,
                        const struct member *member, struct bytes protocol, struct upgraded *out,
                        bool *out_is_custom)
@@ -72,11 +78,11 @@ static int read_member(struct group_coordinator *c, const struct group *group,
     struct consumer_protocol_subscription told = { 0 };
     int r = subscription_read(member_metadata(member, protocol), &c->effects->arena, &told);
     if (r == 0)
-        r = read_assigned(c, member, group->generation, &out->state.assigned, out_is_custom);
+        r = read_assigned(c, member, upgraded_epoch(group), &out->state.assigned, out_is_custom);
     if (r < 0)
         return r;
     out->id = member->id;
-    out->state.epoch = out->state.previous_epoch = group->generation;
+    out->state.epoch = out->state.previous_epoch = upgraded_epoch(group);
     out->profile =
         (struct consumer_profile){ .instance_id = member->instance_id,
                                    .rack_id = told.rack_id.size == 0 ? BYTES_NULL : told.rack_id,
@@ -117,7 +123,7 @@ static void put_upgraded(struct group_coordinator *c, struct group *group, int32
 static void upgrade(struct group_coordinator *c, struct group *group, const struct upgraded *items,
                     size_t count)
 {
-    const int32_t epoch = group->generation;
+    const int32_t epoch = upgraded_epoch(group);
     struct write *write = coord__draft_write(c);
     coord__record_group_tombstone(c, group_id(group));
     coord__draft_take_records(c);
