@@ -116,6 +116,24 @@ static const char *find_next(const struct disk_log *log, const struct io_names *
     return found;
 }
 
+/* An empty segment of a compacted log is a gap like any other: whether compaction made it, or what had not been flushed of it went
+ * with the power, cannot be told from files. As long as it is empty for the node too: what that has written may not be missing. */
+static void pass_empty(struct disk_log *log, const struct io_names *names, const char *name)
+{
+    AUTO(mem_freep) char *path = mem_printf("%s/%s", log->directory, name);
+    AUTO(mem_freep) uint8_t *data = NULL;
+    size_t size = 0;
+    if (!log->has_gaps || strtoll(name, NULL, 10) != log->end ||
+        sim_disk_look(log->disk, SIM_VOLATILE, path, &data, &size) < 0 || size > 0)
+        return;
+    for (uint32_t i = 0; i < names->count; i++) {
+        if (is_segment(names->items[i], false) && strtoll(names->items[i], NULL, 10) > log->end) {
+            log->end = strtoll(names->items[i], NULL, 10);
+            return;
+        }
+    }
+}
+
 /* Finds the log's directory, and goes through it. */
 static void scan(struct disk_log *log, const char *topic, int32_t partition)
 {
@@ -133,6 +151,7 @@ static void scan(struct disk_log *log, const char *topic, int32_t partition)
         before = is_segment(name, true) ? log->end : -1; /* the same again has nothing more */
         if (!scan_segment(log, name))
             break;
+        pass_empty(log, &names, name);
     }
     io_names_deinit(&names);
 }
