@@ -149,26 +149,6 @@ bool consumer_group_subscribes(const struct consumer_group *group, struct bytes 
     return map_get(&group->topics, topic) != NULL;
 }
 
-bool consumer_group_is_homogeneous(const struct consumer_group *group)
-{
-    const bool has_regexes = group->subscribed_regex_count > 0;
-    if (group->subscribed_regex_count > 1)
-        return false;
-    for (struct map_walk w = { 0 }; has_regexes && map_next(&group->regexes, &w);) {
-        const struct consumer_regex *regex = w.value;
-        if (regex->subscriber_count > 0 && regex->subscriber_count != group->member_count)
-            return false;
-    }
-    for (struct map_walk w = { 0 }; map_next(&group->topics, &w);) {
-        const struct subscribed_topic *topic = w.value;
-        const bool is_for_all = has_regexes ? topic->regex_count == 1 && topic->name_count == 0
-                                            : topic->name_count == group->member_count;
-        if (!is_for_all)
-            return false;
-    }
-    return true;
-}
-
 uint32_t consumer_group_regex_subscribers(const struct consumer_group *group, struct bytes regex)
 {
     const struct consumer_regex *known = map_get(&group->regexes, regex);

@@ -90,8 +90,6 @@ bool consumer_group_next(const struct consumer_group *group, struct map_walk *wa
                          struct consumer **out);
 
 bool consumer_group_subscribes(const struct consumer_group *group, struct bytes topic);
-/* All members to the same topics. */
-bool consumer_group_is_homogeneous(const struct consumer_group *group);
 uint32_t consumer_group_regex_subscribers(const struct consumer_group *group, struct bytes regex);
 const struct resolved_regex *consumer_group_resolved(const struct consumer_group *group,
                                                      struct bytes regex);
