@@ -138,7 +138,8 @@ def nothing_is_kept_back_any_more(full):
     before = len(full.node.lines("ERROR"))
     time.sleep(3)
     expect(full.node.find("until there is space no topic can be created"), "no line tells of it")
-    expect(len(full.node.lines("ERROR")) == before, f"it says {full.node.lines('ERROR')[before:]}")
+    said = full.node.lines("ERROR")[before:]  # another cause may come up, and is told once as well
+    expect(len(said) == len(set(said)), f"it says {said}")
     expect_all(full, client)
     client.close()
 

@@ -257,11 +257,16 @@ static void ask_offset(struct painter *p, int64_t timestamp, bool is_committed,
 }
 
 /* False: it is asked again. */
+static bool has_offset(struct painter *p, const struct list_offsets_response *answer)
+{
+    const int16_t error = answer == NULL ? KAFKA_NONE : answer->topics[0].partitions[0].error_code;
+    return !must_repeat(p, answer, error, "ListOffsets");
+}
+
 static bool take_offset(struct painter *p, const struct list_offsets_response *answer,
                         const char *what)
 {
-    const int16_t error = answer == NULL ? KAFKA_NONE : answer->topics[0].partitions[0].error_code;
-    if (must_repeat(p, answer, error, "ListOffsets"))
+    if (!has_offset(p, answer))
         return false;
     const struct log_name *log = &p->logs.items[p->index];
     portrait_add(p->portrait, log->part, "log %s-%d: %s %" PRId64, log->topic, log->partition, what,
@@ -280,10 +285,11 @@ static void on_stable_end(void *context, const void *message)
 {
     struct painter *p = context;
     const struct list_offsets_response *answer = message;
-    if (!take_offset(p, answer, "stable end"))
+    const struct log_name *log = &p->logs.items[p->index];
+    /* A start that moves takes with it the stable end that a broken transaction holds back. */
+    if (log->is_trimmed ? !has_offset(p, answer) : !take_offset(p, answer, "stable end"))
         return;
     const int64_t offset = answer->topics[0].partitions[0].offset;
-    const struct log_name *log = &p->logs.items[p->index];
     if (offset < p->end && txns_are_whole(p->client.scene->txns))
         model_fail("at rest, %s-%d ends at offset %" PRId64 ", and since %" PRId64
                    " it has a transaction that nobody ends",

@@ -5,6 +5,7 @@ import java.io.BufferedInputStream;
 import java.io.DataInputStream;
 import java.io.FileInputStream;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.util.Map;
 import java.util.TreeMap;
@@ -12,6 +13,7 @@ import java.util.TreeMap;
 /** Puts every pattern of a file (see pattern_check.c) before com.google.re2j, as Apache Kafka does, and compares. */
 public final class PatternCheck {
     private static final int FAILURES_SHOWN = 20;
+    private static final long STACK_BYTES = 1L << 30;
     private static final int TAKEN = 0;
     private static final int LIMIT = 2;
     private static final java.util.regex.Pattern LITERAL_BRACE = java.util.regex.Pattern.compile("\\{[*+?{]");
@@ -111,9 +113,23 @@ public final class PatternCheck {
         System.out.println(passed + " passed, " + failed + " failed");
     }
 
-    public static void main(String[] arguments) throws IOException {
+    private static void check(String path) {
         PatternCheck check = new PatternCheck();
-        check.run(arguments[0]);
+        try {
+            check.run(path);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
         System.exit(check.failed == 0 ? 0 : 1);
+    }
+
+    /** re2j follows a pattern by recursion: the main thread's stack is too small for some. */
+    public static void main(String[] arguments) {
+        Thread thread = new Thread(null, () -> check(arguments[0]), "check", STACK_BYTES);
+        thread.setUncaughtExceptionHandler((t, e) -> {
+            e.printStackTrace();
+            System.exit(1);
+        });
+        thread.start();
     }
 }
