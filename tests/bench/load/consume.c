@@ -3,8 +3,8 @@
  */
 #include "load.h"
 
+#include "asker.h"
 #include "base/mem.h"
-#include "link.h"
 #include "peer.h"
 #include "wire/api.h"
 #include "wire/batch.h"
@@ -20,16 +20,9 @@
 #define FETCH_BYTES_MAX (50 << 20) /* as Kafka's consumer asks */
 #define ANSWER_SPARE    (1u << 20)
 
-struct reader_lane {
-    struct buf request;
-    struct link_frame frame;
-    int32_t asked_count;
-};
-
 struct consuming {
     const struct load_options *options;
-    struct links links;
-    struct reader_lane *lanes;
+    struct askers askers;
     int64_t *offsets; /* of each partition: the next one to read */
     int64_t *ends;
     int64_t *want_to_come; /* bare: bytes that this connection still waits for */
@@ -42,11 +35,9 @@ struct consuming {
 
 /* ---- asking ---------------------------------------------------------------------------------- */
 
-/* False: nothing is left to read for this connection. */
-static bool build_request(struct consuming *c, int32_t index)
+static void ask_next(struct consuming *c, int32_t index)
 {
     const struct load_options *options = c->options;
-    struct reader_lane *lane = &c->lanes[index];
     struct fetch_request request = fetch_request_default;
     struct fetch_request_topic topic = fetch_request_topic_default;
     arena_reset(&c->arena);
@@ -60,27 +51,16 @@ static bool build_request(struct consuming *c, int32_t index)
         p->fetch_offset = c->offsets[i];
         p->partition_max_bytes = options->fetch_bytes;
     }
+    if (topic.partitions_count == 0 || (options->is_bare && c->want_to_come[index] <= 0)) {
+        c->busy_count--;
+        return;
+    }
     request.max_wait_ms = MAX_WAIT_MS;
     request.min_bytes = 1;
     request.max_bytes = FETCH_BYTES_MAX;
     request.topics = &topic;
     request.topics_count = 1;
-    buf_clear(&lane->request);
-    load_put_request(&lane->request, API_FETCH, FETCH_VERSION, 0, &request);
-    lane->frame = (struct link_frame){ .bytes = lane->request.data, .size = lane->request.size };
-    return topic.partitions_count > 0;
-}
-
-static void ask_next(struct consuming *c, int32_t index)
-{
-    struct reader_lane *lane = &c->lanes[index];
-    const bool is_done =
-        !build_request(c, index) || (c->options->is_bare && c->want_to_come[index] <= 0);
-    if (is_done)
-        c->busy_count--;
-    else
-        (void)link_send(&c->links.items[index], &lane->frame, lane->asked_count++);
-    link_watch_output(&c->links, index);
+    askers_ask(&c->askers, index, API_FETCH, FETCH_VERSION, &request);
 }
 
 /* ---- answers --------------------------------------------------------------------------------- */
@@ -127,21 +107,9 @@ static void read_answer(struct consuming *c, struct bytes answer)
     }
 }
 
-static void on_event(void *context, int32_t index, bool can_read, bool can_write)
+static void on_answer(void *context, int32_t index, struct bytes answer)
 {
     struct consuming *c = context;
-    struct link *link = &c->links.items[index];
-    if (can_write && link->frame != NULL) {
-        (void)link_send(link, NULL, 0); /* goes on at the next event if it must */
-        link_watch_output(&c->links, index);
-    }
-    if (!can_read)
-        return;
-    link_receive(link);
-    size_t at = 0;
-    struct bytes answer;
-    if (!link_next_answer(link, &at, &answer))
-        return;
     if (c->options->is_bare) {
         c->bytes += (int64_t)answer.size;
         c->want_to_come[index] -= (int64_t)answer.size;
@@ -150,7 +118,6 @@ static void on_event(void *context, int32_t index, bool can_read, bool can_write
     } else {
         read_answer(c, answer);
     }
-    link_consume(link, at);
     ask_next(c, index);
 }
 
@@ -163,18 +130,15 @@ static size_t answer_bytes_max(const struct load_options *options)
     return (size_t)(partitions * options->fetch_bytes) + ANSWER_SPARE;
 }
 
-static void open_lanes(struct consuming *c)
+static void open_partitions(struct consuming *c)
 {
     const struct load_options *options = c->options;
-    c->lanes = MEM_NEW_ARRAY(struct reader_lane, (size_t)options->connections);
     c->offsets = MEM_NEW_ARRAY(int64_t, (size_t)options->partitions);
     c->ends = MEM_NEW_ARRAY(int64_t, (size_t)options->partitions);
     c->want_to_come = MEM_NEW_ARRAY(int64_t, (size_t)options->connections);
     c->busy_count = options->connections;
-    for (int32_t i = 0; i < options->connections; i++) {
-        buf_init(&c->lanes[i].request, INT32_MAX);
+    for (int32_t i = 0; i < options->connections; i++)
         c->want_to_come[i] = options->bytes / options->connections;
-    }
     if (!options->is_bare)
         (void)load_end_offsets(options, c->ends);
     for (int32_t i = 0; options->is_bare && i < options->partitions; i++)
@@ -182,11 +146,8 @@ static void open_lanes(struct consuming *c)
     arena_init(&c->arena, SIZE_MAX);
 }
 
-static void close_lanes(struct consuming *c)
+static void close_partitions(struct consuming *c)
 {
-    for (int32_t i = 0; i < c->options->connections; i++)
-        buf_deinit(&c->lanes[i].request);
-    mem_free(c->lanes);
     mem_free(c->offsets);
     mem_free(c->ends);
     mem_free(c->want_to_come);
@@ -196,19 +157,19 @@ static void close_lanes(struct consuming *c)
 void load_consume(const struct load_options *options)
 {
     struct consuming c = { .options = options };
-    open_lanes(&c);
+    open_partitions(&c);
     int64_t expected = 0;
     for (int32_t i = 0; !options->is_bare && i < options->partitions; i++)
         expected += c.ends[i];
-    links_open(&c.links, options, answer_bytes_max(options));
+    askers_open(&c.askers, options, answer_bytes_max(options));
     const int64_t start_ns = load_now_ns();
     for (int32_t i = 0; i < options->connections; i++)
         ask_next(&c, i);
     while (c.busy_count > 0)
-        links_wait(&c.links, -1, on_event, &c);
+        askers_wait(&c.askers, -1, on_answer, &c);
     const double seconds = (double)(load_now_ns() - start_ns) / NS_PER_SECOND;
-    links_close(&c.links);
-    close_lanes(&c);
+    askers_close(&c.askers);
+    close_partitions(&c);
     if (!options->is_bare && c.records != expected)
         load_fail("%" PRId64 " records were read, %" PRId64 " are in the log", c.records, expected);
     printf("{\"records\":%" PRId64 ",\"bytes\":%" PRId64 ",\"seconds\":%.6f}\n", c.records, c.bytes,

@@ -6,12 +6,11 @@
  */
 #include "load.h"
 
-#include "base/buf.h"
+#include "asker.h"
 #include "base/mem.h"
 #include "base/rng.h"
 #include "base/uuid.h"
 #include "base/vec.h"
-#include "link.h"
 #include "peer.h"
 #include "wire/api.h"
 #include "wire/kafka_error.h"
@@ -28,7 +27,6 @@
 
 struct member_lane {
     char id[UUID_TEXT_SIZE];
-    bool has_asked; /* a request is under way */
     bool is_joined;
     bool must_tell; /* what it owns has changed since it was told */
     int32_t epoch;
@@ -36,14 +34,11 @@ struct member_lane {
     VEC(int32_t) owned;
     int64_t interval_ns;
     int64_t beat_ns; /* when the next heartbeat is due */
-    struct buf request;
-    struct link_frame frame;
-    int32_t asked_count;
 };
 
 struct grouping {
     const struct load_options *options;
-    struct links links;
+    struct askers askers;
     struct member_lane *lanes;
     int32_t *owner_counts; /* by partition */
     int32_t owned_once;    /* partitions that have one owner */
@@ -58,7 +53,6 @@ struct grouping {
 static void beat(struct grouping *g, int32_t index)
 {
     struct member_lane *lane = &g->lanes[index];
-    ASSERT(!lane->has_asked);
     struct consumer_group_heartbeat_request request = consumer_group_heartbeat_request_default;
     struct consumer_group_heartbeat_request_topic_partitions topic =
         consumer_group_heartbeat_request_topic_partitions_default;
@@ -82,13 +76,8 @@ static void beat(struct grouping *g, int32_t index)
         request.topic_partitions_count = lane->owned.count > 0 ? 1 : 0;
         lane->must_tell = false;
     }
-    buf_clear(&lane->request);
-    load_put_request(&lane->request, API_CONSUMER_GROUP_HEARTBEAT, HEARTBEAT_VERSION, 0, &request);
-    lane->frame = (struct link_frame){ .bytes = lane->request.data, .size = lane->request.size };
-    lane->has_asked = true;
     g->beats++;
-    (void)link_send(&g->links.items[index], &lane->frame, lane->asked_count++);
-    link_watch_output(&g->links, index);
+    askers_ask(&g->askers, index, API_CONSUMER_GROUP_HEARTBEAT, HEARTBEAT_VERSION, &request);
 }
 
 /* ---- answers --------------------------------------------------------------------------------- */
@@ -143,27 +132,12 @@ static void on_beaten(struct grouping *g, int32_t index, struct bytes answer)
     lane->beat_ns = load_now_ns() + (lane->must_tell ? 0 : lane->interval_ns);
 }
 
-static void on_event(void *context, int32_t index, bool can_read, bool can_write)
+static void on_answer(void *context, int32_t index, struct bytes answer)
 {
     struct grouping *g = context;
-    struct link *link = &g->links.items[index];
-    struct member_lane *lane = &g->lanes[index];
-    if (can_write && link->frame != NULL) {
-        (void)link_send(link, NULL, 0); /* goes on at the next event if it must */
-        link_watch_output(&g->links, index);
-    }
-    if (!can_read)
-        return;
-    link_receive(link);
-    size_t at = 0;
-    struct bytes answer;
-    if (!link_next_answer(link, &at, &answer))
-        return;
     arena_reset(&g->arena);
-    lane->has_asked = false;
     on_beaten(g, index, answer);
-    link_consume(link, at);
-    if (lane->must_tell)
+    if (g->lanes[index].must_tell)
         beat(g, index);
 }
 
@@ -175,8 +149,8 @@ static int64_t send_beats(struct grouping *g)
     const int64_t now_ns = load_now_ns();
     int64_t wait_ns = LOOK_NS;
     for (int32_t i = 0; i < g->options->connections; i++) {
-        struct member_lane *lane = &g->lanes[i];
-        if (lane->has_asked)
+        const struct member_lane *lane = &g->lanes[i];
+        if (g->askers.items[i].has_asked)
             continue;
         if (lane->beat_ns <= now_ns)
             beat(g, i);
@@ -207,7 +181,6 @@ static void open_lanes(struct grouping *g)
     g->owner_counts = MEM_NEW_ARRAY(int32_t, (size_t)options->partitions);
     for (int32_t i = 0; i < options->connections; i++) {
         uuid_to_text(uuid_draw_from_rng(&rng), g->lanes[i].id);
-        buf_init(&g->lanes[i].request, INT32_MAX);
     }
 }
 
@@ -215,7 +188,6 @@ static void close_lanes(struct grouping *g)
 {
     for (int32_t i = 0; i < g->options->connections; i++) {
         VEC_DEINIT(&g->lanes[i].owned);
-        buf_deinit(&g->lanes[i].request);
     }
     mem_free(g->lanes);
     mem_free(g->owner_counts);
@@ -227,13 +199,13 @@ void load_consumer_group(const struct load_options *options)
     arena_init(&g.arena, SIZE_MAX);
     open_lanes(&g);
     load_find_coordinator(options, LOAD_COORDINATOR_OF_GROUP);
-    links_open(&g.links, options, ANSWER_BYTES_MAX);
+    askers_open(&g.askers, options, ANSWER_BYTES_MAX);
     while (!has_converged(&g))
-        links_wait(&g.links, send_beats(&g), on_event, &g);
+        askers_wait(&g.askers, send_beats(&g), on_answer, &g);
     const double seconds = (double)(load_now_ns() - g.last_join_ns) / NS_PER_SECOND;
     printf("{\"members\":%d,\"partitions\":%d,\"seconds\":%.6f,\"heartbeats\":%" PRId64 "}\n",
            options->connections, options->partitions, seconds, g.beats);
-    links_close(&g.links);
+    askers_close(&g.askers);
     close_lanes(&g);
     arena_deinit(&g.arena);
 }

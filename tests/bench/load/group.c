@@ -6,9 +6,9 @@
  */
 #include "load.h"
 
+#include "asker.h"
 #include "base/buf.h"
 #include "base/mem.h"
-#include "link.h"
 #include "peer.h"
 #include "wire/api.h"
 #include "wire/kafka_error.h"
@@ -30,7 +30,7 @@
 #define SUBSCRIPTION_VERSION 3
 #define ASSIGNMENT_VERSION   3
 #define ANSWER_BYTES_MAX     (4u << 20)
-#define REQUEST_BYTES_MAX    (16 << 20)
+#define MESSAGE_BYTES_MAX    (16 << 20)
 
 /* As the defaults of Kafka's consumers are. */
 #define SESSION_TIMEOUT_MS 45000
@@ -43,19 +43,15 @@ enum member_stage { MEMBER_JOINS, MEMBER_SYNCS, MEMBER_IS_STABLE };
 
 struct member_lane {
     enum member_stage stage;
-    bool has_asked;  /* a request is under way */
     struct bytes id; /* owned; empty: not yet given one */
     int32_t generation;
     int32_t owned_count;
     int64_t beat_ns; /* when the next heartbeat is due */
-    struct buf request;
-    struct link_frame frame;
-    int32_t asked_count;
 };
 
 struct grouping {
     const struct load_options *options;
-    struct links links;
+    struct askers askers;
     struct member_lane *lanes;
     struct buf subscription;
     int32_t *owned_in;  /* by partition: the generation in which somebody was last given it */
@@ -65,19 +61,6 @@ struct grouping {
 };
 
 /* ---- asking ---------------------------------------------------------------------------------- */
-
-static void ask(struct grouping *g, int32_t index, int16_t api_key, int16_t version,
-                const void *message)
-{
-    struct member_lane *lane = &g->lanes[index];
-    ASSERT(!lane->has_asked);
-    buf_clear(&lane->request);
-    load_put_request(&lane->request, api_key, version, 0, message);
-    lane->frame = (struct link_frame){ .bytes = lane->request.data, .size = lane->request.size };
-    lane->has_asked = true;
-    (void)link_send(&g->links.items[index], &lane->frame, lane->asked_count++);
-    link_watch_output(&g->links, index);
-}
 
 static void join(struct grouping *g, int32_t index)
 {
@@ -94,7 +77,7 @@ static void join(struct grouping *g, int32_t index)
     protocol.name = BYTES_LITERAL(PROTOCOL_NAME);
     protocol.metadata = buf_view(&g->subscription);
     lane->stage = MEMBER_JOINS;
-    ask(g, index, API_JOIN_GROUP, JOIN_GROUP_VERSION, &request);
+    askers_ask(&g->askers, index, API_JOIN_GROUP, JOIN_GROUP_VERSION, &request);
 }
 
 static void beat(struct grouping *g, int32_t index)
@@ -104,7 +87,7 @@ static void beat(struct grouping *g, int32_t index)
     request.group_id = bytes_from_text(g->options->group);
     request.generation_id = lane->generation;
     request.member_id = lane->id;
-    ask(g, index, API_HEARTBEAT, HEARTBEAT_VERSION, &request);
+    askers_ask(&g->askers, index, API_HEARTBEAT, HEARTBEAT_VERSION, &request);
 }
 
 static void put_message(struct buf *out, int16_t version, const struct wire_message *message,
@@ -134,7 +117,7 @@ static struct bytes share_of(struct grouping *g, int32_t at, int32_t count)
     assignment.assigned_partitions = &topic;
     assignment.assigned_partitions_count = 1;
     struct buf out;
-    buf_init(&out, REQUEST_BYTES_MAX);
+    buf_init(&out, MESSAGE_BYTES_MAX);
     put_message(&out, ASSIGNMENT_VERSION, &consumer_protocol_assignment_message, &assignment);
     const struct bytes bytes = bytes_from(arena_dup(&g->arena, out.data, out.size), out.size);
     buf_deinit(&out);
@@ -159,7 +142,7 @@ static void sync_members(struct grouping *g, int32_t index,
         request.assignments[i].assignment = share_of(g, i, joined->members_count);
     }
     lane->stage = MEMBER_SYNCS;
-    ask(g, index, API_SYNC_GROUP, SYNC_GROUP_VERSION, &request);
+    askers_ask(&g->askers, index, API_SYNC_GROUP, SYNC_GROUP_VERSION, &request);
 }
 
 /* ---- answers --------------------------------------------------------------------------------- */
@@ -240,31 +223,17 @@ static void on_beaten(struct grouping *g, int32_t index, struct bytes answer)
         g->lanes[index].beat_ns = load_now_ns() + HEARTBEAT_NS;
 }
 
-static void on_event(void *context, int32_t index, bool can_read, bool can_write)
+static void on_answer(void *context, int32_t index, struct bytes answer)
 {
     struct grouping *g = context;
-    struct link *link = &g->links.items[index];
-    struct member_lane *lane = &g->lanes[index];
-    if (can_write && link->frame != NULL) {
-        (void)link_send(link, NULL, 0); /* goes on at the next event if it must */
-        link_watch_output(&g->links, index);
-    }
-    if (!can_read)
-        return;
-    link_receive(link);
-    size_t at = 0;
-    struct bytes answer;
-    if (!link_next_answer(link, &at, &answer))
-        return;
+    const struct member_lane *lane = &g->lanes[index];
     arena_reset(&g->arena);
-    lane->has_asked = false;
     if (lane->stage == MEMBER_JOINS)
         on_joined(g, index, answer);
     else if (lane->stage == MEMBER_SYNCS)
         on_synced(g, index, answer);
     else
         on_beaten(g, index, answer);
-    link_consume(link, at);
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */
@@ -276,7 +245,7 @@ static int64_t send_beats(struct grouping *g)
     int64_t wait_ns = HEARTBEAT_NS;
     for (int32_t i = 0; i < g->options->connections; i++) {
         struct member_lane *lane = &g->lanes[i];
-        if (lane->stage != MEMBER_IS_STABLE || lane->has_asked)
+        if (lane->stage != MEMBER_IS_STABLE || g->askers.items[i].has_asked)
             continue;
         if (lane->beat_ns <= now_ns)
             beat(g, i);
@@ -311,13 +280,12 @@ static void open_lanes(struct grouping *g)
     struct bytes topic = bytes_from_text(options->topic);
     subscription.topics = &topic;
     subscription.topics_count = 1;
-    buf_init(&g->subscription, REQUEST_BYTES_MAX);
+    buf_init(&g->subscription, MESSAGE_BYTES_MAX);
     put_message(&g->subscription, SUBSCRIPTION_VERSION, &consumer_protocol_subscription_message,
                 &subscription);
     g->lanes = MEM_NEW_ARRAY(struct member_lane, (size_t)options->connections);
     g->owned_in = MEM_NEW_ARRAY(int32_t, (size_t)options->partitions);
     for (int32_t i = 0; i < options->connections; i++) {
-        buf_init(&g->lanes[i].request, REQUEST_BYTES_MAX);
         g->lanes[i].id = BYTES_LITERAL("");
     }
 }
@@ -325,7 +293,6 @@ static void open_lanes(struct grouping *g)
 static void close_lanes(struct grouping *g)
 {
     for (int32_t i = 0; i < g->options->connections; i++) {
-        buf_deinit(&g->lanes[i].request);
         if (g->lanes[i].id.size > 0)
             mem_free((void *)(uintptr_t)g->lanes[i].id.data);
     }
@@ -340,15 +307,15 @@ void load_group(const struct load_options *options)
     arena_init(&g.arena, SIZE_MAX);
     open_lanes(&g);
     load_find_coordinator(options, LOAD_COORDINATOR_OF_GROUP);
-    links_open(&g.links, options, ANSWER_BYTES_MAX);
+    askers_open(&g.askers, options, ANSWER_BYTES_MAX);
     for (int32_t i = 0; i < options->connections; i++)
         join(&g, i);
     while (!has_converged(&g))
-        links_wait(&g.links, send_beats(&g), on_event, &g);
+        askers_wait(&g.askers, send_beats(&g), on_answer, &g);
     const double seconds = (double)(load_now_ns() - g.last_join_ns) / NS_PER_SECOND;
     printf("{\"members\":%d,\"partitions\":%d,\"seconds\":%.6f,\"joins\":%" PRId64 "}\n",
            options->connections, options->partitions, seconds, g.joins);
-    links_close(&g.links);
+    askers_close(&g.askers);
     close_lanes(&g);
     arena_deinit(&g.arena);
 }

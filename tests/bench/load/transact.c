@@ -8,10 +8,10 @@
  */
 #include "load.h"
 
+#include "asker.h"
 #include "base/be.h"
 #include "base/mem.h"
 #include "latency.h"
-#include "link.h"
 #include "peer.h"
 #include "value.h"
 #include "wire/api.h"
@@ -53,14 +53,11 @@ struct producer_lane {
     int64_t begin_ns; /* of this transaction */
     int64_t end_ns;   /* of its EndTxn */
     int64_t again_ns;
-    struct buf request;
-    struct link_frame frame;
-    int32_t asked_count;
 };
 
 struct transacting {
     const struct load_options *options;
-    struct links links;
+    struct askers askers;
     struct producer_lane *lanes;
     int32_t partitions_each; /* that a transaction writes to */
     struct batch_builder builder;
@@ -74,17 +71,6 @@ struct transacting {
 };
 
 /* ---- asking ---------------------------------------------------------------------------------- */
-
-static void send_lane(struct transacting *t, int32_t index, int16_t api_key, int16_t version,
-                      const void *message)
-{
-    struct producer_lane *lane = &t->lanes[index];
-    buf_clear(&lane->request);
-    load_put_request(&lane->request, api_key, version, 0, message);
-    lane->frame = (struct link_frame){ .bytes = lane->request.data, .size = lane->request.size };
-    (void)link_send(&t->links.items[index], &lane->frame, lane->asked_count++);
-    link_watch_output(&t->links, index);
-}
 
 /* The batch as this producer's; a new epoch begins with sequence 0. */
 static struct wire_records records_of(struct transacting *t, const struct producer_lane *lane)
@@ -119,7 +105,7 @@ static void send_records(struct transacting *t, int32_t index)
         topic.partition_data[i].records = records;
     }
     lane->stage = STAGE_PRODUCE;
-    send_lane(t, index, API_PRODUCE, PRODUCE_VERSION, &request);
+    askers_ask(&t->askers, index, API_PRODUCE, PRODUCE_VERSION, &request);
 }
 
 static void send_end(struct transacting *t, int32_t index)
@@ -132,7 +118,7 @@ static void send_end(struct transacting *t, int32_t index)
     request.committed = true;
     lane->stage = STAGE_END;
     lane->end_ns = load_now_ns();
-    send_lane(t, index, API_END_TXN, END_TXN_VERSION, &request);
+    askers_ask(&t->askers, index, API_END_TXN, END_TXN_VERSION, &request);
 }
 
 static void begin(struct transacting *t, int32_t index)
@@ -189,27 +175,14 @@ static void on_ended(struct transacting *t, int32_t index, struct bytes answer)
     begin(t, index);
 }
 
-static void on_event(void *context, int32_t index, bool can_read, bool can_write)
+static void on_answer(void *context, int32_t index, struct bytes answer)
 {
     struct transacting *t = context;
-    struct link *link = &t->links.items[index];
-    if (can_write && link->frame != NULL) {
-        (void)link_send(link, NULL, 0); /* goes on at the next event if it must */
-        link_watch_output(&t->links, index);
-    }
-    if (!can_read)
-        return;
-    link_receive(link);
-    size_t at = 0;
-    struct bytes answer;
-    if (!link_next_answer(link, &at, &answer))
-        return;
     arena_reset(&t->arena);
     if (t->lanes[index].stage == STAGE_PRODUCE)
         on_produced(t, index, answer);
     else
         on_ended(t, index, answer);
-    link_consume(link, at);
 }
 
 /* Sends those again whose time has come; how long until the next one's, negative: there is none. */
@@ -292,7 +265,6 @@ static void open_lanes(struct transacting *t)
         lane->transactional_id = mem_printf("%s-%d", options->topic, i);
         lane->share = options->requests / options->connections +
                       (i < options->requests % options->connections ? 1 : 0);
-        buf_init(&lane->request, INT32_MAX);
         init_producer(t, fd, lane);
     }
     (void)close(fd); /* a socket has nothing to tell at its close */
@@ -300,10 +272,8 @@ static void open_lanes(struct transacting *t)
 
 static void close_lanes(struct transacting *t)
 {
-    for (int32_t i = 0; i < t->options->connections; i++) {
+    for (int32_t i = 0; i < t->options->connections; i++)
         mem_free(t->lanes[i].transactional_id);
-        buf_deinit(&t->lanes[i].request);
-    }
     mem_free(t->lanes);
 }
 
@@ -332,14 +302,14 @@ void load_transact(const struct load_options *options)
     build_batch(&t);
     open_lanes(&t);
     const int64_t before = load_end_offsets(options, NULL);
-    links_open(&t.links, options, ANSWER_BYTES_MAX);
+    askers_open(&t.askers, options, ANSWER_BYTES_MAX);
     const int64_t start_ns = load_now_ns();
     for (int32_t i = 0; i < options->connections; i++)
         begin(&t, i);
     while (t.done < options->requests)
-        links_wait(&t.links, send_again(&t), on_event, &t);
+        askers_wait(&t.askers, send_again(&t), on_answer, &t);
     const double seconds = (double)(load_now_ns() - start_ns) / NS_PER_SECOND;
-    links_close(&t.links);
+    askers_close(&t.askers);
     await_markers(&t, before);
     printf("{\"transactions\":%" PRId64 ",\"seconds\":%.6f,\"again\":%" PRId64, options->requests,
            seconds, t.again_count);
