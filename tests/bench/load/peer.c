@@ -137,6 +137,24 @@ static void check(const char *what, const char *topic, int16_t error)
         load_fail("%s %s: %s", what, topic, kafka_error_name(error));
 }
 
+/* A connection for some questions, and what was answered. */
+struct visit {
+    int fd;
+    struct arena arena;
+};
+
+static void visit_begin(struct visit *visit, const struct load_options *options)
+{
+    arena_init(&visit->arena, SIZE_MAX);
+    visit->fd = load_connect(options);
+}
+
+static void visit_end(struct visit *visit)
+{
+    (void)close(visit->fd); /* a socket has nothing to tell at its close */
+    arena_deinit(&visit->arena);
+}
+
 /* ---- the questions --------------------------------------------------------------------------- */
 
 #define CREATE_TOPICS_VERSION    5
@@ -198,8 +216,9 @@ static void wait_for_leaders(int fd, const struct load_options *options, struct 
     load_fail("topic %s has no leaders", options->topic);
 }
 
-/* NAME=VALUE,…: the next one from *rest on; false: there is none. */
-static bool next_setting(struct bytes *rest, struct bytes *out_name, struct bytes *out_value)
+/* NAME=VALUE,…: the next one from *rest on, behind so many; false: there is none. */
+static bool next_setting(struct bytes *rest, int32_t count, struct bytes *out_name,
+                         struct bytes *out_value)
 {
     if (rest->size == 0)
         return false;
@@ -208,6 +227,8 @@ static bool next_setting(struct bytes *rest, struct bytes *out_name, struct byte
     const uint8_t *equals = memchr(rest->data, '=', size);
     if (equals == NULL)
         load_fail("a setting is NAME=VALUE");
+    if (count == SETTINGS_MAX)
+        load_fail("more than %d settings", SETTINGS_MAX);
     const size_t name = (size_t)(equals - rest->data);
     *out_name = bytes_slice(*rest, 0, name);
     *out_value = bytes_slice(*rest, name + 1, size - name - 1);
@@ -217,9 +238,8 @@ static bool next_setting(struct bytes *rest, struct bytes *out_name, struct byte
 
 void load_create_topic(const struct load_options *options)
 {
-    struct arena arena;
-    arena_init(&arena, SIZE_MAX);
-    const int fd = load_connect(options);
+    struct visit visit;
+    visit_begin(&visit, options);
     struct create_topics_request_creatable_topic_config settings[SETTINGS_MAX];
     struct create_topics_request request = create_topics_request_default;
     struct create_topics_request_creatable_topic topic =
@@ -229,30 +249,26 @@ void load_create_topic(const struct load_options *options)
     topic.replication_factor = 1;
     topic.configs = settings;
     struct bytes rest = bytes_from_text(options->config);
-    for (struct bytes name, value; next_setting(&rest, &name, &value);) {
-        if (topic.configs_count == SETTINGS_MAX)
-            load_fail("more than %d settings", SETTINGS_MAX);
+    for (struct bytes name, value; next_setting(&rest, topic.configs_count, &name, &value);)
         settings[topic.configs_count++] =
             (struct create_topics_request_creatable_topic_config){ .name = name, .value = value };
-    }
     request.topics = &topic;
     request.topics_count = 1;
     struct create_topics_response answer;
-    load_ask(fd, API_CREATE_TOPICS, CREATE_TOPICS_VERSION, &request, &arena, &answer);
+    load_ask(visit.fd, API_CREATE_TOPICS, CREATE_TOPICS_VERSION, &request, &visit.arena, &answer);
     if (answer.topics_count != 1)
         load_fail("CreateTopics was answered for %d topics", answer.topics_count);
     check("create topic", options->topic, answer.topics[0].error_code);
-    wait_for_leaders(fd, options, &arena);
-    (void)close(fd); /* a socket has nothing to tell at its close */
-    arena_deinit(&arena);
+    wait_for_leaders(visit.fd, options, &visit.arena);
+    visit_end(&visit);
 }
 
 int64_t load_end_offsets(const struct load_options *options, int64_t *out_ends)
 {
-    struct arena arena;
-    arena_init(&arena, SIZE_MAX);
-    const int fd = load_connect(options);
-    const struct list_offsets_response_topic_response *told = ask_ends(fd, options, &arena);
+    struct visit visit;
+    visit_begin(&visit, options);
+    const struct list_offsets_response_topic_response *told =
+        ask_ends(visit.fd, options, &visit.arena);
     int64_t sum = 0;
     for (int32_t i = 0; i < options->partitions; i++) {
         const struct list_offsets_response_partition_response *p = &told->partitions[i];
@@ -261,16 +277,14 @@ int64_t load_end_offsets(const struct load_options *options, int64_t *out_ends)
         if (out_ends != NULL)
             out_ends[p->partition_index] = p->offset;
     }
-    (void)close(fd); /* a socket has nothing to tell at its close */
-    arena_deinit(&arena);
+    visit_end(&visit);
     return sum;
 }
 
 void load_alter_topic(const struct load_options *options)
 {
-    struct arena arena;
-    arena_init(&arena, SIZE_MAX);
-    const int fd = load_connect(options);
+    struct visit visit;
+    visit_begin(&visit, options);
     struct incremental_alter_configs_request_alterable_config settings[SETTINGS_MAX];
     struct incremental_alter_configs_request_alter_configs_resource topic =
         incremental_alter_configs_request_alter_configs_resource_default;
@@ -279,41 +293,37 @@ void load_alter_topic(const struct load_options *options)
     topic.resource_name = bytes_from_text(options->topic);
     topic.configs = settings;
     struct bytes rest = bytes_from_text(options->config);
-    for (struct bytes name, value; next_setting(&rest, &name, &value);) {
-        if (topic.configs_count == SETTINGS_MAX)
-            load_fail("more than %d settings", SETTINGS_MAX);
+    for (struct bytes name, value; next_setting(&rest, topic.configs_count, &name, &value);)
         settings[topic.configs_count++] =
             (struct incremental_alter_configs_request_alterable_config){ .name = name,
                                                                          .value = value };
-    }
     request.resources = &topic;
     request.resources_count = 1;
     struct incremental_alter_configs_response answer;
-    load_ask(fd, API_INCREMENTAL_ALTER_CONFIGS, ALTER_CONFIGS_VERSION, &request, &arena, &answer);
+    load_ask(visit.fd, API_INCREMENTAL_ALTER_CONFIGS, ALTER_CONFIGS_VERSION, &request, &visit.arena,
+             &answer);
     if (answer.responses_count != 1)
         load_fail("IncrementalAlterConfigs was answered for %d topics", answer.responses_count);
     check("alter topic", options->topic, answer.responses[0].error_code);
-    (void)close(fd); /* a socket has nothing to tell at its close */
-    arena_deinit(&arena);
+    visit_end(&visit);
 }
 
 void load_find_coordinator(const struct load_options *options, enum load_coordinator of)
 {
-    struct arena arena;
-    arena_init(&arena, SIZE_MAX);
-    const int fd = load_connect(options);
+    struct visit visit;
+    visit_begin(&visit, options);
     struct find_coordinator_request request = find_coordinator_request_default;
     struct find_coordinator_response answer;
     request.key = bytes_from_text(options->group);
     request.key_type = (int8_t)of;
     for (int i = 0; i < ASK_TIMES_MAX; i++) {
-        arena_reset(&arena);
-        load_ask(fd, API_FIND_COORDINATOR, FIND_COORDINATOR_VERSION, &request, &arena, &answer);
+        arena_reset(&visit.arena);
+        load_ask(visit.fd, API_FIND_COORDINATOR, FIND_COORDINATOR_VERSION, &request, &visit.arena,
+                 &answer);
         if (answer.error_code == KAFKA_NONE)
             break;
         (void)usleep(ASK_EVERY_US); /* a nap that is cut short does no harm */
     }
     check("find the coordinator of", options->group, answer.error_code);
-    (void)close(fd); /* a socket has nothing to tell at its close */
-    arena_deinit(&arena);
+    visit_end(&visit);
 }
