@@ -12,6 +12,7 @@
 
 #include "base/mem.h"
 #include "coord/group_coordinator.h"
+#include "coord_rig.h"
 #include "wire/api.h"
 #include "wire/messages/delete_groups_request.h"
 #include "wire/messages/describe_groups_request.h"
@@ -22,7 +23,6 @@
 #include "wire/messages/offset_delete_request.h"
 #include "wire/messages/offset_fetch_request.h"
 #include "wire/messages/sync_group_request.h"
-#include "wire/reader.h"
 
 #define GROUP_COUNT 4
 
@@ -57,11 +57,8 @@ static void step(struct run *run, struct group_event event)
 
 static void load_record(struct run *run, struct reader *r, bool is_transactional)
 {
-    const size_t key_size = (uint8_t)read_i8(r);
-    const struct bytes key = read_run(r, key_size);
-    const uint16_t value_size = read_u16(r);
-    const struct bytes value = value_size == UINT16_MAX ? BYTES_NULL : read_run(r, value_size);
-    if (!reader_is_ok(r))
+    struct bytes key, value;
+    if (!coord_rig_read_record(r, &key, &value))
         return;
     struct err_note note = { "" };
     const int result =

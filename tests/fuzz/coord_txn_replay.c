@@ -11,13 +11,13 @@
 
 #include "base/mem.h"
 #include "coord/txn_coordinator.h"
+#include "coord_rig.h"
 #include "wire/api.h"
 #include "wire/messages/add_partitions_to_txn_request.h"
 #include "wire/messages/describe_transactions_request.h"
 #include "wire/messages/end_txn_request.h"
 #include "wire/messages/init_producer_id_request.h"
 #include "wire/messages/list_transactions_request.h"
-#include "wire/reader.h"
 
 #define ID_COUNT 4
 
@@ -73,11 +73,8 @@ static void step(struct run *run, struct txn_event event)
 
 static void load_record(struct run *run, struct reader *r)
 {
-    const size_t key_size = (uint8_t)read_i8(r);
-    const struct bytes key = read_run(r, key_size);
-    const uint16_t value_size = read_u16(r);
-    const struct bytes value = value_size == UINT16_MAX ? BYTES_NULL : read_run(r, value_size);
-    if (!reader_is_ok(r))
+    struct bytes key, value;
+    if (!coord_rig_read_record(r, &key, &value))
         return;
     struct err_note note = { "" };
     const int result = txn_coordinator_replay(run->coordinator, key, value, &note);
