@@ -6,30 +6,13 @@
  */
 #include "fuzz.h"
 
-#include "log/log.h"
-#include "sim/sim_disk.h"
-#include "wire/batch.h"
+#include "log_rig.h"
 
-#include <string.h>
-
-#define NOW_MS      INT64_C(1700000000000)
 #define OFFSETS_MAX 200 /* looked for, of as many as there are */
 
 static struct log *open_log(struct sim_disk *disk)
 {
-    struct log_config config = LOG_CONFIG_DEFAULT;
-    config.index_interval_bytes = 100;
-    const struct log_params params = { .fs = sim_disk_fs(disk),
-                                       .log_dir = "/",
-                                       .topic = "t",
-                                       .config = &config,
-                                       .now_ms = NOW_MS,
-                                       .seed = 1 };
-    struct log *log;
-    struct err_note note;
-    const int r = log_open(&params, &log, &note);
-    ASSERT(r == 0);
-    return log;
+    return log_rig_open(disk, (struct log_params){ .seed = 1 });
 }
 
 static void put_segment(struct sim_disk *disk, const uint8_t *data, size_t size)
@@ -74,23 +57,10 @@ static void look_around(struct log *log)
 static void append_one(struct log *log)
 {
     const int64_t end = log_offsets(log)->end;
-    struct batch_options options = BATCH_OPTIONS_NONE;
-    struct batch_builder builder;
-    batch_builder_init(&builder, &options);
-    ASSERT(batch_builder_add(&builder, NOW_MS, BYTES_NULL, BYTES_LITERAL("v"), NULL, 0) == 0);
-    struct bytes bytes;
-    ASSERT(batch_builder_finish(&builder, &bytes) == 0);
-    struct shared *owner = shared_new(bytes.size);
-    memcpy(owner->data, bytes.data, bytes.size);
-    batch_builder_deinit(&builder);
-    const struct log_append append = { .owner = owner,
-                                       .records = owner->data,
-                                       .size_bytes = (uint32_t)owner->size,
-                                       .origin = LOG_ORIGIN_CLIENT,
-                                       .now_ms = NOW_MS };
-    struct log_append_result result;
-    log_append_plan(log, &append, &result);
-    shared_unref(owner);
+    const struct batch_options options = BATCH_OPTIONS_NONE;
+    const struct log_append how = { .origin = LOG_ORIGIN_CLIENT };
+    const struct log_append_result result =
+        log_rig_append_record(log, &options, LOG_RIG_NOW_MS, BYTES_LITERAL("v"), how);
     if (end == INT64_MAX) /* no offset is left to give */
         return;
     ASSERT(result.error == KAFKA_NONE && result.first_offset == end);

@@ -7,49 +7,28 @@
  */
 #include "fuzz.h"
 
-#include "log/log.h"
-#include "sim/sim_disk.h"
-#include "wire/batch.h"
+#include "log_rig.h"
 #include "wire/control_record.h"
 
-#include <string.h>
-
-#define NOW_MS    INT64_C(1700000000000)
 #define PRODUCERS 3
 
 static struct log *open_log(struct sim_disk *disk, bool was_closed, int64_t recovery_point)
 {
-    struct log_config config = LOG_CONFIG_DEFAULT;
-    config.index_interval_bytes = 100;
-    const struct log_params params = { .fs = sim_disk_fs(disk),
-                                       .log_dir = "/",
-                                       .topic = "t",
-                                       .config = &config,
-                                       .create = true,
-                                       .had_clean_shutdown = was_closed,
-                                       .is_recovery_point_known = true,
-                                       .recovery_point = recovery_point,
-                                       .now_ms = NOW_MS };
-    struct log *log;
-    ASSERT(log_open(&params, &log, NULL) == 0);
-    return log;
+    return log_rig_open(disk, (struct log_params){ .create = true,
+                                                   .had_clean_shutdown = was_closed,
+                                                   .is_recovery_point_known = true,
+                                                   .recovery_point = recovery_point });
 }
 
-static void append(struct log *log, enum log_origin origin, struct bytes bytes)
+/* What a producer whose transaction is known, or the coordinator, appends. */
+static struct log_append append_of(enum log_origin origin)
 {
-    struct shared *owner = shared_new(bytes.size);
-    memcpy(owner->data, bytes.data, bytes.size);
-    const struct log_append append = { .owner = owner,
-                                       .records = owner->data,
-                                       .size_bytes = (uint32_t)owner->size,
-                                       .origin = origin,
-                                       .now_ms = NOW_MS,
-                                       .transaction_verified = true,
-                                       .transaction_version = 0 };
-    struct log_append_result result;
-    log_append_plan(log, &append, &result);
-    ASSERT(result.error == KAFKA_NONE);
-    shared_unref(owner);
+    return (struct log_append){ .origin = origin, .transaction_verified = true };
+}
+
+static void write_planned(struct log *log, const struct log_append_result *planned)
+{
+    ASSERT(planned->error == KAFKA_NONE);
     ASSERT(log_write(log, NULL) == 0);
 }
 
@@ -60,24 +39,22 @@ static void append_records(struct log *log, int64_t producer_id, int32_t sequenc
     options.producer_id = producer_id;
     options.producer_epoch = 0;
     options.base_sequence = sequence;
-    struct batch_builder builder;
-    batch_builder_init(&builder, &options);
-    ASSERT(batch_builder_add(&builder, NOW_MS, BYTES_NULL, BYTES_LITERAL("value"), NULL, 0) == 0);
-    struct bytes bytes;
-    ASSERT(batch_builder_finish(&builder, &bytes) == 0);
-    append(log, LOG_ORIGIN_CLIENT, bytes);
-    batch_builder_deinit(&builder);
+    const struct log_append_result planned = log_rig_append_record(
+        log, &options, LOG_RIG_NOW_MS, BYTES_LITERAL("value"), append_of(LOG_ORIGIN_CLIENT));
+    write_planned(log, &planned);
 }
 
 static void append_marker(struct log *log, int64_t producer_id, bool is_commit)
 {
     const struct transaction_marker marker = { .type = is_commit ? CONTROL_COMMIT : CONTROL_ABORT,
                                                .leader_epoch = -1,
-                                               .timestamp_ms = NOW_MS,
+                                               .timestamp_ms = LOG_RIG_NOW_MS,
                                                .producer_id = producer_id };
     uint8_t bytes[TRANSACTION_MARKER_BYTES];
     transaction_marker_encode(&marker, bytes);
-    append(log, LOG_ORIGIN_COORDINATOR, bytes_from(bytes, sizeof(bytes)));
+    const struct log_append_result planned =
+        log_rig_append(log, bytes_from(bytes, sizeof(bytes)), append_of(LOG_ORIGIN_COORDINATOR));
+    write_planned(log, &planned);
 }
 
 /* Producer 0 aborts, 1 commits, 2 aborts, twice, with records of the others in between. */
@@ -91,21 +68,11 @@ static void make_log(struct sim_disk *disk, bool is_sealed)
             append_marker(log, id, id == 1);
     }
     if (is_sealed) {
-        ASSERT(log_roll(log, NOW_MS, NULL) == 0);
+        ASSERT(log_roll(log, LOG_RIG_NOW_MS, NULL) == 0);
         append_records(log, 1, 2);
         append_marker(log, 1, true);
     }
     ASSERT(log_close(log, true, NULL, NULL) == 0);
-}
-
-static void put_index(struct sim_disk *disk, const uint8_t *data, size_t size)
-{
-    struct io_file *file;
-    ASSERT(io_file_open(sim_disk_fs(disk), "/t-0/00000000000000000000.txnindex",
-                        IO_OPEN_WRITE | IO_OPEN_TRUNCATE, &file) == 0);
-    ASSERT(io_file_write(file, 0, data, size) == 0);
-    ASSERT(io_file_sync(file) == 0);
-    io_file_unref(file);
 }
 
 /* Reads all from an offset on, and answers how many aborted transactions were told of. */
@@ -140,7 +107,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const bool was_closed = (data[0] & 2) != 0;
     struct sim_disk *disk = sim_disk_new(1);
     make_log(disk, is_sealed);
-    put_index(disk, data + 1, size - 1);
+    log_rig_replace_file(disk, "/t-0/00000000000000000000.txnindex",
+                         bytes_from(data + 1, size - 1));
     struct log *log = open_log(disk, was_closed, was_closed ? INT64_MAX : 0);
     const int64_t end = log_offsets(log)->end;
     ASSERT(end == 12 + (is_sealed ? 2 : 0));
@@ -151,7 +119,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     append_records(log, 0, 2);
     append_marker(log, 0, false);
     ASSERT(read_from(log, end) >= 1);
-    ASSERT(log_truncate(log, 3, NOW_MS, NULL) == 0);
+    ASSERT(log_truncate(log, 3, LOG_RIG_NOW_MS, NULL) == 0);
     (void)read_from(log, 0);
     log_abandon(log);
     sim_disk_free(disk);
