@@ -6,7 +6,8 @@ import subprocess
 import time
 
 import wire
-from node import Node, expect, wait_until
+from node import Node
+from probe import expect, wait_until
 
 SIZE_KB = 24 * 1024
 MARK_BYTES = SIZE_KB * 1024 // 32  # ottla.disk.min.free.bytes by default

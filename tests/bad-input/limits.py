@@ -3,7 +3,8 @@ import os
 import signal
 
 import wire
-from node import Node, expect, wait_until
+from node import Node
+from probe import expect, wait_until
 
 DESCRIPTORS = 200
 TOPICS, PARTITIONS = 4, 100

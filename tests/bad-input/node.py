@@ -6,33 +6,13 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
+
+from probe import Failure, expect, wait_until
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BINARY = os.environ.get("OTTLA_BINARY", os.path.join(ROOT, "build/src/app/ottla"))
 PATIENCE_S = 20
 LINE = re.compile(r"^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\] (DEBUG|INFO|WARN|ERROR) (.*) \(([^()]+)\)$")
-
-
-class Failure(Exception):
-    pass
-
-
-def expect(condition, words):
-    if not condition:
-        raise Failure(words)
-
-
-def wait_until(condition, words, patience_s=PATIENCE_S):
-    """The value of `condition` as soon as it is true."""
-    deadline = time.monotonic() + patience_s
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > deadline:
-            raise Failure(words() if callable(words) else words)
-        time.sleep(0.01)
 
 
 def free_ports(count):

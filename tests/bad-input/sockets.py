@@ -8,7 +8,8 @@ import threading
 import time
 
 import wire
-from node import Failure, Node, expect, wait_until
+from node import Node
+from probe import Failure, expect, wait_until
 
 RSS_MAX_KB = 400 * 1024    # whatever comes
 IDLE_COUNT = 5000

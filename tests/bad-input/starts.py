@@ -10,7 +10,8 @@ import struct
 import subprocess
 
 import wire
-from node import Node, copy, expect, tree, wait_until
+from node import Node, copy, tree
+from probe import expect, wait_until
 
 CLUSTER = "MkU3OEVBNTcwNTJENDM2Qg"
 OTHER_CLUSTER = "4L6g3nShT-eMCtK--X86sw"

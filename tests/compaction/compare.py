@@ -7,7 +7,6 @@ import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ import time
 
 import confluent_kafka
 import confluent_kafka.admin
+from probe import Failure, free_port_pair, wait_until
 
 HERE = pathlib.Path(__file__).resolve().parent
 ORACLE = HERE.parent / "oracle" / "kafka"
@@ -33,22 +33,9 @@ NO_CLEANER = ["log.cleaner.backoff.ms=3600000"]
 CLEANER = ["log.cleaner.backoff.ms=200", "log.cleaner.min.cleanable.ratio=0.001"]
 
 
-class Failure(Exception):
-    pass
-
-
 def kafka(*words, check=True):
     return subprocess.run([str(ORACLE), *map(str, words)], check=check, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout
-
-
-def wait_for(what, condition):
-    deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline:
-        if condition():
-            return
-        time.sleep(0.3)
-    raise Failure(f"{what}: not within {PATIENCE_S} s")
 
 
 # ---- input --------------------------------------------------------------------------------------
@@ -204,7 +191,7 @@ def move(source, target, port, settings):
 def clean_with_kafka(base, port):
     kafka("start", base, port, *CLEANER)
     for topic in TOPICS:
-        wait_for(f"Kafka cleans {topic}", lambda t=topic: is_cleaned(base / "data", t))
+        wait_until(lambda t=topic: is_cleaned(base / "data", t), f"Kafka cleans {topic}", PATIENCE_S)
     kafka("stop", base)
 
 
@@ -212,7 +199,7 @@ def clean_with_ottla(binary, base):
     process = start_ottla(binary, base)
     try:
         for topic in TOPICS:
-            wait_for(f"Ottla cleans {topic}", lambda t=topic: is_cleaned(base / "data", t))
+            wait_until(lambda t=topic: is_cleaned(base / "data", t), f"Ottla cleans {topic}", PATIENCE_S)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
@@ -264,19 +251,6 @@ def go_on(base, port, bootstrap, latest):
         raise Failure("Kafka objects to what Ottla has left: see " + str(base / "kafka.log"))
 
 
-def free_port():
-    """The first of two that follow one another: the second is the controller's."""
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = first.getsockname()[1]
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except OSError:
-                continue
-            return port
-
-
 def main():
     if len(sys.argv) not in (2, 4):
         print("usage: run OTTLA [DIR PORT]", file=sys.stderr)
@@ -287,7 +261,7 @@ def main():
             run(binary, pathlib.Path(sys.argv[2]).resolve(), int(sys.argv[3]))
         else:
             with tempfile.TemporaryDirectory(prefix="ottla-compaction-") as work:
-                run(binary, pathlib.Path(work), free_port())
+                run(binary, pathlib.Path(work), free_port_pair())
     except Failure as failure:
         print(f"FAIL {failure}")
         print("0 passed, 1 failed")

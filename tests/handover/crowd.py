@@ -6,7 +6,8 @@ import time
 
 import confluent_kafka
 
-from words import Failure, expect, text, wait_until
+from probe import Failure, expect, wait_until
+from words import text
 
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
 LONG_AGO_MS = 1500000000000

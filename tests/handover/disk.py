@@ -4,8 +4,6 @@ import os
 import re
 import subprocess
 
-from words import Failure
-
 OTTLA = os.path.abspath(os.environ.get("OTTLA_BINARY", "build/src/app/ottla"))
 TROUBLE = re.compile(r"isvalid: false|Exception|[Mm]ismatch|not found|Non-consecutive|trailing|Invalid|corrupt|Error|Could not", re.IGNORECASE)
 DECODERS = {"__consumer_offsets": ["--offsets-decoder"], "__transaction_state": ["--transaction-log-decoder"],

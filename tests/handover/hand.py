@@ -7,7 +7,7 @@ import queue
 import subprocess
 import threading
 
-from words import Failure
+from probe import Failure
 
 HERE = pathlib.Path(__file__).resolve().parent
 PATIENCE_S = 240

@@ -5,7 +5,6 @@ import faulthandler
 import os
 import pathlib
 import signal
-import socket
 import sys
 import tempfile
 import time
@@ -15,7 +14,7 @@ import disk
 from crowd import Crowd
 from hand import Hand
 from node import Node
-from words import Failure, wait_until
+from probe import Failure, free_port_pair, wait_until
 
 CLEANER = ["log.cleaner.backoff.ms=100", "log.cleaner.min.cleanable.ratio=0.001", "log.cleaner.io.max.bytes.per.second=2500000"]
 SMALL = ["offsets.topic.num.partitions=3", "transaction.state.log.num.partitions=3", "offsets.topic.segment.bytes=1048576",
@@ -100,19 +99,6 @@ class World:
         self.hand.end()
 
 
-def free_port():
-    """The first of two that follow one another: the second is the controller's."""
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = first.getsockname()[1]
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except (OSError, OverflowError):
-                continue
-            return port
-
-
 def run(work, port, options):
     world = World(work, port, options)
     players, ends = options.players.split(","), options.ends.split(",")
@@ -150,10 +136,10 @@ def main():
         if options.dir:
             work = pathlib.Path(options.dir).resolve()
             work.mkdir(parents=True)
-            faults = run(work, options.port or free_port(), options)
+            faults = run(work, options.port or free_port_pair(), options)
         else:
             with tempfile.TemporaryDirectory(prefix="ottla-handover-") as directory:
-                faults = run(pathlib.Path(directory), options.port or free_port(), options)
+                faults = run(pathlib.Path(directory), options.port or free_port_pair(), options)
     except Failure as failure:
         print(f"FAIL {failure}")
         print("0 passed, 1 failed")

@@ -5,7 +5,7 @@ import pathlib
 import re
 import subprocess
 
-from words import Failure, expect
+from probe import Failure, expect
 
 TESTS = pathlib.Path(__file__).resolve().parent.parent
 PROGRAMS = {"kafka": TESTS / "oracle" / "kafka", "ottla": TESTS / "interop" / "ottla"}

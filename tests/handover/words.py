@@ -1,28 +1,6 @@
-"""What all parts of the test say and ask."""
+"""How values are told."""
 
 import hashlib
-import time
-
-
-class Failure(Exception):
-    """Something is not as it must be."""
-
-
-def expect(condition, words):
-    if not condition:
-        raise Failure(words)
-
-
-def wait_until(condition, words, patience_s=60):
-    """The value of `condition` as soon as it is true."""
-    deadline = time.monotonic() + patience_s
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > deadline:
-            raise Failure(f"{words}: not within {patience_s} s")
-        time.sleep(0.05)
 
 
 def text(value):

@@ -7,53 +7,11 @@ import threading
 import suite
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import ConfigResource, ResourceType
-from suite import check, read, same, wait
+from stream import Stream
+from suite import check, same, wait
 
 PARTITIONS = 3
 ACKS_A_ROUND = 600
-IN_FLIGHT_MAX = 300
-
-
-class Stream:
-    """An idempotent producer that sends v0, v1, … to the partitions in turn until it is stopped."""
-
-    def __init__(self, env, topic):
-        self.topic = topic
-        self.producer = env.producer(enable_idempotence=True, linger_ms=2, batch_num_messages=20,
-                                     reconnect_backoff_ms=20, reconnect_backoff_max_ms=100, retry_backoff_ms=20)
-        self.acknowledged = {}  # value's number → offset
-        self.errors = []
-        self.sent = 0
-        self.stopping = False
-        self.thread = threading.Thread(target=self._send, daemon=True)
-        self.thread.start()
-
-    def _send(self):
-        while not self.stopping:
-            number = self.sent
-            suite.send(self.producer, self.topic, f"v{number}", self.reports(number), partition=number % PARTITIONS)
-            self.sent += 1
-            while self.sent - len(self.acknowledged) > IN_FLIGHT_MAX and not self.stopping:
-                self.producer.poll(0.01)
-
-    def reports(self, number):
-        """Where suite.send() puts the report of one record."""
-        stream = self
-
-        class Report:
-            def append(self, report):
-                error, message = report
-                if error is None:
-                    stream.acknowledged[number] = message.offset()
-                else:
-                    stream.errors.append(str(error))
-
-        return Report()
-
-    def stop(self):
-        self.stopping = True
-        self.thread.join()
-        suite.finish(self.producer)
 
 
 class Group:
@@ -138,7 +96,8 @@ def main(bootstrap, start, kill, rounds):
     try:
         env = suite.Env(bootstrap, "crash")
         topic = env.topic(PARTITIONS, retention_ms=987_654_321)
-        stream = Stream(env, topic)
+        stream = Stream(env, topic, PARTITIONS, enable_idempotence=True, reconnect_backoff_ms=20, reconnect_backoff_max_ms=100,
+                        retry_backoff_ms=20)
         group = Group(env, topic)
         for round_number in range(1, rounds + 1):
             goal = len(stream.acknowledged) + ACKS_A_ROUND

@@ -13,7 +13,7 @@ import time
 
 import suite
 from confluent_kafka import TopicPartition
-from suite import check, read, same, wait
+from suite import check, same, wait
 
 PARTITIONS = 4
 WORKERS = 2

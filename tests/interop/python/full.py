@@ -2,56 +2,16 @@
 
 import os
 import sys
-import threading
 import time
 
 import suite
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from stream import Stream
 from suite import check, same, wait
 
 MARK = "ottla.disk.min.free.bytes"
 STALL_S = 1.5
 ACKS = 2000
-IN_FLIGHT_MAX = 300
-
-
-class Stream:
-    """A producer that sends v0, v1, … until it is stopped."""
-
-    def __init__(self, env, **config):
-        self.topic = env.topic(1)
-        self.producer = env.producer(linger_ms=2, batch_num_messages=20, **config)
-        self.acknowledged = {}  # value's number → offset
-        self.errors = []
-        self.sent = 0
-        self.stopping = False
-        self.thread = threading.Thread(target=self._send, daemon=True)
-        self.thread.start()
-
-    def _send(self):
-        while not self.stopping:
-            suite.send(self.producer, self.topic, f"v{self.sent}", self.reports(self.sent), partition=0)
-            self.sent += 1
-            while self.sent - len(self.acknowledged) > IN_FLIGHT_MAX and not self.stopping:
-                self.producer.poll(0.01)
-
-    def reports(self, number):
-        stream = self
-
-        class Report:
-            def append(self, report):
-                error, message = report
-                if error is None:
-                    stream.acknowledged[number] = message.offset()
-                else:
-                    stream.errors.append(str(error))
-
-        return Report()
-
-    def stop(self):
-        self.stopping = True
-        self.thread.join()
-        suite.finish(self.producer)
 
 
 def set_mark(env, value):
@@ -92,7 +52,8 @@ def check_stream(env, stream, is_once):
 
 def main(bootstrap):
     env = suite.Env(bootstrap, "full")
-    streams = {"idempotent": Stream(env, enable_idempotence=True), "acks_1": Stream(env, acks=1), "acks_all": Stream(env)}
+    configs = {"idempotent": {"enable_idempotence": True}, "acks_1": {"acks": 1}, "acks_all": {}}
+    streams = {name: Stream(env, env.topic(1), 1, **config) for name, config in configs.items()}
     passed = failed = 0
     try:
         await_acks(streams.values(), ACKS)
