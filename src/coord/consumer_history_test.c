@@ -9,8 +9,7 @@
 #include "base/mem.h"
 #include "base/test.h"
 #include "coord/assignor.h"
-#include "coord/group_coordinator.h"
-#include "coord/rig_log_test.h"
+#include "coord/rig_group_test.h"
 #include "metadata/loader.h"
 #include "wire/api.h"
 #include "wire/messages/consumer_group_heartbeat_request.h"
@@ -48,19 +47,13 @@ struct client {
 };
 
 struct history {
-    struct rng rng;
-    struct group_settings settings;
-    struct group_coordinator *coordinator;
-    struct group_effects effects;
+    struct rig_group rig;
     struct metadata_loader *cluster;
     int64_t cluster_offset;
     int32_t partition_counts[TOPICS];
-    int64_t now_ms;
-    uint64_t next_token;
     bool has_failures;
     bool is_calm; /* nothing goes wrong any more */
     struct client clients[CLIENTS];
-    struct rig_log log;
     int32_t epoch_floors[GROUPS]; /* that the log has seen */
     uint64_t answered;
 };
@@ -151,15 +144,6 @@ static void read_member(struct bytes line, struct seen_member *out)
     out->held = read_held(line);
 }
 
-static struct bytes take_line(struct bytes *text)
-{
-    const uint8_t *end = memchr(text->data, '\n', text->size);
-    const size_t size = (size_t)(end - text->data) + 1;
-    const struct bytes line = bytes_slice(*text, 0, size);
-    *text = bytes_slice(*text, size, SIZE_MAX);
-    return line;
-}
-
 static struct seen_group *group_of_line(struct bytes line, struct seen_group groups[GROUPS])
 {
     char words[32];
@@ -176,7 +160,7 @@ static void read_state(struct bytes text, struct seen_group groups[GROUPS])
     struct seen_group *group = NULL;
     memset(groups, 0, GROUPS * sizeof(*groups));
     while (text.size > 0) {
-        const struct bytes line = take_line(&text);
+        const struct bytes line = rig_take_line(&text);
         if (!bytes_starts_with(line, BYTES_LITERAL("  ")))
             group = group_of_line(line, groups);
         if (group != NULL && bytes_starts_with(line, BYTES_LITERAL("consumer"))) {
@@ -211,18 +195,19 @@ static void expect_sound_client(const struct client *client, const struct seen_g
     }
 }
 
-static void expect_sound(struct history *h)
+static void expect_sound(void *context)
 {
+    struct history *h = context;
     struct seen_group groups[GROUPS];
     struct buf text;
     buf_init(&text, 1 << 20);
-    group_coordinator_print(h->coordinator, &text);
+    group_coordinator_print(h->rig.coordinator, &text);
     read_state(buf_view(&text), groups);
     for (int i = 0; i < GROUPS; i++) {
         expect_sound_group(&groups[i]);
         if (!groups[i].is_there)
             h->epoch_floors[i] = 0; /* the next of that name begins anew */
-        if (h->log.writes.count > 0)
+        if (h->rig.log.writes.count > 0)
             continue; /* what is not written may come to nothing */
         EXPECT(groups[i].epoch >= h->epoch_floors[i]);
         h->epoch_floors[i] = groups[i].epoch;
@@ -283,8 +268,9 @@ static void on_beaten(struct client *client, const struct consumer_group_heartbe
     }
 }
 
-static void on_answer(struct history *h, const struct coord_answer *answer)
+static void on_answer(void *context, const struct coord_answer *answer)
 {
+    struct history *h = context;
     struct client *client = NULL;
     for (int i = 0; i < CLIENTS; i++) {
         if (h->clients[i].asks != NOTHING && h->clients[i].token == answer->token)
@@ -292,7 +278,7 @@ static void on_answer(struct history *h, const struct coord_answer *answer)
     }
     EXPECT(client != NULL); /* asked, and not answered before */
     h->answered++;
-    if (client->asks == BEATING && !h->is_calm && rng_chance(&h->rng, 30000))
+    if (client->asks == BEATING && !h->is_calm && rng_chance(&h->rig.rng, 30000))
         client->tells_all = true; /* the answer is lost on the way */
     else if (client->asks == BEATING)
         on_beaten(client, answer->message);
@@ -302,56 +288,16 @@ static void on_answer(struct history *h, const struct coord_answer *answer)
 
 /* ---- the log --------------------------------------------------------------------------------------------------------- */
 
-static void step(struct history *h, struct group_event event)
-{
-    event.now_ms = h->now_ms;
-    event.wall_ms = 1000000 + h->now_ms;
-    rng_fill(&h->rng, event.random, sizeof(event.random));
-    group_coordinator_step(h->coordinator, &event, &h->effects);
-    for (size_t i = 0; i < h->effects.appends.count; i++)
-        (void)rig_log_append(&h->log, &h->effects.appends.items[i]);
-    for (size_t i = 0; i < h->effects.answers.count; i++)
-        on_answer(h, &h->effects.answers.items[i]);
-    group_effects_clear(&h->effects);
-    expect_sound(h);
-}
-
-static struct group_coordinator *coordinator_from_log(const struct history *h, uint64_t hash_seed)
-{
-    struct group_coordinator *coordinator = group_coordinator_new(&h->settings, hash_seed);
-    for (size_t i = 0; i < h->log.records.count; i++)
-        EXPECT_OK(group_coordinator_replay(coordinator, -1, h->log.records.items[i].key,
-                                           h->log.records.items[i].value, NULL));
-    return coordinator;
-}
-
-static void expect_same_after_reload(const struct history *h)
-{
-    struct buf live;
-    struct buf loaded;
-    buf_init(&live, 1 << 20);
-    buf_init(&loaded, 1 << 20);
-    struct group_coordinator *coordinator = coordinator_from_log(h, 99);
-    group_coordinator_print(h->coordinator, &live);
-    group_coordinator_print(coordinator, &loaded);
-    EXPECT_BYTES(buf_view(&loaded), buf_view(&live));
-    group_coordinator_free(coordinator);
-    buf_deinit(&live);
-    buf_deinit(&loaded);
-}
-
 static void end_write(struct history *h, enum kafka_error error)
 {
-    const uint64_t write_id = rig_log_end_write(&h->log, error == KAFKA_NONE);
-    step(h, (struct group_event){ .type = GROUP_ON_APPENDED,
-                                  .appended = { .write_id = write_id, .error = error } });
-    if (h->log.writes.count == 0 && (error != KAFKA_NONE || rng_chance(&h->rng, 50000)))
-        expect_same_after_reload(h);
+    rig_group_end_write(&h->rig, error);
+    if (h->rig.log.writes.count == 0 && (error != KAFKA_NONE || rng_chance(&h->rig.rng, 50000)))
+        rig_group_expect_reloadable(&h->rig);
 }
 
 static void end_all_writes(struct history *h)
 {
-    while (h->log.writes.count > 0)
+    while (h->rig.log.writes.count > 0)
         end_write(h, KAFKA_NONE);
 }
 
@@ -367,7 +313,7 @@ static void cluster_put(struct history *h, const struct wire_message *message, c
 static void tell_cluster(struct history *h)
 {
     struct metadata_image *image = metadata_loader_publish(h->cluster);
-    step(h, (struct group_event){ .type = GROUP_ON_IMAGE, .image = image });
+    rig_group_step(&h->rig, (struct group_event){ .type = GROUP_ON_IMAGE, .image = image });
     metadata_image_unref(image);
 }
 
@@ -396,14 +342,7 @@ static void ask(struct history *h, struct client *client, enum what what, int16_
                 int16_t version, const void *message)
 {
     client->asks = what;
-    client->token = h->next_token++;
-    step(h, (struct group_event){ .type = GROUP_ON_REQUEST,
-                                  .request = { .token = client->token,
-                                               .api_key = api_key,
-                                               .version = version,
-                                               .client_id = BYTES_LITERAL("c"),
-                                               .client_host = BYTES_LITERAL("/h"),
-                                               .message = message } });
+    rig_group_ask(&h->rig, &client->token, api_key, version, message);
 }
 
 static struct bytes instance_of(const struct history *h, const struct client *client)
@@ -463,7 +402,7 @@ static void tell_owned(struct client *client, struct consumer_group_heartbeat_re
  * request may have said that it does not own what it was to have, and that may be another's by now. */
 static void reconcile(struct history *h, struct client *client)
 {
-    const bool is_slow = !h->is_calm && rng_chance(&h->rng, 300000);
+    const bool is_slow = !h->is_calm && rng_chance(&h->rig.rng, 300000);
     if (!is_slow && (client->owned & ~client->target) != 0)
         client->owned &= client->target;
     else if (!is_slow && !client->tells_all)
@@ -473,9 +412,9 @@ static void reconcile(struct history *h, struct client *client)
 static void beat(struct history *h, struct client *client)
 {
     struct consumer_group_heartbeat_request *m = heartbeat(h, client, client->epoch);
-    const bool changes_mind = !h->is_calm && rng_chance(&h->rng, 30000);
+    const bool changes_mind = !h->is_calm && rng_chance(&h->rig.rng, 30000);
     if (changes_mind)
-        client->subscription = (int)rng_below(&h->rng, 4);
+        client->subscription = (int)rng_below(&h->rig.rng, 4);
     const bool tells_all = client->tells_all || client->epoch == 0;
     if (tells_all)
         m->rebalance_timeout_ms = 5000;
@@ -488,7 +427,7 @@ static void beat(struct history *h, struct client *client)
 
 static void leave(struct history *h, struct client *client)
 {
-    const bool is_for_a_while = client->is_static && rng_chance(&h->rng, 700000);
+    const bool is_for_a_while = client->is_static && rng_chance(&h->rig.rng, 700000);
     const struct consumer_group_heartbeat_request *m =
         heartbeat(h, client, is_for_a_while ? -2 : -1);
     begin_anew(h, client); /* whatever the answer */
@@ -508,7 +447,7 @@ static void commit(struct history *h, struct client *client)
     m->topics[0].topic_id = topic_id(0);
     m->topics[0].partitions = offset_commit_request_partition_array(&client->arena, 1);
     m->topics[0].partitions_count = 1;
-    m->topics[0].partitions[0].committed_offset = (int64_t)rng_below(&h->rng, 1000);
+    m->topics[0].partitions[0].committed_offset = (int64_t)rng_below(&h->rig.rng, 1000);
     ask(h, client, OTHER, API_OFFSET_COMMIT, 9, m);
 }
 
@@ -526,7 +465,7 @@ static void act(struct history *h, struct client *client)
 {
     arena_init(&client->arena, 1 << 20);
     reconcile(h, client);
-    const uint64_t dice = h->is_calm ? 100 : rng_below(&h->rng, 100);
+    const uint64_t dice = h->is_calm ? 100 : rng_below(&h->rig.rng, 100);
     if (dice < 1) {
         begin_anew(h, client); /* its process dies */
         beat(h, client);
@@ -546,9 +485,8 @@ static void act(struct history *h, struct client *client)
 /* Without a farewell: some of what was under way is in the log, and nobody is answered. */
 static void crash(struct history *h)
 {
-    for (uint64_t i = rng_below(&h->rng, h->log.writes.count + 1); i > 0; i--)
-        (void)rig_log_end_write(&h->log, true); /* nobody is told */
-    rig_log_forget_writes(&h->log);
+    for (uint64_t i = rng_below(&h->rig.rng, h->rig.log.writes.count + 1); i > 0; i--)
+        (void)rig_log_end_write(&h->rig.log, true); /* nobody is told */
     for (int i = 0; i < CLIENTS; i++) {
         if (h->clients[i].asks == NOTHING)
             continue;
@@ -556,37 +494,26 @@ static void crash(struct history *h)
         h->clients[i].tells_all = true;
         arena_deinit(&h->clients[i].arena);
     }
-    group_coordinator_free(h->coordinator);
-    h->coordinator = coordinator_from_log(h, rng_u64(&h->rng));
+    rig_group_replace(&h->rig);
     tell_cluster(h);
-    step(h, (struct group_event){ .type = GROUP_ON_LOADED });
-}
-
-static void pass_time(struct history *h, int64_t ms)
-{
-    const int64_t end_ms = h->now_ms + ms;
-    while (h->effects.deadline_ms <= end_ms) {
-        h->now_ms = MAX(h->now_ms, h->effects.deadline_ms);
-        step(h, (struct group_event){ .type = GROUP_ON_TIMER });
-    }
-    h->now_ms = end_ms;
+    rig_group_step(&h->rig, (struct group_event){ .type = GROUP_ON_LOADED });
 }
 
 static void happen(struct history *h)
 {
-    const uint64_t dice = rng_below(&h->rng, 1000);
-    struct client *client = &h->clients[rng_below(&h->rng, CLIENTS)];
-    const int topic = (int)rng_below(&h->rng, TOPICS);
+    const uint64_t dice = rng_below(&h->rig.rng, 1000);
+    struct client *client = &h->clients[rng_below(&h->rig.rng, CLIENTS)];
+    const int topic = (int)rng_below(&h->rig.rng, TOPICS);
     if (dice < 4) {
         crash(h);
     } else if (dice < 7 && h->partition_counts[topic] < PARTITIONS_MAX) {
         grow_topic(h, topic);
         tell_cluster(h);
     } else if (dice < 150) {
-        pass_time(h, (int64_t)rng_below(&h->rng, dice < 20 ? SESSION_MS : 300));
-    } else if (dice < 500 && h->log.writes.count > 0) {
-        end_write(h, h->has_failures && rng_chance(&h->rng, 100000) ? KAFKA_NOT_ENOUGH_REPLICAS
-                                                                    : KAFKA_NONE);
+        rig_group_pass_time(&h->rig, (int64_t)rng_below(&h->rig.rng, dice < 20 ? SESSION_MS : 300));
+    } else if (dice < 500 && h->rig.log.writes.count > 0) {
+        end_write(h, h->has_failures && rng_chance(&h->rig.rng, 100000) ? KAFKA_NOT_ENOUGH_REPLICAS
+                                                                        : KAFKA_NONE);
     } else if (client->asks == NOTHING) {
         act(h, client);
     }
@@ -624,19 +551,19 @@ static void settle(struct history *h)
             act(h, &h->clients[i]);
             end_all_writes(h);
         }
-        pass_time(h, 500);
+        rig_group_pass_time(&h->rig, 500);
         end_all_writes(h);
     }
     for (int i = 0; i < GROUPS; i++)
         expect_all_owned(h, i);
-    expect_same_after_reload(h);
+    rig_group_expect_reloadable(&h->rig);
 }
 
 static void history_begin(struct history *h, uint64_t seed, bool has_failures)
 {
-    h->rng = rng_from_seed(seed);
+    h->rig.rng = rng_from_seed(seed);
     h->has_failures = has_failures;
-    h->settings = (struct group_settings){
+    h->rig.settings = (struct group_settings){
         .session_timeout_ms_min = 6000,
         .session_timeout_ms_max = 1800000,
         .member_count_max = INT32_MAX,
@@ -647,7 +574,7 @@ static void history_begin(struct history *h, uint64_t seed, bool has_failures)
         .batch_bytes_max = 1 << 20,
         .consumer_session_timeout_ms = { SESSION_MS, SESSION_MS, SESSION_MS },
         .consumer_heartbeat_interval_ms = { 1000, 1000, 1000 },
-        .consumer_assignment_interval_ms = { (int32_t)rng_below(&h->rng, 2) * 400, 0, 15000 },
+        .consumer_assignment_interval_ms = { (int32_t)rng_below(&h->rig.rng, 2) * 400, 0, 15000 },
         .consumer_count_max = INT32_MAX,
         .regex_refresh_interval_ms = 10000,
         .migration_policy = MIGRATION_BIDIRECTIONAL,
@@ -656,21 +583,23 @@ static void history_begin(struct history *h, uint64_t seed, bool has_failures)
     };
     h->cluster = metadata_loader_new(NULL);
     h->cluster_offset = -1;
-    group_effects_init(&h->effects);
+    h->rig.on_answer = on_answer;
+    h->rig.on_stepped = expect_sound;
+    h->rig.context = h;
     for (int i = 0; i < TOPICS; i++) {
         put_topic(h, i);
-        for (uint64_t more = 1 + rng_below(&h->rng, 4); more > 0; more--)
+        for (uint64_t more = 1 + rng_below(&h->rig.rng, 4); more > 0; more--)
             grow_topic(h, i);
     }
     for (int i = 0; i < CLIENTS; i++) {
         h->clients[i].group = i % GROUPS;
-        h->clients[i].is_static = rng_chance(&h->rng, 400000);
-        h->clients[i].subscription = (int)rng_below(&h->rng, 4);
+        h->clients[i].is_static = rng_chance(&h->rig.rng, 400000);
+        h->clients[i].subscription = (int)rng_below(&h->rig.rng, 4);
         begin_anew(h, &h->clients[i]);
     }
-    h->coordinator = coordinator_from_log(h, seed);
+    rig_group_begin(&h->rig);
     tell_cluster(h);
-    step(h, (struct group_event){ .type = GROUP_ON_LOADED });
+    rig_group_step(&h->rig, (struct group_event){ .type = GROUP_ON_LOADED });
 }
 
 static void live(uint64_t seed, bool has_failures)
@@ -681,9 +610,7 @@ static void live(uint64_t seed, bool has_failures)
         happen(h);
     settle(h);
     EXPECT(h->answered > 300);
-    rig_log_deinit(&h->log);
-    group_coordinator_free(h->coordinator);
-    group_effects_deinit(&h->effects);
+    rig_group_end(&h->rig);
     metadata_loader_free(h->cluster);
     mem_free(h);
 }

@@ -7,8 +7,7 @@
  */
 #include "base/mem.h"
 #include "base/test.h"
-#include "coord/group_coordinator.h"
-#include "coord/rig_log_test.h"
+#include "coord/rig_group_test.h"
 #include "wire/api.h"
 #include "wire/messages/delete_groups_request.h"
 #include "wire/messages/delete_groups_response.h"
@@ -49,15 +48,9 @@ struct client {
 };
 
 struct history {
-    struct rng rng;
-    struct group_settings settings;
-    struct group_coordinator *coordinator;
-    struct group_effects effects;
-    int64_t now_ms;
-    uint64_t next_token;
+    struct rig_group rig;
     bool has_failures; /* the log and memory may then tell different stories of members */
     struct client clients[CLIENTS];
-    struct rig_log log;
     char leaders[GROUPS][GENERATIONS][64]; /* of this life of the group */
     int64_t acknowledged[GROUPS][PARTITIONS];
     int64_t attempted[GROUPS][PARTITIONS];
@@ -156,8 +149,9 @@ static void forget_group(struct history *h, int group)
     }
 }
 
-static void on_answer(struct history *h, const struct coord_answer *answer)
+static void on_answer(void *context, const struct coord_answer *answer)
 {
+    struct history *h = context;
     struct client *client = NULL;
     for (int i = 0; i < CLIENTS; i++) {
         if (h->clients[i].asks != NOTHING && h->clients[i].token == answer->token)
@@ -205,11 +199,12 @@ static bool has_word(struct bytes line, const char *word)
 }
 
 /* Deleted, expired, or never written: such a group begins at generation 1 again. */
-static void forget_leaders_of_the_gone(struct history *h)
+static void forget_leaders_of_the_gone(void *context)
 {
+    struct history *h = context;
     struct buf state;
     buf_init(&state, 1 << 20);
-    group_coordinator_print(h->coordinator, &state);
+    group_coordinator_print(h->rig.coordinator, &state);
     for (int i = 0; i < GROUPS; i++) {
         char words[32];
         (void)snprintf(words, sizeof(words), "group \"%s\"", group_name(i));
@@ -219,51 +214,13 @@ static void forget_leaders_of_the_gone(struct history *h)
     buf_deinit(&state);
 }
 
-static void step(struct history *h, struct group_event event)
-{
-    event.now_ms = h->now_ms;
-    event.wall_ms = 1000000 + h->now_ms;
-    rng_fill(&h->rng, event.random, sizeof(event.random));
-    group_coordinator_step(h->coordinator, &event, &h->effects);
-    for (size_t i = 0; i < h->effects.appends.count; i++)
-        (void)rig_log_append(&h->log, &h->effects.appends.items[i]);
-    for (size_t i = 0; i < h->effects.answers.count; i++)
-        on_answer(h, &h->effects.answers.items[i]);
-    group_effects_clear(&h->effects);
-    forget_leaders_of_the_gone(h);
-}
-
-static void end_write(struct history *h, enum kafka_error error)
-{
-    const uint64_t write_id = rig_log_end_write(&h->log, error == KAFKA_NONE);
-    step(h, (struct group_event){ .type = GROUP_ON_APPENDED,
-                                  .appended = { .write_id = write_id, .error = error } });
-}
-
-static struct group_coordinator *coordinator_from_log(const struct history *h, uint64_t hash_seed)
-{
-    struct group_coordinator *coordinator = group_coordinator_new(&h->settings, hash_seed);
-    for (size_t i = 0; i < h->log.records.count; i++)
-        EXPECT_OK(group_coordinator_replay(coordinator, -1, h->log.records.items[i].key,
-                                           h->log.records.items[i].value, NULL));
-    return coordinator;
-}
-
 /* ---- requests --------------------------------------------------------------------------------------------- */
 
 static void ask(struct history *h, struct client *client, enum what what, int16_t api_key,
                 int16_t version, const void *message)
 {
     client->asks = what;
-    client->token = h->next_token++;
-    const struct group_event event = { .type = GROUP_ON_REQUEST,
-                                       .request = { .token = client->token,
-                                                    .api_key = api_key,
-                                                    .version = version,
-                                                    .client_id = BYTES_LITERAL("c"),
-                                                    .client_host = BYTES_LITERAL("/h"),
-                                                    .message = message } };
-    step(h, event);
+    rig_group_ask(&h->rig, &client->token, api_key, version, message);
 }
 
 static struct bytes instance_of(const struct history *h, const struct client *client)
@@ -278,14 +235,14 @@ static void join(struct history *h, struct client *client)
     join_group_request_init(m);
     m->group_id = bytes_from_text(group_name(client->group));
     m->session_timeout_ms = 10000;
-    m->rebalance_timeout_ms = 5000 + (int32_t)rng_below(&h->rng, 5000);
+    m->rebalance_timeout_ms = 5000 + (int32_t)rng_below(&h->rig.rng, 5000);
     m->member_id = bytes_from_text(arena_printf(&client->arena, "%s", client->member_id));
     m->group_instance_id = instance_of(h, client);
     m->protocol_type = BYTES_LITERAL("consumer");
     m->protocols = join_group_request_protocol_array(&client->arena, 1);
     m->protocols_count = 1;
     m->protocols[0].name = BYTES_LITERAL("range");
-    m->protocols[0].metadata = rng_chance(&h->rng, 100000)
+    m->protocols[0].metadata = rng_chance(&h->rig.rng, 100000)
                                    ? BYTES_LITERAL("\0\0\0\0\0\1\0\1u\xff\xff\xff\xff")
                                    : BYTES_LITERAL("\0\0\0\0\0\1\0\1t\xff\xff\xff\xff");
     client->generation = -1;
@@ -353,7 +310,7 @@ static void commit(struct history *h, struct client *client)
     m->topics[0].name = BYTES_LITERAL("t");
     m->topics[0].partitions = offset_commit_request_partition_array(&client->arena, 1);
     m->topics[0].partitions_count = 1;
-    client->partition = (int32_t)rng_below(&h->rng, PARTITIONS);
+    client->partition = (int32_t)rng_below(&h->rig.rng, PARTITIONS);
     client->offset = ++h->attempted[client->group][client->partition];
     m->topics[0].partitions[0].partition_index = client->partition;
     m->topics[0].partitions[0].committed_offset = client->offset;
@@ -372,7 +329,7 @@ static void fetch(struct history *h, struct client *client)
     m->groups[0].topics[0].name = BYTES_LITERAL("t");
     m->groups[0].topics[0].partition_indexes = ARENA_NEW(&client->arena, int32_t);
     m->groups[0].topics[0].partition_indexes_count = 1;
-    client->partition = (int32_t)rng_below(&h->rng, PARTITIONS);
+    client->partition = (int32_t)rng_below(&h->rig.rng, PARTITIONS);
     client->floor = h->acknowledged[client->group][client->partition];
     m->groups[0].topics[0].partition_indexes[0] = client->partition;
     ask(h, client, FETCHING, API_OFFSET_FETCH, 9, m);
@@ -390,9 +347,9 @@ static void delete_group(struct history *h, struct client *client)
     struct buf after;
     buf_init(&before, 1 << 20);
     buf_init(&after, 1 << 20);
-    group_coordinator_print(h->coordinator, &before);
+    group_coordinator_print(h->rig.coordinator, &before);
     ask(h, client, DELETING, API_DELETE_GROUPS, 2, m);
-    group_coordinator_print(h->coordinator, &after);
+    group_coordinator_print(h->rig.coordinator, &after);
     if (!bytes_equal(buf_view(&before), buf_view(&after)))
         forget_group(h, client->group);
     buf_deinit(&before);
@@ -402,7 +359,7 @@ static void delete_group(struct history *h, struct client *client)
 static void act(struct history *h, struct client *client)
 {
     arena_init(&client->arena, 1 << 20);
-    const uint64_t dice = rng_below(&h->rng, 100);
+    const uint64_t dice = rng_below(&h->rig.rng, 100);
     const bool is_member = client->member_id[0] != '\0' && client->generation > 0;
     if (dice < 2)
         delete_group(h, client);
@@ -435,26 +392,15 @@ static void clients_forget(struct history *h)
 
 static void restart(struct history *h)
 {
-    step(h, (struct group_event){ .type = GROUP_ON_UNLOAD });
+    rig_group_step(&h->rig, (struct group_event){ .type = GROUP_ON_UNLOAD });
     for (int i = 0; i < CLIENTS; i++)
         EXPECT_EQ(h->clients[i].asks, NOTHING); /* unloading answers everyone */
-    rig_log_forget_writes(&h->log);
     clients_forget(h);
-    group_coordinator_free(h->coordinator);
-    h->coordinator = coordinator_from_log(h, rng_u64(&h->rng));
+    rig_group_replace(&h->rig);
     for (int i = 0; i < GROUPS; i++)
         memset(h->leaders[i], 0,
                sizeof(h->leaders[i])); /* a generation that was being formed comes again */
-    step(h, (struct group_event){ .type = GROUP_ON_LOADED });
-}
-
-static struct bytes take_line(struct bytes *text)
-{
-    const uint8_t *end = memchr(text->data, '\n', text->size);
-    const size_t size = (size_t)(end - text->data) + 1;
-    const struct bytes line = bytes_slice(*text, 0, size);
-    *text = bytes_slice(*text, size, SIZE_MAX);
-    return line;
+    rig_group_step(&h->rig, (struct group_event){ .type = GROUP_ON_LOADED });
 }
 
 /* Groups whose generation is being formed, and all members if the log lacks what memory knows, are left out. */
@@ -463,13 +409,13 @@ static void filter(struct bytes live, struct bytes text, bool only_offsets, stru
     struct bytes moving[GROUPS];
     int moving_count = 0;
     while (live.size > 0) {
-        const struct bytes line = take_line(&live);
+        const struct bytes line = rig_take_line(&live);
         if (has_word(line, "PreparingRebalance") || has_word(line, "CompletingRebalance"))
             moving[moving_count++] = bytes_slice(line, 0, 19); /* classic group "one" */
     }
     bool is_moving = false;
     while (text.size > 0) {
-        const struct bytes line = take_line(&text);
+        const struct bytes line = rig_take_line(&text);
         if (bytes_starts_with(line, BYTES_LITERAL("classic"))) {
             is_moving = only_offsets;
             for (int i = 0; i < moving_count; i++)
@@ -482,8 +428,8 @@ static void filter(struct bytes live, struct bytes text, bool only_offsets, stru
 
 static void expect_same_after_reload(struct history *h)
 {
-    while (h->log.writes.count > 0)
-        end_write(h, KAFKA_NONE);
+    while (h->rig.log.writes.count > 0)
+        rig_group_end_write(&h->rig, KAFKA_NONE);
     struct buf live;
     struct buf loaded;
     struct buf live_kept;
@@ -492,8 +438,8 @@ static void expect_same_after_reload(struct history *h)
     buf_init(&loaded, 1 << 20);
     buf_init(&live_kept, 1 << 20);
     buf_init(&loaded_kept, 1 << 20);
-    group_coordinator_print(h->coordinator, &live);
-    struct group_coordinator *coordinator = coordinator_from_log(h, 99);
+    group_coordinator_print(h->rig.coordinator, &live);
+    struct group_coordinator *coordinator = rig_group_reload(&h->rig, 99);
     group_coordinator_print(coordinator, &loaded);
     group_coordinator_free(coordinator);
     filter(buf_view(&live), buf_view(&live), h->has_failures, &live_kept);
@@ -505,30 +451,21 @@ static void expect_same_after_reload(struct history *h)
     buf_deinit(&loaded_kept);
 }
 
-static void pass_time(struct history *h, int64_t ms)
-{
-    const int64_t end_ms = h->now_ms + ms;
-    while (h->effects.deadline_ms <= end_ms) {
-        h->now_ms = MAX(h->now_ms, h->effects.deadline_ms);
-        step(h, (struct group_event){ .type = GROUP_ON_TIMER });
-    }
-    h->now_ms = end_ms;
-}
-
 static void happen(struct history *h)
 {
-    const uint64_t dice = rng_below(&h->rng, 1000);
+    const uint64_t dice = rng_below(&h->rig.rng, 1000);
     if (dice < 2) {
         restart(h);
     } else if (dice < 5) {
         expect_same_after_reload(h);
     } else if (dice < 200) {
-        pass_time(h, (int64_t)rng_below(&h->rng, dice < 20 ? 12000 : 1000));
-    } else if (dice < 500 && h->log.writes.count > 0) {
-        end_write(h, h->has_failures && rng_chance(&h->rng, 100000) ? KAFKA_NOT_ENOUGH_REPLICAS
-                                                                    : KAFKA_NONE);
+        rig_group_pass_time(&h->rig, (int64_t)rng_below(&h->rig.rng, dice < 20 ? 12000 : 1000));
+    } else if (dice < 500 && h->rig.log.writes.count > 0) {
+        rig_group_end_write(&h->rig, h->has_failures && rng_chance(&h->rig.rng, 100000)
+                                         ? KAFKA_NOT_ENOUGH_REPLICAS
+                                         : KAFKA_NONE);
     } else {
-        struct client *client = &h->clients[rng_below(&h->rng, CLIENTS)];
+        struct client *client = &h->clients[rng_below(&h->rig.rng, CLIENTS)];
         if (client->asks == NOTHING)
             act(h, client);
     }
@@ -537,45 +474,45 @@ static void happen(struct history *h)
 static void live(uint64_t seed, bool has_failures)
 {
     struct history *h = MEM_NEW(struct history);
-    h->rng = rng_from_seed(seed);
+    h->rig.rng = rng_from_seed(seed);
     h->has_failures = has_failures;
-    h->settings =
+    h->rig.settings =
         (struct group_settings){ .session_timeout_ms_min = 6000,
                                  .session_timeout_ms_max = 1800000,
                                  .initial_rebalance_delay_ms = 100,
-                                 .member_count_max = 1 + (int32_t)rng_below(&h->rng, CLIENTS),
+                                 .member_count_max = 1 + (int32_t)rng_below(&h->rig.rng, CLIENTS),
                                  .metadata_length_max = 4096,
                                  .offsets_retention_ms = INT64_C(1) << 40,
                                  .retention_check_interval_ms = 10000,
                                  .commit_timeout_ms = 5000,
                                  .batch_bytes_max = 1 << 20 };
-    group_effects_init(&h->effects);
+    h->rig.on_answer = on_answer;
+    h->rig.on_stepped = forget_leaders_of_the_gone;
+    h->rig.context = h;
     for (int i = 0; i < CLIENTS; i++) {
         h->clients[i].group = i % GROUPS;
-        h->clients[i].is_static = rng_chance(&h->rng, 300000);
+        h->clients[i].is_static = rng_chance(&h->rig.rng, 300000);
         h->clients[i].generation = -1;
     }
     for (int i = 0; i < GROUPS; i++)
         forget_group(h, i);
-    h->coordinator = coordinator_from_log(h, seed);
-    step(h, (struct group_event){ .type = GROUP_ON_LOADED });
+    rig_group_begin(&h->rig);
+    rig_group_step(&h->rig, (struct group_event){ .type = GROUP_ON_LOADED });
     for (int i = 0; i < 2500; i++)
         happen(h);
     /* Left alone, everything comes to an end. */
-    while (h->log.writes.count > 0)
-        end_write(h, KAFKA_NONE);
+    while (h->rig.log.writes.count > 0)
+        rig_group_end_write(&h->rig, KAFKA_NONE);
     for (int i = 0; i < 100; i++) {
-        pass_time(h, 10000);
-        while (h->log.writes.count > 0)
-            end_write(h, KAFKA_NONE);
+        rig_group_pass_time(&h->rig, 10000);
+        while (h->rig.log.writes.count > 0)
+            rig_group_end_write(&h->rig, KAFKA_NONE);
     }
     for (int i = 0; i < CLIENTS; i++)
         EXPECT_EQ(h->clients[i].asks, NOTHING);
     EXPECT(h->answered > 300);
     expect_same_after_reload(h);
-    rig_log_deinit(&h->log);
-    group_coordinator_free(h->coordinator);
-    group_effects_deinit(&h->effects);
+    rig_group_end(&h->rig);
     mem_free(h);
 }
 

@@ -31,9 +31,14 @@ struct rig_write *rig_log_write(struct rig_log *log, uint64_t id)
 struct rig_write *rig_log_append(struct rig_log *log, const struct coord_append *append)
 {
     struct rig_write *write = rig_log_write(log, append->write_id);
+    const struct coord_transaction *transaction = append->transaction;
+    const int64_t producer_id = transaction == NULL ? -1 : transaction->producer_id;
+    if (transaction != NULL && transaction->is_end)
+        VEC_ADD(&write->records, ((struct rig_record){ .producer_id = producer_id,
+                                                       .is_commit = transaction->is_commit }));
     for (uint32_t i = 0; i < append->record_count; i++)
         VEC_ADD(&write->records,
-                rig_record_new(-1, append->records[i].key, append->records[i].value));
+                rig_record_new(producer_id, append->records[i].key, append->records[i].value));
     return write;
 }
 

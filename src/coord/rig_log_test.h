@@ -28,7 +28,7 @@ void rig_record_deinit(struct rig_record *record);
 
 /* A write begins; its records are added to it. */
 struct rig_write *rig_log_write(struct rig_log *log, uint64_t id);
-/* The write of an append: its records, of no transaction. */
+/* The write of an append: its records, or the marker that it is. */
 struct coord_append;
 struct rig_write *rig_log_append(struct rig_log *log, const struct coord_append *append);
 /* The oldest write ends: its records are in the log, or it and all after it are not. Answers its id. */

@@ -97,20 +97,12 @@ static void print_transaction(struct rig *rig, const struct coord_append *append
 
 static void take_append(struct rig *rig, const struct coord_append *append)
 {
-    struct rig_write *write = rig_log_write(&rig->log, append->write_id);
-    const struct coord_transaction *transaction = append->transaction;
-    if (transaction != NULL)
+    (void)rig_log_append(&rig->log, append);
+    if (append->transaction != NULL)
         print_transaction(rig, append);
-    if (transaction != NULL && transaction->is_end)
-        VEC_ADD(&write->records, ((struct rig_record){ .producer_id = transaction->producer_id,
-                                                       .is_commit = transaction->is_commit }));
-    for (uint32_t i = 0; i < append->record_count; i++) {
-        const struct coord_record *record = &append->records[i];
-        VEC_ADD(&write->records, rig_record_new(transaction == NULL ? -1 : transaction->producer_id,
-                                                record->key, record->value));
-        rig_put_record(rig->out, &rig->arena, WIRE_KIND_GROUP_KEY, append->write_id, record->key,
-                       record->value, &rig->members);
-    }
+    for (uint32_t i = 0; i < append->record_count; i++)
+        rig_put_record(rig->out, &rig->arena, WIRE_KIND_GROUP_KEY, append->write_id,
+                       append->records[i].key, append->records[i].value, &rig->members);
 }
 
 static void step(struct rig *rig, struct group_event event);
