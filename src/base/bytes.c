@@ -42,6 +42,11 @@ int bytes_compare(struct bytes a, struct bytes b)
     return r != 0 ? r : (a.size > b.size) - (a.size < b.size);
 }
 
+int bytes_compare_items(const void *a, const void *b)
+{
+    return bytes_compare(*(const struct bytes *)a, *(const struct bytes *)b);
+}
+
 bool bytes_starts_with(struct bytes b, struct bytes prefix)
 {
     return prefix.size == 0 ||

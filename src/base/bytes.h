@@ -25,6 +25,7 @@ bool bytes_is_null(struct bytes b);
 bool bytes_equal(struct bytes a, struct bytes b); /* null equals null only */
 bool bytes_equal_text(struct bytes a, const char *text);
 int bytes_compare(struct bytes a, struct bytes b); /* as memcmp, shorter first; null first of all */
+int bytes_compare_items(const void *a, const void *b); /* two struct bytes, for qsort */
 bool bytes_starts_with(struct bytes b, struct bytes prefix);
 struct bytes bytes_slice(struct bytes b, size_t from, size_t size); /* clamped to b */
 struct bytes bytes_trim(struct bytes b); /* without ASCII white space at both ends */

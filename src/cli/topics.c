@@ -206,11 +206,6 @@ static int check(const struct cli_context *context, const struct cli_options *o)
 
 /* ---- which topics there are ------------------------------------------------------------------ */
 
-static int compare_names(const void *a, const void *b)
-{
-    return bytes_compare(*(const struct bytes *)a, *(const struct bytes *)b);
-}
-
 static void take_topic(struct topics_run *tool, const struct metadata_response_topic *topic)
 {
     if (topic->error_code != KAFKA_NONE || bytes_is_null(topic->name))
@@ -239,7 +234,7 @@ static int find_topics(struct topics_run *tool, bool must_exist)
         for (int32_t i = 0; i < response->topics_count; i++)
             take_topic(tool, &response->topics[i]);
         if (tool->names.count > 0)
-            qsort(tool->names.items, tool->names.count, sizeof(struct bytes), compare_names);
+            qsort(tool->names.items, tool->names.count, sizeof(struct bytes), bytes_compare_items);
     }
     client_call_deinit(&call);
     const char *topic = cli_text(tool->options, "topic", NULL);

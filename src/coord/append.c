@@ -224,7 +224,7 @@ void coord__draft_begin(struct group_coordinator *c)
     c->draft.bytes = BATCH_OVERHEAD_BYTES;
 }
 
-void coord__draft_record(struct group_coordinator *c, const struct record *record)
+static void encode_record(struct group_coordinator *c, const struct record *record)
 {
     struct coord_record encoded = { 0 };
     if (!coord__record_encode(record, c->settings.batch_bytes_max, &c->effects->arena, &encoded))
@@ -235,14 +235,14 @@ void coord__draft_record(struct group_coordinator *c, const struct record *recor
 
 void coord__draft_put(struct group_coordinator *c, const struct record *record)
 {
-    coord__draft_record(c, record);
+    encode_record(c, record);
     coord__replay(c, -1, record, c->draft.write);
 }
 
 void coord__draft_take_records(struct group_coordinator *c)
 {
     for (size_t i = 0; i < c->records.count; i++)
-        coord__draft_record(c, &c->records.items[i]);
+        encode_record(c, &c->records.items[i]);
     c->records.count = 0;
 }
 

@@ -130,16 +130,6 @@ bool assignment_equal(const struct assignment *a, const struct assignment *b)
     return true;
 }
 
-size_t assignment_bytes(const struct assignment *assignment)
-{
-    if (assignment == NULL)
-        return 0;
-    size_t count = 0;
-    for (uint32_t i = 0; i < assignment->topic_count; i++)
-        count += assignment->topics[i].count;
-    return bytes_for(assignment->topic_count, count);
-}
-
 const struct assigned_topic *assignment_topic(const struct assignment *assignment,
                                               struct uuid topic_id)
 {

@@ -40,7 +40,6 @@ struct assignment *assignment_build(struct assignment_builder *builder);
 
 struct assignment *assignment_copy(const struct assignment *assignment);
 bool assignment_equal(const struct assignment *a, const struct assignment *b); /* epochs too */
-size_t assignment_bytes(const struct assignment *assignment);
 
 /* NULL: nothing of that topic. */
 const struct assigned_topic *assignment_topic(const struct assignment *assignment,

@@ -24,7 +24,7 @@ static size_t text_bytes(const struct consumer_profile *p)
     return size;
 }
 
-size_t consumer_profile_bytes(const struct consumer_profile *p)
+static size_t profile_bytes(const struct consumer_profile *p)
 {
     return sizeof(*p) + p->topic_count * sizeof(p->topics[0]) +
            p->protocol_count * sizeof(p->protocols[0]) + text_bytes(p);
@@ -45,7 +45,7 @@ static struct bytes move_text(uint8_t **at, struct bytes b)
 struct consumer_profile *consumer_profile_copy(const struct consumer_profile *profile)
 {
     struct consumer_profile *out =
-        mem_alloc(consumer_profile_bytes(profile) + 1); /* so that an empty text points inside */
+        mem_alloc(profile_bytes(profile) + 1); /* so that an empty text points inside */
     *out = *profile;
     struct bytes *topics = (struct bytes *)(out + 1);
     struct member_protocol *protocols = (struct member_protocol *)(topics + profile->topic_count);
@@ -101,11 +101,6 @@ bool consumer_profile_equal(const struct consumer_profile *a, const struct consu
            consumer_profile_same_topics(a, b) && same_protocols(a, b);
 }
 
-static int by_bytes(const void *a, const void *b)
-{
-    return bytes_compare(*(const struct bytes *)a, *(const struct bytes *)b);
-}
-
 void consumer_profile_set_topics(struct consumer_profile *profile, struct arena *arena,
                                  const struct bytes *names, int32_t count)
 {
@@ -114,7 +109,7 @@ void consumer_profile_set_topics(struct consumer_profile *profile, struct arena 
     for (size_t i = 0; i < name_count; i++)
         sorted[i] = names[i];
     if (name_count > 0)
-        qsort(sorted, name_count, sizeof(*sorted), by_bytes);
+        qsort(sorted, name_count, sizeof(*sorted), bytes_compare_items);
     uint32_t kept = 0;
     for (size_t i = 0; i < name_count; i++) {
         if (kept == 0 || !bytes_equal(sorted[kept - 1], sorted[i]))
@@ -193,6 +188,14 @@ struct consumer *group_consumer_new(struct group *group, struct bytes id)
     if (id.size > 0)
         memcpy(consumer->id, id.data, id.size);
     return consumer;
+}
+
+void group_consumer_disarm(struct consumer *consumer, struct deadlines *deadlines)
+{
+    deadline_cancel(deadlines, &consumer->session);
+    deadline_cancel(deadlines, &consumer->revocation);
+    deadline_cancel(deadlines, &consumer->join);
+    deadline_cancel(deadlines, &consumer->sync);
 }
 
 void group_consumer_free(struct consumer *consumer)

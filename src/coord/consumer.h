@@ -46,7 +46,6 @@ void consumer_profile_set_topics(struct consumer_profile *profile, struct arena 
 /* In their own order; of those with the same name the first counts. Keeps `items`, in the arena. */
 void consumer_profile_set_protocols(struct consumer_profile *profile, struct arena *arena,
                                     struct member_protocol *items, uint32_t count);
-size_t consumer_profile_bytes(const struct consumer_profile *profile);
 
 /* Numbers of the log. */
 enum consumer_step {
@@ -87,6 +86,7 @@ struct consumer {
 };
 
 struct consumer *group_consumer_new(struct group *group, struct bytes id);
+void group_consumer_disarm(struct consumer *consumer, struct deadlines *deadlines); /* all of its */
 void group_consumer_free(struct consumer *consumer); /* nothing armed */
 struct bytes group_consumer_id(const struct consumer *consumer);
 bool group_consumer_is_member(const struct consumer *consumer); /* NULL: it is not */

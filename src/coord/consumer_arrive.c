@@ -88,7 +88,7 @@ static enum kafka_error come_as_static(struct group_coordinator *c, const struct
         *out = consumer_group_member(group->consumer, arrival->member_id);
         return KAFKA_NONE;
     }
-    const bool has_left = group_consumer_now(known)->epoch == -2;
+    const bool has_left = group_consumer_now(known)->epoch == EPOCH_LEAVE_STATIC;
     if (!arrival->is_classic && !known->profile->is_classic && !has_left)
         return consumer_refuse(
             c, refusal, KAFKA_UNRELEASED_INSTANCE_ID,

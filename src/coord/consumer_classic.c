@@ -244,13 +244,6 @@ static bool replaces_last_consumer(const struct group_coordinator *c, const stru
            (int64_t)group->member_count <= c->settings.member_count_max;
 }
 
-static struct bytes new_member_id(struct group_coordinator *c)
-{
-    char text[UUID_TEXT_SIZE];
-    uuid_to_text(uuid_from_random(c->event->random), text);
-    return coord__copy(&c->effects->arena, bytes_from_text(text));
-}
-
 void coord__join_consumer_group(struct group_coordinator *c, struct group *group)
 {
     struct joining joining = { .asked = c->event->request.message, .group = group };
@@ -262,7 +255,7 @@ void coord__join_consumer_group(struct group_coordinator *c, struct group *group
         return;
     }
     joining.member_id =
-        has_id ? coord__copy(&c->effects->arena, asked->member_id) : new_member_id(c);
+        has_id ? coord__copy(&c->effects->arena, asked->member_id) : coord__new_consumer_id(c);
     if (!has_id && bytes_is_null(asked->group_instance_id) &&
         c->event->request.version >= VERSION_NEEDS_MEMBER_ID) {
         refuse_join(c, joining.member_id, KAFKA_MEMBER_ID_REQUIRED);

@@ -31,10 +31,7 @@ struct consumer_group *consumer_group_new(struct group *group, struct deadlines 
 
 static void release(struct consumer_group *group, struct consumer *consumer)
 {
-    deadline_cancel(group->deadlines, &consumer->session);
-    deadline_cancel(group->deadlines, &consumer->revocation);
-    deadline_cancel(group->deadlines, &consumer->join);
-    deadline_cancel(group->deadlines, &consumer->sync);
+    group_consumer_disarm(consumer, group->deadlines);
     group_consumer_free(consumer);
 }
 
@@ -102,23 +99,6 @@ const char *consumer_group_state_name(const struct consumer_group *group)
     if (group->epoch > group->assignment_epoch)
         return "Assigning";
     return group->settled_count < group->member_count ? "Reconciling" : "Stable";
-}
-
-static size_t consumer_bytes(const struct consumer *consumer)
-{
-    const struct consumer_state *state = group_consumer_now(consumer);
-    return sizeof(*consumer) + consumer->id_size + sizeof(*state) +
-           (consumer->profile == NULL ? 0 : consumer_profile_bytes(consumer->profile)) +
-           assignment_bytes(consumer->target) + assignment_bytes(state->assigned) +
-           assignment_bytes(state->revoking);
-}
-
-size_t consumer_group_bytes(const struct consumer_group *group)
-{
-    size_t bytes = sizeof(*group);
-    for (struct map_walk w = { 0 }; map_next(&group->members, &w);)
-        bytes += consumer_bytes(w.value);
-    return bytes;
 }
 
 struct consumer *consumer_group_member(const struct consumer_group *group, struct bytes id)
@@ -400,12 +380,8 @@ static void swap_profile(struct consumer_group *group, struct consumer_change *c
     count_member(group, consumer, true);
     change->profile = before;
     change->is_there = before != NULL;
-    if (consumer->profile == NULL) {
-        deadline_cancel(group->deadlines, &consumer->session);
-        deadline_cancel(group->deadlines, &consumer->revocation);
-        deadline_cancel(group->deadlines, &consumer->join);
-        deadline_cancel(group->deadlines, &consumer->sync);
-    }
+    if (consumer->profile == NULL)
+        group_consumer_disarm(consumer, group->deadlines);
     drop_blank_member(group, consumer);
 }
 

@@ -79,7 +79,6 @@ void consumer_group_free(struct consumer_group *group); /* NULL is fine */
 /* Nothing of it is in the log. */
 bool consumer_group_is_blank(const struct consumer_group *group);
 const char *consumer_group_state_name(const struct consumer_group *group);
-size_t consumer_group_bytes(const struct consumer_group *group);
 
 /* NULL: not a member. */
 struct consumer *consumer_group_member(const struct consumer_group *group, struct bytes id);

@@ -11,10 +11,6 @@
 #include "wire/messages/consumer_group_heartbeat_request.h"
 #include "wire/messages/consumer_group_heartbeat_response.h"
 
-#define EPOCH_JOIN         0
-#define EPOCH_LEAVE        (-1)
-#define EPOCH_LEAVE_STATIC (-2) /* for a while: the instance comes back */
-
 /* From here on members bring an id of their own. */
 #define VERSION_CLIENT_IDS 1
 
@@ -163,9 +159,7 @@ static void choose_member_id(struct group_coordinator *c, struct beat *beat)
     beat->member_id = coord__copy(&c->effects->arena, beat->asked->member_id);
     if (beat->member_id.size > 0)
         return;
-    char text[UUID_TEXT_SIZE];
-    uuid_to_text(uuid_from_random(c->event->random), text);
-    beat->member_id = coord__copy(&c->effects->arena, bytes_from_text(text));
+    beat->member_id = coord__new_consumer_id(c);
 }
 
 static void read_owned(struct beat *beat)

@@ -3,6 +3,14 @@
 
 #include "coord/coord_int.h"
 
+/* Epochs that members tell. */
+#define EPOCH_JOIN         0
+#define EPOCH_LEAVE        (-1)
+#define EPOCH_LEAVE_STATIC (-2) /* for a while: the instance comes back */
+
+/* An id that the coordinator chooses, of the event's random bytes. */
+struct bytes coord__new_consumer_id(struct group_coordinator *c);
+
 /* Why a request is refused; message null: Kafka has none. */
 struct consumer_refusal {
     enum kafka_error error;

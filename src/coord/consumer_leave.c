@@ -51,13 +51,8 @@ void coord__arm_consumers(struct group_coordinator *c, struct consumer_group *gr
 void coord__disarm_consumers(struct group_coordinator *c, struct consumer_group *group)
 {
     deadline_cancel(&c->deadlines, &group->regex);
-    for (struct map_walk w = { 0 }; map_next(&group->members, &w);) {
-        struct consumer *consumer = w.value;
-        deadline_cancel(&c->deadlines, &consumer->session);
-        deadline_cancel(&c->deadlines, &consumer->revocation);
-        deadline_cancel(&c->deadlines, &consumer->join);
-        deadline_cancel(&c->deadlines, &consumer->sync);
-    }
+    for (struct map_walk w = { 0 }; map_next(&group->members, &w);)
+        group_consumer_disarm(w.value, &c->deadlines);
 }
 
 /* ---- fencing ------------------------------------------------------------------------------------------ */

@@ -1,4 +1,5 @@
 /* Records of consumer groups on their way into the log, and the settings of groups. */
+#include "config/java_text.h"
 #include "config/setting.h"
 #include "coord/consumer_int.h"
 
@@ -19,6 +20,13 @@ enum kafka_error consumer_refuse(struct group_coordinator *c, struct consumer_re
     return error;
 }
 
+struct bytes coord__new_consumer_id(struct group_coordinator *c)
+{
+    char text[UUID_TEXT_SIZE];
+    uuid_to_text(uuid_from_random(c->event->random), text);
+    return coord__copy(&c->effects->arena, bytes_from_text(text));
+}
+
 /* ---- settings ----------------------------------------------------------------------------------- */
 
 static int32_t setting_of(const struct group_coordinator *c, const struct group *group,
@@ -29,7 +37,7 @@ static int32_t setting_of(const struct group_coordinator *c, const struct group 
                          : metadata_config_value(c->image, METADATA_CONFIG_GROUP, group_id(group),
                                                  bytes_from_text(setting_get(id)->name));
     int64_t value;
-    if (bytes_is_null(text) || bytes_to_i64(bytes_trim(text), &value) < 0)
+    if (bytes_is_null(text) || !java_parse_integer(java_trim(text), INT32_MIN, INT32_MAX, &value))
         return broker->value;
     return (int32_t)MIN(MAX(value, (int64_t)broker->min), (int64_t)broker->max);
 }
@@ -109,7 +117,6 @@ void coord__raise_epoch(struct group_coordinator *c, const struct group *group,
 {
     const int32_t epoch = group->consumer->epoch;
     coord__put_epoch(c, group, epoch == INT32_MAX ? epoch : epoch + 1, metadata_hash);
-    c->stats.consumer_rebalance_count++;
 }
 
 void coord__put_assignment_epoch(struct group_coordinator *c, const struct group *group,

@@ -142,11 +142,6 @@ coord__consumer_update(struct group_coordinator *c, struct group *group, struct 
 
 /* ---- the group's epoch --------------------------------------------------------------------------------- */
 
-static int by_bytes(const void *a, const void *b)
-{
-    return bytes_compare(*(const struct bytes *)a, *(const struct bytes *)b);
-}
-
 int64_t coord__consumer_metadata_hash(struct group_coordinator *c,
                                       const struct consumer_group *group)
 {
@@ -155,7 +150,7 @@ int64_t coord__consumer_metadata_hash(struct group_coordinator *c,
     size_t at = 0;
     for (struct map_walk w = { 0 }; map_next(&group->topics, &w);)
         names[at++] = w.key;
-    qsort(names, count, sizeof(*names), by_bytes);
+    qsort(names, count, sizeof(*names), bytes_compare_items);
     const int64_t hash = topic_hashes_of_group(&c->topic_hashes, c->image, names, count);
     mem_free(names);
     return hash;
@@ -241,6 +236,18 @@ static void request_refresh(struct consumer_group *group)
     group->refresh_epoch = 0;
 }
 
+/* changes NULL: everything may have changed. */
+static void request_refreshes(struct group_coordinator *c, const struct changes *changes)
+{
+    LIST_FOR_EACH(&c->group_list, link)
+    {
+        struct group *group = LIST_ENTRY(link, struct group, link);
+        if (group->consumer != NULL &&
+            (changes == NULL || subscribes_to_some(group->consumer, changes)))
+            request_refresh(group->consumer);
+    }
+}
+
 void coord__on_image(struct group_coordinator *c)
 {
     struct metadata_image *before = c->image;
@@ -253,13 +260,8 @@ void coord__on_image(struct group_coordinator *c)
         metadata_image_diff(before, c->image, &observer);
     if (before == NULL || changes.has_new)
         c->topics_version = c->image->provenance.offset;
-    LIST_FOR_EACH(&c->group_list, link)
-    {
-        struct group *group = LIST_ENTRY(link, struct group, link);
-        if (group->consumer != NULL &&
-            (before == NULL || subscribes_to_some(group->consumer, &changes)))
-            request_refresh(group->consumer);
-    }
+    if (before == NULL || changes.topics.count > 0)
+        request_refreshes(c, before == NULL ? NULL : &changes);
     VEC_DEINIT(&changes.topics);
     metadata_image_unref(before);
 }

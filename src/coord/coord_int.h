@@ -59,7 +59,6 @@ struct group_coordinator {
     int64_t topics_version;       /* of the image in which a topic last came into being; -1 */
     struct topic_hashes topic_hashes;
     struct arena load_arena;
-    struct group_stats stats; /* counters only */
 
     const struct group_event *event;
     struct group_effects *effects;
@@ -119,7 +118,6 @@ MUST_CHECK enum kafka_error coord__append_in(struct group_coordinator *c, unsign
 void coord__draft_begin(struct group_coordinator *c);
 void coord__draft_put(struct group_coordinator *c, const struct record *record);
 /* Only writes it: its effect is there, and what undoes it, in coord__draft_write. */
-void coord__draft_record(struct group_coordinator *c, const struct record *record);
 /* The same with those in c->records. */
 void coord__draft_take_records(struct group_coordinator *c);
 struct write *coord__draft_write(struct group_coordinator *c);
@@ -158,7 +156,7 @@ void coord__answer_join(struct group_coordinator *c, const struct parked *parked
                         struct join_group_response *message);
 void coord__answer_join_error(struct group_coordinator *c, const struct parked *parked,
                               struct bytes member_id, enum kafka_error error);
-/* Generation, protocol, leader and, for the leader, all members.. */
+/* Generation, protocol, leader and, for the leader, all members. */
 void coord__answer_joined(struct group_coordinator *c, const struct parked *parked,
                           const struct group *group, const struct member *member);
 
@@ -187,13 +185,15 @@ struct offset_committer {
     bool is_transactional;
 };
 /* Whether it may: NONE, UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID, ILLEGAL_GENERATION, GROUP_ID_NOT_FOUND, REBALANCE_IN_PROGRESS,
- * UNSUPPORTED_VERSION. group NULL: there is none. */
+ * STALE_MEMBER_EPOCH, UNSUPPORTED_VERSION. group NULL: there is none. */
 enum kafka_error coord__check_committer(const struct group_coordinator *c,
                                         const struct group *group,
                                         const struct offset_committer *committer);
-/* Of a member of a consumer group whose epoch is behind: whether it had the partition already (KIP-1251). NONE, or
- * STALE_MEMBER_EPOCH, ILLEGAL_GENERATION. */
-enum kafka_error coord__check_commit(const struct group *group,
+/* A committer that may, and is a member of a consumer group with an epoch that is behind; NULL: nothing more is to be checked. */
+const struct consumer *coord__committer_behind(const struct group *group,
+                                               const struct offset_committer *committer);
+/* Of such a one: whether it had the partition already (KIP-1251). NONE, STALE_MEMBER_EPOCH, ILLEGAL_GENERATION. */
+enum kafka_error coord__check_commit(const struct consumer *behind,
                                      const struct offset_committer *committer, struct uuid topic_id,
                                      int32_t partition);
 bool coord__is_metadata_too_long(const struct group_coordinator *c, struct bytes metadata);
@@ -270,5 +270,5 @@ void coord__expire(struct group_coordinator *c);
 void coord__end_expiry_round(struct group_coordinator *c);
 void coord__delete_topics(struct group_coordinator *c, const struct group_topic_deleted *topics,
                           uint32_t count);
-/* Tombstones for all of a group's offsets, pending ones too; answers how many. */
-uint32_t coord__record_offset_tombstones(struct group_coordinator *c, const struct group *group);
+/* Tombstones for all of a group's offsets, pending ones too. */
+void coord__record_offset_tombstones(struct group_coordinator *c, const struct group *group);

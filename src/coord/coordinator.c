@@ -399,37 +399,3 @@ int32_t group_partition_for(struct bytes id, int32_t partition_count)
 {
     return java_partition_for(id, partition_count);
 }
-
-static void count_group(const struct group *group, struct group_stats *out)
-{
-    uint64_t *const by_state[] = { &out->empty_count, &out->preparing_count, &out->completing_count,
-                                   &out->stable_count };
-    out->group_count++;
-    out->offset_count += offsets_count(&group->offsets);
-    out->memory_bytes += sizeof(*group) + group->id_size + offsets_memory_bytes(&group->offsets);
-    if (group->kind == GROUP_CLASSIC)
-        (*by_state[group->state])++;
-    if (group->consumer != NULL) {
-        out->consumer_group_count++;
-        out->consumer_member_count += group->consumer->member_count;
-        out->memory_bytes += consumer_group_bytes(group->consumer);
-    }
-    if (group->membership == NULL)
-        return;
-    out->memory_bytes += sizeof(*group->membership);
-    for (struct map_walk w = { 0 }; map_next(&group->membership->members, &w);) {
-        const struct member *member = w.value;
-        out->member_count++;
-        out->memory_bytes += sizeof(*member) + member->assignment.size;
-        for (uint32_t i = 0; i < member->protocols->count; i++)
-            out->memory_bytes +=
-                sizeof(struct member_protocol) + member->protocols->items[i].metadata.size;
-    }
-}
-
-void group_coordinator_stats(const struct group_coordinator *c, struct group_stats *out)
-{
-    *out = c->stats;
-    LIST_FOR_EACH(&c->group_list, link)
-    count_group(LIST_ENTRY(link, struct group, link), out);
-}

@@ -18,17 +18,14 @@ static enum kafka_error delete_one(struct group_coordinator *c, struct bytes id)
     const enum kafka_error error = check(group);
     if (error != KAFKA_NONE)
         return error;
-    const uint32_t count = coord__record_offset_tombstones(c, group);
+    coord__record_offset_tombstones(c, group);
     if (group->kind == GROUP_CLASSIC)
         coord__record_group_tombstone(c, id);
     else if (group->kind == GROUP_CONSUMER)
         coord__record_consumer_tombstones(c, group);
     coord__record_foreign_tombstones(c, group);
     struct write *write;
-    const enum kafka_error append_error = coord__append(c, APPEND_REPLAY, &write);
-    if (append_error == KAFKA_NONE)
-        c->stats.deleted_count += count;
-    return append_error;
+    return coord__append(c, APPEND_REPLAY, &write);
 }
 
 void coord__delete(struct group_coordinator *c)

@@ -65,7 +65,6 @@ static void expire_topic(struct group_coordinator *c, struct expiry *expiry,
         }
         coord__record_offset(c, group_id(group), name, partition, NULL);
         expiry->tombstones++;
-        c->stats.expired_count++;
     }
 }
 

@@ -195,25 +195,5 @@ enum kafka_error group_error_of_append(enum kafka_error error);
 /* The partition of __consumer_offsets that a group belongs to. */
 int32_t group_partition_for(struct bytes group_id, int32_t partition_count);
 
-struct group_stats {
-    uint64_t group_count;
-    uint64_t empty_count; /* of the classic ones, by state */
-    uint64_t preparing_count;
-    uint64_t completing_count;
-    uint64_t stable_count;
-    uint64_t member_count;
-    uint64_t offset_count;
-    uint64_t memory_bytes; /* of groups and offsets, near enough */
-    /* since birth */
-    uint64_t commit_count; /* offsets, not requests */
-    uint64_t expired_count;
-    uint64_t deleted_count;
-    uint64_t rebalance_count;          /* that ended in a generation with members */
-    uint64_t consumer_rebalance_count; /* epochs of consumer groups */
-    uint64_t consumer_group_count;     /* now, as those above */
-    uint64_t consumer_member_count;
-};
-void group_coordinator_stats(const struct group_coordinator *coordinator, struct group_stats *out);
-
 /* Everything that a reload of the log would bring back, one line each in order of ids, for tests. */
 void group_coordinator_print(const struct group_coordinator *coordinator, struct buf *out);

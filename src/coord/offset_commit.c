@@ -54,16 +54,20 @@ static enum kafka_error check_consumer(const struct group_coordinator *c, const 
                : KAFKA_NONE;
 }
 
-enum kafka_error coord__check_commit(const struct group *group,
+const struct consumer *coord__committer_behind(const struct group *group,
+                                               const struct offset_committer *committer)
+{
+    if (group == NULL || group->kind != GROUP_CONSUMER || may_be_anyone(group, committer))
+        return NULL;
+    const struct consumer *consumer = consumer_group_member(group->consumer, committer->member_id);
+    return committer->generation == group_consumer_now(consumer)->epoch ? NULL : consumer;
+}
+
+enum kafka_error coord__check_commit(const struct consumer *behind,
                                      const struct offset_committer *committer, struct uuid topic_id,
                                      int32_t partition)
 {
-    if (group == NULL || group->kind != GROUP_CONSUMER || may_be_anyone(group, committer))
-        return KAFKA_NONE;
-    const struct consumer *consumer = consumer_group_member(group->consumer, committer->member_id);
-    const struct consumer_state *now = group_consumer_now(consumer);
-    if (committer->generation == now->epoch)
-        return KAFKA_NONE;
+    const struct consumer_state *now = group_consumer_now(behind);
     const struct assigned_topic *topic = assignment_topic(now->assigned, topic_id);
     int32_t index = assigned_index(topic, partition);
     if (index < 0) {
@@ -71,7 +75,7 @@ enum kafka_error coord__check_commit(const struct group *group,
         index = assigned_index(topic, partition);
     }
     return index < 0 || committer->generation < topic->epochs[index]
-               ? wrong_epoch(consumer, committer)
+               ? wrong_epoch(behind, committer)
                : KAFKA_NONE;
 }
 
@@ -141,7 +145,6 @@ static void record_partition(struct group_coordinator *c,
         .leader_epoch = partition->committed_leader_epoch,
     };
     coord__record_offset(c, request->group_id, topic->name, partition->partition_index, &value);
-    c->stats.commit_count++;
 }
 
 static enum kafka_error check_partitions(const struct group_coordinator *c,
@@ -149,12 +152,13 @@ static enum kafka_error check_partitions(const struct group_coordinator *c,
                                          const struct offset_committer *committer)
 {
     const struct offset_commit_request *request = c->event->request.message;
+    const struct consumer *behind = coord__committer_behind(group, committer);
     enum kafka_error error = KAFKA_NONE;
-    for (int32_t i = 0; i < request->topics_count; i++) {
+    for (int32_t i = 0; behind != NULL && i < request->topics_count; i++) {
         const struct offset_commit_request_topic *topic = &request->topics[i];
         for (int32_t j = 0; error == KAFKA_NONE && j < topic->partitions_count; j++) {
             if (!coord__is_metadata_too_long(c, topic->partitions[j].committed_metadata))
-                error = coord__check_commit(group, committer, topic->topic_id,
+                error = coord__check_commit(behind, committer, topic->topic_id,
                                             topic->partitions[j].partition_index);
         }
     }

@@ -24,10 +24,8 @@ static void record_topic(struct group_coordinator *c, const struct group *group,
     for (int32_t i = 0; i < asked->partitions_count; i++) {
         const int32_t partition = asked->partitions[i].partition_index;
         if (offset_topic_get(topic, partition) != NULL ||
-            pending_offsets_has(&c->pending, group, name, partition)) {
+            pending_offsets_has(&c->pending, group, name, partition))
             coord__record_offset(c, group_id(group), asked->name, partition, NULL);
-            c->stats.deleted_count++;
-        }
     }
 }
 
@@ -86,7 +84,6 @@ static void record_deleted_topic(struct group_coordinator *c, const struct group
             !uuid_equal(value.topic_id, deleted->id))
             continue; /* committed for a topic of the same name that came after */
         coord__record_offset(c, group_id(group), deleted->name, topic->items[i].partition, NULL);
-        c->stats.deleted_count++;
     }
     if (group->pending_offset_count == 0)
         return;

@@ -82,7 +82,6 @@ static void send_to_sync(struct group_coordinator *c, struct group *group)
     if (group_uses_consumers(group))
         membership_learn_topics(membership);
     group_set_state(group, GROUP_COMPLETING, c->event->wall_ms);
-    c->stats.rebalance_count++;
     for (struct map_walk w = { 0 }; map_next(&membership->members, &w);) {
         struct member *member = w.value;
         struct parked parked;

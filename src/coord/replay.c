@@ -459,14 +459,13 @@ void coord__record_foreign_tombstones(struct group_coordinator *c, const struct 
         add(c, &(struct record){ .raw_key = coord__copy(&c->effects->arena, w.key) });
 }
 
-uint32_t coord__record_offset_tombstones(struct group_coordinator *c, const struct group *group)
+void coord__record_offset_tombstones(struct group_coordinator *c, const struct group *group)
 {
-    uint32_t count = 0;
     struct arena *arena = &c->effects->arena;
     for (uint32_t i = 0; i < group->offsets.topic_count; i++) {
         const struct offset_topic *topic = &group->offsets.topics[i];
         const struct bytes name = coord__copy(arena, name_text(topic->name));
-        for (uint32_t j = 0; j < topic->count; j++, count++)
+        for (uint32_t j = 0; j < topic->count; j++)
             coord__record_offset(c, group_id(group), name, topic->items[j].partition, NULL);
     }
     for (struct pending_walk w = { 0 }; pending_offsets_next(&c->pending, group, &w);) {
@@ -475,7 +474,5 @@ uint32_t coord__record_offset_tombstones(struct group_coordinator *c, const stru
             continue;
         const struct bytes name = coord__copy(arena, name_text(w.offset->offset.name));
         coord__record_offset(c, group_id(group), name, w.offset->offset.partition, NULL);
-        count++;
     }
-    return count;
 }

@@ -15,16 +15,10 @@ void topic_hashes_init(struct topic_hashes *hashes, uint64_t hash_seed)
     map_init(&hashes->by_name, hash_seed);
 }
 
-void topic_hashes_forget_all(struct topic_hashes *hashes)
+void topic_hashes_deinit(struct topic_hashes *hashes)
 {
     for (struct map_walk w = { 0 }; map_next(&hashes->by_name, &w);)
         mem_free(w.value);
-    map_clear(&hashes->by_name);
-}
-
-void topic_hashes_deinit(struct topic_hashes *hashes)
-{
-    topic_hashes_forget_all(hashes);
     map_deinit(&hashes->by_name);
 }
 
@@ -60,11 +54,6 @@ static void put_text(struct buf *out, struct bytes text)
     put_i32(out, (int32_t)java_string_length(text));
 }
 
-static int by_bytes(const void *a, const void *b)
-{
-    return bytes_compare(*(const struct bytes *)a, *(const struct bytes *)b);
-}
-
 /* Of brokers that have one; the same as often as it comes. */
 static void put_racks(struct buf *out, const struct metadata_image *image,
                       const struct metadata_partition *partition)
@@ -77,7 +66,7 @@ static void put_racks(struct buf *out, const struct metadata_image *image,
         if (broker != NULL && !bytes_is_null(broker->rack))
             racks[count++] = broker->rack;
     }
-    qsort(racks, count, sizeof(*racks), by_bytes);
+    qsort(racks, count, sizeof(*racks), bytes_compare_items);
     for (size_t i = 0; i < count; i++) {
         put_i32(out, (int32_t)java_string_length(racks[i]));
         put_text(out, racks[i]);

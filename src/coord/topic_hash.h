@@ -20,7 +20,6 @@ struct topic_hashes {
 void topic_hashes_init(struct topic_hashes *hashes, uint64_t hash_seed);
 void topic_hashes_deinit(struct topic_hashes *hashes);
 void topic_hashes_forget(struct topic_hashes *hashes, struct bytes name); /* it has changed */
-void topic_hashes_forget_all(struct topic_hashes *hashes);
 
 /* Of those of the names that the image has; `names` is sorted, each once. */
 int64_t topic_hashes_of_group(struct topic_hashes *hashes, const struct metadata_image *image,

@@ -22,7 +22,6 @@ static void record_partition(struct group_coordinator *c,
         .leader_epoch = partition->committed_leader_epoch,
     };
     coord__record_offset(c, request->group_id, topic->name, partition->partition_index, &value);
-    c->stats.commit_count++;
 }
 
 static void record_all(struct group_coordinator *c, const struct txn_offset_commit_request *request)
@@ -57,16 +56,17 @@ static enum kafka_error check_partitions(const struct group_coordinator *c,
                                          const struct offset_committer *committer)
 {
     const struct txn_offset_commit_request *request = c->event->request.message;
+    const struct consumer *behind = coord__committer_behind(group, committer);
     enum kafka_error error = KAFKA_NONE;
-    for (int32_t i = 0; i < request->topics_count; i++) {
+    for (int32_t i = 0; behind != NULL && i < request->topics_count; i++) {
         const struct txn_offset_commit_request_topic *topic = &request->topics[i];
         const struct metadata_topic *known =
             c->image == NULL ? NULL : metadata_topic_by_name(c->image, topic->name);
         const struct uuid id = known == NULL ? UUID_ZERO : known->id;
         for (int32_t j = 0; error == KAFKA_NONE && j < topic->partitions_count; j++) {
             if (!coord__is_metadata_too_long(c, topic->partitions[j].committed_metadata))
-                error =
-                    coord__check_commit(group, committer, id, topic->partitions[j].partition_index);
+                error = coord__check_commit(behind, committer, id,
+                                            topic->partitions[j].partition_index);
         }
     }
     return error;

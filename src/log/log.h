@@ -115,7 +115,7 @@ MUST_CHECK int log_close(struct log *log, bool flush, struct log_offsets *out_of
  * killed. NULL is fine. */
 void log_abandon(struct log *log);
 
-/* Renames the directory of a detached log to `<topic>-<partition>.<32 hex digits>-delete` and frees
+/* Cuts its indexes to what is in them, as Apache Kafka wants to find them, and renames the directory of a detached log to `<topic>-<partition>.<32 hex digits>-delete` and frees
  * the log; out_path (heap) names the renamed directory, to be removed after file.delete.delay.ms
  * (log_dirs_remove_later). On failure the log is freed too, but for a shortage (err_is_shortage): then it may be
  * tried again. The hex digits are those of `unique`,

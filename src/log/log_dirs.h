@@ -107,7 +107,7 @@ void log_dirs_measure(struct log_dirs *dirs, uint32_t index,
 #define LOG_RESERVE_NAME ".ottla-reserve"
 void log_dirs_reserve(struct log_dirs *dirs, uint32_t index, int64_t bytes,
                       void (*done)(void *context, uint32_t index, int error), void *context);
-/* Gives it up for something that must be written now: true when there was one. Not while log_dirs_reserve is at work. */
+/* Gives it up for something that must be written now: true when there was one. Sleeps, as an unlink does. Not while log_dirs_reserve is at work. */
 bool log_dirs_release_reserve(struct log_dirs *dirs, uint32_t index);
 
 /* ---- loading --------------------------------------------------------------------------------- */
@@ -127,7 +127,7 @@ struct log_load {
     void (*on_log)(void *context, uint32_t dir_index, struct log *log, int error,
                    const struct err_note *note);
     /* On the loop: a log could not be opened for want of space or the like (err_is_shortage). It is to be opened later with
-     * these parameters (borrowed), which the receiver keeps in the checkpoints meanwhile. */
+     * these parameters (borrowed), which the receiver keeps in the checkpoints meanwhile. NULL: on_log hears of it. */
     void (*on_short)(void *context, uint32_t dir_index, const struct log_params *params,
                      const struct err_note *note);
     /* On the loop, before on_done: a checkpoint has an offset for a partition that the directory does not hold. It is to be

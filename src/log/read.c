@@ -43,7 +43,7 @@ void log_wait_run(struct log_wait *wait)
         wait->position += n;
         wait->size_bytes -= n;
     }
-    log_wait_deinit(wait);
+    io_file_unref(TAKE(wait->file)); /* how far a search has got stays */
 }
 
 /* ---- positions ------------------------------------------------------------------------------- */

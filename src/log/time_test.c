@@ -22,6 +22,13 @@ static void scene_begin(struct scene *scene)
         sample_open(&(struct sample_open){ .fs = sim_disk_fs(scene->disk), .config = &config });
 }
 
+static struct io_file *scene_file(const struct scene *scene)
+{
+    struct io_file *file;
+    EXPECT_OK(segment_file(log__active(scene->log), &scene->log->place, false, &file));
+    return file;
+}
+
 static void scene_end(struct scene *scene)
 {
     log_abandon(scene->log);
@@ -148,6 +155,28 @@ TEST(log_offset_of_max_time, is_of_the_moment_it_was_asked)
     EXPECT_EQ(found.offset, RECORD_COUNT - 1);
     EXPECT_EQ(look_up(&scene, -1, &found), 1);
     EXPECT_EQ(found.offset, 2 * RECORD_COUNT - 1);
+    scene_end(&scene);
+}
+
+/* A job that only brings bytes into memory forgets nothing of what another job has found. */
+TEST(log_offset_for_time, keeps_what_was_found_while_bytes_are_read)
+{
+    struct scene scene;
+    scene_begin(&scene);
+    append_long(&scene, CODEC_ZSTD, SAMPLE_NOW_MS);
+    struct log_time_offset found;
+    struct log_wait wait = { 0 };
+    EXPECT_ERR(log_offset_for_time(scene.log, SAMPLE_NOW_MS + 50, false, &found, &wait, NULL),
+               ERR_WOULD_BLOCK);
+    log_wait_run(&wait);
+    EXPECT(wait.search != NULL && wait.file == NULL);
+    /* As the repeated call asks for bytes that are not in memory. */
+    wait.file = io_file_ref(scene_file(&scene));
+    wait.size_bytes = 100;
+    log_wait_run(&wait);
+    EXPECT(wait.search != NULL && wait.file == NULL);
+    EXPECT_OK(log_offset_for_time(scene.log, SAMPLE_NOW_MS + 50, false, &found, &wait, NULL));
+    EXPECT_EQ(found.offset, 50);
     scene_end(&scene);
 }
 

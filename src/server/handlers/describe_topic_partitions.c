@@ -101,17 +101,12 @@ static void add_unknown(struct page *page, struct bytes name)
     out->topic_authorized_operations = authorized_operations(page->request, ACL_TOPIC, name);
 }
 
-static int by_name(const void *a, const void *b)
-{
-    return bytes_compare(*(const struct bytes *)a, *(const struct bytes *)b);
-}
-
 static void add_named(struct page *page, const struct describe_topic_partitions_request *asked)
 {
     struct bytes *names = REQUEST_NEW_ARRAY(page->request, struct bytes, asked->topics_count);
     for (int32_t i = 0; i < asked->topics_count; i++)
         names[i] = asked->topics[i].name;
-    qsort(names, (size_t)asked->topics_count, sizeof(*names), by_name);
+    qsort(names, (size_t)asked->topics_count, sizeof(*names), bytes_compare_items);
     for (int32_t i = 0; i < asked->topics_count; i++) {
         if (i > 0 && bytes_equal(names[i], names[i - 1]))
             continue;
