@@ -9,12 +9,14 @@ struct assigning {
     struct group_coordinator *c;
     const struct consumer_group *group;
     struct arena *arena;
-    struct assignor_topic *topics; /* in the order of their ids */
+    const struct metadata_topic **known; /* in the order of their ids */
+    struct assignor_topic *topics;       /* the same ones */
     uint32_t topic_count;
     struct map topic_indexes; /* name → index + 1, as a pointer */
     struct assignor_member *members;
     struct consumer **consumers; /* of each member */
     uint32_t member_count;
+    struct map rack_bits; /* of the racks of members: name → bit's number + 1, as a pointer */
 };
 
 /* ---- topics ---------------------------------------------------------------------------------------- */
@@ -29,7 +31,7 @@ static int by_topic_id(const void *a, const void *b)
 static void gather_topics(struct assigning *a)
 {
     const uint32_t named = map_count(&a->group->topics);
-    const struct metadata_topic **found =
+    const struct metadata_topic **found = a->known =
         ARENA_NEW_ARRAY(a->arena, const struct metadata_topic *, named);
     for (struct map_walk w = { 0 }; a->c->image != NULL && map_next(&a->group->topics, &w);) {
         const struct metadata_topic *topic = metadata_topic_by_name(a->c->image, w.key);
@@ -62,6 +64,49 @@ static int64_t topic_index(const struct assigning *a, struct uuid id)
             high = middle;
     }
     return -1;
+}
+
+/* ---- racks ------------------------------------------------------------------------------------------- */
+
+static uint64_t rack_bit(const struct assigning *a, struct bytes rack)
+{
+    const uintptr_t number = bytes_is_null(rack) ? 0 : (uintptr_t)map_get(&a->rack_bits, rack);
+    return number == 0 ? 0 : UINT64_C(1) << (number - 1);
+}
+
+/* Racks beyond the 64th are as if they were not told. */
+static uint64_t rack_of_member(struct assigning *a, struct bytes rack)
+{
+    const uint32_t count = map_count(&a->rack_bits);
+    if (rack.size > 0 && count < 64 && map_get(&a->rack_bits, rack) == NULL)
+        (void)map_put(&a->rack_bits, rack, (void *)((uintptr_t)count + 1)); /* a number */
+    return rack_bit(a, rack);
+}
+
+static uint64_t racks_of(const struct assigning *a, const struct metadata_partition *partition)
+{
+    const int32_t *replicas = metadata_partition_replicas(partition);
+    uint64_t racks = 0;
+    for (uint16_t i = 0; i < partition->replica_count; i++) {
+        const struct metadata_broker *broker = metadata_broker_get(a->c->image, replicas[i]);
+        racks |= broker == NULL ? 0 : rack_bit(a, broker->rack);
+    }
+    return racks;
+}
+
+/* Nobody asks where replicas are as long as no member says where it is. */
+static void gather_racks(struct assigning *a)
+{
+    for (uint32_t i = 0; map_count(&a->rack_bits) > 0 && i < a->topic_count; i++) {
+        const uint32_t count = a->topics[i].partition_count;
+        uint64_t *racks = ARENA_NEW_ARRAY(a->arena, uint64_t, count);
+        for (uint32_t p = 0; p < count; p++) {
+            const struct metadata_partition *partition =
+                metadata_topic_partition(a->known[i], (int32_t)p);
+            racks[p] = partition == NULL ? 0 : racks_of(a, partition);
+        }
+        a->topics[i].racks = racks;
+    }
 }
 
 /* ---- members ----------------------------------------------------------------------------------------- */
@@ -151,6 +196,7 @@ static void gather_members(struct assigning *a)
         struct assignor_member *member = &a->members[i];
         member->member_id = group_consumer_id(a->consumers[i]);
         member->instance_id = a->consumers[i]->profile->instance_id;
+        member->rack = rack_of_member(a, a->consumers[i]->profile->rack_id);
         subscribe(a, member, a->consumers[i], i == 0 ? NULL : &a->members[i - 1],
                   i == 0 ? NULL : a->consumers[i - 1]);
         tell_target(a, member, a->consumers[i]->target);
@@ -187,8 +233,10 @@ static void assign(struct group_coordinator *c, struct group *group)
     arena_init(&arena, SIZE_MAX);
     struct assigning a = { .c = c, .group = group->consumer, .arena = &arena };
     map_init(&a.topic_indexes, c->hash_seed);
+    map_init(&a.rack_bits, c->hash_seed);
     gather_topics(&a);
     gather_members(&a);
+    gather_racks(&a);
     const struct assignor_group asked = { .members = a.members,
                                           .member_count = a.member_count,
                                           .topics = a.topics,
@@ -199,6 +247,7 @@ static void assign(struct group_coordinator *c, struct group *group)
     for (uint32_t i = 0; i < a.member_count; i++)
         put_share(&a, a.consumers[i], &shares[i]);
     map_deinit(&a.topic_indexes);
+    map_deinit(&a.rack_bits);
     arena_deinit(&arena);
     coord__put_assignment_epoch(c, group, group->consumer->epoch, c->event->wall_ms);
 }

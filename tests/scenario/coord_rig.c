@@ -7,6 +7,7 @@
 #include "wire/messages/consumer_group_heartbeat_response.h"
 #include "wire/messages/join_group_response.h"
 #include "wire/messages/partition_record.h"
+#include "wire/messages/register_broker_record.h"
 #include "wire/messages/remove_topic_record.h"
 #include "wire/messages/topic_record.h"
 #include "wire/messages/write_txn_markers_response.h"
@@ -293,7 +294,7 @@ static void put_topic(struct rig *rig, const char *name, int32_t partition_count
         cluster_put(rig, &topic_record_message, 0, &topic);
     }
     for (; first < partition_count; first++) {
-        int32_t replica = 0;
+        int32_t replica = rig->broker_count == 0 ? 0 : first % rig->broker_count;
         struct partition_record partition = partition_record_default;
         partition.topic_id = rig_topic_id(name);
         partition.partition_id = first;
@@ -320,6 +321,15 @@ static void set_topics(struct rig *rig, const struct command *command)
         cluster_put(rig, &remove_topic_record_message, 0, &gone);
     }
     tell_cluster(rig);
+}
+
+/* "broker rack=a": one more, which partitions that are made from now on lie on in turn with the others. */
+static void add_broker(struct rig *rig, const struct command *command)
+{
+    struct register_broker_record broker = register_broker_record_default;
+    broker.broker_id = rig->broker_count++;
+    broker.rack = bytes_from_text(command_option(command, "rack", ""));
+    cluster_put(rig, &register_broker_record_message, 0, &broker);
 }
 
 /* "group-config G name value" */
@@ -428,6 +438,8 @@ static int run(struct rig *rig, const struct command *command, struct err_note *
         return put_marker(rig, command, note);
     else if (strcmp(word, "topics") == 0)
         set_topics(rig, command);
+    else if (strcmp(word, "broker") == 0)
+        add_broker(rig, command);
     else if (strcmp(word, "group-config") == 0)
         set_group_config(rig, command);
     else if (strcmp(word, "topics-deleted") == 0)

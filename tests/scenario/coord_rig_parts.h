@@ -24,6 +24,7 @@ struct rig {
     struct rig_log log;
     struct metadata_loader *cluster;
     int64_t cluster_offset; /* of its last record */
+    int32_t broker_count;
     bool holds_writes;
     struct buf last_state; /* as it was printed last */
 };
