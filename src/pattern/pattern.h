@@ -27,7 +27,7 @@ struct pattern; /* heap */
 MUST_CHECK int pattern_compile(struct bytes text, struct pattern **out, struct err_note *note);
 
 /* Whether the pattern describes the whole text, from its first byte to its last. Mostly a microsecond for a name, but a hard
- * pattern, as (a|b)*a(a|b){500}, takes some 8 us for each byte: who asks about many texts does it in steps. */
+ * pattern, as (a|b)*a(a|b){500}, takes some 8 us for each byte, and holds up whoever asks about many texts in one step. */
 bool pattern_matches(const struct pattern *pattern, struct bytes text);
 
 void pattern_free(struct pattern *pattern);
