@@ -10,6 +10,7 @@ struct group *group_new(struct bytes id, int64_t wall_ms)
 {
     struct group *group = mem_zalloc(sizeof(*group) + id.size);
     group->state_changed_ms = wall_ms;
+    list_init(&group->pending_offsets);
     group->id_size = (uint32_t)id.size;
     if (id.size > 0)
         memcpy(group->id, id.data, id.size);

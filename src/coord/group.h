@@ -36,7 +36,8 @@ struct group {
     struct consumer_group *consumer; /* owned; NULL: of another kind */
     struct foreign *foreign;         /* owned; NULL: no records of other protocols */
     struct offsets offsets;
-    uint32_t pending_offset_count; /* in transactions that are open */
+    struct list pending_offsets;   /* in transactions that are open: pending_offsets.h */
+    uint32_t pending_offset_count; /* of them */
     uint32_t id_size;
     char id[];
 };

@@ -87,7 +87,7 @@ static void record_deleted_topic(struct group_coordinator *c, const struct group
     }
     if (group->pending_offset_count == 0)
         return;
-    for (struct pending_walk w = { 0 }; pending_offsets_next(&c->pending, group, &w);) {
+    for (struct pending_walk w = { 0 }; pending_offsets_next(group, &w);) {
         if (w.offset->offset.name == name &&
             offset_topic_get(topic, w.offset->offset.partition) == NULL)
             coord__record_offset(c, group_id(group), deleted->name, w.offset->offset.partition,

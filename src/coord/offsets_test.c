@@ -255,3 +255,36 @@ TEST(pending_offsets, tombstone_forgets_them)
     put(&b, 7, 1); /* left open: freed with everything else */
     bench_close(&b);
 }
+
+/* Thousands of places in one transaction, and what each change did is taken back, the newest first. */
+TEST(pending_offsets, finds_its_way_among_many)
+{
+    enum { PLACES = 20000 };
+    struct bench b;
+    struct pending_changes changes = { 0 };
+    bench_open(&b);
+    for (int32_t i = 0; i < 2 * PLACES; i++) {
+        const struct offset_value value = { .offset = i, .expire_ms = -1 };
+        pending_offsets_put(&b.pending, &b.names, 1 + i / PLACES, b.group, b.topic, i % PLACES,
+                            &value, &changes);
+    }
+    for (int32_t i = 0; i < PLACES; i++)
+        pending_offsets_overtake(&b.pending, b.group, b.topic, i, &changes);
+    pending_offsets_remove(&b.pending, &b.names, b.group, b.topic, 7, &changes);
+    EXPECT_EQ(b.group->pending_offset_count, 2 * (PLACES - 1));
+    EXPECT(!pending_offsets_has(&b.pending, b.group, b.topic, 7));
+    const size_t before_end = changes.items.count;
+    pending_offsets_end(&b.pending, &b.names, 2, true, &changes);
+    expect_value(&b.group->offsets, b.topic, 8, -1); /* overtaken */
+    EXPECT(pending_offsets_has(&b.pending, b.group, b.topic, 8));
+    while (changes.items.count > 0) {
+        struct pending_change change = VEC_POP(&changes.items);
+        pending_change_undo(&b.pending, &b.names, &change);
+        if (changes.items.count == before_end)
+            EXPECT_EQ(b.group->pending_offset_count, 2 * (PLACES - 1));
+    }
+    VEC_DEINIT(&changes.items);
+    EXPECT_EQ(b.group->pending_offset_count, 0);
+    EXPECT(!pending_offsets_has(&b.pending, b.group, b.topic, 8));
+    bench_close(&b);
+}

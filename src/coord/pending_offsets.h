@@ -13,19 +13,19 @@
 #include "coord/group.h"
 
 struct pending_offset {
-    struct group *group; /* whose pending_offset_count it is in: groups with such are not freed */
-    uint64_t order;      /* of its record among all */
+    struct list in_transaction; /* oldest first, as the others */
+    struct list in_group;
+    struct list at_place;
+    struct group *group; /* groups that have such are not freed */
+    int64_t producer_id;
+    uint64_t order; /* of its record among all */
     bool is_overtaken;
     struct offset_saved offset; /* the name, the partition, and the offset itself: was_there */
 };
 
-struct pending_transaction {
-    int64_t producer_id;
-    VEC(struct pending_offset) offsets;
-};
-
 struct pending_offsets {
-    struct map_i64 by_producer; /* struct pending_transaction */
+    struct map_i64 by_producer; /* struct pending_list: those of a transaction */
+    struct map by_place; /* the same: those of one group, topic and partition, of any producer */
     uint64_t next_order;
 };
 
@@ -39,10 +39,9 @@ enum pending_change_kind {
 struct pending_change {
     enum pending_change_kind kind;
     struct group *group;
-    int64_t producer_id;
-    uint64_t order;               /* of the item */
-    struct pending_offset before; /* PUT in place of another one (group set), REMOVED: owned */
-    struct offset_saved saved;    /* COMMITTED: owned */
+    struct pending_offset *item;   /* OVERTAKEN, PUT; REMOVED: owned */
+    struct pending_offset *before; /* PUT: in place of this one, owned; NULL: of none */
+    struct offset_saved saved;     /* COMMITTED: owned */
 };
 struct pending_changes {
     VEC(struct pending_change) items;
@@ -74,10 +73,6 @@ void pending_offsets_end(struct pending_offsets *pending, struct names *names, i
 
 /* Each place of a group once for each transaction, in no order that matters: the next after `walk`; false at the end. */
 struct pending_walk {
-    struct map_i64_walk transactions;
-    const struct pending_transaction *transaction;
-    size_t index;
     const struct pending_offset *offset; /* the current one */
 };
-bool pending_offsets_next(const struct pending_offsets *pending, const struct group *group,
-                          struct pending_walk *walk);
+bool pending_offsets_next(const struct group *group, struct pending_walk *walk);

@@ -83,13 +83,12 @@ static int by_place(const void *a, const void *b)
 }
 
 /* Offsets of transactions that are open. */
-static void print_pending(struct buf *out, const struct group_coordinator *c,
-                          const struct group *group)
+static void print_pending(struct buf *out, const struct group *group)
 {
     VEC(struct pending_line) lines = { 0 };
-    for (struct pending_walk w = { 0 }; pending_offsets_next(&c->pending, group, &w);)
-        VEC_ADD(&lines, ((struct pending_line){ .producer_id = w.transaction->producer_id,
-                                                .item = w.offset }));
+    for (struct pending_walk w = { 0 }; pending_offsets_next(group, &w);)
+        VEC_ADD(&lines,
+                ((struct pending_line){ .producer_id = w.offset->producer_id, .item = w.offset }));
     if (lines.count > 0)
         qsort(lines.items, lines.count, sizeof(lines.items[0]), by_place);
     for (size_t i = 0; i < lines.count; i++) {
@@ -213,8 +212,7 @@ static void print_consumer_group(struct buf *out, const struct consumer_group *g
 /* ---- groups ------------------------------------------------------------------------------------------ */
 
 /* A generation that is being formed is not in the log. */
-static void print_group(struct buf *out, const struct group_coordinator *c,
-                        const struct group *group)
+static void print_group(struct buf *out, const struct group *group)
 {
     const struct membership *membership = group->membership;
     buf_put_text(out, group_kind_name(group->kind));
@@ -237,7 +235,7 @@ static void print_group(struct buf *out, const struct group_coordinator *c,
             print_members(out, membership);
     }
     print_offsets(out, &group->offsets);
-    print_pending(out, c, group);
+    print_pending(out, group);
 }
 
 static int by_id(const void *a, const void *b)
@@ -256,6 +254,6 @@ void group_coordinator_print(const struct group_coordinator *c, struct buf *out)
     sorted[at++] = LIST_ENTRY(link, struct group, link);
     qsort(sorted, count, sizeof(*sorted), by_id);
     for (size_t i = 0; i < count; i++)
-        print_group(out, c, sorted[i]);
+        print_group(out, sorted[i]);
     mem_free(sorted);
 }

@@ -468,7 +468,7 @@ void coord__record_offset_tombstones(struct group_coordinator *c, const struct g
         for (uint32_t j = 0; j < topic->count; j++)
             coord__record_offset(c, group_id(group), name, topic->items[j].partition, NULL);
     }
-    for (struct pending_walk w = { 0 }; pending_offsets_next(&c->pending, group, &w);) {
+    for (struct pending_walk w = { 0 }; pending_offsets_next(group, &w);) {
         const struct offset_topic *topic = offsets_topic(&group->offsets, w.offset->offset.name);
         if (offset_topic_get(topic, w.offset->offset.partition) != NULL)
             continue;
