@@ -73,20 +73,45 @@ static void on_answer(struct transaction_ask *ask, void *response)
     part_done(part->op);
 }
 
-/* Why a partition cannot be part of a transaction. */
-static enum kafka_error check_partition(struct request *request, struct bytes name,
-                                        int32_t partition)
+/* Why none of a topic's partitions can be part of a transaction. */
+static enum kafka_error check_topic(struct request *request, struct bytes name,
+                                    const struct metadata_topic **out)
 {
     const bool is_client = request->version < VERSION_BATCHED;
     if (is_client && (topic_is_internal(name) || !authorize(request, ACL_WRITE, ACL_TOPIC, name)))
         return KAFKA_TOPIC_AUTHORIZATION_FAILED;
-    const struct metadata_topic *topic = metadata_topic_by_name(request->shard->image, name);
-    if (topic == NULL || metadata_topic_partition(topic, partition) == NULL)
-        return KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
-    return KAFKA_NONE;
+    *out = metadata_topic_by_name(request->shard->image, name);
+    return *out == NULL ? KAFKA_UNKNOWN_TOPIC_OR_PARTITION : KAFKA_NONE;
 }
 
-/* Fills the answer with an error for each partition: `whole` for all, else their own. True: there is one. */
+/* Fills a topic's answer with an error for each partition: `whole` for all, else their own. True: there is one. */
+static bool refuse_topic(struct request *request,
+                         const struct add_partitions_to_txn_request_topic *asked,
+                         enum kafka_error whole,
+                         struct add_partitions_to_txn_response_topic_result *out)
+{
+    const struct metadata_topic *topic = NULL;
+    if (whole == KAFKA_NONE)
+        whole = check_topic(request, asked->name, &topic);
+    bool is_refused = whole != KAFKA_NONE;
+    out->name = asked->name;
+    out->results_by_partition = add_partitions_to_txn_response_partition_result_array(
+        &request->arena, (size_t)asked->partitions_count);
+    out->results_by_partition_count = asked->partitions_count;
+    for (int32_t i = 0; i < asked->partitions_count; i++) {
+        enum kafka_error own = whole;
+        if (own == KAFKA_NONE && metadata_topic_partition(topic, asked->partitions[i]) == NULL)
+            own = KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+        is_refused |= own != KAFKA_NONE;
+        out->results_by_partition[i].partition_index = asked->partitions[i];
+        /* Where one cannot be, the others are not tried. */
+        out->results_by_partition[i].partition_error_code =
+            (int16_t)(own != KAFKA_NONE ? own : KAFKA_OPERATION_NOT_ATTEMPTED);
+    }
+    return is_refused;
+}
+
+/* The same for all topics of a transaction. */
 static bool refuse(struct part *part, enum kafka_error whole)
 {
     struct request *request = part->op->request;
@@ -96,22 +121,8 @@ static bool refuse(struct part *part, enum kafka_error whole)
         &request->arena, (size_t)asked->topics_count);
     part->out->topic_results_count = asked->topics_count;
     for (int32_t i = 0; i < asked->topics_count; i++) {
-        const struct add_partitions_to_txn_request_topic *topic = &asked->topics[i];
-        struct add_partitions_to_txn_response_topic_result *out = &part->out->topic_results[i];
-        out->name = topic->name;
-        out->results_by_partition = add_partitions_to_txn_response_partition_result_array(
-            &request->arena, (size_t)topic->partitions_count);
-        out->results_by_partition_count = topic->partitions_count;
-        for (int32_t j = 0; j < topic->partitions_count; j++) {
-            const enum kafka_error own =
-                whole != KAFKA_NONE ? whole
-                                    : check_partition(request, topic->name, topic->partitions[j]);
-            is_refused |= own != KAFKA_NONE;
-            out->results_by_partition[j].partition_index = topic->partitions[j];
-            /* Where one cannot be, the others are not tried. */
-            out->results_by_partition[j].partition_error_code =
-                (int16_t)(own != KAFKA_NONE ? own : KAFKA_OPERATION_NOT_ATTEMPTED);
-        }
+        if (refuse_topic(request, &asked->topics[i], whole, &part->out->topic_results[i]))
+            is_refused = true;
     }
     return is_refused;
 }
@@ -160,16 +171,37 @@ static void normalize(struct request *request, struct add_partitions_to_txn_requ
     asked->transactions_count = 1;
 }
 
+/* What is built for a partition, with a topic of its own at worst: what it is told here, and what its coordinator tells. */
+#define PARTITION_BYTES                                                                            \
+    (2 * (sizeof(struct add_partitions_to_txn_response_partition_result) +                         \
+          sizeof(struct add_partitions_to_txn_response_topic_result)))
+
+static uint64_t count_partitions(const struct add_partitions_to_txn_request *asked)
+{
+    uint64_t count = 0;
+    for (int32_t i = 0; i < asked->transactions_count; i++) {
+        const struct add_partitions_to_txn_request_transaction *transaction =
+            &asked->transactions[i];
+        for (int32_t j = 0; j < transaction->topics_count; j++)
+            count += (uint64_t)transaction->topics[j].partitions_count;
+    }
+    return count;
+}
+
 static void handle(struct request *request)
 {
     struct add_partitions_to_txn_request *asked = request->message;
+    if (request->version < VERSION_BATCHED)
+        normalize(request, asked);
+    if (!request_reserve(request, (uint64_t)asked->transactions_count, sizeof(struct part)) ||
+        !request_reserve(request, count_partitions(asked), PARTITION_BYTES))
+        return;
     struct add_partitions *op = REQUEST_NEW(request, struct add_partitions);
     op->request = request;
     op->left = 1;
     add_partitions_to_txn_response_init(&op->response);
-    if (request->version < VERSION_BATCHED)
-        normalize(request, asked);
-    else if (!authorize(request, ACL_CLUSTER_ACTION, ACL_CLUSTER, BYTES_LITERAL("kafka-cluster"))) {
+    if (request->version >= VERSION_BATCHED &&
+        !authorize(request, ACL_CLUSTER_ACTION, ACL_CLUSTER, BYTES_LITERAL("kafka-cluster"))) {
         op->response.error_code = KAFKA_CLUSTER_AUTHORIZATION_FAILED;
         request_reply(request, &op->response);
         return;
