@@ -19,34 +19,32 @@
 
 #include <string.h>
 
-static struct bytes group_word(const struct command *command)
+static struct bytes group_word(struct command *command)
 {
-    const char *word = command->count > 1 ? command->words[1] : "-";
+    const char *word = command_word_or(command, 1, "-");
     return bytes_from_text(strcmp(word, "-") == 0 ? "" : word);
 }
 
-static struct bytes text_or_null(const struct command *command, const char *name)
+static struct bytes text_or_null(struct command *command, const char *name)
 {
     return bytes_from_text(command_option(command, name, NULL));
 }
 
 /* "t-1" cut into its two halves. */
-static int32_t cut_partition(char *text)
+static int32_t cut_partition(struct command *command, char *text)
 {
-    char *dash = strrchr(text, '-');
-    ASSERT(dash != NULL);
-    *dash = '\0';
-    return (int32_t)number(dash + 1);
+    return (int32_t)number(command, cut_at(command, text, '-'));
 }
 
 /* "t-0+t-1"; a topic for each. */
-static void put_partitions(struct arena *arena, const char *list, struct buf *out)
+static void put_partitions(struct command *command, struct arena *arena, const char *list,
+                           struct buf *out)
 {
     int32_t count;
     char **items = split(arena, list, '+', &count);
     buf_put_i32(out, count);
     for (int32_t i = 0; i < count; i++) {
-        const int32_t partition = cut_partition(items[i]);
+        const int32_t partition = cut_partition(command, items[i]);
         buf_put_i16(out, (int16_t)strlen(items[i]));
         buf_put_text(out, items[i]);
         buf_put_i32(out, 1);
@@ -55,7 +53,8 @@ static void put_partitions(struct arena *arena, const char *list, struct buf *ou
 }
 
 /* `owned` null: of version 0, which does not tell. */
-static struct bytes subscription(struct arena *arena, const char *topics, const char *owned)
+static struct bytes subscription(struct command *command, struct arena *arena, const char *topics,
+                                 const char *owned)
 {
     int32_t count;
     char **names = split(arena, topics, ',', &count);
@@ -69,13 +68,13 @@ static struct bytes subscription(struct arena *arena, const char *topics, const 
     }
     buf_put_i32(&out, -1);
     if (owned != NULL)
-        put_partitions(arena, owned, &out);
+        put_partitions(command, arena, owned, &out);
     const struct bytes result = bytes_from(arena_dup(arena, out.data, out.size), out.size);
     buf_deinit(&out);
     return result;
 }
 
-static void *join(struct rig *rig, const struct command *command)
+static void *join(struct rig *rig, struct command *command)
 {
     struct join_group_request *m = ARENA_NEW(&rig->arena, struct join_group_request);
     join_group_request_init(m);
@@ -93,28 +92,28 @@ static void *join(struct rig *rig, const struct command *command)
         m->protocols[i].name = bytes_from_text(names[i]);
         m->protocols[i].metadata =
             raw != NULL ? bytes_from_text(raw)
-                        : subscription(&rig->arena, command_option(command, "topics", "t"),
+                        : subscription(command, &rig->arena, command_option(command, "topics", "t"),
                                        command_option(command, "owned", NULL));
     }
     return m;
 }
 
 /* "=t-0+t-1", a ConsumerProtocolAssignment of these, or any text. */
-static struct bytes assignment(struct arena *arena, char *text)
+static struct bytes assignment(struct command *command, struct arena *arena, char *text)
 {
     if (*text != '=')
         return bytes_from_text(text);
     struct buf out;
     buf_init(&out, 1 << 20);
     buf_put_i16(&out, 0);
-    put_partitions(arena, text + 1, &out);
+    put_partitions(command, arena, text + 1, &out);
     buf_put_i32(&out, -1);
     const struct bytes result = bytes_from(arena_dup(arena, out.data, out.size), out.size);
     buf_deinit(&out);
     return result;
 }
 
-static void *sync_group(struct rig *rig, const struct command *command)
+static void *sync_group(struct rig *rig, struct command *command)
 {
     struct sync_group_request *m = ARENA_NEW(&rig->arena, struct sync_group_request);
     sync_group_request_init(m);
@@ -128,16 +127,14 @@ static void *sync_group(struct rig *rig, const struct command *command)
         split(&rig->arena, command_option(command, "assign", NULL), ',', &m->assignments_count);
     m->assignments = sync_group_request_assignment_array(&rig->arena, (size_t)m->assignments_count);
     for (int32_t i = 0; i < m->assignments_count; i++) {
-        char *colon = strchr(items[i], ':');
-        ASSERT(colon != NULL);
-        *colon = '\0';
+        char *what = cut_at(command, items[i], ':');
         m->assignments[i].member_id = rig_member_id(rig, items[i]);
-        m->assignments[i].assignment = assignment(&rig->arena, colon + 1);
+        m->assignments[i].assignment = assignment(command, &rig->arena, what);
     }
     return m;
 }
 
-static void *heartbeat(struct rig *rig, const struct command *command)
+static void *heartbeat(struct rig *rig, struct command *command)
 {
     struct heartbeat_request *m = ARENA_NEW(&rig->arena, struct heartbeat_request);
     heartbeat_request_init(m);
@@ -149,7 +146,7 @@ static void *heartbeat(struct rig *rig, const struct command *command)
 }
 
 /* members=a,b/instance,-/instance */
-static void *leave(struct rig *rig, const struct command *command)
+static void *leave(struct rig *rig, struct command *command)
 {
     struct leave_group_request *m = ARENA_NEW(&rig->arena, struct leave_group_request);
     leave_group_request_init(m);
@@ -170,7 +167,7 @@ static void *leave(struct rig *rig, const struct command *command)
 }
 
 /* t-0:5, t-0:5:metadata or t-0:5:metadata:epoch; one topic for each */
-static void *commit(struct rig *rig, const struct command *command)
+static void *commit(struct rig *rig, struct command *command)
 {
     struct arena *arena = &rig->arena;
     struct offset_commit_request *m = ARENA_NEW(arena, struct offset_commit_request);
@@ -188,18 +185,19 @@ static void *commit(struct rig *rig, const struct command *command)
         struct offset_commit_request_topic *topic = &m->topics[i];
         topic->partitions = offset_commit_request_partition_array(arena, 1);
         topic->partitions_count = 1;
-        topic->partitions[0].partition_index = cut_partition(parts[0]);
+        topic->partitions[0].partition_index = cut_partition(command, parts[0]);
         topic->name = bytes_from_text(parts[0]);
         topic->topic_id = rig_topic_id(command_option(command, "as", parts[0]));
-        topic->partitions[0].committed_offset = number(parts[1]);
+        topic->partitions[0].committed_offset = number(command, count > 1 ? parts[1] : NULL);
         topic->partitions[0].committed_metadata = bytes_from_text(count > 2 ? parts[2] : NULL);
-        topic->partitions[0].committed_leader_epoch = count > 3 ? (int32_t)number(parts[3]) : -1;
+        topic->partitions[0].committed_leader_epoch =
+            count > 3 ? (int32_t)number(command, parts[3]) : -1;
     }
     return m;
 }
 
 /* Offsets as those of commit, in the transaction of producer= with epoch= */
-static void *txn_commit(struct rig *rig, const struct command *command)
+static void *txn_commit(struct rig *rig, struct command *command)
 {
     struct arena *arena = &rig->arena;
     struct txn_offset_commit_request *m = ARENA_NEW(arena, struct txn_offset_commit_request);
@@ -219,16 +217,17 @@ static void *txn_commit(struct rig *rig, const struct command *command)
         struct txn_offset_commit_request_topic *topic = &m->topics[i];
         topic->partitions = txn_offset_commit_request_partition_array(arena, 1);
         topic->partitions_count = 1;
-        topic->partitions[0].partition_index = cut_partition(parts[0]);
+        topic->partitions[0].partition_index = cut_partition(command, parts[0]);
         topic->name = bytes_from_text(parts[0]);
-        topic->partitions[0].committed_offset = number(parts[1]);
+        topic->partitions[0].committed_offset = number(command, count > 1 ? parts[1] : NULL);
         topic->partitions[0].committed_metadata = bytes_from_text(count > 2 ? parts[2] : NULL);
-        topic->partitions[0].committed_leader_epoch = count > 3 ? (int32_t)number(parts[3]) : -1;
+        topic->partitions[0].committed_leader_epoch =
+            count > 3 ? (int32_t)number(command, parts[3]) : -1;
     }
     return m;
 }
 
-static void *fetch(struct rig *rig, const struct command *command)
+static void *fetch(struct rig *rig, struct command *command)
 {
     struct arena *arena = &rig->arena;
     struct offset_fetch_request *m = ARENA_NEW(arena, struct offset_fetch_request);
@@ -252,7 +251,7 @@ static void *fetch(struct rig *rig, const struct command *command)
     for (int32_t i = 0; i < group->topics_count; i++) {
         group->topics[i].partition_indexes = ARENA_NEW(arena, int32_t);
         group->topics[i].partition_indexes_count = 1;
-        group->topics[i].partition_indexes[0] = cut_partition(items[i]);
+        group->topics[i].partition_indexes[0] = cut_partition(command, items[i]);
         group->topics[i].name = bytes_from_text(items[i]);
         const char *as = command_option(command, "as", NULL);
         if (as != NULL)
@@ -261,7 +260,7 @@ static void *fetch(struct rig *rig, const struct command *command)
     return m;
 }
 
-static void *offset_delete(struct rig *rig, const struct command *command)
+static void *offset_delete(struct rig *rig, struct command *command)
 {
     struct arena *arena = &rig->arena;
     struct offset_delete_request *m = ARENA_NEW(arena, struct offset_delete_request);
@@ -272,7 +271,7 @@ static void *offset_delete(struct rig *rig, const struct command *command)
     for (int32_t i = 0; i < m->topics_count; i++) {
         m->topics[i].partitions = offset_delete_request_partition_array(arena, 1);
         m->topics[i].partitions_count = 1;
-        m->topics[i].partitions[0].partition_index = cut_partition(items[i]);
+        m->topics[i].partitions[0].partition_index = cut_partition(command, items[i]);
         m->topics[i].name = bytes_from_text(items[i]);
     }
     return m;
@@ -287,7 +286,7 @@ static struct bytes *texts(struct arena *arena, const char *list, int32_t *out_c
     return out;
 }
 
-static void *list(struct rig *rig, const struct command *command)
+static void *list(struct rig *rig, struct command *command)
 {
     struct list_groups_request *m = ARENA_NEW(&rig->arena, struct list_groups_request);
     list_groups_request_init(m);
@@ -298,25 +297,26 @@ static void *list(struct rig *rig, const struct command *command)
     return m;
 }
 
-static void *describe(struct rig *rig, const struct command *command)
+static void *describe(struct rig *rig, struct command *command)
 {
     struct describe_groups_request *m = ARENA_NEW(&rig->arena, struct describe_groups_request);
     describe_groups_request_init(m);
-    m->groups = texts(&rig->arena, command->words[1], &m->groups_count);
+    m->groups = texts(&rig->arena, command_word(command, 1), &m->groups_count);
     return m;
 }
 
-static void *consumers(struct rig *rig, const struct command *command)
+static void *consumers(struct rig *rig, struct command *command)
 {
     struct consumer_group_describe_request *m =
         ARENA_NEW(&rig->arena, struct consumer_group_describe_request);
     consumer_group_describe_request_init(m);
-    m->group_ids = texts(&rig->arena, command->words[1], &m->group_ids_count);
+    m->group_ids = texts(&rig->arena, command_word(command, 1), &m->group_ids_count);
     return m;
 }
 
 /* "t-0,t-1,u-0"; a topic for each, "-" for none at all. */
-static void own(struct arena *arena, const char *list, struct consumer_group_heartbeat_request *m)
+static void own(struct command *command, struct arena *arena, const char *list,
+                struct consumer_group_heartbeat_request *m)
 {
     if (list == NULL)
         return;
@@ -327,13 +327,13 @@ static void own(struct arena *arena, const char *list, struct consumer_group_hea
     for (int32_t i = 0; i < m->topic_partitions_count; i++) {
         m->topic_partitions[i].partitions = ARENA_NEW(arena, int32_t);
         m->topic_partitions[i].partitions_count = 1;
-        m->topic_partitions[i].partitions[0] = cut_partition(items[i]);
+        m->topic_partitions[i].partitions[0] = cut_partition(command, items[i]);
         m->topic_partitions[i].topic_id = rig_topic_id(items[i]);
     }
 }
 
 /* With epoch 0 everything that a first request must tell. */
-static void *beat(struct rig *rig, const struct command *command)
+static void *beat(struct rig *rig, struct command *command)
 {
     struct consumer_group_heartbeat_request *m =
         ARENA_NEW(&rig->arena, struct consumer_group_heartbeat_request);
@@ -352,25 +352,25 @@ static void *beat(struct rig *rig, const struct command *command)
         m->subscribed_topic_names = texts(&rig->arena, strcmp(names, "-") == 0 ? NULL : names,
                                           &m->subscribed_topic_names_count);
     m->server_assignor = text_or_null(command, "assignor");
-    own(&rig->arena, command_option(command, "owned", joins ? "-" : NULL), m);
+    own(command, &rig->arena, command_option(command, "owned", joins ? "-" : NULL), m);
     return m;
 }
 
-static void *delete_groups(struct rig *rig, const struct command *command)
+static void *delete_groups(struct rig *rig, struct command *command)
 {
     struct delete_groups_request *m = ARENA_NEW(&rig->arena, struct delete_groups_request);
     delete_groups_request_init(m);
-    m->groups_names = texts(&rig->arena, command->words[1], &m->groups_names_count);
+    m->groups_names = texts(&rig->arena, command_word(command, 1), &m->groups_names_count);
     return m;
 }
 
-const void *rig_request(struct rig *rig, const struct command *command, int16_t *out_api_key,
+const void *rig_request(struct rig *rig, struct command *command, int16_t *out_api_key,
                         int16_t *out_version)
 {
     static const struct {
         const char *word;
         int16_t api_key;
-        void *(*make)(struct rig *rig, const struct command *command);
+        void *(*make)(struct rig *rig, struct command *command);
     } requests[] = {
         { "join", API_JOIN_GROUP, join },
         { "sync", API_SYNC_GROUP, sync_group },

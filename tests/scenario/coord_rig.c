@@ -108,6 +108,11 @@ static void take_append(struct rig *rig, const struct coord_append *append)
 
 static void step(struct rig *rig, struct group_event event);
 
+static int64_t wall_ms(const struct rig *rig)
+{
+    return WALL_MS_AT_START + rig->wall_skew_ms + rig->now_ms;
+}
+
 static void end_write(struct rig *rig, enum kafka_error error)
 {
     const uint64_t write_id = rig_log_end_write(&rig->log, error == KAFKA_NONE);
@@ -120,7 +125,7 @@ static void end_write(struct rig *rig, enum kafka_error error)
 static void step(struct rig *rig, struct group_event event)
 {
     event.now_ms = rig->now_ms;
-    event.wall_ms = WALL_MS_AT_START + rig->now_ms;
+    event.wall_ms = wall_ms(rig);
     event.random[15] = rig->next_random++;
     group_coordinator_step(rig->coordinator, &event, &rig->effects);
     for (size_t i = 0; i < rig->effects.appends.count; i++)
@@ -136,7 +141,7 @@ static void step(struct rig *rig, struct group_event event)
         end_write(rig, KAFKA_NONE);
 }
 
-static int ask(struct rig *rig, const struct command *command, struct err_note *note)
+static int ask(struct rig *rig, struct command *command, struct err_note *note)
 {
     struct group_event event = { .type = GROUP_ON_REQUEST };
     struct group_request *request = &event.request;
@@ -146,6 +151,9 @@ static int ask(struct rig *rig, const struct command *command, struct err_note *
     request->token = rig->next_token++;
     request->client_id = bytes_from_text(command_option(command, "client", "c"));
     request->client_host = BYTES_LITERAL("/127.0.0.1");
+    const int r = command_check(command, note); /* the words are the request's from here on */
+    if (r < 0)
+        return r;
     rig_asked_put(&rig->asked, request->token, command->label, request->version, &rig->arena);
     step(rig, event);
     return 0;
@@ -193,19 +201,19 @@ static int load(struct rig *rig, struct err_note *note)
 }
 
 /* A record of another protocol by its first strings: "record 3 G", "record 5 G m". Value: any byte, or none. */
-static int put_record(struct rig *rig, const struct command *command, struct err_note *note)
+static int put_record(struct rig *rig, struct command *command, struct err_note *note)
 {
     struct buf key;
     struct buf value;
     buf_init(&key, 1000);
     buf_init(&value, 1000);
-    buf_put_i16(&key, (int16_t)number(command->words[1]));
+    buf_put_i16(&key, (int16_t)number(command, command_word(command, 1)));
     for (int i = 2; i < command->count; i++) {
-        const char *word = command->words[i];
-        if (strchr(word, '=') != NULL)
+        const char *word = command_word_or(command, i, NULL);
+        if (word == NULL) /* an option */
             continue;
         if (word[0] == '#') { /* a number */
-            buf_put_i32(&key, (int32_t)number(word + 1));
+            buf_put_i32(&key, (int32_t)number(command, word + 1));
         } else {
             buf_put_i16(&key, (int16_t)strlen(word));
             buf_put_text(&key, word);
@@ -214,12 +222,12 @@ static int put_record(struct rig *rig, const struct command *command, struct err
     const char *offset = command_option(command, "offset", NULL);
     if (offset != NULL) { /* OffsetCommitValue 3 */
         buf_put_i16(&value, 3);
-        buf_put_i64(&value, number(offset));
+        buf_put_i64(&value, number(command, offset));
         buf_put_i32(&value, -1);
         buf_put_i16(&value, 0);
-        buf_put_i64(&value, WALL_MS_AT_START + rig->now_ms);
+        buf_put_i64(&value, wall_ms(rig));
     } else if (command_option(command, "hex", NULL) != NULL) {
-        put_hex(command_option(command, "hex", NULL), &value);
+        put_hex(command, command_option(command, "hex", NULL), &value);
     } else {
         buf_put_text(&value, command_option(command, "value", ""));
     }
@@ -232,16 +240,16 @@ static int put_record(struct rig *rig, const struct command *command, struct err
     return feed(rig, &record, note);
 }
 
-static int put_marker(struct rig *rig, const struct command *command, struct err_note *note)
+static int put_marker(struct rig *rig, struct command *command, struct err_note *note)
 {
-    const struct rig_record marker = { .producer_id = number(command->words[1]),
-                                       .is_commit = command_has(command, "commit") };
+    const struct rig_record marker = { .producer_id = number(command, command_word(command, 1)),
+                                       .is_commit = command_either(command, "commit", "abort") };
     VEC_ADD(&rig->log.records, marker);
     return feed(rig, &marker, note);
 }
 
 /* WriteTxnMarkers. */
-static void end_transaction(struct rig *rig, const struct command *command)
+static void end_transaction(struct rig *rig, struct command *command)
 {
     const uint64_t token = rig->next_token++;
     struct arena nothing;
@@ -251,9 +259,9 @@ static void end_transaction(struct rig *rig, const struct command *command)
                   .type = GROUP_ON_TRANSACTION_END,
                   .transaction_end = {
                       .token = token,
-                      .end = { .producer_id = number(command->words[1]),
+                      .end = { .producer_id = number(command, command_word(command, 1)),
                                .producer_epoch = (int16_t)command_number(command, "epoch", 0),
-                               .is_commit = command_has(command, "commit"),
+                               .is_commit = command_either(command, "commit", "abort"),
                                .coordinator_epoch = 3,
                                .transaction_version = 2 } } });
 }
@@ -305,16 +313,19 @@ static void put_topic(struct rig *rig, const char *name, int32_t partition_count
 }
 
 /* "topics t:3,u:1": these are there from now on, or have more partitions; "t:0" goes. */
-static void set_topics(struct rig *rig, const struct command *command)
+static void set_topics(struct rig *rig, struct command *command)
 {
     int32_t count;
-    char **items = split(&rig->arena, command->words[1], ',', &count);
+    char **items = split(&rig->arena, command_word(command, 1), ',', &count);
     for (int32_t i = 0; i < count; i++) {
-        char *colon = strchr(items[i], ':');
-        ASSERT(colon != NULL);
-        *colon = '\0';
-        if (number(colon + 1) > 0) {
-            put_topic(rig, items[i], (int32_t)number(colon + 1));
+        const int64_t partitions = number(command, cut_at(command, items[i], ':'));
+        if (partitions > 0) {
+            put_topic(rig, items[i], (int32_t)partitions);
+            continue;
+        }
+        if (metadata_topic_by_name(metadata_loader_working(rig->cluster),
+                                   bytes_from_text(items[i])) == NULL) {
+            command_wrong(command, items[i], "is no topic");
             continue;
         }
         struct remove_topic_record gone = { .topic_id = rig_topic_id(items[i]) };
@@ -324,7 +335,7 @@ static void set_topics(struct rig *rig, const struct command *command)
 }
 
 /* "broker rack=a": one more, which partitions that are made from now on lie on in turn with the others. */
-static void add_broker(struct rig *rig, const struct command *command)
+static void add_broker(struct rig *rig, struct command *command)
 {
     struct register_broker_record broker = register_broker_record_default;
     broker.broker_id = rig->broker_count++;
@@ -333,23 +344,23 @@ static void add_broker(struct rig *rig, const struct command *command)
 }
 
 /* "group-config G name value" */
-static void set_group_config(struct rig *rig, const struct command *command)
+static void set_group_config(struct rig *rig, struct command *command)
 {
     struct config_record config = config_record_default;
     config.resource_type = METADATA_CONFIG_GROUP;
-    config.resource_name = bytes_from_text(command->words[1]);
-    config.name = bytes_from_text(command->words[2]);
-    config.value = bytes_from_text(command->words[3]);
+    config.resource_name = bytes_from_text(command_word(command, 1));
+    config.name = bytes_from_text(command_word(command, 2));
+    config.value = bytes_from_text(command_word(command, 3));
     cluster_put(rig, &config_record_message, 0, &config);
     tell_cluster(rig);
 }
 
 /* ---- everything else that can happen ------------------------------------------------------------------------------ */
 
-static void delete_topics(struct rig *rig, const struct command *command)
+static void delete_topics(struct rig *rig, struct command *command)
 {
     int32_t count;
-    char **names = split(&rig->arena, command->words[1], ',', &count);
+    char **names = split(&rig->arena, command_word(command, 1), ',', &count);
     struct group_topic_deleted *topics =
         ARENA_NEW_ARRAY(&rig->arena, struct group_topic_deleted, (size_t)count);
     for (int32_t i = 0; i < count; i++) {
@@ -361,7 +372,7 @@ static void delete_topics(struct rig *rig, const struct command *command)
                                .topics_deleted = { .items = topics, .count = (uint32_t)count } });
 }
 
-static void set(struct rig *rig, const struct command *command)
+static void set(struct rig *rig, struct command *command)
 {
     struct group_settings *s = &rig->settings;
     s->initial_rebalance_delay_ms =
@@ -404,11 +415,13 @@ static void print_state(struct rig *rig, bool is_again)
     buf_deinit(&text);
 }
 
-static int run(struct rig *rig, const struct command *command, struct err_note *note)
+static int run(struct rig *rig, struct command *command, struct err_note *note)
 {
     const char *word = command->words[0];
     if (strcmp(word, "wait") == 0)
-        wait(rig, number(command->words[1]));
+        wait(rig, number(command, command_word(command, 1)));
+    else if (strcmp(word, "clock") == 0)
+        rig->wall_skew_ms += number(command, command_word(command, 1));
     else if (strcmp(word, "set") == 0)
         set(rig, command);
     else if (strcmp(word, "hold") == 0)
@@ -416,7 +429,7 @@ static int run(struct rig *rig, const struct command *command, struct err_note *
     else if (strcmp(word, "done") == 0 || strcmp(word, "fail") == 0) {
         if (rig->log.writes.count == 0)
             return err_note(note, -ERR_INVALID_ARGUMENT, "nothing is being written");
-        end_write(rig, command->count > 1 ? command_error(command->words[1]) : KAFKA_NONE);
+        end_write(rig, command_error(command, command_word_or(command, 1, "NONE")));
     } else if (strcmp(word, "release") == 0) {
         rig->holds_writes = false;
         while (rig->log.writes.count > 0)
@@ -510,5 +523,6 @@ int rig_run(struct rig *rig, struct bytes line, struct buf *out, struct err_note
     if (command.count == 0)
         return err_note(note, -ERR_INVALID_ARGUMENT, "no word");
     rig->out = out;
-    return run(rig, &command, note);
+    const int r = run(rig, &command, note);
+    return r < 0 ? r : command_check(&command, note);
 }

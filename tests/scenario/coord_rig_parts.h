@@ -17,6 +17,7 @@ struct rig {
     struct arena arena; /* of a command */
     struct buf *out;
     int64_t now_ms;
+    int64_t wall_skew_ms; /* by which the wall clock was put forward */
     uint64_t next_token;
     uint8_t next_random;
     struct map members;   /* label → member id, heap text */
@@ -34,5 +35,5 @@ struct bytes rig_member_id(struct rig *rig, const char *word);
 struct uuid rig_topic_id(const char *topic);
 
 /* The message of a request by its word, in rig->arena; NULL: no such request. */
-const void *rig_request(struct rig *rig, const struct command *command, int16_t *out_api_key,
+const void *rig_request(struct rig *rig, struct command *command, int16_t *out_api_key,
                         int16_t *out_version);

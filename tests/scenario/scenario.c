@@ -22,6 +22,15 @@ static struct bytes next_line(struct bytes *text)
     return line;
 }
 
+/* A line that makes no sense: what is told of it follows. */
+static int refuse(struct rig *rig, struct bytes line, struct buf *out, struct err_note *note)
+{
+    if (rig_run(rig, line, out, note) == 0)
+        return err_note(note, -ERR_INVALID_ARGUMENT, "it makes sense");
+    buf_printf(out, "  %s\n", note->text);
+    return 0;
+}
+
 /* The file as it would be if it said what happens. */
 static int replay(struct bytes text, struct buf *out, struct err_note *note)
 {
@@ -35,6 +44,8 @@ static int replay(struct bytes text, struct buf *out, struct err_note *note)
         buf_put_text(out, "\n");
         if (bytes_starts_with(line, BYTES_LITERAL("> ")))
             r = rig_run(rig, bytes_slice(line, 2, SIZE_MAX), out, note);
+        else if (bytes_starts_with(line, BYTES_LITERAL("? ")))
+            r = refuse(rig, bytes_slice(line, 2, SIZE_MAX), out, note);
         if (r < 0)
             (void)err_note_prefix(note, r, "line %d", number); /* r is answered below */
     }

@@ -32,6 +32,7 @@ struct rig {
     struct arena arena; /* of a command */
     struct buf *out;
     int64_t now_ms;
+    int64_t wall_skew_ms; /* by which the wall clock was put forward */
     uint64_t next_token;
     int64_t next_producer_id;
     struct map_i64 asked; /* token → struct rig_asked */
@@ -113,20 +114,20 @@ static void forget_markers(struct rig *rig)
 }
 
 /* marked t-0 [ERROR|gone] */
-static int mark(struct rig *rig, const struct command *command, struct err_note *note)
+static int mark(struct rig *rig, struct command *command, struct err_note *note)
 {
-    const char *fate = command->count > 2 ? command->words[2] : "NONE";
+    const char *where = command_word(command, 1);
+    const char *fate = command_word_or(command, 2, "NONE");
     const bool is_gone = strcmp(fate, "gone") == 0;
     for (size_t i = 0; i < rig->markers.count; i++) {
         const struct rig_marker *marker = &rig->markers.items[i];
-        if (strcmp(arena_printf(&rig->arena, "%s-%d", marker->topic, marker->partition),
-                   command->words[1]) != 0)
+        if (strcmp(arena_printf(&rig->arena, "%s-%d", marker->topic, marker->partition), where) !=
+            0)
             continue;
-        end_marker(rig, i, is_gone ? KAFKA_NONE : command_error(fate), is_gone);
+        end_marker(rig, i, is_gone ? KAFKA_NONE : command_error(command, fate), is_gone);
         return 0;
     }
-    return err_note(note, -ERR_INVALID_ARGUMENT, "no marker is on its way to %s",
-                    command->words[1]);
+    return err_note(note, -ERR_INVALID_ARGUMENT, "no marker is on its way to %s", where);
 }
 
 static void give_id(struct rig *rig, enum kafka_error error)
@@ -162,7 +163,7 @@ static void take_effects(struct rig *rig)
 static void step(struct rig *rig, struct txn_event event)
 {
     event.now_ms = rig->now_ms;
-    event.wall_ms = WALL_MS_AT_START + rig->now_ms;
+    event.wall_ms = WALL_MS_AT_START + rig->wall_skew_ms + rig->now_ms;
     txn_coordinator_step(rig->coordinator, &event, &rig->effects);
     take_effects(rig);
     while (!rig->holds_ids && rig->wants.count > 0)
@@ -189,13 +190,13 @@ static void wait(struct rig *rig, int64_t ms)
 
 /* ---- requests -------------------------------------------------------------------------------------------------- */
 
-static struct bytes id_word(const struct command *command)
+static struct bytes id_word(struct command *command)
 {
-    const char *word = command->count > 1 ? command->words[1] : "-";
+    const char *word = command_word_or(command, 1, "-");
     return bytes_from_text(strcmp(word, "-") == 0 ? "" : word);
 }
 
-static void *init_producer_id(struct rig *rig, const struct command *command)
+static void *init_producer_id(struct rig *rig, struct command *command)
 {
     struct init_producer_id_request *m = ARENA_NEW(&rig->arena, struct init_producer_id_request);
     init_producer_id_request_init(m);
@@ -208,19 +209,17 @@ static void *init_producer_id(struct rig *rig, const struct command *command)
     return m;
 }
 
-static void put_partition(struct rig *rig, char *text,
+static void put_partition(struct rig *rig, struct command *command, char *text,
                           struct add_partitions_to_txn_request_topic *out)
 {
-    char *dash = strrchr(text, '-');
-    ASSERT(dash != NULL);
-    *dash = '\0';
+    const int64_t partition = number(command, cut_at(command, text, '-'));
     out->name = bytes_from_text(text);
     out->partitions = ARENA_NEW(&rig->arena, int32_t);
-    out->partitions[0] = (int32_t)number(dash + 1);
+    out->partitions[0] = (int32_t)partition;
     out->partitions_count = 1;
 }
 
-static void *add_partitions(struct rig *rig, const struct command *command)
+static void *add_partitions(struct rig *rig, struct command *command)
 {
     struct add_partitions_to_txn_request *m =
         ARENA_NEW(&rig->arena, struct add_partitions_to_txn_request);
@@ -236,11 +235,11 @@ static void *add_partitions(struct rig *rig, const struct command *command)
         split(&rig->arena, command_option(command, "parts", "t-0"), ',', &t->topics_count);
     t->topics = add_partitions_to_txn_request_topic_array(&rig->arena, (size_t)t->topics_count);
     for (int32_t i = 0; i < t->topics_count; i++)
-        put_partition(rig, items[i], &t->topics[i]);
+        put_partition(rig, command, items[i], &t->topics[i]);
     return m;
 }
 
-static void *end_txn(struct rig *rig, const struct command *command)
+static void *end_txn(struct rig *rig, struct command *command)
 {
     struct end_txn_request *m = ARENA_NEW(&rig->arena, struct end_txn_request);
     end_txn_request_init(m);
@@ -251,19 +250,21 @@ static void *end_txn(struct rig *rig, const struct command *command)
     return m;
 }
 
-static void *describe(struct rig *rig, const struct command *command)
+static void *describe(struct rig *rig, struct command *command)
 {
     struct describe_transactions_request *m =
         ARENA_NEW(&rig->arena, struct describe_transactions_request);
     describe_transactions_request_init(m);
     m->transactional_ids = ARENA_NEW_ARRAY(&rig->arena, struct bytes, (size_t)command->count);
-    for (int i = 1; i < command->count; i++)
+    for (int i = 1; i < command->count; i++) {
+        const char *id = command_word(command, i);
         m->transactional_ids[m->transactional_ids_count++] =
-            bytes_from_text(strcmp(command->words[i], "-") == 0 ? "" : command->words[i]);
+            bytes_from_text(strcmp(id, "-") == 0 ? "" : id);
+    }
     return m;
 }
 
-static void *list(struct rig *rig, const struct command *command)
+static void *list(struct rig *rig, struct command *command)
 {
     struct list_transactions_request *m = ARENA_NEW(&rig->arena, struct list_transactions_request);
     list_transactions_request_init(m);
@@ -277,7 +278,7 @@ static void *list(struct rig *rig, const struct command *command)
     m->producer_id_filters =
         ARENA_NEW_ARRAY(&rig->arena, int64_t, (size_t)m->producer_id_filters_count);
     for (int32_t i = 0; i < m->producer_id_filters_count; i++)
-        m->producer_id_filters[i] = number(ids[i]);
+        m->producer_id_filters[i] = number(command, ids[i]);
     m->duration_filter = command_number(command, "duration", -1);
     return m;
 }
@@ -290,7 +291,7 @@ static bool begins_with(const void *pattern, struct bytes id)
 static const struct {
     const char *word;
     int16_t api_key;
-    void *(*make)(struct rig *rig, const struct command *command);
+    void *(*make)(struct rig *rig, struct command *command);
 } requests[] = {
     { "init", API_INIT_PRODUCER_ID, init_producer_id },
     { "add", API_ADD_PARTITIONS_TO_TXN, add_partitions },
@@ -300,7 +301,7 @@ static const struct {
     { "list", API_LIST_TRANSACTIONS, list },
 };
 
-static int ask(struct rig *rig, const struct command *command, struct err_note *note)
+static int ask(struct rig *rig, struct command *command, struct err_note *note)
 {
     struct txn_event event = { .type = TXN_ON_REQUEST };
     struct txn_request *request = &event.request;
@@ -318,6 +319,9 @@ static int ask(struct rig *rig, const struct command *command, struct err_note *
     if (request->pattern != NULL)
         request->matches_pattern = begins_with;
     request->token = rig->next_token++;
+    const int r = command_check(command, note); /* the words are the request's from here on */
+    if (r < 0)
+        return r;
     rig_asked_put(&rig->asked, request->token, command->label, request->version, &rig->arena);
     step(rig, event);
     return 0;
@@ -344,7 +348,7 @@ static int load(struct rig *rig, struct err_note *note)
     return 0;
 }
 
-static void set(struct rig *rig, const struct command *command)
+static void set(struct rig *rig, struct command *command)
 {
     struct txn_settings *s = &rig->settings;
     s->timeout_ms_max = (int32_t)command_number(command, "timeout", s->timeout_ms_max);
@@ -384,29 +388,33 @@ static void print_stats(struct rig *rig)
 }
 
 /* hold writes|markers|ids, release writes|markers|ids */
-static void hold(struct rig *rig, const char *what, bool holds)
+static void hold(struct rig *rig, struct command *command, bool holds)
 {
+    const char *what = command_word(command, 1);
     if (strcmp(what, "writes") == 0)
         rig->holds_writes = holds;
     else if (strcmp(what, "markers") == 0)
         rig->holds_markers = holds;
-    else
+    else if (strcmp(what, "ids") == 0)
         rig->holds_ids = holds;
+    else
+        command_wrong(command, what, "is nothing that can be held");
     if (!holds) /* what was held comes now */
         step(rig, (struct txn_event){ .type = TXN_ON_TIMER });
 }
 
 /* A record as another Kafka may have written it: "record 0 ID hex=…"; without hex a tombstone. One that is refused is not kept. */
-static void put_record(struct rig *rig, const struct command *command)
+static void put_record(struct rig *rig, struct command *command)
 {
     struct buf key;
     struct buf value;
     buf_init(&key, 1000);
     buf_init(&value, 1000);
-    buf_put_i16(&key, (int16_t)number(command->words[1]));
-    buf_put_i16(&key, (int16_t)strlen(command->words[2]));
-    buf_put_text(&key, command->words[2]);
-    put_hex(command_option(command, "hex", ""), &value);
+    const char *id = command_word(command, 2);
+    buf_put_i16(&key, (int16_t)number(command, command_word(command, 1)));
+    buf_put_i16(&key, (int16_t)strlen(id));
+    buf_put_text(&key, id);
+    put_hex(command, command_option(command, "hex", ""), &value);
     struct rig_record record =
         rig_record_new(-1, buf_view(&key), value.size == 0 ? BYTES_NULL : buf_view(&value));
     buf_deinit(&key);
@@ -420,26 +428,27 @@ static void put_record(struct rig *rig, const struct command *command)
     }
 }
 
-static int run(struct rig *rig, const struct command *command, struct err_note *note)
+static int run(struct rig *rig, struct command *command, struct err_note *note)
 {
     const char *word = command->words[0];
-    const char *first = command->count > 1 ? command->words[1] : NULL;
     if (strcmp(word, "wait") == 0)
-        wait(rig, number(first));
+        wait(rig, number(command, command_word(command, 1)));
+    else if (strcmp(word, "clock") == 0)
+        rig->wall_skew_ms += number(command, command_word(command, 1));
     else if (strcmp(word, "set") == 0)
         set(rig, command);
     else if (strcmp(word, "hold") == 0 || strcmp(word, "release") == 0)
-        hold(rig, first, *word == 'h');
+        hold(rig, command, *word == 'h');
     else if (strcmp(word, "done") == 0 || strcmp(word, "fail") == 0) {
         if (rig->log.writes.count == 0)
             return err_note(note, -ERR_INVALID_ARGUMENT, "nothing is being written");
-        end_write(rig, first == NULL ? KAFKA_NONE : command_error(first));
+        end_write(rig, command_error(command, command_word_or(command, 1, "NONE")));
     } else if (strcmp(word, "marked") == 0)
         return mark(rig, command, note);
     else if (strcmp(word, "id") == 0) {
         if (rig->wants.count == 0)
             return err_note(note, -ERR_INVALID_ARGUMENT, "no producer id is wanted");
-        give_id(rig, first == NULL ? KAFKA_NONE : command_error(first));
+        give_id(rig, command_error(command, command_word_or(command, 1, "NONE")));
     } else if (strcmp(word, "load") == 0)
         return load(rig, note);
     else if (strcmp(word, "loaded") == 0)
@@ -501,5 +510,6 @@ int rig_run(struct rig *rig, struct bytes line, struct buf *out, struct err_note
     if (command.count == 0)
         return err_note(note, -ERR_INVALID_ARGUMENT, "no word");
     rig->out = out;
-    return run(rig, &command, note);
+    const int r = run(rig, &command, note);
+    return r < 0 ? r : command_check(&command, note);
 }
