@@ -91,8 +91,15 @@ int group_assignor_assign(enum assignor assignor, const struct assignor_group *g
     ASSERT(assignor < ASSIGNOR_COUNT);
     struct assignor__map map;
     int r = make_map(group, arena, &map);
-    if (r == 0)
-        r = assignor == ASSIGNOR_RANGE ? assignor__range(&map, arena)
-                                       : assignor__uniform(&map, arena);
+    if (r < 0)
+        return r;
+    switch (assignor) {
+    case ASSIGNOR_UNIFORM:
+        r = assignor__uniform(&map, arena);
+        break;
+    case ASSIGNOR_RANGE:
+        r = assignor__range(&map, arena);
+        break;
+    }
     return r == 0 ? share_out(&map, arena, out_shares) : r;
 }

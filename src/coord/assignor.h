@@ -23,8 +23,8 @@
 enum assignor {
     ASSIGNOR_UNIFORM,
     ASSIGNOR_RANGE,
-    ASSIGNOR_COUNT,
 };
+#define ASSIGNOR_COUNT 2
 
 /* "uniform", "range": as in group.consumer.assignors and in heartbeats. -ERR_NOT_FOUND. */
 const char *group_assignor_name(enum assignor assignor);
@@ -68,6 +68,7 @@ struct assignor_share {
 };
 
 /* The new target: out_shares has one share per member, in their order, and lives as the arena does.
- * -ERR_LIMIT when the arena's maximum would be passed: nothing is changed but what is used of it. */
+ * -ERR_LIMIT when the arena's maximum would be passed, or the topics have more than INT32_MAX partitions together: nothing is
+ * changed but what is used of the arena. */
 MUST_CHECK int group_assignor_assign(enum assignor assignor, const struct assignor_group *group,
                                      struct arena *arena, const struct assignor_share **out_shares);
