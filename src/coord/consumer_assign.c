@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* An assignment that no batch holds is not tried again before that. */
+#define ASSIGNMENT_PAUSE_MS 10000
+
 struct assigning {
     struct group_coordinator *c;
     const struct consumer_group *group;
@@ -243,7 +246,7 @@ static void assign(struct group_coordinator *c, struct group *group)
                                           .topic_count = a.topic_count };
     const struct assignor_share *shares;
     const int r = group_assignor_assign(choose(c, group->consumer), &asked, &arena, &shares);
-    ASSERT(r == 0); /* the arena has no limit */
+    ASSERT(r == 0); /* the arena has no limit, and no image could hold INT32_MAX partitions */
     for (uint32_t i = 0; i < a.member_count; i++)
         put_share(&a, a.consumers[i], &shares[i]);
     map_deinit(&a.topic_indexes);
@@ -252,14 +255,31 @@ static void assign(struct group_coordinator *c, struct group *group)
     coord__put_assignment_epoch(c, group, group->consumer->epoch, c->event->wall_ms);
 }
 
-void coord__consumer_assign(struct group_coordinator *c, struct group *group)
+/* A last time that is yet to come was told by a clock that has been set back since. */
+static bool is_too_early(const struct group_coordinator *c, const struct group *group)
+{
+    const int32_t interval_ms = coord__consumer_assignment_interval_ms(c, group);
+    const int64_t assigned_ms = group->consumer->assigned_ms;
+    const int64_t wall_ms = c->event->wall_ms;
+    return c->event->now_ms < group->consumer->assign_not_before_ms ||
+           (assigned_ms != 0 && interval_ms != 0 && assigned_ms <= wall_ms &&
+            wall_ms < i64_add_clamped(assigned_ms, interval_ms));
+}
+
+bool coord__consumer_assign(struct group_coordinator *c, struct group *group)
 {
     const struct consumer_group *consumer = group->consumer;
-    if (consumer->assignment_epoch >= consumer->epoch)
-        return;
-    const int32_t interval_ms = coord__consumer_assignment_interval_ms(c, group);
-    if (consumer->assigned_ms != 0 && interval_ms != 0 &&
-        c->event->wall_ms < i64_add_clamped(consumer->assigned_ms, interval_ms))
-        return;
+    if (consumer->assignment_epoch >= consumer->epoch || is_too_early(c, group))
+        return false;
     assign(c, group);
+    return true;
+}
+
+bool coord__consumer_postpone_assignment(struct group_coordinator *c, struct bytes group_id)
+{
+    struct group *group = coord__find(c, group_id);
+    if (group == NULL || group->consumer == NULL || group->consumer->assignment_epoch == 0)
+        return false;
+    group->consumer->assign_not_before_ms = i64_add_clamped(c->event->now_ms, ASSIGNMENT_PAUSE_MS);
+    return true;
 }

@@ -75,6 +75,7 @@ struct joining {
     struct consumer_protocol_subscription told;
     struct assignment *owned; /* partitions that it says it has; owned */
     bool downgrades;          /* it is the last that makes the group one of consumers' */
+    bool has_assigned;        /* on the draft, to all members */
 };
 
 static enum kafka_error check_join(const struct group_coordinator *c, const struct joining *joining)
@@ -170,13 +171,13 @@ static enum kafka_error take_step(struct group_coordinator *c, struct joining *j
     struct consumer *now = consumer_group_member(group->consumer, joining->member_id);
     const bool rebalances =
         joining->downgrades && group->consumer->assignment_epoch < group->consumer->epoch;
-    if (!joining->downgrades)
-        coord__consumer_assign(c, group);
+    const bool has_assigned = !joining->downgrades && coord__consumer_assign(c, group);
     if (!rebalances && group_consumer_now(now)->step == CONSUMER_STEP_UNKNOWN &&
         joining->owned != NULL)
         return KAFKA_FENCED_MEMBER_EPOCH; /* as a heartbeat: it has to give up everything first */
     if (!rebalances)
         (void)coord__consumer_reconcile(c, now, change.has_changed, joining->owned, true);
+    joining->has_assigned = has_assigned;
     return KAFKA_NONE;
 }
 
@@ -196,6 +197,7 @@ static void tell_joined(struct group_coordinator *c, const struct joining *joini
 
 static enum kafka_error join(struct group_coordinator *c, struct joining *joining)
 {
+    joining->has_assigned = false;
     coord__draft_begin(c);
     struct consumer *consumer = NULL;
     enum kafka_error error = arrive(c, joining, &consumer);
@@ -268,6 +270,9 @@ void coord__join_consumer_group(struct group_coordinator *c, struct group *group
     read_owned(c, &joining);
     joining.downgrades = replaces_last_consumer(c, &joining);
     error = join(c, &joining);
+    if (error != KAFKA_NONE && joining.has_assigned &&
+        coord__consumer_postpone_assignment(c, asked->group_id))
+        error = join(c, &joining);
     if (error != KAFKA_NONE)
         refuse_join(c, BYTES_LITERAL(""), error);
     mem_free(joining.owned);

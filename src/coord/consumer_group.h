@@ -70,7 +70,8 @@ struct consumer_group {
     int64_t refresh_ms;    /* monotonic: when the topics are to be looked at again */
     int32_t refresh_epoch; /* of the group when that was decided; ahead of `epoch`: it was undone */
     struct deadline regex; /* armed: the expressions are about to be resolved */
-    int64_t regex_not_before_ms; /* monotonic */
+    int64_t regex_not_before_ms;  /* monotonic */
+    int64_t assign_not_before_ms; /* the same */
 };
 
 struct consumer_group *consumer_group_new(struct group *group, struct deadlines *deadlines,

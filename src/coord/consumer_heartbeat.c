@@ -22,6 +22,7 @@ struct beat {
     struct assignment *owned; /* partitions that the member says it has; owned */
     bool tells_owned;
     bool has_other_partitions; /* than before */
+    bool has_assigned;         /* on the draft, to all members */
 };
 
 /* ---- what is wrong with a request itself ------------------------------------------------------------- */
@@ -226,11 +227,12 @@ static enum kafka_error update(struct group_coordinator *c, struct beat *beat,
     if (error != KAFKA_NONE)
         return error;
     coord__consumer_refresh(c, beat->group, change.needs_rebalance);
-    coord__consumer_assign(c, beat->group);
+    const bool has_assigned = coord__consumer_assign(c, beat->group);
     struct consumer *now = consumer_group_member(beat->group->consumer, beat->member_id);
     error = check_step(c, beat, now);
     if (error != KAFKA_NONE)
         return error;
+    beat->has_assigned = has_assigned;
     beat->has_other_partitions =
         coord__consumer_reconcile(c, now, change.has_changed, beat->owned, beat->tells_owned);
     coord__renew_consumer(c, now);
@@ -368,6 +370,7 @@ static void refuse(struct group_coordinator *c, const struct beat *beat)
 
 static enum kafka_error beat_on_draft(struct group_coordinator *c, struct beat *beat)
 {
+    beat->has_assigned = false;
     coord__draft_begin(c);
     const enum kafka_error error =
         beat->asked->member_epoch < EPOCH_JOIN ? leave(c, beat) : stay(c, beat);
@@ -387,6 +390,9 @@ void coord__consumer_heartbeat(struct group_coordinator *c)
     if (error == KAFKA_NONE) {
         read_owned(&beat);
         error = beat_on_draft(c, &beat);
+        if (error != KAFKA_NONE && beat.has_assigned &&
+            coord__consumer_postpone_assignment(c, beat.asked->group_id))
+            error = beat_on_draft(c, &beat);
     }
     if (error != KAFKA_NONE)
         refuse(c, &beat);

@@ -90,8 +90,10 @@ bool coord__consumer_subscribes(const struct group_coordinator *c, const struct 
 
 /* ---- assignments ----------------------------------------------------------------------------------------- */
 
-/* Assigns anew when the group's epoch is ahead and the last time was long enough ago. */
-void coord__consumer_assign(struct group_coordinator *c, struct group *group);
+/* Assigns anew when the group's epoch is ahead and the last time was long enough ago; answers whether it did. */
+bool coord__consumer_assign(struct group_coordinator *c, struct group *group);
+/* Not now, and not for a while, because no batch holds it: members go on with the assignment there is. False: there is none. */
+bool coord__consumer_postpone_assignment(struct group_coordinator *c, struct bytes group_id);
 /* Leads a member towards its target; answers whether the partitions it has are others now. */
 bool coord__consumer_reconcile(struct group_coordinator *c, struct consumer *consumer,
                                bool has_subscription_changed, const struct assignment *owned,
