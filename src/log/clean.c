@@ -37,6 +37,15 @@ static int outline(struct log *log, struct segment *segment, struct clean_outlin
     return outline_times(log, segment, out);
 }
 
+/* What is below stays whatever becomes of the power, and so does what readers take it for: of each transaction that has a
+ * record there the marker is on stable storage too. */
+static int64_t durable_end(const struct log *log)
+{
+    const int64_t unsettled = producers_first_unstable(&log->producers, log->offsets.flushed_end);
+    const int64_t end = MIN(log->offsets.flushed_end, log->indexed_end);
+    return unsettled < 0 ? end : MIN(end, unsettled);
+}
+
 static struct clean_view view_of(const struct log *log, const struct log_clean_look *look,
                                  const struct clean_outline *outlines)
 {
@@ -46,7 +55,7 @@ static struct clean_view view_of(const struct log *log, const struct log_clean_l
         .log_start = log->offsets.start,
         .log_end = log->offsets.end,
         .stable_end = look->stable_end,
-        .durable_end = MIN(log->offsets.flushed_end, log->indexed_end),
+        .durable_end = durable_end(log),
         .cleaned_end = log->cleaned_end,
         .now_ms = look->now_ms,
         .min_lag_ms = MAX(log->config.min_compaction_lag_ms, INT64_C(0)),

@@ -164,6 +164,19 @@ void clean_history_fill(struct clean_history *h, uint32_t segments)
     log_flush(h->log);
 }
 
+void clean_history_lose(struct clean_history *h, uint32_t producer)
+{
+    const int64_t end = log_offsets(h->log)->end;
+    h->horizons.count = (size_t)end;
+    while (h->records.items[h->records.count - 1].offset >= end)
+        h->sequence[VEC_POP(&h->records).producer]--;
+    for (size_t i = 0; i < h->records.count; i++) {
+        if (h->records.items[i].producer == producer)
+            h->records.items[i].fate = CLEAN_OPEN;
+    }
+    h->is_open[producer] = true;
+}
+
 /* ---- cleaning -------------------------------------------------------------------------------- */
 
 static void on_done(void *context, struct log *log, const struct log_clean_report *report)

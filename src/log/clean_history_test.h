@@ -48,6 +48,8 @@ void clean_history_end(struct clean_history *h, uint32_t producer, bool is_commi
 void clean_history_settle(struct clean_history *h);
 /* One cleaning, with a map for about `keys` keys (0: for all). False: there was nothing to clean. The report is in h. */
 bool clean_history_clean(struct clean_history *h, size_t keys);
+/* The model is to follow a log that has lost its tail, and there the end of the producer's only transaction. */
+void clean_history_lose(struct clean_history *h, uint32_t producer);
 /* As after a crash; recovery begins at recovery_point. */
 void clean_history_reopen(struct clean_history *h, int64_t recovery_point);
 /* False: it could not be opened, and has to be reopened. */

@@ -187,6 +187,7 @@ TEST(log_clean, sets_a_log_aside_that_is_damaged_anywhere)
         clean_history_init(&h, context->seed + i);
         clean_history_fill(&h, 4);
         clean_history_settle(&h);
+        log_flush(h.log);
         const struct segment *second = h.log->segments.items[1];
         AUTO(mem_freep)
         char *path = segment_path(second, &h.log->place, LOG_NAME_LOG, LOG_NAME_LIVE);
@@ -259,6 +260,7 @@ static struct clean_history *prepared(struct clean_history *h, uint64_t seed)
     h->step_bytes = 3000;
     clean_history_fill(h, 5);
     clean_history_settle(h);
+    log_flush(h->log);
     EXPECT(clean_history_clean(h, 0));
     clean_history_fill(h, log_segment_count(h->log) + 3);
     clean_history_settle(h);
@@ -309,6 +311,73 @@ TEST(log_clean, loses_nothing_when_power_is_lost_at_any_change)
         while (crash_at(context->seed + seed, change, SIM_POWER_LOST))
             change++;
         EXPECT(change > 40);
+    }
+}
+
+/* A transaction whose commit is written and not flushed may be aborted yet: a power loss takes the marker back. What is older
+ * than its records stays until then. */
+TEST(log_clean, takes_nothing_for_a_commit_that_the_power_may_take_back)
+{
+    uint32_t taken_back = 0;
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        struct clean_history h;
+        clean_history_init(&h, context->seed + seed);
+        while (log_segment_count(h.log) < 3)
+            clean_history_append(&h, 0);
+        do
+            clean_history_append(&h, 2);
+        while (log_segment_count(h.log) < 5); /* each of which is flushed, but the last */
+        clean_history_end(&h, 2, true);
+        const int64_t end = log_offsets(h.log)->end;
+        (void)clean_history_clean(&h, 0);
+        const int64_t recovery_point = log_offsets(h.log)->recovery_point;
+        sim_disk_crash(h.disk, SIM_POWER_LOST);
+        clean_history_reopen(&h, recovery_point);
+        if (log_offsets(h.log)->end < end) {
+            taken_back++;
+            clean_history_lose(&h, 2);
+            clean_history_end(&h, 2, false);
+        }
+        clean_history_expect_safe(&h, "a commit that was written, and not flushed");
+        log_flush(h.log);
+        EXPECT(clean_history_clean(&h, 0));
+        EXPECT_EQ(h.report.result, 0);
+        clean_history_expect_safe(&h, "a commit that was flushed");
+        clean_history_deinit(&h);
+    }
+    EXPECT(taken_back > 5);
+}
+
+/* The same where the transaction has ended before the log is opened, or cut, and nothing was flushed since. */
+TEST(log_clean, knows_what_is_not_flushed_of_a_log_that_is_opened_or_cut)
+{
+    for (int is_cut = 0; is_cut < 2; is_cut++) {
+        struct clean_history h;
+        clean_history_init(&h, context->seed);
+        clean_history_append(&h, 2);
+        EXPECT_OK(log_roll(h.log, h.now_ms, NULL));
+        const int64_t flushed_end = log_offsets(h.log)->flushed_end;
+        clean_history_end(&h, 2, true);
+        EXPECT_OK(log_roll(h.log, h.now_ms, NULL)); /* as if its flush was under way */
+        clean_history_append(&h, 0);
+        h.log->offsets.flushed_end = flushed_end;
+        EXPECT(!clean_history_clean(&h, 0));
+        if (is_cut) {
+            clean_history_append(&h, 0);
+            EXPECT_OK(log_truncate(h.log, log_offsets(h.log)->end - 1, h.now_ms, NULL));
+        } else {
+            log_abandon(TAKE(h.log));
+            h.log = sample_open(&(struct sample_open){ .fs = sim_disk_fs(h.disk),
+                                                       .config = &h.config,
+                                                       .is_unclean = true,
+                                                       .recovery_point = flushed_end });
+        }
+        EXPECT_EQ(log_offsets(h.log)->flushed_end, flushed_end);
+        EXPECT(!clean_history_clean(&h, 0));
+        log_flush(h.log);
+        EXPECT(clean_history_clean(&h, 0));
+        EXPECT_EQ(h.report.result, 0);
+        clean_history_deinit(&h);
     }
 }
 

@@ -204,7 +204,10 @@ int64_t log_first_unstable_offset(const struct log *log, int64_t high_watermark)
 
 void log_note_high_watermark(struct log *log, int64_t high_watermark)
 {
-    producers_forget_ended(&log->producers, high_watermark);
+    const struct producers_bounds bounds = { .high_watermark = high_watermark,
+                                             .flushed_end = log->offsets.flushed_end,
+                                             .segment_base = log__active(log)->meter.base_offset };
+    producers_forget_ended(&log->producers, &bounds);
 }
 
 /* ---- shared inside --------------------------------------------------------------------------- */

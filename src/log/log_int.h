@@ -148,10 +148,18 @@ MUST_CHECK int log__seal_active(struct log *log, struct err_note *note);
  * stable storage. */
 MUST_CHECK int log__flush_to_close(struct log *log, bool sync, struct err_note *note);
 
-/* Producers as of `end_offset`, from the newest usable snapshot and the batches after it.
+/* Producers as of `end_offset`, from the newest usable snapshot and the batches after it. A snapshot does not tell of
+ * transactions that have ended: none beyond the flushed end is used, so that it is known whose markers lie there.
  * Sleeps. */
-MUST_CHECK int log__load_producers(struct log *log, int64_t start_offset, int64_t end_offset,
-                                   bool is_clean, int64_t now_ms, struct err_note *note);
+struct producers_load {
+    int64_t start_offset;
+    int64_t end_offset;
+    int64_t flushed_end;
+    bool is_clean;
+    int64_t now_ms;
+};
+MUST_CHECK int log__load_producers(struct log *log, const struct producers_load *load,
+                                   struct err_note *note);
 /* Feeds one batch read from disk to the producers: 1 when it ended a transaction, 0, or why its
  * record could not be read. */
 MUST_CHECK int log__replay_producer(struct producers *producers, struct batch_scan *scan,

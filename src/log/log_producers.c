@@ -91,18 +91,19 @@ static bool load_pending(struct log *log, int64_t offset, int64_t now_ms)
 }
 
 /* Loads the newest snapshot that can be used; answers the offset to go on from. */
-static int64_t load_newest(struct log *log, int64_t start_offset, int64_t end_offset,
-                           int64_t now_ms)
+static int64_t load_newest(struct log *log, const struct producers_load *load)
 {
+    const int64_t end_offset = MIN(load->end_offset, load->flushed_end);
     for (size_t i = log->snapshot_offsets.count; i > 0; i--) {
         const int64_t offset = log->snapshot_offsets.items[i - 1];
-        if (offset > end_offset || offset < start_offset)
+        if (offset > end_offset || offset < load->start_offset)
             continue;
-        if (load_pending(log, offset, now_ms) || load_snapshot(log, offset, now_ms) == 0)
+        if (load_pending(log, offset, load->now_ms) ||
+            load_snapshot(log, offset, load->now_ms) == 0)
             return offset;
         log__snapshot_remove(log, offset);
     }
-    return start_offset;
+    return load->start_offset;
 }
 
 static int replay_segment(struct log *log, struct segment *segment, int64_t from, int64_t end)
@@ -228,21 +229,20 @@ void log__recall_batches(struct log *log, int64_t producer_id)
     producers_recall(&log->producers, producer_id, recall.found, r < 0 ? 0 : recall.count);
 }
 
-int log__load_producers(struct log *log, int64_t start_offset, int64_t end_offset, bool is_clean,
-                        int64_t now_ms, struct err_note *note)
+int log__load_producers(struct log *log, const struct producers_load *load, struct err_note *note)
 {
     producers_clear(&log->producers);
     /* After a clean shutdown a log without any snapshot has never had a producer (or comes from a
      * version that kept none): Kafka does not read it through, and neither is it done here. */
-    if (is_clean && log->snapshot_offsets.count == 0)
+    if (load->is_clean && log->snapshot_offsets.count == 0)
         return 0;
-    const int64_t from = load_newest(log, start_offset, end_offset, now_ms);
+    const int64_t from = load_newest(log, load);
     for (uint32_t i = log__segment_index(log, from); i < log->segments.count; i++) {
         struct segment *segment = log->segments.items[i];
-        if (segment->meter.base_offset >= end_offset || from >= end_offset)
+        if (segment->meter.base_offset >= load->end_offset || from >= load->end_offset)
             break;
         const int64_t first = MAX(from, segment->meter.base_offset);
-        const int r = replay_segment(log, segment, first, end_offset);
+        const int r = replay_segment(log, segment, first, load->end_offset);
         if (r < 0) {
             return err_note(note, r, "read producers of %s, segment %020" PRId64 ": %s",
                             log->place.directory, segment->meter.base_offset, err_sentence(r));

@@ -442,6 +442,16 @@ static int restart_at_checkpoint(struct log *log, const struct log_params *param
     return begin_at(log, *end_offset, params->now_ms, note);
 }
 
+static int load_producers(struct log *log, const struct recovery *recovery, struct err_note *note)
+{
+    const struct producers_load load = { .start_offset = log->offsets.start,
+                                         .end_offset = recovery->end_offset,
+                                         .flushed_end = log->offsets.flushed_end,
+                                         .is_clean = recovery->is_clean,
+                                         .now_ms = recovery->now_ms };
+    return log__load_producers(log, &load, note);
+}
+
 static int open_files(struct log *log, const struct log_params *params, struct inventory *inventory,
                       struct err_note *note)
 {
@@ -483,8 +493,7 @@ static int open_files(struct log *log, const struct log_params *params, struct i
     log->is_metadata_unsynced |= !log__has_flushed(log) && !uuid_is_zero(log->topic_id);
     remove_stray_snapshots(log, recovery.end_offset);
     if (!recovery.has_producers)
-        r = log__load_producers(log, log->offsets.start, recovery.end_offset, recovery.is_clean,
-                                params->now_ms, note);
+        r = load_producers(log, &recovery, note);
     if (r == 0) {
         /* What was acknowledged as flushed stays so, and readable: before anybody asks. */
         log__follow_flush_messages(log);

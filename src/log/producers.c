@@ -618,27 +618,34 @@ void producers_expire(struct producers *producers, int64_t now_ms, int64_t expir
     }
 }
 
-static bool is_unstable(const struct producer_txn *txn, int64_t high_watermark)
+static bool is_unstable(const struct producer_txn *txn, int64_t end)
 {
-    return txn->marker_offset < 0 || txn->marker_offset >= high_watermark;
+    return txn->marker_offset < 0 || txn->marker_offset >= end;
 }
 
-int64_t producers_first_unstable(const struct producers *producers, int64_t high_watermark)
+int64_t producers_first_unstable(const struct producers *producers, int64_t end)
 {
     for (size_t i = 0; i < producers->txns.count; i++) {
-        if (is_unstable(&producers->txns.items[i], high_watermark))
+        if (is_unstable(&producers->txns.items[i], end))
             return producers->txns.items[i].first_offset;
     }
     return -1;
 }
 
-void producers_forget_ended(struct producers *producers, int64_t high_watermark)
+/* Compaction takes whole segments that are on stable storage. Where a transaction lies in one segment, its marker is there too. */
+static bool is_remembered(const struct producer_txn *txn, const struct producers_bounds *bounds)
+{
+    return is_unstable(txn, bounds->high_watermark) ||
+           (txn->first_offset < bounds->segment_base && is_unstable(txn, bounds->flushed_end));
+}
+
+void producers_forget_ended(struct producers *producers, const struct producers_bounds *bounds)
 {
     if (producers->txns.count <= 2 * producers->txn_count_swept + TXNS_KEPT)
         return;
     size_t kept = 0;
     for (size_t i = 0; i < producers->txns.count; i++) {
-        if (is_unstable(&producers->txns.items[i], high_watermark))
+        if (is_remembered(&producers->txns.items[i], bounds))
             producers->txns.items[kept++] = producers->txns.items[i];
     }
     producers->txns.count = producers->txn_count_swept = kept;

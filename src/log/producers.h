@@ -33,7 +33,7 @@ struct producer {
     int64_t txn_first_offset;  /* of the open transaction; -1 */
 };
 
-/* An open transaction, or one whose marker may still lie above the high watermark. */
+/* An open transaction, or one whose marker may still lie above the high watermark or the flushed end. */
 struct producer_txn {
     int64_t first_offset;
     int64_t marker_offset; /* -1: open */
@@ -153,9 +153,16 @@ bool producer_is_expired(const struct producer *producer, int64_t now_ms, int64_
 /* Drops those who are. */
 void producers_expire(struct producers *producers, int64_t now_ms, int64_t expiration_ms);
 
-/* First offset of the earliest transaction that is open or whose marker is at or above the high
- * watermark; -1. */
-int64_t producers_first_unstable(const struct producers *producers, int64_t high_watermark);
-/* Forgets transactions whose markers are below the high watermark: not each time, but before they are many more than
- * the others were the last time. Whoever moves the high watermark calls this. */
-void producers_forget_ended(struct producers *producers, int64_t high_watermark);
+/* First offset of the earliest transaction that is open or whose marker is at or above `end`: the high
+ * watermark, or the flushed end; -1. */
+int64_t producers_first_unstable(const struct producers *producers, int64_t end);
+/* What transactions that have ended are remembered for. */
+struct producers_bounds {
+    int64_t high_watermark;
+    int64_t flushed_end;
+    int64_t segment_base; /* of the segment that is written to */
+};
+/* Forgets transactions whose markers are below the high watermark, and on stable storage unless all of them lies in the segment
+ * that is written to: not each time, but before they are many more than the others were the last time. Whoever moves the high
+ * watermark calls this. */
+void producers_forget_ended(struct producers *producers, const struct producers_bounds *bounds);

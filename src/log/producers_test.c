@@ -446,6 +446,8 @@ TEST(producers_verify, is_forgotten_with_time)
 #define TXN_PRODUCERS 8
 #define TXN_EVENTS    4000
 #define TXN_LAG_MAX   20 /* of the high watermark */
+#define TXN_SEGMENT   50 /* offsets of one */
+#define TXN_UNFLUSHED (3 * TXN_SEGMENT)
 
 struct txn_model {
     int64_t open[TXN_PRODUCERS];           /* first offsets; -1: none */
@@ -453,7 +455,7 @@ struct txn_model {
     int32_t ended_count;
 };
 
-static int64_t model_earliest(const struct txn_model *model, int64_t high_watermark, int32_t but)
+static int64_t model_earliest(const struct txn_model *model, int64_t end, int32_t but)
 {
     int64_t first = INT64_MAX;
     for (int32_t i = 0; i < TXN_PRODUCERS; i++) {
@@ -461,7 +463,7 @@ static int64_t model_earliest(const struct txn_model *model, int64_t high_waterm
             first = MIN(first, model->open[i]);
     }
     for (int32_t i = 0; i < model->ended_count; i++) {
-        if (model->ended[i].marker_offset >= high_watermark)
+        if (model->ended[i].marker_offset >= end)
             first = MIN(first, model->ended[i].first_offset);
     }
     return first;
@@ -487,7 +489,14 @@ static void model_step(struct txn_model *model, struct producers *producers, int
     model->open[by] = -1;
 }
 
-/* Nobody need read a log for those that have ended to be forgotten; what is stable is known all the same. */
+/* Segments below it are flushed, and so are the markers of what began there. */
+static int64_t durable_segment(int64_t first, int64_t flushed_end)
+{
+    return (first < 0 ? flushed_end : MIN(first, flushed_end)) / TXN_SEGMENT;
+}
+
+/* Nobody need read a log for those that have ended to be forgotten; what is stable, and what is durable, is known all the
+ * same. */
 TEST(producers, forget_ended_transactions_in_time)
 {
     struct rng rng = rng_from_seed(context->seed);
@@ -496,15 +505,23 @@ TEST(producers, forget_ended_transactions_in_time)
     struct producers producers;
     producers_init(&producers, 1);
     int64_t high_watermark = 0;
+    int64_t flushed_end = 0;
     for (int64_t offset = 0; offset < TXN_EVENTS; offset++) {
         model_step(model, &producers, (int32_t)rng_below(&rng, TXN_PRODUCERS), offset);
         high_watermark = MAX(high_watermark, offset + 1 - (int64_t)rng_below(&rng, TXN_LAG_MAX));
+        if (offset - flushed_end >= TXN_UNFLUSHED || rng_chance(&rng, 10000))
+            flushed_end = offset + 1 - (int64_t)rng_below(&rng, TXN_LAG_MAX);
         producers_settle(&producers);
-        producers_forget_ended(&producers, high_watermark);
+        const struct producers_bounds bounds = { .high_watermark = high_watermark,
+                                                 .flushed_end = flushed_end,
+                                                 .segment_base = offset - offset % TXN_SEGMENT };
+        producers_forget_ended(&producers, &bounds);
         const int64_t first = model_earliest(model, high_watermark, -1);
         EXPECT_EQ(producers_first_unstable(&producers, high_watermark),
                   first == INT64_MAX ? -1 : first);
-        EXPECT(producers.txns.count <= 3 * (TXN_PRODUCERS + TXN_LAG_MAX));
+        EXPECT_EQ(durable_segment(producers_first_unstable(&producers, flushed_end), flushed_end),
+                  durable_segment(model_earliest(model, flushed_end, -1), flushed_end));
+        EXPECT(producers.txns.count <= 3 * (TXN_PRODUCERS + TXN_LAG_MAX + TXN_UNFLUSHED / 2));
     }
     producers_deinit(&producers);
     mem_free(model);

@@ -206,8 +206,11 @@ static int recover_from(struct recovery *recovery, struct log *log, uint32_t fir
                         int64_t log_start_offset, struct err_note *note)
 {
     const int64_t base_offset = log->segments.items[first]->meter.base_offset;
-    int r = log__load_producers(log, MIN(log_start_offset, base_offset), base_offset, false,
-                                recovery->now_ms, note);
+    const struct producers_load load = { .start_offset = MIN(log_start_offset, base_offset),
+                                         .end_offset = base_offset,
+                                         .flushed_end = base_offset,
+                                         .now_ms = recovery->now_ms };
+    int r = log__load_producers(log, &load, note);
     recovery->end_offset = base_offset;
     recovery->was_cut = false;
     for (uint32_t i = first; r == 0 && i < log->segments.count; i++) {
@@ -294,8 +297,11 @@ static int rebuild_aborted(struct recovery *recovery, struct log *log, struct se
 {
     const int64_t base_offset = segment->meter.base_offset;
     struct io_file *file;
-    int r = log__load_producers(log, MIN(log_start_offset, base_offset), base_offset, false,
-                                recovery->now_ms, NULL);
+    const struct producers_load load = { .start_offset = MIN(log_start_offset, base_offset),
+                                         .end_offset = base_offset,
+                                         .flushed_end = base_offset,
+                                         .now_ms = recovery->now_ms };
+    int r = log__load_producers(log, &load, NULL);
     if (r == 0)
         r = segment_file(segment, &log->place, false, &file);
     if (r < 0)

@@ -84,7 +84,11 @@ static int truncate_to(struct log *log, int64_t offset, int64_t now_ms, struct e
     remove_snapshots_above(log, end);
     epochs_truncate_from_end(&log->epochs, end);
     set_end(log, end);
-    r = log__load_producers(log, log->offsets.start, end, false, now_ms, note);
+    const struct producers_load load = { .start_offset = log->offsets.start,
+                                         .end_offset = end,
+                                         .flushed_end = log->offsets.flushed_end,
+                                         .now_ms = now_ms };
+    r = log__load_producers(log, &load, note);
     return r < 0 ? log__fail(log, r, note) : 0;
 }
 
