@@ -106,9 +106,11 @@ static void unload(struct txn_coordinator *c)
     coord__txn_writes_abandon(c, KAFKA_NOT_COORDINATOR);
     for (struct list *link; (link = list_pop_front(&c->wants)) != NULL;) {
         struct txn_want *want = LIST_ENTRY(link, struct txn_want, link);
-        coord__txn_refuse(c, &want->request, KAFKA_NOT_COORDINATOR);
+        if (want->request.api_key != -1)
+            coord__txn_refuse(c, &want->request, KAFKA_NOT_COORDINATOR);
         mem_free(want);
     }
+    c->has_overdue_want = false;
     forget_deadlines(c);
     c->state = COORDINATOR_CLOSED;
 }

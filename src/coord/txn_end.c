@@ -60,20 +60,33 @@ static void raise_epoch(const struct txn *txn, struct txn_values *out)
         out->epoch = (int16_t)(txn->now.epoch + 1);
 }
 
+/* An end that raises the last epoch brings another producer id. False: it waits for one. */
+static bool take_next_producer_id(struct txn_coordinator *c, const struct txn_request *asker,
+                                  const struct txn *txn, bool raises_epoch, int64_t *out)
+{
+    *out = TXN_NO_PRODUCER_ID;
+    return !raises_epoch || !txn_is_epoch_exhausted(txn->now.epoch) ||
+           coord__txn_take_producer_id(c, asker, out);
+}
+
 /* ---- for somebody else ------------------------------------------------------------------------------------------ */
 
-/* In a cluster of version 2 the abort raises the epoch as every end does: its producer may go on by name. Before that the
- * epoch is raised at once in memory, and the producer is fenced for good. */
+/* In a cluster of version 2 the abort raises the epoch as every end does, or brings another producer id: its producer may go on
+ * by name. Before that the epoch is raised at once in memory, and the producer is fenced for good. */
 void coord__txn_fence(struct txn_coordinator *c, struct txn *txn, const struct txn_request *asker)
 {
     struct txn_values next;
+    int64_t next_producer_id;
     const bool is_new = c->settings.transaction_version >= 2;
+    if (!take_next_producer_id(c, asker, txn, is_new, &next_producer_id))
+        return;
     if (!is_new) {
         if (!txn->has_failed_fence && txn->now.epoch < TXN_EPOCH_MAX)
             txn->now.epoch++;
         txn->now.last_epoch = TXN_NO_EPOCH;
     }
     prepare(c, txn, false, is_new ? 2 : 0, &next);
+    next.next_producer_id = next_producer_id;
     if (is_new)
         raise_epoch(txn, &next);
     if (!coord__txn_write(c, txn, &next, asker, true))
@@ -152,9 +165,8 @@ static void end(struct txn_coordinator *c, const struct txn_request *request, st
                 int16_t client_version)
 {
     const struct end_txn_request *asked = request->message;
-    int64_t next_producer_id = TXN_NO_PRODUCER_ID;
-    if (client_version >= 2 && txn_is_epoch_exhausted(txn->now.epoch) &&
-        !coord__txn_take_producer_id(c, request, &next_producer_id))
+    int64_t next_producer_id;
+    if (!take_next_producer_id(c, request, txn, client_version >= 2, &next_producer_id))
         return;
     struct txn_values next;
     prepare(c, txn, asked->committed, client_version, &next);

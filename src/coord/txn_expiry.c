@@ -31,8 +31,8 @@ void coord__txn_abort_overdue(struct txn_coordinator *c)
         struct txn *txn = LIST_ENTRY(link, struct txn, open_link);
         if (!is_overdue(c, txn))
             continue;
-        c->stats.timeout_count++;
         coord__txn_fence(c, txn, NULL);
+        c->stats.timeout_count += txn->pending != TXN_IDLE;
     }
     deadline_arm(&c->deadlines, &c->abort_deadline,
                  c->event->now_ms + c->settings.abort_interval_ms);

@@ -10,7 +10,9 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/test.h"
+#include "coord/record.h"
 #include "coord/rig_log_test.h"
+#include "coord/txn.h"
 #include "coord/txn_coordinator.h"
 #include "wire/api.h"
 #include "wire/messages/add_partitions_to_txn_request.h"
@@ -19,6 +21,8 @@
 #include "wire/messages/end_txn_response.h"
 #include "wire/messages/init_producer_id_request.h"
 #include "wire/messages/init_producer_id_response.h"
+#include "wire/messages/transaction_log_key.h"
+#include "wire/messages/transaction_log_value.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -370,7 +374,32 @@ static void history_free(struct history *h)
     txn_coordinator_free(h->coordinator);
 }
 
-static void run_history(uint64_t seed, int16_t transaction_version)
+/* The log says that the id has used up all epochs of its producer id but a few. */
+static void use_up(struct history *h, int id, int16_t epoch)
+{
+    struct arena arena;
+    arena_init(&arena, 1 << 16);
+    struct transaction_log_key key = transaction_log_key_default;
+    struct transaction_log_value value = transaction_log_value_default;
+    key.transactional_id = id_name(id);
+    value.producer_id = h->next_producer_id++;
+    value.producer_epoch = epoch;
+    value.transaction_timeout_ms = 5000;
+    value.transaction_status = TXN_EMPTY;
+    value.transaction_partitions_count = -1;
+    value.transaction_last_update_timestamp_ms = INT64_C(1700000000000);
+    const struct record record = { .key_type = &transaction_log_key_message,
+                                   .key = &key,
+                                   .value_type = &transaction_log_value_message,
+                                   .value = &value };
+    struct coord_record bytes;
+    EXPECT(coord__record_encode(&record, 1 << 16, &arena, &bytes));
+    VEC_ADD(&h->log.records, rig_record_new(-1, bytes.key, bytes.value));
+    arena_deinit(&arena);
+}
+
+/* epoch: that ids have in the beginning; -1: there are none yet. */
+static void run_history(uint64_t seed, int16_t transaction_version, int16_t epoch)
 {
     struct history h = { .settings = { .timeout_ms_max = 900000,
                                        .abort_interval_ms = 1000,
@@ -388,7 +417,9 @@ static void run_history(uint64_t seed, int16_t transaction_version)
         h.producers[i] = (struct producer){ .id = i % IDS,
                                             .is_new = transaction_version >= 2 && i < IDS,
                                             .epoch = -1 };
-    h.coordinator = txn_coordinator_new(&h.settings, 1);
+    for (int i = 0; i < IDS && epoch >= 0; i++)
+        use_up(&h, i, epoch);
+    h.coordinator = reload(&h);
     step(&h, (struct txn_event){ .type = TXN_ON_LOADED });
     for (int i = 0; i < 4000; i++)
         happen(&h);
@@ -407,13 +438,22 @@ static void run_history(uint64_t seed, int16_t transaction_version)
 TEST(txn_history, holds_what_must_hold)
 {
     for (uint64_t i = 0; i < 40; i++)
-        run_history(context->seed + i, 2);
+        run_history(context->seed + i, 2, -1);
+}
+
+/* In the midst of it each id is given other producer ids, by whatever comes when no epoch is left. */
+TEST(txn_history, holds_where_epochs_end)
+{
+    for (uint64_t i = 0; i < 40; i++) {
+        run_history(context->seed + i, 2, (int16_t)(INT16_MAX - 2 - (int)i % 10));
+        run_history(context->seed + i, 1, (int16_t)(INT16_MAX - 2 - (int)i % 10));
+    }
 }
 
 TEST(txn_history, holds_in_clusters_of_old)
 {
     for (uint64_t i = 0; i < 10; i++) {
-        run_history(context->seed + i, 0);
-        run_history(context->seed + i, 1);
+        run_history(context->seed + i, 0, -1);
+        run_history(context->seed + i, 1, -1);
     }
 }

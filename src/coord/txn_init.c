@@ -14,12 +14,23 @@ bool coord__txn_take_producer_id(struct txn_coordinator *c, const struct txn_req
         c->spare_producer_id = TXN_NO_PRODUCER_ID;
         return true;
     }
+    if (request == NULL && c->has_overdue_want)
+        return false;
     struct txn_want *want = MEM_NEW(struct txn_want);
     want->id = c->next_want_id++;
-    want->request = *request;
+    want->request = request != NULL ? *request : (struct txn_request){ .api_key = -1 };
+    c->has_overdue_want |= request == NULL;
     list_push_back(&c->wants, &want->link);
     VEC_ADD(&c->effects->id_wants, want->id);
     return false;
+}
+
+/* Without one the next round asks again. */
+static void on_overdue_id(struct txn_coordinator *c, enum kafka_error error)
+{
+    c->has_overdue_want = false;
+    if (error == KAFKA_NONE)
+        coord__txn_abort_overdue(c);
 }
 
 /* Whoever wanted it may have no need of it any more: then the next one gets it. */
@@ -37,12 +48,15 @@ void coord__txn_on_producer_id(struct txn_coordinator *c)
     const struct txn_request request = want->request;
     list_remove(&want->link);
     mem_free(want);
-    if (c->event->producer_id.error != KAFKA_NONE) {
-        coord__txn_refuse(c, &request, c->event->producer_id.error);
-        return;
-    }
-    c->spare_producer_id = c->event->producer_id.producer_id;
-    coord__txn_handle(c, &request);
+    const enum kafka_error error = c->event->producer_id.error;
+    if (error == KAFKA_NONE)
+        c->spare_producer_id = c->event->producer_id.producer_id;
+    if (request.api_key == -1)
+        on_overdue_id(c, error);
+    else if (error != KAFKA_NONE)
+        coord__txn_refuse(c, &request, error);
+    else
+        coord__txn_handle(c, &request);
 }
 
 /* ---- whose it is ------------------------------------------------------------------------------------------- */
@@ -84,13 +98,11 @@ static bool raise_epoch(const struct txn_values *now, const struct init_producer
     return true;
 }
 
-/* No epoch is left to give: another producer id takes its place. The very last one is never given, even where it is what follows
- * the epoch that a producer names. */
+/* No epoch is left to give: another producer id takes its place. */
 static bool is_rotation(const struct txn_values *now, const struct init_producer_id_request *asked)
 {
     return txn_is_epoch_exhausted(now->epoch) &&
-           (asked->producer_id == TXN_NO_PRODUCER_ID || asked->producer_epoch == now->epoch ||
-            (now->epoch == TXN_EPOCH_MAX && asked->producer_epoch == now->last_epoch));
+           (asked->producer_id == TXN_NO_PRODUCER_ID || asked->producer_epoch == now->epoch);
 }
 
 static void give_epoch(struct txn_coordinator *c, const struct txn_request *request,

@@ -20,7 +20,7 @@ enum txn_deadline_kind {
     TXN_DEADLINE_RETRY,  /* in struct txn */
 };
 
-/* A request that waits for a producer id. */
+/* A request that waits for a producer id; or, api_key -1, the transactions that take too long: one of them at a time. */
 struct txn_want {
     struct list link; /* oldest first */
     uint64_t id;
@@ -53,6 +53,7 @@ struct txn_coordinator {
     struct list writes;     /* struct txn_write, oldest first */
     uint64_t next_write_id;
     struct list wants; /* struct txn_want, oldest first */
+    bool has_overdue_want;
     uint64_t next_want_id;
     int64_t spare_producer_id; /* that nobody has; -1: none */
     struct arena load_arena;
@@ -105,7 +106,8 @@ void coord__txn_answer_ended(struct txn_coordinator *c, const struct txn_request
 
 /* ---- producer ids (txn_init.c) ------------------------------------------------------------------------------- */
 
-/* A producer id that nobody has. False: the request waits for one, and is then handled again from its start. */
+/* A producer id that nobody has. False: the request waits for one, and is then handled again from its start; so is what is
+ * overdue, where `request` is NULL. */
 bool coord__txn_take_producer_id(struct txn_coordinator *c, const struct txn_request *request,
                                  int64_t *out);
 void coord__txn_on_producer_id(struct txn_coordinator *c);
@@ -122,7 +124,7 @@ void coord__txn_list(struct txn_coordinator *c, const struct txn_request *reques
 /* ---- ends (txn_end.c, txn_marking.c) ------------------------------------------------------------------------------ */
 
 /* Aborts an open transaction under a higher epoch, for an InitProducerId that wants the id (it is told
- * CONCURRENT_TRANSACTIONS) or, NULL, because its time is over. */
+ * CONCURRENT_TRANSACTIONS) or, NULL, because its time is over. It stays as it is while it waits for a producer id. */
 void coord__txn_fence(struct txn_coordinator *c, struct txn *txn, const struct txn_request *asker);
 /* It has become Prepare…. */
 void coord__txn_begin_marking(struct txn_coordinator *c, struct txn *txn);

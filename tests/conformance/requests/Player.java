@@ -16,6 +16,7 @@ final class Player implements Closeable {
     private static final Pattern VARIABLE = Pattern.compile("\\$(?:([a-zA-Z]\\w*)|\\{([a-zA-Z]\\w*)([-+]\\d+)?\\})");
     private static final int UNTIL_TIMEOUT_MS = 10_000;
     private static final int UNTIL_PAUSE_MS = 10;
+    private static final int UNDER_WAY = 50;
 
     private record Pending(Script.Step step, Request request, short version, Wire wire, long startedNs) { }
 
@@ -75,6 +76,8 @@ final class Player implements Closeable {
         if (!step.isDamaged() && torn.add(step.api.name + version))
             tear(step, version, request);
         Wire wire = wire(step.connection);
+        if (step.clause("after") != null)
+            ask(wire, step, version, Integer.parseInt(step.clause("after")));
         long startedNs = System.nanoTime();
         wire.send(Wire.frame(request.content));
         if (step.clause("unanswered") != null)
@@ -84,6 +87,18 @@ final class Player implements Closeable {
             pending.put(step.name, asked);
         else
             receive(asked);
+    }
+
+    /** Asks so often; some are always under way. */
+    private void ask(Wire wire, Script.Step step, short version, int count) throws IOException {
+        int first = correlationId + 1;
+        String body = fillIn(step.body.toString());
+        for (int i = 0; i < count + UNDER_WAY; i++) {
+            if (i < count)
+                wire.send(Wire.frame(new Request(step, version, body, ++correlationId).content));
+            if (i >= UNDER_WAY && wire.receive(first + i - UNDER_WAY) == null)
+                throw new IOException(step.name + ": no answer, " + wire.outcome());
+        }
     }
 
     /** The first half of a body, once for each version of each API, on a connection of its own. */

@@ -94,7 +94,7 @@ final class Script {
     }
 
     private static final Set<String> DAMAGES = Set.of("cut", "tail", "at", "claim", "answer");
-    private static final Set<String> CLAUSES = Set.of("let", "until", "later", "unanswered");
+    private static final Set<String> CLAUSES = Set.of("let", "until", "later", "unanswered", "after");
     private static final Pattern RANGE = Pattern.compile("(\\d+)([-+](\\d*))?");
     private static final Pattern HEAD = Pattern.compile("\\[([a-z0-9-]+)(?: (\\d+))?\\]");
     private static final Pattern REQUEST =
