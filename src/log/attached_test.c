@@ -239,6 +239,25 @@ TEST(log_flush, holds_the_recovery_point_for_the_indexes_of_a_closed_segment)
     shard_end(&shard);
 }
 
+/* Apache Kafka calls a segment damaged that the recovery point has reached and whose index has no file. */
+TEST(log_flush, makes_the_index_of_the_segment_that_is_written_to)
+{
+    struct shard shard;
+    shard_begin(&shard, context, 100);
+    struct log *log = attach_partition(&shard, 0);
+    while (log_segment_count(log) < 2)
+        sample_append(log, &(struct sample_batch){ .value_bytes = 900 });
+    sample_append(log, &(struct sample_batch){ .count = 2 });
+    flush_through(&shard, log);
+    EXPECT(log_offsets(log)->recovery_point > log_segment_base(log, 1));
+    char name[64];
+    snprintf(name, sizeof(name), "%020" PRId64 ".index", log_segment_base(log, 1));
+    EXPECT(has_file(&shard, name));
+    detach(&shard, log);
+    log_abandon(log);
+    shard_end(&shard);
+}
+
 /* Jobs that keep both workers until the pipe has a byte for each. */
 struct blocker {
     struct io_job job;

@@ -4,7 +4,7 @@
  * names in the directory. Only when all of it is there does the flushed end move: below it nothing
  * is scanned for what the small files hold, unless there was no space for one of them, which is seen when it is read.
  * Indexes are synced with the segments that are not
- * written to any more; those of the active one are rebuilt after a crash.
+ * written to any more; those of the active one are rebuilt after a crash, and have a file.
  *
  * At the close all that was written is synced, the indexes of the active segment and the producers too: nobody would see
  * that an older index is there after a power failure. The epoch file alone is not, since each start makes a new one for
@@ -201,6 +201,17 @@ static int add_txn_index(struct log_flush *flush, struct segment *segment)
     return add_file(flush, r, file);
 }
 
+/* A recovery point within a segment tells Apache Kafka that its index has a file: it calls one without damaged. The
+ * entries may come later; where there is no room, they have no file either. */
+static int make_index(struct log_flush *flush, struct segment *segment)
+{
+    struct log *log = flush->log;
+    struct io_file *file;
+    const int r =
+        index_file(&segment->offsets, segment_index_place(segment, &log->place), true, &file);
+    return err_is_shortage(r) ? 0 : r;
+}
+
 static int add_segment(struct log_flush *flush, struct segment *segment, bool is_active)
 {
     struct log *log = flush->log;
@@ -212,6 +223,8 @@ static int add_segment(struct log_flush *flush, struct segment *segment, bool is
         if (r == 0)
             segment->is_dirty = false;
     }
+    if (r == 0 && is_active && segment->is_new && !log->is_always_recovered)
+        r = make_index(flush, segment);
     flush->has_new_names |= segment->is_new;
     segment->is_new = false;
     if (r < 0 || !flush->syncs_indexes || (is_active && !flush->is_close))
