@@ -2,6 +2,7 @@
 #include "cli/cli_int.h"
 #include "cli/groups.h"
 
+#include "pattern/pattern.h"
 #include "wire/kafka_error.h"
 #include "wire/messages/delete_groups_request.h"
 #include "wire/messages/delete_groups_response.h"
@@ -96,7 +97,7 @@ static const struct cli_option table[] = {
       .takes = CLI_VALUE,
       .is_once = true,
       .value_words = "regex",
-      .words = "Of subscriptions by regular expression; this build has none to check with." },
+      .words = "Whether a broker would take this expression as a subscription." },
     { .name = "verbose", .words = "With --describe: more." },
     { .name = "version", .words = "Show the version." },
 };
@@ -410,11 +411,21 @@ static int check(const struct cli_context *context, const struct cli_options *o)
                               "--delete, --reset-offsets, --delete-offsets, --validate-regex");
     if (exit_code < 0 && cli_has(o, "list"))
         exit_code = check_list(context, o);
-    if (exit_code < 0 && cli_has(o, "validate-regex")) {
-        cli_err(context, "--validate-regex is not possible: this build has no RE2 in its tools\n");
-        exit_code = 1;
-    }
     return exit_code;
+}
+
+/* Whether a broker would take it as a subscription. */
+static int validate_regex(struct groups_run *run)
+{
+    const char *text = cli_text(run->options, "validate-regex", NULL);
+    struct pattern *pattern = NULL;
+    struct err_note note;
+    if (pattern_compile(bytes_from_text(text), &pattern, &note) < 0)
+        cli_out(run->context, "The regular expression `%s` is invalid: %s.\n", text, note.text);
+    else
+        cli_out(run->context, "The regular expression `%s` is valid.\n", text);
+    pattern_free(pattern);
+    return 0;
 }
 
 static int act(struct groups_run *run)
@@ -427,6 +438,8 @@ static int act(struct groups_run *run)
         return groups_run_describe(run);
     if (cli_has(run->options, "delete"))
         return delete (run);
+    if (cli_has(run->options, "validate-regex"))
+        return validate_regex(run);
     return cli_has(run->options, "reset-offsets") ? groups_run_reset(run)
                                                   : groups_run_delete_offsets(run);
 }
