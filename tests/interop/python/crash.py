@@ -1,4 +1,4 @@
-"""Kills the broker again and again under a producer and a group; see ../crash."""
+"""Kills the broker again and again under a producer and groups; see ../crash."""
 
 import subprocess
 import sys
@@ -17,9 +17,10 @@ ACKS_A_ROUND = 600
 class Group:
     """A member that commits what it has read, and remembers what it was told is committed."""
 
-    def __init__(self, env, topic):
+    def __init__(self, env, topic, protocol, **config):
         self.group = env.unique()
-        self.consumer = env.member(self.group, topic, session_timeout_ms=10_000)
+        self.protocol = protocol
+        self.consumer = env.member(self.group, topic, group_protocol=protocol, **config)
         self.committed = {}  # partition → offset
         self.seen = set()
         self.stopping = False
@@ -72,7 +73,7 @@ def committed_survive(env, group, topic, checks, round_number):
 
     for p, offset in wait("committed offsets", offsets).items():
         check(offset >= told[p], f"partition {p}: {told[p]} was committed, {offset} is kept")
-    checks.done(f"round_{round_number}_committed_offsets_survive")
+    checks.done(f"round_{round_number}_committed_offsets_survive_{group.protocol}")
 
 
 def records_survive(env, topic, acknowledged, sent):
@@ -98,14 +99,15 @@ def main(bootstrap, start, kill, rounds):
         topic = env.topic(PARTITIONS, retention_ms=987_654_321)
         stream = Stream(env, topic, PARTITIONS, enable_idempotence=True, reconnect_backoff_ms=20, reconnect_backoff_max_ms=100,
                         retry_backoff_ms=20)
-        group = Group(env, topic)
+        groups = [Group(env, topic, "classic", session_timeout_ms=10_000), Group(env, topic, "consumer")]
         for round_number in range(1, rounds + 1):
             goal = len(stream.acknowledged) + ACKS_A_ROUND
             wait("acknowledgements", lambda: len(stream.acknowledged) >= goal)
-            wait("a commit", lambda: len(group.committed) == PARTITIONS)
+            wait("a commit", lambda: all(len(group.committed) == PARTITIONS for group in groups))
             shell(kill)
             shell(start)
-            committed_survive(env, group, topic, checks, round_number)
+            for group in groups:
+                committed_survive(env, group, topic, checks, round_number)
         goal = len(stream.acknowledged) + ACKS_A_ROUND
         wait("acknowledgements after the last start", lambda: len(stream.acknowledged) >= goal)
         stream.stop()
@@ -113,9 +115,10 @@ def main(bootstrap, start, kill, rounds):
         checks.done("producer_goes_on")
         records_survive(env, topic, stream.acknowledged, stream.sent)
         checks.done("records_are_there_once_in_order")
-        wait("the group has read all", lambda: len(group.seen) == stream.sent)
-        group.stop()
-        checks.done("group_goes_on")
+        for group in groups:
+            wait(f"the {group.protocol} group has read all", lambda group=group: len(group.seen) == stream.sent)
+            group.stop()
+            checks.done(f"group_goes_on_{group.protocol}")
         shell(kill)
         shell(start)
         records_survive(env, topic, stream.acknowledged, stream.sent)

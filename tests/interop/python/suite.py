@@ -134,9 +134,10 @@ class Env:
         return consumer
 
     def member(self, group, topic, **config):
-        """A member of a group, with the shortest times that a broker allows by default."""
-        config.setdefault("session_timeout_ms", 6000)
-        config.setdefault("heartbeat_interval_ms", 500)
+        """A member of a group, with the shortest times that a broker allows by default; in the consumer protocol they are the broker's."""
+        if config.get("group_protocol") != "consumer":
+            config.setdefault("session_timeout_ms", 6000)
+            config.setdefault("heartbeat_interval_ms", 500)
         consumer = self.consumer(group_id=group, **config)
         consumer.subscribe([topic])
         return consumer
