@@ -62,7 +62,7 @@ def alike(command, code, out, err, names):
         if "exact" not in command.marks:
             for pattern, word in ALIKE:
                 text = pattern.sub(word, text)
-            text = re.sub(r"^[\w-]{22}$", "ID", text, flags=re.M) if "id" in command.marks else text
+            text = re.sub(r"(?<!\S)[\w+/-]{22}(?!\S)", "ID", text) if "id" in command.marks else text
             text = SETTINGS.sub(sort_settings, text)
         if "numbers" in command.marks:
             text = re.sub(r"-?\d+(\.\d+)?|\bNaN\b", "N", text)  # a rate of nothing in no time is NaN

@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import time
 
+MEMBER = pathlib.Path(__file__).resolve().parents[1] / "python/run"
+
 
 class Command:
     def __init__(self, line, source):
@@ -34,8 +36,9 @@ class Command:
     def background(self, folder):
         """Started, and ended by `& end` or with the story."""
         if self.tool != "end":
-            self.process = subprocess.Popen([folder / f"kafka-{self.tool}.sh", *self.words], stdin=subprocess.DEVNULL,
-                                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            words = [MEMBER, "--member"] if self.tool == "member" else [folder / f"kafka-{self.tool}.sh"]
+            self.process = subprocess.Popen([*words, *self.words], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                            stderr=subprocess.DEVNULL)
 
     def until(self, tools, seconds):
         end = time.monotonic() + seconds
