@@ -1,6 +1,6 @@
 """Two portraits of one directory, before and after a change of brokers; and a portrait beside the model."""
 
-LOOSE_GROUPS = ("member",)  # its member goes on meanwhile
+LOOSE_GROUPS = ("member", "members")  # whose members go on meanwhile
 MOVING = ("flow-java", "flow-rd")
 
 
@@ -60,13 +60,13 @@ def _groups(before, after, decided, found):
         if old is None or new is None:
             found.append(f"group {name}: {old} became {new}")
             continue
-        if name in LOOSE_GROUPS:
+        if name.removeprefix("txn-") in decided:
             continue
-        for part in ("type", "protocol", "state", "offsets"):
-            if name.removeprefix("txn-") in decided:
-                continue
-            if old[part] != new[part]:
-                found.append(f"group {name}: {part} {old[part]} became {new[part]}")
+        # A classic member joins again when it wants; those of the consumer protocol keep ids, epochs and partitions.
+        parts = ("type", "protocol", "members") if name in LOOSE_GROUPS else ("type", "protocol", "state", "offsets", "members")
+        for part in parts:
+            if old.get(part) != new.get(part):
+                found.append(f"group {name}: {part} {old.get(part)} became {new.get(part)}")
 
 
 def against_model(portrait, model):

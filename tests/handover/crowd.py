@@ -155,14 +155,15 @@ class Flow:
 
 
 class Member:
-    """A member of a classic group that stays, reads, and commits."""
+    """A member of a group that stays, reads, and commits."""
 
-    def __init__(self, bootstrap, group, topics):
+    def __init__(self, bootstrap, group, topics, **settings):
         self.consumer = confluent_kafka.Consumer({
             "bootstrap.servers": bootstrap, "group.id": group, "auto.offset.reset": "earliest", "enable.auto.commit": False,
-            "reconnect.backoff.max.ms": 200, "isolation.level": "read_committed", "log_level": 0})
+            "reconnect.backoff.max.ms": 200, "isolation.level": "read_committed", "log_level": 0,
+            **{k.replace("_", "."): v for k, v in settings.items()}})
         self.consumer.subscribe(topics)
-        self.seen, self.errors, self.ending = {}, [], False
+        self.seen, self.share, self.ending = {}, 0, False
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
 
@@ -170,6 +171,7 @@ class Member:
         since = 0
         while not self.ending:
             message = self.consumer.poll(0.1)
+            self.share = len(self.consumer.assignment())  # whoever else asks for it may never hear
             if message is None:
                 continue
             if message.error() is not None:
@@ -179,10 +181,49 @@ class Member:
             if since % 200 == 0:
                 self.consumer.commit(asynchronous=True)
 
+    def owned(self):
+        return self.share
+
+    def read(self):
+        """What was seen: (topic, partition) → {offset: value}."""
+        return self.seen
+
     def end(self):
         self.ending = True
         self.thread.join()
         self.consumer.close()
+
+
+class JavaMember:
+    """The same of Apache Kafka's client, in the consumer protocol; it reads the topics of a pattern, which the broker resolves."""
+
+    def __init__(self, hand, group, pattern):
+        self.hand = hand
+        hand.do("join", name=group, pattern=pattern, settings={"group.id": group, "group.protocol": "consumer"})
+        self.name = group
+
+    def owned(self):
+        return self.hand.do("owned", name=self.name)
+
+    def read(self):
+        seen = {}
+        for topic, partition, offset, value in self.hand.do("seen", name=self.name):
+            seen.setdefault((topic, partition), {})[offset] = value
+        return seen
+
+    def end(self):
+        self.hand.do("leave", name=self.name)
+
+
+def read_by(members):
+    """What the members of a group have seen together; who takes over may see again what was not committed yet."""
+    all_seen = {}
+    for member in members:
+        for at, records in list(member.read().items()):
+            known = all_seen.setdefault(at, {})
+            for offset, value in dict(records).items():
+                expect(known.setdefault(offset, value) == value, f"{at}: two members have read different records at {offset}")
+    return all_seen
 
 
 class Crowd:
@@ -196,7 +237,8 @@ class Crowd:
         self.open, self.left = {}, {}   # transactions by id: of clients that go on, of clients that are gone
         self.kept = []                  # producers that do nothing more
         self.turns = 0
-        self.flow = self.member = None
+        self.flow = None
+        self.groups = {}                # name -> members that stay
 
     # ---- what they send
 
@@ -235,7 +277,12 @@ class Crowd:
         do("flow", name="flow", topic="flow-java", partitions=2)
         self.producers["rd-none"].send("again", [[p, None, "k", None, []] for p in range(2)])
         self.flow = Flow(self.node.bootstrap, "flow-rd", 2)
-        self.member = Member(self.node.bootstrap, "member", ["flow-java", "flow-rd"])
+        both, at = ["flow-java", "flow-rd"], self.node.bootstrap
+        self.groups["member"] = [Member(at, "member", both)]
+        self.groups["members"] = [Member(at, "members", both, group_protocol="consumer", group_instance_id="static"),
+                                  JavaMember(self.hand, "members", "flow-(java|rd)")]
+        wait_until(lambda: [m.owned() for members in self.groups.values() for m in members] == [4, 2, 2],
+                   "the members of each group share four partitions")
 
     def _transactional(self, name):
         if name.startswith("java"):
@@ -292,9 +339,8 @@ class Crowd:
     def _groups(self):
         self.hand.do("consume", topic="plain", settings={"group.id": f"classic-{self.turns}", "group.protocol": "classic"})
         self.hand.do("consume", topic="plain", settings={"group.id": "classic", "group.protocol": "classic"})
-        if self.node.program == "kafka":
-            self.hand.do("consume", topic="plain", settings={"group.id": f"new-{self.turns}", "group.protocol": "consumer"})
-            self.hand.do("consume", topic="plain", settings={"group.id": "new", "group.protocol": "consumer"})
+        self.hand.do("consume", topic="plain", settings={"group.id": f"new-{self.turns}", "group.protocol": "consumer"})
+        self.hand.do("consume", topic="plain", settings={"group.id": "new", "group.protocol": "consumer"})
         consumer = confluent_kafka.Consumer({"bootstrap.servers": self.node.bootstrap, "group.id": "simple", "log_level": 0})
         offset = 100 + self.turns
         consumer.commit(offsets=[confluent_kafka.TopicPartition("plain", 2, offset, "by hand")], asynchronous=False)
@@ -391,12 +437,21 @@ class Crowd:
             expect(len(report["acknowledged"]) == report["sent"], f"{topic}: not all is acknowledged")
             for number, partition, offset in report["acknowledged"]:
                 wanted.setdefault((topic, partition), {})[offset] = str(number)
-        wait_until(lambda: all(len(self.member.seen.get(at, {})) >= len(wanted[at]) for at in wanted),
-                   "the member reads all that the flows have sent")
-        self.member.end()
+        for name, members in self.groups.items():
+            self._has_read(name, members, wanted)
         for at, records in wanted.items():
-            expect(self.member.seen[at] == records, f"{at}: the member has read something else than was acknowledged")
             numbers = [int(records[o]) for o in sorted(records)]
             expect(numbers == sorted(numbers) and sorted(records) == list(range(len(records))), f"{at}: not in order, or with holes")
         return sum(map(len, wanted.values()))
 
+    @staticmethod
+    def _has_read(name, members, wanted):
+        def has_all():
+            seen = read_by(members)
+            return seen if all(len(seen.get(at, {})) >= len(wanted[at]) for at in wanted) else None
+
+        seen = wait_until(has_all, f"group {name} reads all that the flows have sent", pause_s=0.5)
+        for member in members:
+            member.end()
+        for at, records in wanted.items():
+            expect(seen[at] == records, f"{at}: group {name} has read something else than was acknowledged")

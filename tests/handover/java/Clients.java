@@ -28,7 +28,7 @@ import org.apache.kafka.common.header.internals.RecordHeader;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
-/** Producers by name, that stay; consumers, an admin. */
+/** Producers and members of groups by name, that stay; consumers, an admin. */
 final class Clients {
     private static final JsonNodeFactory JSON = JsonNodeFactory.instance;
     private static final Duration PATIENCE = Duration.ofSeconds(60);
@@ -36,6 +36,7 @@ final class Clients {
     private final String bootstrap;
     private final Map<String, KafkaProducer<byte[], byte[]>> producers = new HashMap<>();
     private final Map<String, Flow> flows = new HashMap<>();
+    private final Map<String, Member> members = new HashMap<>();
     private Admin admin;
 
     Clients(String bootstrap) {
@@ -89,6 +90,16 @@ final class Clients {
                 return flows.remove(name).end();
             case "consume":
                 return consume(r);
+            case "join":
+                members.put(name, join(r));
+                return JSON.nullNode();
+            case "owned":
+                return JSON.numberNode(members.get(name).owned());
+            case "seen":
+                return members.get(name).seen();
+            case "leave":
+                members.remove(name).end();
+                return JSON.nullNode();
             default:
                 return manage(r);
         }
@@ -169,6 +180,17 @@ final class Clients {
             consumer.commitSync();
             return JSON.numberNode(count);
         }
+    }
+
+    /** "settings", "pattern" of topics. */
+    private Member join(JsonNode r) {
+        Map<String, Object> settings = settings(r.get("settings"));
+        settings.put("bootstrap.servers", bootstrap);
+        settings.put("enable.auto.commit", "false");
+        settings.put("auto.offset.reset", "earliest");
+        settings.put("isolation.level", "read_committed");
+        settings.put("reconnect.backoff.max.ms", "200");
+        return new Member(settings, r.get("pattern").asText());
     }
 
     private JsonNode manage(JsonNode r) throws Exception {

@@ -10,10 +10,13 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.ConfigEntry;
+import org.apache.kafka.clients.admin.ConsumerGroupDescription;
 import org.apache.kafka.clients.admin.GroupListing;
 import org.apache.kafka.clients.admin.ListTopicsOptions;
+import org.apache.kafka.clients.admin.MemberAssignment;
 import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.admin.TopicDescription;
 import org.apache.kafka.clients.admin.TransactionListing;
@@ -186,7 +189,7 @@ final class Portrait {
         new TreeMap<>(admin.describeTransactions(ids).all().get()).forEach((id, one) -> to.put(id, one.state() + " producer "
             + one.producerId() + " epoch " + one.producerEpoch() + " time-out " + one.transactionTimeoutMs() + " since "
             + one.transactionStartTimeMs() + " "
-            + new java.util.TreeSet<>(one.topicPartitions().stream().map(TopicPartition::toString).toList())));
+            + new TreeSet<>(one.topicPartitions().stream().map(TopicPartition::toString).toList())));
     }
 
     private void paintGroups(ObjectNode to) throws Exception {
@@ -201,5 +204,30 @@ final class Portrait {
                 + o.leaderEpoch().map(Object::toString).orElse("none")));
             sorted.forEach(offsets::put);
         }
+        paintMembers(to);
+    }
+
+    /** Those of the consumer protocol know their epochs, which only a change of the group may raise. */
+    private void paintMembers(ObjectNode groups) throws Exception {
+        List<String> names = new ArrayList<>();
+        groups.properties().forEach(one -> {
+            if (one.getValue().get("type").asText().equals(GroupType.CONSUMER.toString())) {
+                names.add(one.getKey());
+            }
+        });
+        for (var one : admin.describeConsumerGroups(names).all().get().entrySet()) {
+            ConsumerGroupDescription group = one.getValue();
+            TreeMap<String, String> sorted = new TreeMap<>();
+            group.members().forEach(m -> sorted.put(m.consumerId(), "instance " + m.groupInstanceId().orElse("none") + " epoch "
+                + m.memberEpoch().orElse(-1) + " has " + partitions(m.assignment()) + " of "
+                + m.targetAssignment().map(Portrait::partitions).orElse("none")));
+            ObjectNode told = ((ObjectNode) groups.get(one.getKey())).putObject("members");
+            told.put("group", "epoch " + group.groupEpoch().orElse(-1) + " assigned " + group.targetAssignmentEpoch().orElse(-1));
+            sorted.forEach(told::put);
+        }
+    }
+
+    private static String partitions(MemberAssignment assignment) {
+        return new TreeSet<>(assignment.topicPartitions().stream().map(TopicPartition::toString).toList()).toString();
     }
 }
