@@ -79,6 +79,7 @@ static bool is_served(const struct group_coordinator *c, struct bytes name)
 
 static enum kafka_error refuse_assignor(struct group_coordinator *c, struct beat *beat)
 {
+    const struct bytes quoted = coord__prefix(beat->asked->server_assignor, QUOTED_BYTES_MAX);
     struct buf names;
     buf_init(&names, 1000);
     for (uint32_t i = 0; i < c->settings.assignor_count; i++)
@@ -87,7 +88,7 @@ static enum kafka_error refuse_assignor(struct group_coordinator *c, struct beat
     const enum kafka_error error =
         consumer_refuse(c, &beat->refusal, KAFKA_UNSUPPORTED_ASSIGNOR,
                         "ServerAssignor %.*s is not supported. Supported assignors: %.*s.",
-                        BYTES_PRINTF(beat->asked->server_assignor), BYTES_PRINTF(buf_view(&names)));
+                        BYTES_PRINTF(quoted), BYTES_PRINTF(buf_view(&names)));
     buf_deinit(&names);
     return error;
 }

@@ -11,6 +11,9 @@
 /* An id that the coordinator chooses, of the event's random bytes. */
 struct bytes coord__new_consumer_id(struct group_coordinator *c);
 
+/* Of what a client told, and is told back, where a reason follows. */
+#define QUOTED_BYTES_MAX ((size_t)16 << 10)
+
 /* Why a request is refused; message null: Kafka has none. */
 struct consumer_refusal {
     enum kafka_error error;

@@ -9,14 +9,17 @@
 enum kafka_error consumer_refuse(struct group_coordinator *c, struct consumer_refusal *refusal,
                                  enum kafka_error error, const char *format, ...)
 {
-    char text[1024];
     va_list arguments;
     va_start(arguments, format);
-    const int size = vsnprintf(text, sizeof(text), format, arguments);
+    const int size = vsnprintf(NULL, 0, format, arguments);
     va_end(arguments);
-    const size_t kept = size < 0 ? 0 : MIN((size_t)size, sizeof(text) - 1);
+    ASSERT(size >= 0);
+    char *text = ARENA_NEW_ARRAY(&c->effects->arena, char, (size_t)size + 1);
+    va_start(arguments, format);
+    (void)vsnprintf(text, (size_t)size + 1, format, arguments); /* as long as it was */
+    va_end(arguments);
     refusal->error = error;
-    refusal->message = coord__copy(&c->effects->arena, bytes_from(text, kept));
+    refusal->message = coord__prefix(bytes_from(text, (size_t)size), INT16_MAX);
     return error;
 }
 

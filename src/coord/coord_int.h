@@ -117,8 +117,7 @@ MUST_CHECK enum kafka_error coord__append_in(struct group_coordinator *c, unsign
  * then append, or undo. While there is a draft nothing else may be appended. */
 void coord__draft_begin(struct group_coordinator *c);
 void coord__draft_put(struct group_coordinator *c, const struct record *record);
-/* Only writes it: its effect is there, and what undoes it, in coord__draft_write. */
-/* The same with those in c->records. */
+/* Those in c->records, whose effect is there already: they are only written. What undoes it belongs into coord__draft_write. */
 void coord__draft_take_records(struct group_coordinator *c);
 struct write *coord__draft_write(struct group_coordinator *c);
 void coord__draft_undo(struct group_coordinator *c);
@@ -135,6 +134,8 @@ void coord__writes_abandon(struct group_coordinator *c, enum kafka_error error);
 /* Where an answer to be given by coord__answer is built. After the appends of the operation. */
 struct arena *coord__arena(struct group_coordinator *c);
 struct bytes coord__copy(struct arena *arena, struct bytes b);
+struct bytes coord__prefix(struct bytes text,
+                           size_t size_max); /* not through a character of UTF-8 */
 /* "group <id>: …" for the operator. */
 void coord__warn(struct group_coordinator *c, const struct group *group, const char *format, ...)
     PRINTF_LIKE(3, 4);
