@@ -5,21 +5,29 @@
 
 /* ---- encoding ------------------------------------------------------------------------------------ */
 
-/* All or nothing; each fits in a batch of its own, and together in one if they must. */
-static bool encode_all(struct group_coordinator *c, bool as_one, struct coord_record *out)
+/* It fits in a batch of its own. */
+static bool encode_one(struct group_coordinator *c, const struct record *record,
+                       struct coord_record *out)
+{
+    return coord__record_encode(record, c->settings.batch_bytes_max, &c->effects->arena, out) &&
+           BATCH_OVERHEAD_BYTES + coord__record_bytes(out) <= c->settings.batch_bytes_max;
+}
+
+/* All or nothing, and together in one batch if they must; of a round of expiry those that can be. */
+static bool encode_all(struct group_coordinator *c, unsigned flags, struct coord_record *out)
 {
     size_t total_bytes = BATCH_OVERHEAD_BYTES;
+    size_t kept = 0;
     for (size_t i = 0; i < c->records.count; i++) {
-        if (!coord__record_encode(&c->records.items[i], c->settings.batch_bytes_max,
-                                  &c->effects->arena, &out[i]))
+        if (encode_one(c, &c->records.items[i], &out[kept])) {
+            total_bytes += coord__record_bytes(&out[kept]);
+            c->records.items[kept++] = c->records.items[i];
+        } else if ((flags & APPEND_EXPIRY) == 0) {
             return false;
-        const size_t size = coord__record_bytes(&out[i]);
-        total_bytes += size;
-        if (BATCH_OVERHEAD_BYTES + size > c->settings.batch_bytes_max ||
-            (as_one && total_bytes > c->settings.batch_bytes_max))
-            return false;
+        }
     }
-    return true;
+    c->records.count = kept;
+    return (flags & APPEND_AS_ONE) == 0 || total_bytes <= c->settings.batch_bytes_max;
 }
 
 /* ---- appending ------------------------------------------------------------------------------------ */
@@ -76,13 +84,14 @@ enum kafka_error coord__append_in(struct group_coordinator *c, unsigned flags,
         }
     }
     const int64_t producer_id = transaction == NULL ? -1 : transaction->producer_id;
-    const size_t count = c->records.count;
-    struct coord_record *encoded = ARENA_NEW_ARRAY(&c->effects->arena, struct coord_record, count);
+    struct coord_record *encoded =
+        ARENA_NEW_ARRAY(&c->effects->arena, struct coord_record, c->records.count);
     *out = NULL;
-    if (!encode_all(c, (flags & APPEND_AS_ONE) != 0, encoded)) {
+    if (!encode_all(c, flags, encoded)) {
         c->records.count = 0;
         return KAFKA_UNKNOWN_SERVER_ERROR;
     }
+    const size_t count = c->records.count;
     for (size_t first = 0; first < count;) {
         struct write *write = write_begin(c);
         write->is_of_expiry = (flags & APPEND_EXPIRY) != 0;

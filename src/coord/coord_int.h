@@ -103,7 +103,9 @@ void coord__record_consumer_tombstones(struct group_coordinator *c, const struct
 enum append_flags {
     APPEND_AS_ONE = 1, /* one batch or none */
     APPEND_REPLAY = 2, /* take effect in memory; else the caller has done that */
-    APPEND_EXPIRY = 4, /* of a round of expiry, which ends when the append fails */
+    APPEND_EXPIRY =
+        4, /* of a round of expiry, which ends when the append fails; what no batch holds
+                        * is left out */
 };
 /* Appends c->records and forgets them. NULL *out: there were none. NONE, or UNKNOWN_SERVER_ERROR and nothing done: they do not
  * fit in a batch, or a text is longer than the format holds. *out is the (last) write. */

@@ -110,10 +110,13 @@ void coord__expire(struct group_coordinator *c)
         if (expiry.tombstones < SLICE_TOMBSTONES_MAX)
             c->expiry_at = c->expiry_at->next;
     }
-    const bool is_done = c->expiry_at == &c->group_list;
+    struct list *left = c->expiry_at;
     struct write *write;
     const enum kafka_error error = coord__append(c, APPEND_REPLAY | APPEND_EXPIRY, &write);
-    if (is_done || error != KAFKA_NONE)
+    ASSERT(error == KAFKA_NONE); /* what no batch holds is left out */
+    if (write == NULL && c->expiry_at == left && expiry.tombstones >= SLICE_TOMBSTONES_MAX)
+        c->expiry_at = left->next; /* nothing can be written of that group */
+    if (c->expiry_at == &c->group_list)
         coord__end_expiry_round(c);
     else
         arm(c, 0);
