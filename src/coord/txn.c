@@ -178,6 +178,11 @@ struct bytes txn_id(const struct txn *txn)
     return bytes_from(txn->id, txn->id_size);
 }
 
+int16_t txn_logged_epoch(const struct txn *txn)
+{
+    return (int16_t)(txn->now.epoch - (txn->is_epoch_ahead ? 1 : 0));
+}
+
 bool txn_is_epoch_exhausted(int16_t epoch)
 {
     return epoch >= TXN_EPOCH_MAX - 1;

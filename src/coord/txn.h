@@ -88,9 +88,9 @@ struct txn {
     struct txn_values now;
     struct txn_values next; /* while WRITING or COMPLETING */
     enum txn_pending pending;
-    bool has_failed_fence; /* the epoch was raised in memory for an abort that could not be written:
-                            * nobody has it, so it is not raised again */
-    uint64_t ending;       /* while MARKING */
+    bool is_epoch_ahead; /* of the log's, by one: raised for an abort that is not written, or could
+                            * not be. Nobody has it, so it is not raised again */
+    uint64_t ending;     /* while MARKING */
     struct txn_partitions unsent; /* of these the marker must be sent again, when `retry` comes */
     struct deadline retry;
     uint32_t id_size;
@@ -101,3 +101,4 @@ struct txn *txn_new(struct bytes id);
 void txn_free(struct txn *txn, struct names *names); /* in no list; not armed */
 struct bytes txn_id(const struct txn *txn);
 bool txn_is_epoch_exhausted(int16_t epoch);
+int16_t txn_logged_epoch(const struct txn *txn); /* of its last record */

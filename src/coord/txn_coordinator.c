@@ -23,6 +23,7 @@ struct txn_coordinator *txn_coordinator_new(const struct txn_settings *settings,
     arena_init(&c->load_arena, SIZE_MAX);
     c->abort_deadline.kind = TXN_DEADLINE_ABORTS;
     c->expiry_deadline.kind = TXN_DEADLINE_EXPIRY;
+    c->abort_at = &c->open;
     c->expiry_at = &c->txn_list;
     return c;
 }
@@ -163,11 +164,15 @@ static void on_deadline(struct txn_coordinator *c, struct deadline *deadline)
     }
 }
 
-/* Those that were due when the step began: what they arm for now comes with the next one. */
+#define DEADLINES_A_STEP 64
+
+/* Those that were due when the step began, or the first of them: what is left, and what they arm for now, comes with the next
+ * one. */
 static void on_timer(struct txn_coordinator *c)
 {
     const uint64_t sequence_end = c->deadlines.sequence;
-    while (deadlines_next_ms(&c->deadlines) <= c->event->now_ms &&
+    int left = DEADLINES_A_STEP;
+    while (left-- > 0 && deadlines_next_ms(&c->deadlines) <= c->event->now_ms &&
            c->deadlines.heap.items[0]->sequence < sequence_end)
         on_deadline(c, deadlines_take_due(&c->deadlines, c->event->now_ms));
 }

@@ -18,7 +18,9 @@
  * What is written and what is seen
  * - A transactional id has at most one record under way. It takes effect in memory when it is written (TXN_ON_APPENDED): until
  *   then everyone who wants to change the id is told CONCURRENT_TRANSACTIONS, as Kafka's clients expect it, and there is
- *   nothing to undo when it fails. What is told of an id is therefore always in the log.
+ *   nothing to undo when it fails. What is told of an id is therefore always in the log. (In clusters of transaction version 0
+ *   or 1 an abort for somebody else also fences at once, as in Kafka: the epoch that it raises counts in memory before it is
+ *   written, and even if that fails; it is not told.)
  * - PrepareCommit and PrepareAbort decide a transaction: the answer to EndTxn leaves, and a marker goes out for each of its
  *   partitions (effects.markers), again and again until each is written or gone; then Complete… is written. A coordinator that
  *   loads a log with a Prepare… goes on from there.

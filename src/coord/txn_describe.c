@@ -46,7 +46,7 @@ static void describe(struct txn_coordinator *c, struct bytes id,
         return;
     }
     out->producer_id = txn->now.producer_id;
-    out->producer_epoch = txn->now.epoch;
+    out->producer_epoch = txn_logged_epoch(txn);
     out->transaction_state = bytes_from_text(txn_state_name(txn->now.state));
     out->transaction_timeout_ms = txn->now.timeout_ms;
     out->transaction_start_time_ms = txn->now.start_ms;
@@ -159,9 +159,9 @@ static void print_txn(struct buf *out, const struct txn *txn)
     buf_printf(out,
                " %s producer %" PRId64 " epoch %d previous %" PRId64 " next %" PRId64
                " timeout %d version %d start %" PRId64 " update %" PRId64 " partitions",
-               txn_state_name(now->state), now->producer_id, now->epoch, now->previous_producer_id,
-               now->next_producer_id, now->timeout_ms, now->client_version, now->start_ms,
-               now->update_ms);
+               txn_state_name(now->state), now->producer_id, txn_logged_epoch(txn),
+               now->previous_producer_id, now->next_producer_id, now->timeout_ms,
+               now->client_version, now->start_ms, now->update_ms);
     print_partitions(out, &now->partitions);
     buf_put_text(out, "\n");
 }

@@ -72,7 +72,7 @@ static bool take_next_producer_id(struct txn_coordinator *c, const struct txn_re
 /* ---- for somebody else ------------------------------------------------------------------------------------------ */
 
 /* In a cluster of version 2 the abort raises the epoch as every end does, or brings another producer id: its producer may go on
- * by name. Before that the epoch is raised at once in memory, and the producer is fenced for good. */
+ * by name. Before that the epoch is raised at once in memory, whatever becomes of the record, and the producer is fenced for good. */
 void coord__txn_fence(struct txn_coordinator *c, struct txn *txn, const struct txn_request *asker)
 {
     struct txn_values next;
@@ -81,16 +81,17 @@ void coord__txn_fence(struct txn_coordinator *c, struct txn *txn, const struct t
     if (!take_next_producer_id(c, asker, txn, is_new, &next_producer_id))
         return;
     if (!is_new) {
-        if (!txn->has_failed_fence && txn->now.epoch < TXN_EPOCH_MAX)
+        if (!txn->is_epoch_ahead && txn->now.epoch < TXN_EPOCH_MAX) {
             txn->now.epoch++;
+            txn->is_epoch_ahead = true;
+        }
         txn->now.last_epoch = TXN_NO_EPOCH;
     }
     prepare(c, txn, false, is_new ? 2 : 0, &next);
     next.next_producer_id = next_producer_id;
     if (is_new)
         raise_epoch(txn, &next);
-    if (!coord__txn_write(c, txn, &next, asker, true))
-        txn->has_failed_fence = !is_new;
+    (void)coord__txn_write(c, txn, &next, asker, true); /* it tells what comes of it */
 }
 
 /* ---- EndTxn -------------------------------------------------------------------------------------------------------- */

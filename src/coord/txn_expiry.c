@@ -1,11 +1,12 @@
 /* What time ends: transactions that are open for longer than their producer asked for, and transactional ids that nobody has
- * used for long. */
+ * used for long. Rounds go in slices, so that a step stays short. */
 #include "base/mem.h"
 #include "coord/record.h"
 #include "coord/txn_int.h"
 
 #define SLICE_IDS_MAX        2000
 #define SLICE_TOMBSTONES_MAX 1000
+#define SLICE_ABORTS_MAX     100
 
 void coord__txn_arm_rounds(struct txn_coordinator *c)
 {
@@ -26,16 +27,23 @@ static bool is_overdue(const struct txn_coordinator *c, const struct txn *txn)
 
 void coord__txn_abort_overdue(struct txn_coordinator *c)
 {
-    LIST_FOR_EACH(&c->open, link)
-    {
-        struct txn *txn = LIST_ENTRY(link, struct txn, open_link);
+    uint32_t looked_at = 0;
+    uint32_t fenced = 0;
+    if (c->abort_at == &c->open)
+        c->abort_at = c->open.next;
+    while (c->abort_at != &c->open && looked_at < SLICE_IDS_MAX && fenced < SLICE_ABORTS_MAX) {
+        struct txn *txn = LIST_ENTRY(c->abort_at, struct txn, open_link);
+        c->abort_at = c->abort_at->next;
+        looked_at++;
         if (!is_overdue(c, txn))
             continue;
         coord__txn_fence(c, txn, NULL);
-        c->stats.timeout_count += txn->pending != TXN_IDLE;
+        fenced += txn->pending != TXN_IDLE; /* else it waits for a producer id */
     }
+    c->stats.timeout_count += fenced;
+    const bool is_done = c->abort_at == &c->open;
     deadline_arm(&c->deadlines, &c->abort_deadline,
-                 c->event->now_ms + c->settings.abort_interval_ms);
+                 c->event->now_ms + (is_done ? c->settings.abort_interval_ms : 0));
 }
 
 /* ---- ids --------------------------------------------------------------------------------------------------- */

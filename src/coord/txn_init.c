@@ -29,6 +29,7 @@ bool coord__txn_take_producer_id(struct txn_coordinator *c, const struct txn_req
 static void on_overdue_id(struct txn_coordinator *c, enum kafka_error error)
 {
     c->has_overdue_want = false;
+    c->abort_at = &c->open; /* the one that waited may lie behind it */
     if (error == KAFKA_NONE)
         coord__txn_abort_overdue(c);
 }

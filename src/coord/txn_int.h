@@ -49,6 +49,8 @@ struct txn_coordinator {
     struct deadlines deadlines;
     struct deadline abort_deadline;
     struct deadline expiry_deadline;
+    struct list *
+        abort_at; /* the open one that the round of aborts looks at next; the list's head between rounds */
     struct list *expiry_at; /* the id that expiry looks at next; the list's head between rounds */
     struct list writes;     /* struct txn_write, oldest first */
     uint64_t next_write_id;

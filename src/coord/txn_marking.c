@@ -48,7 +48,6 @@ static void finish_if_all_know(struct txn_coordinator *c, struct txn *txn)
 
 void coord__txn_begin_marking(struct txn_coordinator *c, struct txn *txn)
 {
-    txn->has_failed_fence = false;
     txn->pending = TXN_MARKING;
     txn->ending = c->next_ending++;
     (void)map_i64_put(&c->endings, (int64_t)txn->ending, txn); /* endings are new */

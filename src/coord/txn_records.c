@@ -23,12 +23,19 @@ struct txn *coord__txn_create(struct txn_coordinator *c, struct bytes id)
     return txn;
 }
 
+static void leave_open(struct txn_coordinator *c, struct txn *txn)
+{
+    if (c->abort_at == &txn->open_link)
+        c->abort_at = txn->open_link.next;
+    list_remove(&txn->open_link);
+}
+
 void coord__txn_remove(struct txn_coordinator *c, struct txn *txn)
 {
     if (c->expiry_at == &txn->link)
         c->expiry_at = txn->link.next;
     list_remove(&txn->link);
-    list_remove(&txn->open_link);
+    leave_open(c, txn);
     (void)map_remove(&c->txns, txn_id(txn)); /* it is there */
     txn_free(txn, &c->names);
 }
@@ -38,8 +45,9 @@ void coord__txn_become(struct txn_coordinator *c, struct txn *txn, struct txn_va
     txn_values_deinit(&txn->now, &c->names);
     txn->now = *values;
     *values = (struct txn_values){ 0 };
+    txn->is_epoch_ahead = false;
     if (txn->now.state != TXN_ONGOING)
-        list_remove(&txn->open_link);
+        leave_open(c, txn);
     else if (!list_is_linked(&txn->open_link))
         list_push_back(&c->open, &txn->open_link);
 }

@@ -99,14 +99,12 @@ static void on_written(struct txn_coordinator *c, struct txn_write *write, struc
     }
 }
 
-static void on_failed(struct txn_coordinator *c, const struct txn_write *write, struct txn *txn)
+static void on_failed(struct txn_coordinator *c, struct txn *txn)
 {
     if (txn->pending == TXN_COMPLETING) { /* it is decided, and must be told to the log some day */
         deadline_arm(&c->deadlines, &txn->retry, c->event->now_ms + TXN_RETRY_MS);
         return;
     }
-    if (write->is_fence && txn->next.client_version < 2)
-        txn->has_failed_fence = true;
     txn->pending = TXN_IDLE;
     txn_values_deinit(&txn->next, &c->names);
     if (txn->now.epoch == TXN_NO_EPOCH)
@@ -131,7 +129,7 @@ static void fail_from(struct txn_coordinator *c, struct txn_write *first, enum k
         struct txn_write *write = LIST_ENTRY(link, struct txn_write, link);
         link = link->next;
         for (size_t i = 0; i < write->txns.count; i++)
-            on_failed(c, write, write->txns.items[i]);
+            on_failed(c, write->txns.items[i]);
         tell(c, write, error);
         coord__txn_write_free(c, write);
     }
