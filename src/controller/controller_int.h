@@ -84,9 +84,6 @@ enum kafka_error placement_plan(const struct draft *draft, uint32_t partition_co
 bool placement_add_partition(struct draft *draft, struct uuid topic_id, int32_t partition,
                              const int32_t *replicas, uint16_t replica_count);
 
-/* Kafka's word for a directory that the broker chooses itself (KIP-858). */
-#define DIRECTORY_UNASSIGNED ((struct uuid){ { 0 } })
-
 /* ---- brokers (brokers.c) ------------------------------------------------------------------------- */
 
 /* Fences a broker and moves what it leads. */

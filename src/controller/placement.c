@@ -131,12 +131,14 @@ enum kafka_error placement_plan(const struct draft *draft, uint32_t partition_co
     return KAFKA_NONE;
 }
 
-/* A broker with one directory has no choice; else it tells later which one it took (KIP-858). */
+/* A broker with one directory has no choice; with several it tells later which one it took; an old one tells none (KIP-858). */
 static struct uuid directory_of(const struct draft *draft, int32_t broker_id)
 {
     const struct metadata_broker *broker = metadata_broker_get(draft->image, broker_id);
+    if (broker != NULL && broker->directory_count == 0)
+        return METADATA_DIRECTORY_MIGRATING;
     return broker != NULL && broker->directory_count == 1 ? broker->directories[0]
-                                                          : DIRECTORY_UNASSIGNED;
+                                                          : METADATA_DIRECTORY_UNASSIGNED;
 }
 
 bool placement_add_partition(struct draft *draft, struct uuid topic_id, int32_t partition,

@@ -22,6 +22,12 @@
 enum metadata_recovery { METADATA_RECOVERED = 0, METADATA_RECOVERING = 1 };
 
 /* One allocation: the arrays follow the struct and are reached through the functions below. */
+/* In place of a replica's directory (Kafka's DirectoryId, KIP-858): recorded before directories were; the broker has not told
+ * yet which one it took; the one it had is gone. */
+#define METADATA_DIRECTORY_MIGRATING  ((struct uuid){ .bytes = { 0 } })
+#define METADATA_DIRECTORY_UNASSIGNED ((struct uuid){ .bytes = { [15] = 1 } })
+#define METADATA_DIRECTORY_LOST       ((struct uuid){ .bytes = { [15] = 2 } })
+
 struct metadata_partition {
     struct metadata_item item;
     int32_t id;

@@ -104,7 +104,7 @@ TEST(metadata_replay, new_replicas_without_directories_are_unassigned)
     sample_put(loader, &partition_change_record_message, 0, &change);
     const struct metadata_partition *p = partition(loader, "t", 0);
     EXPECT(uuid_equal(metadata_partition_directories(p)[0], sample_id(203)));
-    EXPECT(uuid_is_zero(metadata_partition_directories(p)[1]));
+    EXPECT(uuid_equal(metadata_partition_directories(p)[1], METADATA_DIRECTORY_UNASSIGNED));
     EXPECT_EQ(p->adding_count, 1);
     metadata_loader_free(loader);
 }
@@ -120,8 +120,8 @@ TEST(metadata_replay, partition_of_an_old_version_has_migrating_directories)
     record.replicas = record.isr = replicas;
     record.replicas_count = record.isr_count = 1;
     sample_put(loader, &partition_record_message, 0, &record);
-    const struct uuid migrating = { .bytes = { [15] = 2 } };
-    EXPECT(uuid_equal(metadata_partition_directories(partition(loader, "t", 1))[0], migrating));
+    EXPECT(uuid_equal(metadata_partition_directories(partition(loader, "t", 1))[0],
+                      METADATA_DIRECTORY_MIGRATING));
     metadata_loader_free(loader);
 }
 

@@ -14,9 +14,6 @@
 #define NO_LEADER_CHANGE   (-2)
 #define NO_RECOVERY_CHANGE (-1)
 
-/* DirectoryId.MIGRATING: what replicas had before directories were recorded (KIP-858). */
-static const struct uuid directory_migrating = { .bytes = { [15] = 2 } };
-
 static int replay_new_topic(struct metadata_image *image, const struct topic_record *record,
                             struct err_note *note)
 {
@@ -90,7 +87,7 @@ static struct uuid *migrating_directories(uint32_t count)
 {
     struct uuid *directories = MEM_NEW_ARRAY(struct uuid, count);
     for (uint32_t i = 0; i < count; i++)
-        directories[i] = directory_migrating;
+        directories[i] = METADATA_DIRECTORY_MIGRATING;
     return directories;
 }
 
@@ -140,6 +137,7 @@ static struct uuid *carry_directories(const struct metadata_partition_parts *old
 {
     struct uuid *directories = MEM_NEW_ARRAY(struct uuid, replicas.count);
     for (uint32_t i = 0; i < replicas.count; i++) {
+        directories[i] = METADATA_DIRECTORY_UNASSIGNED;
         for (uint32_t k = 0; k < old->replicas.count; k++) {
             if (old->replicas.items[k] == replicas.items[i])
                 directories[i] = old->directories[k];
