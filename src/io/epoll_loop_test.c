@@ -481,3 +481,56 @@ TEST(epoll_loop, waits_for_running_jobs_when_it_is_freed)
     EXPECT_OK(pthread_join(thread, NULL));
     epoll_workers_free(workers);
 }
+
+/* ---- long jobs ------------------------------------------------------------------------------- */
+
+struct gate {
+    struct io *io;
+    bool is_open; /* atomic */
+    int undone;   /* the loop's */
+};
+
+struct guest {
+    struct io_job job;
+    struct gate *gate;
+};
+
+static void wait_for_gate(struct io_job *job)
+{
+    const struct guest *guest = CONTAINER_OF(job, struct guest, job);
+    while (!__atomic_load_n(&guest->gate->is_open, __ATOMIC_ACQUIRE))
+        sched_yield();
+}
+
+static void open_gate(struct io_job *job)
+{
+    const struct guest *guest = CONTAINER_OF(job, struct guest, job);
+    __atomic_store_n(&guest->gate->is_open, true, __ATOMIC_RELEASE);
+}
+
+static void guest_done(struct io_job *job)
+{
+    const struct guest *guest = CONTAINER_OF(job, struct guest, job);
+    if (--guest->gate->undone == 0)
+        epoll_io_stop(guest->gate->io);
+}
+
+/* More long jobs than workers wait for a short one, which comes last: without a worker of its own it would never run. */
+TEST(epoll_loop, keeps_workers_for_short_jobs)
+{
+    struct epoll_workers *workers = epoll_workers_new(WORKER_COUNT);
+    struct guest guests[2 * WORKER_COUNT];
+    struct gate gate = { .io = loop_new(workers), .undone = ARRAY_LEN(guests) };
+    for (size_t i = 0; i < ARRAY_LEN(guests); i++) {
+        const bool is_last = i + 1 == ARRAY_LEN(guests);
+        guests[i].gate = &gate;
+        guests[i].job = (struct io_job){ .run = is_last ? open_gate : wait_for_gate,
+                                         .done = guest_done,
+                                         .is_long = !is_last };
+        io_submit(gate.io, NULL, &guests[i].job);
+    }
+    EXPECT_OK(epoll_io_run(gate.io));
+    EXPECT_EQ(gate.undone, 0);
+    epoll_io_free(gate.io);
+    epoll_workers_free(workers);
+}

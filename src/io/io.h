@@ -69,7 +69,10 @@ void io_post(struct io *to, struct io_message *message);
  * call); it touches only what the job owns, and io_fs. `done` happens on the loop that submitted it. The
  * job's memory is the caller's and stays until done. Jobs of one queue run in order of submission, one at a
  * time, and are done in that order; queue NULL: no order. A loop that ends first waits for jobs that are
- * running and forgets the others; no `done` follows, and the memory is the caller's again. */
+ * running and forgets the others; no `done` follows, and the memory is the caller's again.
+ *
+ * A long job is one that somebody far away asks for and that reads or computes as long as he wishes: a few workers
+ * are never given to those, so that syncs and opened files do not wait for them. */
 struct io_job_queue; /* an ordered lane; io_job_queue_new/free, loop thread only */
 struct io_job {
     struct io_message message_;
@@ -77,6 +80,7 @@ struct io_job {
     struct io_job_queue *queue_;
     void (*run)(struct io_job *job);
     void (*done)(struct io_job *job);
+    bool is_long;
 };
 void io_submit(struct io *io, struct io_job_queue *queue, struct io_job *job);
 struct io_job_queue *io_job_queue_new(struct io *io);

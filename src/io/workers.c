@@ -1,9 +1,10 @@
-/* A line of jobs under one lock, and threads that are started when there is more work than idle threads.
+/* Two lines of jobs under one lock, and threads that are started when there is more work than idle threads.
  *
- *     ready ->[ job ]->[ job of lane A ]->[ job ]         threads take the first
+ *     short  ->[ job ]->[ job of lane A ]->[ job ]        threads take the first of these,
+ *     long   ->[ job ]->[ job ]                           or of these, while few enough of them run
  *     lane A:   [ job ]->[ job ]                          wait until the one before them has run
  *
- * A lane stands in the line with one job at most, so that its jobs run one at a time and in order.
+ * A lane stands in a line with one job at most, so that its jobs run one at a time and in order.
  */
 #include "io/workers.h"
 
@@ -22,6 +23,8 @@
 #    define STACK_BYTES ((size_t)256 << 10)
 #endif
 
+#define KEPT_FOR_SHORT 2 /* threads that are given no long job, where there are more */
+
 struct worker {
     struct epoll_workers *workers;
     pthread_t thread;
@@ -39,9 +42,10 @@ struct epoll_workers {
     struct list forgettings;
     pthread_cond_t has_work;
     pthread_cond_t has_finished; /* somebody's running_for has changed */
-    struct io_job *first;        /* ready to run, linked by message_.next_ */
-    struct io_job *last;
-    uint32_t ready_count;
+    struct job_line ready[2];    /* [is_long] */
+    uint32_t ready_count;        /* in both */
+    uint32_t long_count;         /* running */
+    uint32_t long_count_max;
     uint32_t idle_count;
     uint32_t thread_count;
     uint32_t thread_count_max;
@@ -61,27 +65,39 @@ static struct io_job *next_of(const struct io_job *job)
     return next == NULL ? NULL : CONTAINER_OF(next, struct io_job, message_);
 }
 
-static void append(struct io_job **first, struct io_job **last, struct io_job *job)
+static void line_add(struct job_line *line, struct io_job *job)
 {
     job->message_.next_ = NULL;
-    if (*first == NULL)
-        *first = job;
+    if (line->first == NULL)
+        line->first = job;
     else
-        (*last)->message_.next_ = &job->message_;
-    *last = job;
+        line->last->message_.next_ = &job->message_;
+    line->last = job;
 }
 
-static struct io_job *take_first(struct io_job **first)
+static struct io_job *line_take(struct job_line *line)
 {
-    struct io_job *job = *first;
-    *first = next_of(job);
+    struct io_job *job = line->first;
+    line->first = next_of(job);
     return job;
 }
 
 static void make_ready(struct epoll_workers *workers, struct io_job *job)
 {
-    append(&workers->first, &workers->last, job);
+    line_add(&workers->ready[job->is_long], job);
     workers->ready_count++;
+}
+
+/* The next job that may run now, or NULL. */
+static struct io_job *take_ready(struct epoll_workers *workers)
+{
+    struct job_line *line = &workers->ready[false];
+    if (line->first == NULL && workers->long_count < workers->long_count_max)
+        line = &workers->ready[true];
+    if (line->first == NULL)
+        return NULL;
+    workers->ready_count--;
+    return line_take(line);
 }
 
 static bool is_forgotten(const struct epoll_workers *workers, const struct io *io)
@@ -97,20 +113,25 @@ static bool is_forgotten(const struct epoll_workers *workers, const struct io *i
 /* A job of the lane has run: the next one gets in line, unless they are to be forgotten. */
 static void lane_advance(struct epoll_workers *workers, struct io_job_queue *queue)
 {
-    if (queue->first != NULL && is_forgotten(workers, queue->first->io_))
-        queue->first = NULL;
-    queue->is_active = queue->first != NULL;
+    if (queue->waiting.first != NULL && is_forgotten(workers, queue->waiting.first->io_))
+        queue->waiting.first = NULL;
+    queue->is_active = queue->waiting.first != NULL;
     if (queue->is_active)
-        make_ready(workers, take_first(&queue->first));
+        make_ready(workers, line_take(&queue->waiting));
 }
 
 /* Runs a job without the lock, which is held before and after. Its end is told under the lock, with the lane already
  * moved on: so the ends of a lane are told in order, and whoever is told may free the lane. */
 static void run_job(struct epoll_workers *workers, struct io_job *job)
 {
+    const bool is_long = job->is_long;
+    workers->long_count += is_long;
     must(pthread_mutex_unlock(&workers->lock));
     job->run(job);
     must(pthread_mutex_lock(&workers->lock));
+    workers->long_count -= is_long;
+    if (is_long && workers->ready[true].first != NULL)
+        must(pthread_cond_signal(&workers->has_work)); /* this thread may take a short one next */
     if (job->queue_ != NULL)
         lane_advance(workers, job->queue_);
     io_post(job->io_, &job->message_);
@@ -122,15 +143,15 @@ static void *worker_main(void *argument)
     struct epoll_workers *workers = self->workers;
     must(pthread_mutex_lock(&workers->lock));
     for (;;) {
-        while (workers->first == NULL && !workers->must_end) {
+        struct io_job *job = take_ready(workers);
+        while (job == NULL && !workers->must_end) {
             workers->idle_count++;
             must(pthread_cond_wait(&workers->has_work, &workers->lock));
             workers->idle_count--;
+            job = take_ready(workers);
         }
-        if (workers->first == NULL)
+        if (job == NULL)
             break;
-        struct io_job *job = take_first(&workers->first);
-        workers->ready_count--;
         self->running_for = job->io_;
         run_job(workers, job);
         self->running_for = NULL;
@@ -169,6 +190,8 @@ struct epoll_workers *epoll_workers_new(uint32_t thread_count_max)
     must(pthread_cond_init(&workers->has_finished, NULL));
     list_init(&workers->forgettings);
     workers->thread_count_max = thread_count_max;
+    workers->long_count_max =
+        thread_count_max > KEPT_FOR_SHORT ? thread_count_max - KEPT_FOR_SHORT : 1;
     return workers;
 }
 
@@ -177,7 +200,7 @@ void epoll_workers_free(struct epoll_workers *workers)
     if (workers == NULL)
         return;
     must(pthread_mutex_lock(&workers->lock));
-    ASSERT(workers->first == NULL); /* every loop has been freed */
+    ASSERT(workers->ready_count == 0); /* every loop has been freed */
     workers->must_end = true;
     must(pthread_cond_broadcast(&workers->has_work));
     must(pthread_mutex_unlock(&workers->lock));
@@ -205,18 +228,16 @@ void workers_submit(struct epoll_workers *workers, struct io_job_queue *queue, s
     must(pthread_mutex_lock(&workers->lock));
     bool is_served = true;
     if (queue != NULL && queue->is_active) {
-        append(&queue->first, &queue->last, job);
+        line_add(&queue->waiting, job);
     } else {
         if (queue != NULL)
             queue->is_active = true;
         make_ready(workers, job);
         is_served = call_thread(workers);
     }
-    while (!is_served && workers->first != NULL) { /* slow, but work goes on: this thread does it */
-        struct io_job *mine = take_first(&workers->first);
-        workers->ready_count--;
+    struct io_job *mine; /* slow, but work goes on: this thread does it */
+    while (!is_served && (mine = take_ready(workers)) != NULL)
         run_job(workers, mine);
-    }
     must(pthread_mutex_unlock(&workers->lock));
 }
 
@@ -229,14 +250,14 @@ static bool is_running_for(const struct epoll_workers *workers, const struct io 
     return false;
 }
 
-/* Takes the loop's jobs out of the line, and with each what waits in its lane. */
-static void drop_ready(struct epoll_workers *workers, const struct io *io)
+/* Takes the loop's jobs out of a line, and with each what waits in its lane. */
+static void drop_ready(struct epoll_workers *workers, struct job_line *line, const struct io *io)
 {
-    struct io_job *job = workers->first;
-    workers->first = NULL;
-    workers->ready_count = 0;
+    struct io_job *job = line->first;
+    *line = (struct job_line){ 0 };
     while (job != NULL) {
         struct io_job *next = next_of(job);
+        workers->ready_count--;
         if (job->io_ != io)
             make_ready(workers, job);
         else if (job->queue_ != NULL)
@@ -250,7 +271,8 @@ void workers_forget(struct epoll_workers *workers, const struct io *io)
     struct forgetting self = { .io = io };
     must(pthread_mutex_lock(&workers->lock));
     list_push_back(&workers->forgettings, &self.link);
-    drop_ready(workers, io);
+    drop_ready(workers, &workers->ready[false], io);
+    drop_ready(workers, &workers->ready[true], io);
     while (is_running_for(workers, io))
         must(pthread_cond_wait(&workers->has_finished, &workers->lock));
     list_remove(&self.link);

@@ -6,12 +6,16 @@
 
 struct epoll_workers;
 
+struct job_line {
+    struct io_job *first; /* linked by message_.next_ */
+    struct io_job *last;
+};
+
 /* An ordered lane. Its loop owns it; the fields are guarded by the workers' lock. */
 struct io_job_queue {
-    struct list link;     /* the loop's */
-    struct io_job *first; /* waiting for the one that runs or is about to */
-    struct io_job *last;
-    bool is_active; /* a job of it runs, or stands in line for a thread */
+    struct list link;        /* the loop's */
+    struct job_line waiting; /* for the one that runs or is about to */
+    bool is_active;          /* a job of it runs, or stands in line for a thread */
 };
 
 /* From the loop's thread; job->io_ and job->message_.deliver are set. Once it has run, its message is posted to

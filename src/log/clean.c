@@ -134,7 +134,7 @@ static void go_on(struct log_cleaning *c);
 static struct log_cleaning *cleaning_new(struct log *log, const struct log_clean *how)
 {
     struct log_cleaning *c = MEM_NEW(struct log_cleaning);
-    c->job = (struct io_job){ .run = run_step, .done = on_step };
+    c->job = (struct io_job){ .run = run_step, .done = on_step, .is_long = true };
     c->timer.fire = on_timer;
     c->log = log;
     c->how = *how;

@@ -218,6 +218,7 @@ struct coord_load *coord_load_start(const struct coord_load_params *params)
     load->end_offset = log_offsets(p->log)->end;
     load->job.run = begin_run;
     load->job.done = begin_done;
+    load->job.is_long = true;
     io_submit(params->io, NULL, &load->job);
     return load;
 }

@@ -380,7 +380,8 @@ static void read_on(struct fetch *fetch)
         struct log_piece *piece = &r->pieces[r->count];
         *piece = (struct log_piece){ 0 };
         if (read_one(fetch, asked, r, data, piece) == -ERR_WOULD_BLOCK) {
-            fetch->warm_job = (struct io_job){ .run = warm_run, .done = warm_done };
+            fetch->warm_job =
+                (struct io_job){ .run = warm_run, .done = warm_done, .is_long = true };
             fetch->is_warming = true;
             io_submit(fetch->request->shard->io, NULL, &fetch->warm_job);
             return;

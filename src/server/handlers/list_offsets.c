@@ -157,7 +157,7 @@ static void go_on(struct list_offsets *op)
             log_wait_deinit(&op->wait); /* where the partition went away meanwhile */
             continue;
         }
-        op->job = (struct io_job){ .run = wait_run, .done = wait_done };
+        op->job = (struct io_job){ .run = wait_run, .done = wait_done, .is_long = true };
         io_submit(op->request->shard->io, NULL, &op->job);
         return;
     }

@@ -452,7 +452,7 @@ static void check_or_wait(struct produce *produce)
         return;
     }
     produce->waiting_count++;
-    produce->check = (struct io_job){ .run = check_run, .done = check_done };
+    produce->check = (struct io_job){ .run = check_run, .done = check_done, .is_long = true };
     io_submit(request->shard->io, NULL, &produce->check);
 }
 
