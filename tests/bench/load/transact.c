@@ -1,7 +1,8 @@
 /* A load of transactions, one after the other on each connection: records to the topic's partitions in one Produce
  * request, then EndTxn, in the second generation of the protocol (KIP-890: partitions join by being written to, and
  * each transaction has an epoch of its own). `requests` is how many transactions there are in all, `records` how many
- * each has: one to each of so many partitions in turn, or to all of them an equal share.
+ * each has: one to each of so many partitions in turn, or to all of them an equal share. With a `rate` a connection
+ * begins its transactions on a schedule, those of all connections evenly apart, or when the one before has ended.
  *
  * A commit takes from EndTxn to its answer; the markers follow. A Produce that comes before they are there is refused
  * with CONCURRENT_TRANSACTIONS and sent again, as Kafka's clients do; the time of a transaction counts that.
@@ -41,7 +42,7 @@
 /* Where a batch says who made it. */
 enum { AT_PRODUCER_ID = 43, AT_PRODUCER_EPOCH = 51 };
 
-enum stage { STAGE_PRODUCE, STAGE_BACKING_OFF, STAGE_END, STAGE_DONE };
+enum stage { STAGE_PRODUCE, STAGE_WAITING, STAGE_END, STAGE_DONE };
 
 struct producer_lane {
     enum stage stage;
@@ -52,7 +53,7 @@ struct producer_lane {
     int64_t done;
     int64_t begin_ns; /* of this transaction */
     int64_t end_ns;   /* of its EndTxn */
-    int64_t again_ns;
+    int64_t due_ns;   /* waiting: when its records are sent, or sent again */
 };
 
 struct transacting {
@@ -66,6 +67,7 @@ struct transacting {
     struct latency commits;
     struct latency wholes;
     struct arena arena; /* of one message */
+    int64_t start_ns;
     int64_t done;
     int64_t again_count;
 };
@@ -128,8 +130,18 @@ static void begin(struct transacting *t, int32_t index)
         lane->stage = STAGE_DONE;
         return;
     }
+    const double rate = t->options->rate;
+    const int64_t nth = lane->done * t->options->connections + index;
     lane->begin_ns = load_now_ns();
-    send_records(t, index);
+    if (rate > 0)
+        lane->due_ns =
+            t->start_ns + (int64_t)((double)nth * NS_PER_SECOND / (rate * t->options->connections));
+    if (rate > 0 && lane->begin_ns < lane->due_ns) {
+        lane->begin_ns = lane->due_ns;
+        lane->stage = STAGE_WAITING;
+    } else {
+        send_records(t, index);
+    }
 }
 
 /* ---- answers --------------------------------------------------------------------------------- */
@@ -154,8 +166,8 @@ static void on_produced(struct transacting *t, int32_t index, struct bytes answe
         return;
     }
     t->again_count++;
-    lane->stage = STAGE_BACKING_OFF;
-    lane->again_ns = load_now_ns() + AGAIN_AFTER_NS;
+    lane->stage = STAGE_WAITING;
+    lane->due_ns = load_now_ns() + AGAIN_AFTER_NS;
 }
 
 static void on_ended(struct transacting *t, int32_t index, struct bytes answer)
@@ -185,16 +197,16 @@ static void on_answer(void *context, int32_t index, struct bytes answer)
         on_ended(t, index, answer);
 }
 
-/* Sends those again whose time has come; how long until the next one's, negative: there is none. */
-static int64_t send_again(struct transacting *t)
+/* Sends those whose time has come; how long until the next one's, negative: there is none. */
+static int64_t send_due(struct transacting *t)
 {
     const int64_t now_ns = load_now_ns();
     int64_t wait_ns = -1;
     for (int32_t i = 0; i < t->options->connections; i++) {
         const struct producer_lane *lane = &t->lanes[i];
-        if (lane->stage != STAGE_BACKING_OFF)
+        if (lane->stage != STAGE_WAITING)
             continue;
-        const int64_t left_ns = lane->again_ns - now_ns;
+        const int64_t left_ns = lane->due_ns - now_ns;
         if (left_ns <= 0)
             send_records(t, i);
         else if (wait_ns < 0 || left_ns < wait_ns)
@@ -303,12 +315,12 @@ void load_transact(const struct load_options *options)
     open_lanes(&t);
     const int64_t before = load_end_offsets(options, NULL);
     askers_open(&t.askers, options, ANSWER_BYTES_MAX);
-    const int64_t start_ns = load_now_ns();
+    t.start_ns = load_now_ns();
     for (int32_t i = 0; i < options->connections; i++)
         begin(&t, i);
     while (t.done < options->requests)
-        askers_wait(&t.askers, send_again(&t), on_answer, &t);
-    const double seconds = (double)(load_now_ns() - start_ns) / NS_PER_SECOND;
+        askers_wait(&t.askers, send_due(&t), on_answer, &t);
+    const double seconds = (double)(load_now_ns() - t.start_ns) / NS_PER_SECOND;
     askers_close(&t.askers);
     await_markers(&t, before);
     printf("{\"transactions\":%" PRId64 ",\"seconds\":%.6f,\"again\":%" PRId64, options->requests,
