@@ -1,6 +1,7 @@
 """The table: medians, ratios, verdicts; as text for a terminal and as docs/benchmarks.md."""
 import collections
 import datetime
+import json
 import os
 import pathlib
 import platform
@@ -9,7 +10,8 @@ import subprocess
 
 from lab import sync_ms
 
-Medians = collections.namedtuple("Medians", "kafka ottla floor")
+SIDES = ("kafka", "ottla", "floor")
+Medians = collections.namedtuple("Medians", SIDES)
 STOLEN_PERCENT_TOLD = 0.5  # from here on it shows in latencies
 COLUMNS = ("work", "figure", "Kafka", "Ottla", "bare", "Ottla/Kafka", "Ottla/bare", "wanted", "")
 
@@ -68,12 +70,12 @@ def _spread(rows, results):
     out = ["| work | figure | side | repetitions |", "|---|---|---|---|"]
     for row in rows:
         for figure in row.figures:
-            for side in ("kafka", "ottla", "floor"):
+            for side in SIDES:
                 values = [one[figure.key] for one in results.get((row.name, side), []) if figure.key in one]
                 if values:
                     out.append(f"| {row.name} | {figure.words} | {side} | "
                                + ", ".join(_number(value, figure.decimals) for value in values) + " |")
-        for side in ("kafka", "ottla", "floor"):
+        for side in SIDES:
             values = [one["stolen"] for one in results.get((row.name, side), [])]
             if any(value >= STOLEN_PERCENT_TOLD for value in values):
                 out.append(f"| {row.name} | processor time kept by the host, % | {side} | "
@@ -93,13 +95,50 @@ def machine(directory):
             f"{java[0] if java else 'no java'}; heap of Apache Kafka 1 GB, default settings"]
 
 
-def as_markdown(rows, results, about, notes, words):
-    date = datetime.date.today().isoformat()
-    return "\n".join([
+class Run:
+    """Rows that one command measured: as it is kept beside the page, so that a later run replaces the rows that it measured anew."""
+
+    def __init__(self, rows, results, about, notes, words, date=None):
+        self.rows = rows
+        self.results = results
+        self.about = about
+        self.notes = notes
+        self.words = words
+        self.date = date or datetime.date.today().isoformat()
+
+    def without(self, names):
+        rows = [row for row in self.rows if row.name not in names]
+        return Run(rows, self.results, self.about, [n for n in self.notes if n.split(",")[0] not in names], self.words, self.date)
+
+    def as_json(self):
+        return {"command": self.words, "date": self.date, "about": self.about, "notes": self.notes,
+                "rows": [{"row": row.name, "scale": row.scale,
+                          "sides": {side: self.results[row.name, side] for side in SIDES if (row.name, side) in self.results}}
+                         for row in self.rows]}
+
+    @staticmethod
+    def from_json(told, row_of):
+        """row_of(name, scale): the row, or None when there is none of that name any more."""
+        known = [(row_of(one["row"], one["scale"]), one["sides"]) for one in told["rows"]]
+        known = [(row, sides) for row, sides in known if row is not None]
+        results = {(row.name, side): values for row, sides in known for side, values in sides.items()}
+        return Run([row for row, _ in known], results, told["about"], told["notes"], told["command"], told["date"])
+
+    def as_markdown(self):
+        return [f"## {self.date}: `{self.words}`", "", *[f"- {line}" for line in [*self.about, *self.notes]], "",
+                _markdown_table(self.rows, self.results), "", "Each repetition:", "", _spread(self.rows, self.results), ""]
+
+
+def write(target, run, row_of):
+    """The page, and the runs of which it tells beside it (.json): this one, and the rows of others that it did not measure."""
+    kept = target.with_suffix(".json")
+    older = [Run.from_json(one, row_of) for one in json.loads(kept.read_text())] if kept.exists() else []
+    measured = {row.name for row in run.rows}
+    runs = [run, *[one for one in (one.without(measured) for one in older) if one.rows]]
+    kept.write_text(json.dumps([one.as_json() for one in runs], indent=1) + "\n")
+    target.write_text("\n".join([
         "# Benchmarks", "",
-        "Written by `" + words + "` on " + date + ": Ottla and Apache Kafka 4.3.1 in turn on one machine, the same loads on both, beside bare loops of",
-        "system calls. Medians; CPU seconds are those of the broker's process. How each is measured: `tests/bench/README.md`.",
-        "", *[f"- {line}" for line in about], "",
-        _markdown_table(rows, results), "",
-        *([*[f"- {note}" for note in notes], ""] if notes else []),
-        "## Each repetition", "", _spread(rows, results), ""])
+        "Ottla and Apache Kafka 4.3.1 in turn on one machine, the same loads on both, beside bare loops of system calls. Written by the",
+        "commands below, the newest first; a row stands where it was measured last. Medians; CPU seconds are those of the broker's",
+        "process. How each is measured: `tests/bench/README.md`. What limits those that miss: `docs/performance.md`.", "",
+        *[line for one in runs for line in one.as_markdown()]]))

@@ -30,7 +30,7 @@ class Requests(Row):
 
 class Latency(Row):
     name = "latency"
-    title = "the same, one connection: latency"
+    title = "1-record produce requests, one connection: latency"
     figures = (Figure("p50", "p50, µs", kafka_times_at_most(1 / 2, "1/2"), decimals=0),
                Figure("p999", "p99.9, µs", kafka_times_at_most(1 / 4, "1/4"), decimals=0))
     requests_full = 40000
