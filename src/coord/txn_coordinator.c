@@ -20,10 +20,12 @@ struct txn_coordinator *txn_coordinator_new(const struct txn_settings *settings,
     list_init(&c->open);
     list_init(&c->writes);
     list_init(&c->wants);
+    list_init(&c->listings);
     arena_init(&c->load_arena, SIZE_MAX);
     c->abort_deadline.kind = TXN_DEADLINE_ABORTS;
     c->expiry_deadline.kind = TXN_DEADLINE_EXPIRY;
     c->abort_at = &c->open;
+    c->listing_deadline.kind = TXN_DEADLINE_LIST;
     c->expiry_at = &c->txn_list;
     return c;
 }
@@ -48,6 +50,7 @@ void txn_coordinator_free(struct txn_coordinator *c)
         coord__txn_write_free(c, LIST_ENTRY(c->writes.next, struct txn_write, link));
     for (struct list *link; (link = list_pop_front(&c->wants)) != NULL;)
         mem_free(LIST_ENTRY(link, struct txn_want, link));
+    coord__txn_listings_end(c, false, KAFKA_NONE);
     while (!list_is_empty(&c->txn_list))
         coord__txn_remove(c, LIST_ENTRY(c->txn_list.next, struct txn, link));
     map_deinit(&c->txns);
@@ -112,6 +115,7 @@ static void unload(struct txn_coordinator *c)
         mem_free(want);
     }
     c->has_overdue_want = false;
+    coord__txn_listings_end(c, true, KAFKA_NOT_COORDINATOR);
     forget_deadlines(c);
     c->state = COORDINATOR_CLOSED;
 }
@@ -160,6 +164,9 @@ static void on_deadline(struct txn_coordinator *c, struct deadline *deadline)
         break;
     case TXN_DEADLINE_RETRY:
         coord__txn_on_retry(c, CONTAINER_OF(deadline, struct txn, retry));
+        break;
+    case TXN_DEADLINE_LIST:
+        coord__txn_list_more(c);
         break;
     }
 }

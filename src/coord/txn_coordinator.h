@@ -70,7 +70,7 @@ struct txn_request {
     int16_t api_key; /* enum api_key */
     int16_t version;
     const void *message;
-    /* ListTransactions: whether an id is asked for; NULL: all are. Called within the step only. */
+    /* ListTransactions: whether an id is asked for; NULL: all are. Called until the answer, in steps of some ids each. */
     bool (*matches_pattern)(const void *pattern, struct bytes transactional_id);
     const void *pattern;
 };

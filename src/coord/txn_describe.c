@@ -1,10 +1,8 @@
-/* What administrators ask for: DescribeTransactions, ListTransactions (KIP-664, KIP-994, KIP-1152), and the state as text. */
+/* DescribeTransactions (KIP-664), and the state as text. */
 #include "base/mem.h"
 #include "coord/txn_int.h"
 #include "wire/messages/describe_transactions_request.h"
 #include "wire/messages/describe_transactions_response.h"
-#include "wire/messages/list_transactions_request.h"
-#include "wire/messages/list_transactions_response.h"
 
 #include <stdlib.h>
 
@@ -30,18 +28,12 @@ static void tell_partitions(struct arena *arena, const struct txn_partitions *se
     }
 }
 
-/* One that has no record in the log yet is not there. */
-static bool is_there(const struct txn *txn)
-{
-    return txn != NULL && txn->now.epoch != TXN_NO_EPOCH && txn->now.state != TXN_DEAD;
-}
-
 static void describe(struct txn_coordinator *c, struct bytes id,
                      struct describe_transactions_response_transaction_state *out)
 {
     const struct txn *txn = coord__txn_find(c, id);
     out->transactional_id = id;
-    if (id.size == 0 || !is_there(txn)) {
+    if (id.size == 0 || !coord__txn_is_there(txn)) {
         out->error_code = id.size == 0 ? KAFKA_INVALID_REQUEST : KAFKA_TRANSACTIONAL_ID_NOT_FOUND;
         return;
     }
@@ -65,78 +57,6 @@ void coord__txn_describe(struct txn_coordinator *c, const struct txn_request *re
     out->transaction_states_count = asked->transactional_ids_count;
     for (int32_t i = 0; i < asked->transactional_ids_count; i++)
         describe(c, asked->transactional_ids[i], &out->transaction_states[i]);
-    coord__txn_answer(c, request, out);
-}
-
-/* ---- ListTransactions ------------------------------------------------------------------------------------------ */
-
-void txn_tell_unknown_states(const struct list_transactions_request *asked, struct arena *arena,
-                             struct list_transactions_response *out)
-{
-    out->unknown_state_filters =
-        ARENA_NEW_ARRAY(arena, struct bytes, (size_t)asked->state_filters_count);
-    out->unknown_state_filters_count = 0;
-    for (int32_t i = 0; i < asked->state_filters_count; i++) {
-        enum txn_state state;
-        if (!txn_state_from_name(asked->state_filters[i], &state))
-            out->unknown_state_filters[out->unknown_state_filters_count++] =
-                asked->state_filters[i];
-    }
-}
-
-static bool is_state_wanted(const struct list_transactions_request *asked, enum txn_state state)
-{
-    for (int32_t i = 0; i < asked->state_filters_count; i++) {
-        if (bytes_equal_text(asked->state_filters[i], txn_state_name(state)))
-            return true;
-    }
-    return asked->state_filters_count == 0;
-}
-
-static bool is_producer_wanted(const struct list_transactions_request *asked, int64_t producer_id)
-{
-    for (int32_t i = 0; i < asked->producer_id_filters_count; i++) {
-        if (asked->producer_id_filters[i] == producer_id)
-            return true;
-    }
-    return asked->producer_id_filters_count == 0;
-}
-
-/* As in Kafka, an id without a transaction counts as open since before 1970. */
-static bool is_wanted(const struct txn_coordinator *c, const struct txn_request *request,
-                      const struct txn *txn)
-{
-    const struct list_transactions_request *asked = request->message;
-    if (!is_there(txn) || !is_producer_wanted(asked, txn->now.producer_id) ||
-        !is_state_wanted(asked, txn->now.state))
-        return false;
-    if (asked->duration_filter >= 0 &&
-        (int64_t)((uint64_t)c->event->wall_ms - (uint64_t)txn->now.start_ms) <=
-            asked->duration_filter) /* wraps, as Java's: a record may say any time */
-        return false;
-    return request->matches_pattern == NULL ||
-           request->matches_pattern(request->pattern, txn_id(txn));
-}
-
-void coord__txn_list(struct txn_coordinator *c, const struct txn_request *request)
-{
-    struct arena *arena = &c->effects->arena;
-    struct list_transactions_response *out = ARENA_NEW(arena, struct list_transactions_response);
-    list_transactions_response_init(out);
-    txn_tell_unknown_states(request->message, arena, out);
-    out->transaction_states =
-        list_transactions_response_transaction_state_array(arena, map_count(&c->txns));
-    LIST_FOR_EACH(&c->txn_list, link)
-    {
-        const struct txn *txn = LIST_ENTRY(link, struct txn, link);
-        if (!is_wanted(c, request, txn))
-            continue;
-        struct list_transactions_response_transaction_state *told =
-            &out->transaction_states[out->transaction_states_count++];
-        told->transactional_id = copy(arena, txn_id(txn));
-        told->producer_id = txn->now.producer_id;
-        told->transaction_state = bytes_from_text(txn_state_name(txn->now.state));
-    }
     coord__txn_answer(c, request, out);
 }
 

@@ -18,6 +18,7 @@ enum txn_deadline_kind {
     TXN_DEADLINE_EXPIRY, /* the same */
     TXN_DEADLINE_WRITE,  /* in struct txn_write */
     TXN_DEADLINE_RETRY,  /* in struct txn */
+    TXN_DEADLINE_LIST,   /* in struct txn_coordinator */
 };
 
 /* A request that waits for a producer id; or, api_key -1, the transactions that take too long: one of them at a time. */
@@ -56,6 +57,8 @@ struct txn_coordinator {
     uint64_t next_write_id;
     struct list wants; /* struct txn_want, oldest first */
     bool has_overdue_want;
+    struct list listings; /* ListTransactions under way, oldest first */
+    struct deadline listing_deadline;
     uint64_t next_want_id;
     int64_t spare_producer_id; /* that nobody has; -1: none */
     struct arena load_arena;
@@ -69,6 +72,8 @@ struct txn_coordinator {
 
 struct txn *coord__txn_find(const struct txn_coordinator *c, struct bytes id); /* NULL */
 struct txn *coord__txn_create(struct txn_coordinator *c, struct bytes id);
+bool coord__txn_is_there(
+    const struct txn *txn); /* not NULL, and not without a record in the log yet */
 void coord__txn_remove(struct txn_coordinator *c, struct txn *txn);
 /* Now it is what `values` say (taken over), at load and when they are written. */
 void coord__txn_become(struct txn_coordinator *c, struct txn *txn, struct txn_values *values);
@@ -122,6 +127,12 @@ void coord__txn_add_partitions(struct txn_coordinator *c, const struct txn_reque
 void coord__txn_end(struct txn_coordinator *c, const struct txn_request *request);
 void coord__txn_describe(struct txn_coordinator *c, const struct txn_request *request);
 void coord__txn_list(struct txn_coordinator *c, const struct txn_request *request);
+
+/* A slice of the oldest listing. */
+void coord__txn_list_more(struct txn_coordinator *c);
+void coord__txn_listings_pass(struct txn_coordinator *c, const struct txn *txn); /* it goes */
+/* Answers them with the error, or forgets them. */
+void coord__txn_listings_end(struct txn_coordinator *c, bool refuses, enum kafka_error error);
 
 /* ---- ends (txn_end.c, txn_marking.c) ------------------------------------------------------------------------------ */
 

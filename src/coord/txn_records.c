@@ -13,6 +13,11 @@ struct txn *coord__txn_find(const struct txn_coordinator *c, struct bytes id)
     return map_get(&c->txns, id);
 }
 
+bool coord__txn_is_there(const struct txn *txn)
+{
+    return txn != NULL && txn->now.epoch != TXN_NO_EPOCH && txn->now.state != TXN_DEAD;
+}
+
 struct txn *coord__txn_create(struct txn_coordinator *c, struct bytes id)
 {
     struct txn *txn = txn_new(id);
@@ -34,6 +39,7 @@ void coord__txn_remove(struct txn_coordinator *c, struct txn *txn)
 {
     if (c->expiry_at == &txn->link)
         c->expiry_at = txn->link.next;
+    coord__txn_listings_pass(c, txn);
     list_remove(&txn->link);
     leave_open(c, txn);
     (void)map_remove(&c->txns, txn_id(txn)); /* it is there */
