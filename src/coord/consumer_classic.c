@@ -366,16 +366,6 @@ static enum kafka_error find_leaver(const struct consumer_group *group,
     return *out == NULL ? KAFKA_UNKNOWN_MEMBER_ID : KAFKA_NONE;
 }
 
-static size_t add_once(struct consumer **consumers, size_t count, struct consumer *consumer)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (consumers[i] == consumer)
-            return count;
-    }
-    consumers[count] = consumer;
-    return count + 1;
-}
-
 enum kafka_error
 coord__leave_consumer_group(struct group_coordinator *c, struct group *group,
                             const struct leave_group_request_member_identity *members,
@@ -384,12 +374,16 @@ coord__leave_consumer_group(struct group_coordinator *c, struct group *group,
     struct consumer **leaving =
         ARENA_NEW_ARRAY(&c->effects->arena, struct consumer *, (size_t)count);
     size_t leaving_count = 0;
+    struct map known;
+    map_init(&known, c->hash_seed);
     for (int32_t i = 0; i < count; i++) {
         struct consumer *consumer;
         errors[i] = (int16_t)find_leaver(group->consumer, &members[i], &consumer);
-        if (errors[i] == KAFKA_NONE)
-            leaving_count = add_once(leaving, leaving_count, consumer);
+        if (errors[i] == KAFKA_NONE &&
+            map_put(&known, group_consumer_id(consumer), consumer) == NULL)
+            leaving[leaving_count++] = consumer;
     }
+    map_deinit(&known);
     if (leaving_count == 0)
         return KAFKA_NONE;
     coord__draft_begin(c);

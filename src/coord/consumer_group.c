@@ -204,6 +204,7 @@ static struct subscribed_topic *topic_entry(struct consumer_group *group, struct
     if (topic == NULL) {
         topic = MEM_NEW(struct subscribed_topic);
         (void)map_put(&group->topics, name, topic); /* it was not there */
+        group->topics_hash_image = 0;
     }
     return topic;
 }
@@ -214,6 +215,7 @@ static void drop_idle_topic(struct consumer_group *group, struct bytes name,
     if (topic->name_count > 0 || topic->regex_count > 0)
         return;
     (void)map_remove(&group->topics, name); /* it is there */
+    group->topics_hash_image = 0;
     mem_free(topic);
 }
 

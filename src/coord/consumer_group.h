@@ -36,6 +36,7 @@ struct resolved_regex *resolved_regex_new(int64_t version, int64_t resolved_ms,
 struct consumer_regex {
     uint32_t subscriber_count;
     struct resolved_regex *resolved; /* owned; NULL: not yet */
+    uint32_t round;                  /* of the group, that resolved it last; not in the log */
 };
 
 struct consumer_group {
@@ -69,7 +70,13 @@ struct consumer_group {
     /* Not in the log: */
     int64_t refresh_ms;    /* monotonic: when the topics are to be looked at again */
     int32_t refresh_epoch; /* of the group when that was decided; ahead of `epoch`: it was undone */
-    struct deadline regex; /* armed: the expressions are about to be resolved */
+    int64_t
+        topics_hash; /* of `topics`, as they are in the coordinator's image of this number; 0: not known */
+    uint64_t topics_hash_image;
+    struct deadline regex; /* armed: the expressions are being resolved, in a round */
+    uint32_t regex_round;
+    bool is_regex_other;          /* one stands for other topics than before this round */
+    bool has_regex_failed;        /* one could not be written */
     int64_t regex_not_before_ms;  /* monotonic */
     int64_t assign_not_before_ms; /* the same */
 };

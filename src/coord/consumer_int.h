@@ -86,8 +86,7 @@ coord__consumer_update(struct group_coordinator *c, struct group *group, struct 
                        struct subscription_change *out, struct consumer_refusal *refusal);
 /* Raises the group's epoch: when it must be, or when its topics are no longer what they were. */
 void coord__consumer_refresh(struct group_coordinator *c, struct group *group, bool must);
-int64_t coord__consumer_metadata_hash(struct group_coordinator *c,
-                                      const struct consumer_group *group);
+int64_t coord__consumer_metadata_hash(struct group_coordinator *c, struct consumer_group *group);
 bool coord__consumer_subscribes(const struct group_coordinator *c, const struct consumer *consumer,
                                 struct uuid topic_id);
 

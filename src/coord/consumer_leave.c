@@ -61,13 +61,14 @@ void coord__disarm_consumers(struct group_coordinator *c, struct consumer_group 
 static void forget_regexes(struct group_coordinator *c, struct group *group,
                            const struct bytes *regexes, size_t count)
 {
+    struct map known;
+    map_init(&known, c->hash_seed);
     for (size_t i = 0; i < count; i++) {
-        bool is_first = regexes[i].size > 0;
-        for (size_t j = 0; j < i; j++)
-            is_first = is_first && !bytes_equal(regexes[i], regexes[j]);
-        if (is_first && consumer_group_regex_subscribers(group->consumer, regexes[i]) == 0)
+        if (regexes[i].size > 0 && map_put(&known, regexes[i], group) == NULL &&
+            consumer_group_regex_subscribers(group->consumer, regexes[i]) == 0)
             coord__put_regex(c, group, regexes[i], NULL);
     }
+    map_deinit(&known);
 }
 
 static void remove_members(struct group_coordinator *c, struct group *group,

@@ -1,7 +1,7 @@
 /* What the members of a consumer group subscribe to: names, expressions, and when a change of them or of the topics themselves
  * raises the group's epoch (KIP-848, KIP-1101).
  *
- * Expressions of a group are resolved together, in a step of their own (Kafka does that on another thread), at most every
+ * Expressions of a group are resolved in rounds, each in a step of its own (Kafka does that on another thread), at most every
  * REGEX_PAUSE_MS, when a new one came, topics came into being, or group.consumer.regex.refresh.interval.ms has passed.
  */
 #include "base/mem.h"
@@ -84,6 +84,8 @@ static void schedule_resolution(struct group_coordinator *c, struct consumer_gro
     if (!is_due)
         return;
     group->regex.kind = DEADLINE_REGEX;
+    group->regex_round++;
+    group->is_regex_other = group->has_regex_failed = false;
     deadline_arm(&c->deadlines, &group->regex, c->event->now_ms);
 }
 
@@ -146,8 +148,7 @@ coord__consumer_update(struct group_coordinator *c, struct group *group, struct 
 
 /* ---- the group's epoch --------------------------------------------------------------------------------- */
 
-int64_t coord__consumer_metadata_hash(struct group_coordinator *c,
-                                      const struct consumer_group *group)
+static int64_t hash_topics(struct group_coordinator *c, const struct consumer_group *group)
 {
     const uint32_t count = map_count(&group->topics);
     struct bytes *names = MEM_NEW_ARRAY(struct bytes, MAX(count, 1U));
@@ -158,6 +159,18 @@ int64_t coord__consumer_metadata_hash(struct group_coordinator *c,
     const int64_t hash = topic_hashes_of_group(&c->topic_hashes, c->image, names, count);
     mem_free(names);
     return hash;
+}
+
+/* Members that go one after the other leave the topics as they are: they are looked at once. */
+int64_t coord__consumer_metadata_hash(struct group_coordinator *c, struct consumer_group *group)
+{
+    if (c->image == NULL)
+        return 0;
+    if (group->topics_hash_image != c->image_number) {
+        group->topics_hash = hash_topics(c, group);
+        group->topics_hash_image = c->image_number;
+    }
+    return group->topics_hash;
 }
 
 static bool is_refresh_due(const struct group_coordinator *c, const struct consumer_group *group)
@@ -264,8 +277,10 @@ void coord__on_image(struct group_coordinator *c)
         metadata_image_diff(before, c->image, &observer);
     if (before == NULL || changes.has_new)
         c->topics_version = c->image->provenance.offset;
-    if (before == NULL || changes.topics.count > 0)
+    if (before == NULL || changes.topics.count > 0) {
+        c->image_number++;
         request_refreshes(c, before == NULL ? NULL : &changes);
+    }
     VEC_DEINIT(&changes.topics);
     metadata_image_unref(before);
 }
@@ -319,45 +334,64 @@ static void raise_epoch_if_other(struct group_coordinator *c, struct group *grou
     refreshed(c, group->consumer);
 }
 
-static size_t subscribed_regexes(struct group_coordinator *c, const struct consumer_group *group,
-                                 struct bytes *out)
+/* One that somebody subscribes to, and that this round has not resolved; NULL: none. */
+static struct consumer_regex *unresolved(const struct consumer_group *group, struct bytes *out_text)
 {
-    size_t count = 0;
     for (struct map_walk w = { 0 }; map_next(&group->regexes, &w);) {
-        const struct consumer_regex *regex = w.value;
-        if (regex->subscriber_count > 0)
-            out[count++] = coord__copy(&c->effects->arena, w.key);
+        struct consumer_regex *regex = w.value;
+        if (regex->subscriber_count == 0 || regex->round == group->regex_round)
+            continue;
+        *out_text = w.key;
+        return regex;
     }
-    return count;
+    return NULL;
 }
 
-/* Each expression is written for itself, the group's epoch with the last of them. */
+static void end_round(struct group_coordinator *c, struct group *group)
+{
+    struct consumer_group *consumer = group->consumer;
+    struct write *write;
+    coord__draft_begin(c);
+    raise_epoch_if_other(c, group, consumer->is_regex_other);
+    IGNORE_RESULT(coord__draft_append(c, &write)); /* a record that always fits */
+}
+
+/* The group's epoch is written with the last one. Whether that is done. */
+static bool resolve_next(struct group_coordinator *c, struct group *group,
+                         struct consumer_regex *regex, struct bytes text)
+{
+    struct consumer_group *consumer = group->consumer;
+    struct write *write;
+    struct bytes other;
+    regex->round = consumer->regex_round;
+    const bool is_last = unresolved(consumer, &other) == NULL;
+    coord__draft_begin(c);
+    const bool is_other = resolve(c, group, text);
+    if (is_last)
+        raise_epoch_if_other(c, group, consumer->is_regex_other || is_other);
+    const bool fits = coord__draft_append(c, &write) == KAFKA_NONE;
+    consumer->is_regex_other |= fits && is_other;
+    consumer->has_regex_failed |= !fits;
+    return is_last && fits;
+}
+
+/* Each expression is resolved in a step of its own, and written for itself. */
 void coord__on_regex_deadline(struct group_coordinator *c, struct consumer_group *consumer)
 {
-    if (c->image == NULL || consumer->subscribed_regex_count == 0)
+    if (c->image == NULL)
         return;
     struct group *group = consumer->group;
-    struct bytes *texts =
-        ARENA_NEW_ARRAY(&c->effects->arena, struct bytes, consumer->subscribed_regex_count);
-    const size_t count = subscribed_regexes(c, consumer, texts);
-    bool must = false;
-    bool has_failed = false;
-    struct write *write;
-    for (size_t i = 0; i < count; i++) {
-        coord__draft_begin(c);
-        const bool is_other = resolve(c, group, texts[i]);
-        if (i + 1 == count)
-            raise_epoch_if_other(c, group, must || is_other);
-        const bool fits = coord__draft_append(c, &write) == KAFKA_NONE;
-        must = must || (fits && is_other);
-        has_failed = has_failed || !fits;
-        if (fits || i + 1 < count)
-            continue;
-        coord__draft_begin(c);
-        raise_epoch_if_other(c, group, must);
-        IGNORE_RESULT(coord__draft_append(c, &write)); /* a record that always fits */
+    struct bytes text;
+    struct consumer_regex *regex = unresolved(consumer, &text);
+    const bool is_done =
+        regex != NULL && resolve_next(c, group, regex, coord__copy(&c->effects->arena, text));
+    if (unresolved(consumer, &text) != NULL) {
+        deadline_arm(&c->deadlines, &consumer->regex, c->event->now_ms);
+        return;
     }
+    if (!is_done && consumer->subscribed_regex_count > 0)
+        end_round(c, group);
     /* What does not fit now does not with the next heartbeat. */
     consumer->regex_not_before_ms =
-        has_failed ? i64_add_clamped(c->event->now_ms, REGEX_PAUSE_MS) : 0;
+        consumer->has_regex_failed ? i64_add_clamped(c->event->now_ms, REGEX_PAUSE_MS) : 0;
 }

@@ -57,6 +57,8 @@ struct group_coordinator {
     struct draft draft;
     struct metadata_image *image; /* counted; NULL: not told yet */
     int64_t topics_version;       /* of the image in which a topic last came into being; -1 */
+    uint64_t
+        image_number; /* of images in which topics were others than in the one before; 0: none */
     struct topic_hashes topic_hashes;
     struct arena load_arena;
 

@@ -175,15 +175,6 @@ bool coord__can_downgrade(const struct group_coordinator *c, const struct consum
            (int64_t)left <= c->settings.member_count_max;
 }
 
-static bool is_among(const struct consumer *consumer, struct consumer *const *leaving, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (leaving[i] == consumer)
-            return true;
-    }
-    return false;
-}
-
 static void add_member(struct group_coordinator *c, struct membership *membership,
                        const struct consumer *consumer)
 {
@@ -209,6 +200,23 @@ static void add_member(struct group_coordinator *c, struct membership *membershi
     };
     struct member *member = membership_add(membership, &params);
     coord__renew_session(c, member, member->session_timeout_ms);
+}
+
+/* All but those that leave. */
+static void add_members(struct group_coordinator *c, struct membership *membership,
+                        const struct consumer_group *consumers, struct consumer *const *leaving,
+                        size_t leaving_count)
+{
+    struct map gone;
+    map_init(&gone, c->hash_seed);
+    for (size_t i = 0; i < leaving_count; i++)
+        (void)map_put(&gone, group_consumer_id(leaving[i]), leaving[i]); /* each is there once */
+    struct consumer *consumer;
+    for (struct map_walk w = { 0 }; consumer_group_next(consumers, &w, &consumer);) {
+        if (map_get(&gone, group_consumer_id(consumer)) == NULL)
+            add_member(c, membership, consumer);
+    }
+    map_deinit(&gone);
 }
 
 void coord__write_protocol_assignment(struct group_coordinator *c, struct bytes subscription,
@@ -256,11 +264,7 @@ void coord__downgrade(struct group_coordinator *c, struct group *group,
     coord__record_consumer_tombstones(c, group);
     coord__draft_take_records(c);
     struct membership *membership = membership_new(group, c->hash_seed);
-    struct consumer *consumer;
-    for (struct map_walk w = { 0 }; consumer_group_next(consumers, &w, &consumer);) {
-        if (!is_among(consumer, leaving, leaving_count))
-            add_member(c, membership, consumer);
-    }
+    add_members(c, membership, consumers, leaving, leaving_count);
     membership_set_protocol(membership, membership_elect_protocol(membership));
     membership_learn_topics(membership);
     give_targets(c, membership, consumers);
