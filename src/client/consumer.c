@@ -81,11 +81,24 @@ void consumer_assign(struct consumer *c, struct bytes topic, int32_t partition, 
     (void)cluster_refresh(c->cluster);
 }
 
+/* Such a group takes members of the classic protocol, too, and its partitions are read all the same. */
+static void tell_of_protocol(const struct consumer *c)
+{
+    if (c->group_id != NULL &&
+        strcasecmp(config_text(c->config, SETTING_CONSUMER_GROUP_PROTOCOL), "consumer") == 0)
+        DIAG_WARN(c->diag, "consumer",
+                  "group.protocol=consumer is not possible yet: group %s is joined in the classic "
+                  "protocol",
+                  c->group_id);
+}
+
 /* A member that subscribes to more joins again when the metadata that is asked for has come. */
 static void begin_membership(struct consumer *c)
 {
-    if (c->group == GROUP_NONE)
-        c->group = GROUP_LOST;
+    if (c->group != GROUP_NONE)
+        return;
+    tell_of_protocol(c);
+    c->group = GROUP_LOST;
 }
 
 void consumer_subscribe(struct consumer *c, struct bytes topic)
@@ -275,6 +288,7 @@ int consumer_new(const struct client_loop *loop, const struct config *config,
     c->loop = *loop;
     c->io = loop->io;
     c->config = config;
+    c->diag = diag;
     c->settings = client_settings_from(config);
     if (owner != NULL)
         c->owner = *owner;

@@ -527,6 +527,23 @@ TEST(consumer_group, has_to_know_where_to_begin)
     scene_end(&s);
 }
 
+/* Whoever wants the other protocol hears of it, and reads all the same. */
+TEST(consumer_group, tells_that_it_speaks_the_classic_protocol)
+{
+    for (int wants_other = 0; wants_other < 2; wants_other++) {
+        struct scene s;
+        scene_begin(&s, context->seed, wants_other ? GROUP "group.protocol=Consumer" : GROUP);
+        scene_fill(&s, 10);
+        subscribe(&s.eater);
+        EXPECT_TEXT(s.rig.last_line,
+                    wants_other ? "group.protocol=consumer is not possible yet: group g is joined "
+                                  "in the classic protocol"
+                                : "");
+        eater_eat(&s.eater, 30);
+        scene_end(&s);
+    }
+}
+
 TEST(consumer_new, refuses_what_it_cannot_do)
 {
     struct client_rig rig;

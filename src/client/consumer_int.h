@@ -55,6 +55,7 @@ struct consumer {
     struct client_loop loop;
     struct io *io;
     const struct config *config;
+    const struct diag *diag;
     struct cluster *cluster;
     struct client_settings settings;
     struct consumer_owner owner;
