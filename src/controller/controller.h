@@ -157,6 +157,7 @@ struct broker_heartbeat_request;
 struct unregister_broker_request;
 struct controller_registration_request;
 struct allocate_producer_ids_request;
+struct assign_replicas_to_dirs_request;
 
 MUST_CHECK int controller_create_topics(struct controller *controller,
                                         const struct controller_call *call,
@@ -196,6 +197,10 @@ MUST_CHECK int controller_register_controller(struct controller *controller,
                                               const struct controller_call *call,
                                               const struct controller_registration_request *request,
                                               int16_t version, struct controller_result *out);
+MUST_CHECK int controller_assign_directories(struct controller *controller,
+                                             const struct controller_call *call,
+                                             const struct assign_replicas_to_dirs_request *request,
+                                             int16_t version, struct controller_result *out);
 MUST_CHECK int controller_allocate_producer_ids(struct controller *controller,
                                                 const struct controller_call *call,
                                                 const struct allocate_producer_ids_request *request,

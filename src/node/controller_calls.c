@@ -24,6 +24,8 @@ int controller_call(struct controller *controller, const struct controller_call 
         return controller_broker_heartbeat(controller, call, message, version, out);
     case API_CONTROLLER_REGISTRATION:
         return controller_register_controller(controller, call, message, version, out);
+    case API_ASSIGN_REPLICAS_TO_DIRS:
+        return controller_assign_directories(controller, call, message, version, out);
     case API_ALLOCATE_PRODUCER_IDS:
         return controller_allocate_producer_ids(controller, call, message, version, out);
     default:

@@ -7,6 +7,7 @@
 #include "log/log_dirs.h"
 #include "metadata/image.h"
 #include "metrics/metrics.h"
+#include "node/assignments.h"
 #include "node/broker.h"
 #include "node/node_config.h"
 #include "node/quorum.h"
@@ -41,6 +42,7 @@ struct node {
     struct producer_ids producer_ids;
     struct quorum *quorum;
     struct broker *broker;
+    struct assignments assignments;
     bool are_replicas_loaded;
     bool is_loading;
     bool has_failed;
@@ -77,6 +79,7 @@ static void on_turn_end(void *context)
 struct applied {
     struct node *node;
     int64_t offset;
+    bool has_other_topics; /* than the image before */
 };
 
 static void apply_coordinators(const struct shard *shard)
@@ -91,6 +94,8 @@ static void on_applied(void *context)
     struct quorum *quorum = applied->node->quorum;
     const struct shard *shard = &applied->node->shard;
     const int64_t offset = applied->offset;
+    if (applied->has_other_topics)
+        assignments_follow(&applied->node->assignments);
     mem_free(applied);
     apply_coordinators(shard);
     if (quorum != NULL)
@@ -105,7 +110,9 @@ static void on_loaded(void *context)
     DIAG_INFO(node->shard.diag, "log", "%u partitions are open",
               replicas_count(node->shard.replicas));
     struct applied *applied = MEM_NEW(struct applied);
-    *applied = (struct applied){ .node = node, .offset = node->shard.image->provenance.offset };
+    *applied = (struct applied){ .node = node,
+                                 .offset = node->shard.image->provenance.offset,
+                                 .has_other_topics = true };
     replicas_apply(node->shard.replicas, node->shard.image, on_applied, applied);
     broker_ready(node->broker);
 }
@@ -130,6 +137,7 @@ static void on_image(void *context, struct metadata_image *image)
     struct metadata_image *before = node->shard.image;
     node->shard.image = metadata_image_ref(image);
     apply_dynamic_config(node, before);
+    const bool has_other_topics = before->topics_by_id.root != image->topics_by_id.root;
     metadata_image_unref(before);
     apply_coordinators(&node->shard);
     if (!node->are_replicas_loaded) {
@@ -137,7 +145,9 @@ static void on_image(void *context, struct metadata_image *image)
         return;
     }
     struct applied *applied = MEM_NEW(struct applied);
-    *applied = (struct applied){ .node = node, .offset = image->provenance.offset };
+    *applied = (struct applied){ .node = node,
+                                 .offset = image->provenance.offset,
+                                 .has_other_topics = has_other_topics };
     replicas_apply(node->shard.replicas, image, on_applied, applied);
 }
 
@@ -246,8 +256,9 @@ static void on_directory_failed(void *context, const char *path, uint32_t left)
 /* No image tells of it, and the next may be far. */
 static void on_opened(void *context)
 {
-    const struct node *node = context;
+    struct node *node = context;
     apply_coordinators(&node->shard);
+    assignments_follow(&node->assignments);
 }
 
 /* ---- time ------------------------------------------------------------------------------------ */
@@ -427,6 +438,7 @@ static void make_rooms(struct node *node)
                                                .on_refused = on_refused,
                                                .on_gone = on_gone,
                                                .context = node };
+    assignments_init(&node->assignments, shard, epoch_of_broker, node);
     node->broker =
         broker_new(shard, &broker_owner, log_dirs_at(shard->log_dirs, 0)->previous_broker_epoch);
 }
@@ -508,6 +520,8 @@ static void cancel_timers(struct node *node)
     io_timer_cancel(io, &node->checkpoint);
     io_timer_cancel(io, &node->drain);
     io_timer_cancel(io, &node->rest);
+    if (node->assignments.shard != NULL)
+        assignments_stop(&node->assignments);
 }
 
 /* Removals of files and reads for requests whose peers have left: they end by themselves. */
@@ -636,6 +650,7 @@ void node_free(struct node *node)
     replicas_free(shard->replicas);
     groups_free(shard->groups);
     transactions_free(shard->transactions);
+    assignments_deinit(&node->assignments);
     fetch_sessions_deinit(&node->sessions);
     producer_ids_deinit(&node->producer_ids);
     map_deinit(&shard->topics_in_creation);

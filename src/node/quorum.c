@@ -176,7 +176,8 @@ static void decide(struct quorum *q, struct decision *decision,
 static bool is_between_brokers(int16_t api_key)
 {
     return api_key == API_BROKER_REGISTRATION || api_key == API_BROKER_HEARTBEAT ||
-           api_key == API_CONTROLLER_REGISTRATION || api_key == API_ALLOCATE_PRODUCER_IDS;
+           api_key == API_CONTROLLER_REGISTRATION || api_key == API_ALLOCATE_PRODUCER_IDS ||
+           api_key == API_ASSIGN_REPLICAS_TO_DIRS;
 }
 
 static void hold_session(struct quorum *q, struct decision *decision,

@@ -1,5 +1,7 @@
 """The files of a node that does not run, as both dump tools see them."""
 
+import glob
+import json
 import os
 import re
 import subprocess
@@ -61,3 +63,26 @@ def look(hand, dirs, is_clean):
             apart = next(((a, b) for a, b in zip(theirs, mine) if a != b), (len(theirs), len(mine)))
             found.append(f"dump {args[2:]} {os.path.basename(os.path.dirname(args[1]))}: Kafka's says {apart[0]!r}, ours {apart[1]!r}")
     return found
+
+
+def misplaced(dirs, meta):
+    """Sentences: replicas that lie in another directory than the metadata tell (KIP-858)."""
+    ids = {}
+    for base in dirs:
+        with open(os.path.join(base, "meta.properties"), encoding="utf-8") as properties:
+            ids[re.search(r"^directory\.id=(\S+)", properties.read(), re.MULTILINE)[1]] = base
+    logs = sorted(glob.glob(os.path.join(meta, "__cluster_metadata-0", "*.log")))
+    topics, told = {}, {}
+    for payload in re.findall(r"payload: (\{.*\})", ours(["--cluster-metadata-decoder", "--files", ",".join(logs)])):
+        record = json.loads(payload)
+        kind, data = record["type"], record["data"]
+        if kind == "TOPIC_RECORD":
+            topics[data["topicId"]] = data["name"]
+        elif kind == "REMOVE_TOPIC_RECORD":
+            topics.pop(data["topicId"])
+        elif kind.startswith("PARTITION_") and data.get("directories"):
+            told[data["topicId"], data["partitionId"]] = data["directories"][0]
+    lies = {(topics[topic], number): ids.get(at, at) for (topic, number), at in told.items() if topic in topics}
+    if not lies:
+        return ["the metadata tell of no partition"]
+    return [f"{name}-{number} lies not in {at}" for (name, number), at in lies.items() if not os.path.isdir(f"{at}/{name}-{number}")]

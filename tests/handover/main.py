@@ -81,6 +81,8 @@ class World:
     def look(self, name, end):
         self.tell(f"{name}: nothing is wrong in its log", self.node.complaints())
         self.tell(f"{name}: its files are sound", disk.look(self.hand, [*self.dirs, self.meta], end == "stop"))
+        if end == "stop":  # what came last may not be told yet when one is killed
+            self.tell(f"{name}: each replica lies where it is said to lie", disk.misplaced(self.dirs, self.meta))
 
     def decide(self):
         """As if the coordinator had died between the decision of a transaction and its first marker."""
