@@ -12,12 +12,11 @@
  * What is written and what is seen
  * - A record takes effect in memory when it is appended (GROUP_ON_APPENDED tells later how that went), so that the next
  *   event decides on it. Answers wait until every append that was under way when they were formed is done.
- * - JoinGroup, SyncGroup and Heartbeat speak of members, which live in memory only: their answers leave at once, but for
- *   those that tell of an assignment or a static member, which wait for its record.
+ * - JoinGroup and SyncGroup of classic groups speak of members, which live in memory only, and Heartbeat promises nothing:
+ *   their answers leave at once, but for those that tell of an assignment or a static member, which wait for its record.
  * - A failed append undoes itself and all later ones (which the log fails too), and answers with an error of Kafka's
  *   choosing. After commit_timeout_ms the answer is an error although the append may still succeed (as in Kafka).
- *
- * - Members of consumer groups are in the log: their requests are answered as all others, when what they saw is written.
+ * - Members of consumer groups are in the log: all else that they ask is answered when what it saw is written.
  *
  * Records of other protocols (share, streams groups) are kept by their keys: such a group is listed and may be
  * deleted when empty, its offsets may be read, and its records stay as they are.
@@ -51,7 +50,7 @@ enum migration_policy {
     MIGRATION_BIDIRECTIONAL = MIGRATION_DOWNGRADE | MIGRATION_UPGRADE,
 };
 
-#define GROUP_ASSIGNORS_MAX 2
+#define GROUP_ASSIGNORS_MAX 2 /* all there are (assignor.h) */
 
 /* Settings of the broker; may change while it runs. */
 struct group_settings {
@@ -73,8 +72,8 @@ struct group_settings {
     int32_t regex_refresh_interval_ms;   /* group.consumer.regex.refresh.interval.ms */
     uint8_t migration_policy;            /* enum migration_policy */
     uint8_t assignors
-        [GROUP_ASSIGNORS_MAX]; /* group.consumer.assignors: enum assignor, the default first */
-    uint32_t assignor_count;   /* never 0 */
+        [GROUP_ASSIGNORS_MAX]; /* group.consumer.assignors: enum assignor, the default first, each once */
+    uint32_t assignor_count; /* never 0 */
 };
 
 /* ---- events ------------------------------------------------------------------------------------ */

@@ -14,6 +14,7 @@
 #include "wire/messages/write_txn_markers_response.h"
 
 #include <arpa/inet.h>
+#include <string.h>
 #include <strings.h>
 
 struct deleted_topic {
@@ -65,18 +66,46 @@ static enum migration_policy migration_policy_of(const struct config *config)
     return MIGRATION_DISABLED;
 }
 
-/* Those that this build knows, in the order in which they are named; with none of them uniform, so that groups go on. */
+/* By name, or by that of Kafka's class. */
+static int find_assignor(const char *text, enum assignor *out)
+{
+    static const struct {
+        const char *class;
+        enum assignor assignor;
+    } classes[] = {
+        { "org.apache.kafka.coordinator.group.assignor.UniformAssignor", ASSIGNOR_UNIFORM },
+        { "org.apache.kafka.coordinator.group.assignor.RangeAssignor", ASSIGNOR_RANGE },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(classes); i++) {
+        if (strcmp(text, classes[i].class) != 0)
+            continue;
+        *out = classes[i].assignor;
+        return 0;
+    }
+    return group_assignor_by_name(bytes_from_text(text), out);
+}
+
+static void add_assignor(struct group_settings *settings, enum assignor assignor)
+{
+    for (uint32_t i = 0; i < settings->assignor_count; i++) {
+        if (settings->assignors[i] == assignor)
+            return;
+    }
+    settings->assignors[settings->assignor_count++] = (uint8_t)assignor; /* each once: they fit */
+}
+
+/* In the order in which they are named. A broker that names others does not start (config/rules.c). */
 static void take_assignors(const struct config *config, struct group_settings *out)
 {
     const struct config_list names = config_list(config, SETTING_BROKER_GROUP_CONSUMER_ASSIGNORS);
+    _Static_assert(ASSIGNOR_COUNT == GROUP_ASSIGNORS_MAX, "each has its place");
     out->assignor_count = 0;
-    for (size_t i = 0; i < names.count && out->assignor_count < GROUP_ASSIGNORS_MAX; i++) {
+    for (size_t i = 0; i < names.count; i++) {
         enum assignor assignor;
-        if (group_assignor_by_name(bytes_from_text(names.items[i]), &assignor) == 0)
-            out->assignors[out->assignor_count++] = (uint8_t)assignor;
+        if (find_assignor(names.items[i], &assignor) == 0)
+            add_assignor(out, assignor);
     }
-    if (out->assignor_count == 0)
-        out->assignors[out->assignor_count++] = ASSIGNOR_UNIFORM;
+    ASSERT(out->assignor_count > 0);
 }
 
 static void take_consumer_settings(const struct config *config, struct group_settings *out)

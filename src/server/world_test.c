@@ -10,8 +10,13 @@
 
 void world_begin(struct world *w, uint64_t seed)
 {
+    world_begin_with(w, seed, "");
+}
+
+void world_begin_with(struct world *w, uint64_t seed, const char *settings)
+{
     *w = (struct world){ 0 };
-    server_rig_begin(&w->rig, seed, "");
+    server_rig_begin(&w->rig, seed, settings);
     arena_init(&w->arena, WORLD_ARENA_MAX);
     w->topic = server_rig_topic(&w->rig, "t", 2);
     w->transactions_topic = server_rig_topic(&w->rig, "__transaction_state", 3);

@@ -19,6 +19,8 @@ struct world {
 
 /* With the topics of the coordinators, too. */
 void world_begin(struct world *w, uint64_t seed);
+/* `settings`: lines of server.properties. */
+void world_begin_with(struct world *w, uint64_t seed, const char *settings);
 void world_end(struct world *w);
 
 void world_send(struct world *w, int16_t api_key, int16_t version, const void *message);
