@@ -65,6 +65,28 @@ TEST(transactions, a_commit_marks_every_partition)
     world_end(&w);
 }
 
+/* What an answer would take is known before any of it is built. */
+TEST(transactions, more_partitions_than_memory_holds_are_not_looked_at)
+{
+    enum { COUNT = 1000000 };
+    struct world w;
+    struct add_partitions_to_txn_request m = add_partitions_to_txn_request_default;
+    struct add_partitions_to_txn_request_topic topic = add_partitions_to_txn_request_topic_default;
+    world_begin(&w, context->seed);
+    topic.name = BYTES_LITERAL("t");
+    topic.partitions = MEM_NEW_ARRAY(int32_t, COUNT);
+    topic.partitions_count = COUNT;
+    m.v3_and_below_transactional_id = WORLD_TRANSACTIONAL_ID;
+    m.v3_and_below_topics = &topic;
+    m.v3_and_below_topics_count = 1;
+    world_send(&w, API_ADD_PARTITIONS_TO_TXN, 3, &m);
+    server_rig_run_ms(&w.rig, 5000);
+    server_rig_expect_line(&w.rig, "AddPartitionsToTxn version 3 asks for 1000000 parts");
+    mem_free(topic.partitions);
+    world_leave(&w);
+    world_end(&w);
+}
+
 TEST(transactions, partitions_that_cannot_be_added_keep_the_others_out)
 {
     struct world w;
