@@ -102,7 +102,8 @@ const struct resolved_regex *consumer_group_resolved(const struct consumer_group
                                                      struct bytes regex);
 /* Any of them: they are resolved together. NULL: none is. */
 const struct resolved_regex *consumer_group_any_resolved(const struct consumer_group *group);
-/* The assignor that most members ask for; null: none. Of equals uniform, as Kafka's table of names happens to give it. */
+/* The assignor that most members ask for; null: none. Of equals the one whose name sorts last: uniform, as
+ * Kafka's table of names happens to give it. */
 struct bytes consumer_group_assignor(const struct consumer_group *group);
 /* Whether all members that speak the classic protocol speak this one. */
 bool consumer_group_speaks(const struct consumer_group *group, struct bytes protocol);

@@ -35,7 +35,8 @@ static void ask(struct producer_ids *ids)
                                 &anonymous, on_block, ids);
 }
 
-/* Gives ids to those who wait; with an error and an empty block, the error. */
+/* Gives ids to those who wait. With an error and an empty block they hear what Kafka's hear, whatever the cause, which is in the
+ * log: that they may try again. */
 static void serve(struct producer_ids *ids, enum kafka_error error)
 {
     while (ids->waits.count > 0 && !ids->is_asking) {
