@@ -3,6 +3,7 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.Closeable;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.Map;
@@ -17,6 +18,7 @@ final class Player implements Closeable {
     private static final int UNTIL_TIMEOUT_MS = 10_000;
     private static final int UNTIL_PAUSE_MS = 10;
     private static final int UNDER_WAY = 50;
+    private static final int CORRELATION_ID_AT = 8; // after the frame's size, the API and its version
 
     private record Pending(Script.Step step, Request request, short version, Wire wire, long startedNs) { }
 
@@ -89,13 +91,13 @@ final class Player implements Closeable {
             receive(asked);
     }
 
-    /** Asks so often; some are always under way. */
+    /** Asks so often; some are always under way. The frames differ in their correlation id alone. */
     private void ask(Wire wire, Script.Step step, short version, int count) throws IOException {
         int first = correlationId + 1;
-        String body = fillIn(step.body.toString());
+        byte[] frame = Wire.frame(new Request(step, version, fillIn(step.body.toString()), first).content);
         for (int i = 0; i < count + UNDER_WAY; i++) {
             if (i < count)
-                wire.send(Wire.frame(new Request(step, version, body, ++correlationId).content));
+                wire.send(ByteBuffer.wrap(frame).putInt(CORRELATION_ID_AT, ++correlationId).array());
             if (i >= UNDER_WAY && wire.receive(first + i - UNDER_WAY) == null)
                 throw new IOException(step.name + ": no answer, " + wire.outcome());
         }
