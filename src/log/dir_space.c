@@ -5,6 +5,9 @@
 
 #include <errno.h>
 
+#define BLOCK_BYTES_MAX                                                                            \
+    16384 /* a file system rounds up to its blocks; where those are larger, the reserve is made anew */
+
 struct space_job {
     struct io_job job;
     struct log_dirs *dirs;
@@ -90,7 +93,7 @@ static void reserve_run(struct io_job *job)
     struct io_stat st = { 0 };
     if (io_fs_stat(fs, space->path, &st) == 0) {
         if (space->reserve_bytes > 0 && st.allocated_bytes >= space->reserve_bytes &&
-            st.allocated_bytes / 2 <= space->reserve_bytes)
+            st.allocated_bytes - space->reserve_bytes < BLOCK_BYTES_MAX)
             return;
         space->result = io_fs_unlink(fs, space->path);
     }
