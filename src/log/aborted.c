@@ -50,18 +50,16 @@ static int collect(struct log *log, const struct log_piece *piece, struct txn_in
 }
 
 int log_aborted_txns(struct log *log, int64_t offset, const struct log_piece *piece, bool may_sleep,
-                     struct arena *arena, struct log_aborted *out, struct log_wait *out_wait,
+                     struct arena *arena, struct log_aborted *out, struct log_wait *wait,
                      struct err_note *note)
 {
     *out = (struct log_aborted){ 0 };
     if (piece->segment_base < 0)
         return 0;
     struct txn_index_search wanted = { .offset = offset };
-    struct log_wait wait = { 0 };
-    const bool might_sleep = log->place.may_sleep;
-    log->place.may_sleep = may_sleep;
-    int r = collect(log, piece, &wanted, &wait);
-    log->place.may_sleep = might_sleep;
+    struct log_call call = log__begin_call(log, may_sleep, wait);
+    int r = collect(log, piece, &wanted, wait);
+    log__end_call(log, &call);
     if (r == 0 && wanted.found.count > 0) {
         out->txns = arena_dup(arena, wanted.found.items,
                               wanted.found.count * sizeof(wanted.found.items[0]));
@@ -69,9 +67,7 @@ int log_aborted_txns(struct log *log, int64_t offset, const struct log_piece *pi
         r = out->txns == NULL ? -ERR_LIMIT : 0;
     }
     VEC_DEINIT(&wanted.found);
-    if (r == -ERR_WOULD_BLOCK)
-        *out_wait = wait;
-    else if (r < 0)
+    if (r < 0 && r != -ERR_WOULD_BLOCK)
         r = log__fail_read(log, batch_scan_is_damage(r) ? -ERR_CORRUPT : r, offset, note);
     return r;
 }

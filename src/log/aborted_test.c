@@ -141,7 +141,7 @@ static void check_story(const struct story *story, struct log *log)
                                            .copy_max = UINT32_MAX,
                                            .arena = &arena };
             struct log_piece piece;
-            struct log_wait wait;
+            struct log_wait wait = { 0 };
             struct log_aborted aborted;
             EXPECT_OK(log_read(log, &read, &piece, &wait, NULL));
             EXPECT_OK(log_aborted_txns(log, offset, &piece, true, &arena, &aborted, &wait, NULL));

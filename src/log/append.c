@@ -49,20 +49,12 @@ static void describe(struct batch_at_hand *batch, const struct batch_view *view)
 }
 
 /* A plan begins where the active segment ends. */
-static int begin_plan(struct log *log)
+static void begin_plan(struct log *log)
 {
     if (log->plan.batches.count > 0)
-        return 0;
-    struct segment *active = log__active(log);
-    if (!active->is_meter_ready) {
-        struct log_place place = log->place;
-        place.may_sleep = true; /* a few bytes, once in the life of an open log */
-        const int r = segment_load_times(active, &place, log->config.index_interval_bytes, NULL);
-        if (r < 0)
-            return r;
-    }
-    log->plan.meter = active->meter;
-    return 0;
+        return;
+    ASSERT(log__active(log)->is_meter_ready);
+    log->plan.meter = log__active(log)->meter;
 }
 
 static void note_epoch(struct log *log, int32_t epoch, int64_t offset)
@@ -259,13 +251,14 @@ static void plan(struct log *log, const struct log_append *append,
     };
     if (checked->error != KAFKA_NONE)
         return;
-    const int r = log->failure != 0 ? log->failure : begin_plan(log);
-    if (r < 0) {
+    if (log->failure != 0) {
         struct err_note note;
-        err_note(&note, r, "%s cannot be written: %s", log->place.directory, err_sentence(r));
+        err_note(&note, log->failure, "%s cannot be written: %s", log->place.directory,
+                 err_sentence(log->failure));
         refuse(out, append, KAFKA_KAFKA_STORAGE_ERROR, &note);
         return;
     }
+    begin_plan(log);
     if (append->origin == LOG_ORIGIN_RAFT_LEADER || append->origin == LOG_ORIGIN_REPLICATION)
         plan_kept(log, append, checked, out);
     else

@@ -135,7 +135,7 @@ TEST(log_files, let_a_piece_be_read_after_its_segment_was_removed)
         sample_append(log, &(struct sample_batch){ .value_bytes = 900 });
     const struct log_read request = { .offset = 0, .end_offset = INT64_MAX, .bytes_max = 10000 };
     struct log_piece piece;
-    struct log_wait wait;
+    struct log_wait wait = { 0 };
     EXPECT_OK(log_read(log, &request, &piece, &wait, NULL));
     flush_through(&shard, log);
     EXPECT(log_retain(log, SAMPLE_NOW_MS, log_offsets(log)->end, NULL) >= 3);

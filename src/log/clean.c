@@ -12,29 +12,33 @@ static struct io *loop_of(const struct log_cleaning *c)
 
 /* ---- what is due ----------------------------------------------------------------------------- */
 
-/* A segment's times, where a lag asks for them; may sleep, once in the life of an open log. */
-static int outline_times(struct log *log, struct segment *segment, struct clean_outline *out)
+static bool has_lag(const struct log *log)
 {
-    const bool may_sleep = log->place.may_sleep;
-    log->place.may_sleep = true;
-    const int r = log__largest_time(log, segment, &out->largest_ms, NULL);
-    log->place.may_sleep = may_sleep;
-    out->first_ms = segment->meter.first_timestamp;
-    return r;
+    return log->config.min_compaction_lag_ms > 0 || log->config.max_compaction_lag_ms < INT64_MAX;
 }
 
-static int outline(struct log *log, struct segment *segment, struct clean_outline *out)
+/* What a plan needs of a segment. Times and indexes count where it was looked at, and for the active one, not at all. */
+static struct clean_outline outline_of(const struct segment *segment)
 {
-    *out = (struct clean_outline){
+    return (struct clean_outline){
         .base_offset = segment->meter.base_offset,
         .size_bytes = segment->meter.size_bytes,
         .offset_index_bytes = segment->meter.offset_entries * INDEX_ENTRY_OFFSET,
         .time_index_bytes = segment->meter.time_entries * INDEX_ENTRY_TIME,
+        .first_ms = segment->meter.first_timestamp,
+        .largest_ms = log__largest_time(segment),
     };
-    if (segment == log__active(log) ||
-        (log->config.min_compaction_lag_ms <= 0 && log->config.max_compaction_lag_ms == INT64_MAX))
-        return 0;
-    return outline_times(log, segment, out);
+}
+
+/* Looks at the segments before `end`. As log__look_at. */
+static int look_at_all(struct log *log, uint32_t end)
+{
+    for (uint32_t i = 0; i < end; i++) {
+        const int r = log__look_at(log, log->segments.items[i]);
+        if (r < 0)
+            return r;
+    }
+    return 0;
 }
 
 /* What is below stays whatever becomes of the power, and so does what readers take it for: of each transaction that has a
@@ -71,6 +75,41 @@ static bool may_be_cleaned(const struct log *log)
            log->on_detached == NULL;
 }
 
+static void outline_all(const struct log *log, struct clean_outline *outlines)
+{
+    for (size_t i = 0; i < log->segments.count; i++)
+        outlines[i] = outline_of(log->segments.items[i]);
+}
+
+/* 0 with one outline for each segment, and the plan that they make; or as log__look_at. */
+static int look_and_plan(struct log *log, const struct log_clean_look *look, bool begins,
+                         struct clean_outline *outlines, struct clean_plan *out)
+{
+    int r = has_lag(log) ? look_at_all(log, (uint32_t)log->segments.count - 1) : 0;
+    if (r < 0)
+        return r;
+    outline_all(log, outlines);
+    const struct clean_view view = view_of(log, look, outlines);
+    const struct clean_plan plan = clean_plan_make(&view);
+    /* What is merged into one segment depends on how large their indexes are. */
+    if (begins || plan.is_due)
+        r = look_at_all(log, plan.end_index);
+    if (r < 0)
+        return r;
+    outline_all(log, outlines);
+    *out = plan;
+    return 0;
+}
+
+static int fail_look(struct log *log, int r, struct err_note *note)
+{
+    if (r == -ERR_WOULD_BLOCK)
+        return r;
+    log->is_set_aside |= !err_is_shortage(r);
+    return err_note(note, r, "look at what is to be compacted of %s: %s", log->place.directory,
+                    err_sentence(r));
+}
+
 int log_clean_look(struct log *log, const struct log_clean_look *look, struct log_clean_need *out,
                    struct err_note *note)
 {
@@ -79,15 +118,10 @@ int log_clean_look(struct log *log, const struct log_clean_look *look, struct lo
         return 0;
     AUTO(mem_freep)
     struct clean_outline *outlines = MEM_NEW_ARRAY(struct clean_outline, log->segments.count);
-    for (size_t i = 0; i < log->segments.count; i++) {
-        const int r = outline(log, log->segments.items[i], &outlines[i]);
-        log->is_set_aside |= r < 0 && !err_is_shortage(r);
-        if (r < 0)
-            return err_note(note, r, "look at what is to be compacted of %s: %s",
-                            log->place.directory, err_sentence(r));
-    }
-    const struct clean_view view = view_of(log, look, outlines);
-    const struct clean_plan plan = clean_plan_make(&view);
+    struct clean_plan plan;
+    const int r = look_and_plan(log, look, false, outlines, &plan);
+    if (r < 0)
+        return fail_look(log, r, note);
     if (plan.waits_for_flush)
         log_flush(log);
     *out = (struct log_clean_need){ .is_due = plan.is_due,
@@ -112,18 +146,13 @@ static void copy_producers(struct log_cleaning *c)
                           &c->producers.items[i]);
 }
 
-static int copy_outlines(struct log_cleaning *c)
+static void copy_txn_bases(struct log_cleaning *c)
 {
-    struct log *log = c->log;
-    for (size_t i = 0; i < log->segments.count; i++) {
-        struct segment *segment = log->segments.items[i];
-        const int r = outline(log, segment, VEC_PUSH(&c->outlines));
-        if (r < 0)
-            return r;
+    for (size_t i = 0; i < c->log->segments.count; i++) {
+        const struct segment *segment = c->log->segments.items[i];
         if (segment->has_txn_index)
             VEC_ADD(&c->txn_bases, segment->meter.base_offset);
     }
-    return 0;
 }
 
 static void on_step(struct io_job *job);
@@ -148,6 +177,8 @@ static struct log_cleaning *cleaning_new(struct log *log, const struct log_clean
     c->map_seed = rng_u64(&log->rng);
     clean_txns_init(&c->txns, rng_u64(&log->rng));
     copy_producers(c);
+    copy_txn_bases(c);
+    c->outlines = MEM_NEW_ARRAY(struct clean_outline, log->segments.count);
     return c;
 }
 
@@ -163,7 +194,7 @@ static void cleaning_free(struct log_cleaning *c)
     clean_txns_deinit(&c->txns);
     map_i64_deinit(&c->producer_of);
     VEC_DEINIT(&c->producers);
-    VEC_DEINIT(&c->outlines);
+    mem_free(c->outlines);
     VEC_DEINIT(&c->txn_bases);
     mem_free(c->place.directory);
     mem_free(c);
@@ -175,13 +206,8 @@ bool log_clean_begin(struct log *log, const struct log_clean *how)
     if (!may_be_cleaned(log))
         return false;
     struct log_cleaning *c = cleaning_new(log, how);
-    if (copy_outlines(c) < 0) {
-        cleaning_free(c);
-        return false;
-    }
-    const struct clean_view view = view_of(log, &how->look, c->outlines.items);
-    c->plan = clean_plan_make(&view);
-    if (c->plan.dirty_bytes == 0) {
+    if (look_and_plan(log, &how->look, true, c->outlines, &c->plan) < 0 ||
+        c->plan.dirty_bytes == 0) {
         cleaning_free(c);
         return false;
     }
@@ -268,7 +294,7 @@ static void go_on(struct log_cleaning *c)
 
 static uint32_t index_of_target(const struct log_cleaning *c)
 {
-    const int64_t base_offset = c->outlines.items[c->target.first].base_offset;
+    const int64_t base_offset = c->outlines[c->target.first].base_offset;
     const uint32_t index = log__segment_index(c->log, base_offset);
     ASSERT(c->log->segments.items[index]->meter.base_offset == base_offset);
     return index;
@@ -280,9 +306,10 @@ static void swap_in(struct log_cleaning *c)
     struct log *log = c->log;
     const uint32_t at = index_of_target(c);
     const uint32_t count = c->target.end - c->target.first;
+    c->target.segment->modified_ms = log->segments.items[at + count - 1]->modified_ms;
     for (uint32_t i = 0; i < count; i++) {
         struct segment *old = log->segments.items[at + i];
-        ASSERT(old->meter.base_offset == c->outlines.items[c->target.first + i].base_offset);
+        ASSERT(old->meter.base_offset == c->outlines[c->target.first + i].base_offset);
         c->report.bytes_before += old->meter.size_bytes;
         if (i > 0)
             log__snapshot_forget(log, old->meter.base_offset);
@@ -303,7 +330,7 @@ static void remove_later(struct log_cleaning *c, uint32_t index)
     for (int kind = 0; kind < LOG_NAME_KINDS; kind++) {
         const struct log_name name = { .kind = (enum log_name_kind)kind,
                                        .stage = LOG_NAME_DELETED,
-                                       .base_offset = c->outlines.items[index].base_offset };
+                                       .base_offset = c->outlines[index].base_offset };
         AUTO(mem_freep) char *path = log_name_path(c->place.directory, name);
         const char *const paths[] = { path };
         if (log->place.files != NULL)
@@ -327,7 +354,7 @@ static void swapped(struct log_cleaning *c)
 static uint32_t rewrite_end(const struct log_cleaning *c)
 {
     uint32_t end = c->plan.dirty_index;
-    while (end < c->plan.end_index && c->outlines.items[end].base_offset < c->mapped_end)
+    while (end < c->plan.end_index && c->outlines[end].base_offset < c->mapped_end)
         end++;
     return end;
 }
@@ -387,6 +414,23 @@ static void fail(struct log_cleaning *c)
         undo(c, error);
 }
 
+/* Whether another group is begun; else it has ended. */
+static bool finish_group(struct log_cleaning *c)
+{
+    const uint32_t next = c->target.end;
+    swapped(c);
+    if (next >= rewrite_end(c)) {
+        succeed(c);
+        return false;
+    }
+    if (c->is_stopped || c->log->failure != 0) {
+        c->report.result = -ERR_CANCELLED;
+        end(c);
+        return false;
+    }
+    return begin_group(c, next);
+}
+
 static void after_stage(struct log_cleaning *c)
 {
     switch (c->stage) {
@@ -407,15 +451,10 @@ static void after_stage(struct log_cleaning *c)
         swap_in(c);
         c->stage = CLEAN_FINISH;
         break;
-    case CLEAN_FINISH: {
-        const uint32_t next = c->target.end;
-        swapped(c);
-        if (!begin_group(c, next)) {
-            succeed(c);
+    case CLEAN_FINISH:
+        if (!finish_group(c))
             return;
-        }
         break;
-    }
     case CLEAN_UNDO:
         end(c);
         return;

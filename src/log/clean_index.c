@@ -38,7 +38,7 @@ static int64_t legacy_horizon_ms(const struct log_cleaning *c)
         return 0;
     const struct log_name name = {
         .kind = LOG_NAME_LOG,
-        .base_offset = c->outlines.items[c->plan.dirty_index - 1].base_offset,
+        .base_offset = c->outlines[c->plan.dirty_index - 1].base_offset,
     };
     AUTO(mem_freep) char *path = log_name_path(c->place.directory, name);
     struct io_stat st;
@@ -130,7 +130,7 @@ static int map_batch(struct log_cleaning *c, const struct scanned_batch *batch)
     else if (batch->magic != BATCH_MAGIC || !clean_txns_on_data(&c->txns, view))
         r = map_records(c, view);
     if (r < 0)
-        return clean__damage(c, r, batch);
+        return clean__fail_batch(c, r, batch);
     if (!c->is_map_full)
         c->mapped_end = MAX(c->mapped_end, batch->last_offset + 1);
     return 0;
@@ -146,7 +146,7 @@ int clean__map_step(struct log_cleaning *c)
             r = map_batch(c, &batch);
         } else if (r == 0) {
             c->source.index++;
-            c->mapped_end = c->outlines.items[c->source.index].base_offset;
+            c->mapped_end = c->outlines[c->source.index].base_offset;
         }
         c->is_stage_done = c->is_map_full || c->source.index == c->plan.end_index;
     }

@@ -68,8 +68,8 @@ struct log_cleaning {
     /* What the worker needs of the log. */
     struct log_place place; /* no cache; the directory's name is owned */
     struct clean_plan plan;
-    VEC(struct clean_outline) outlines;
-    VEC(int64_t) txn_bases; /* of segments with a .txnindex */
+    struct clean_outline *outlines; /* owned; of all segments */
+    VEC(int64_t) txn_bases;         /* of segments with a .txnindex */
     struct clean_group_limits limits;
     uint32_t index_interval_bytes;
     int64_t delete_retention_ms;
@@ -103,7 +103,7 @@ struct log_cleaning {
 MUST_CHECK int clean__next(struct log_cleaning *c, uint32_t index, struct scanned_batch *out);
 void clean__close_source(struct log_cleaning *c);
 /* Words for a batch that cannot be used; answers `error`. */
-int clean__damage(struct log_cleaning *c, int error, const struct scanned_batch *batch);
+int clean__fail_batch(struct log_cleaning *c, int error, const struct scanned_batch *batch);
 
 /* clean_index.c: MAP; clean_rewrite.c: REWRITE; both until step_bytes are moved or is_stage_done. */
 MUST_CHECK int clean__map_step(struct log_cleaning *c);

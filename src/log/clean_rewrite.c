@@ -74,7 +74,7 @@ static bool is_newest_of_producer(const struct log_cleaning *c, const struct bat
 static bool is_last_of_target(const struct log_cleaning *c, const struct scanned_batch *batch)
 {
     return c->source.index == c->target.last_source &&
-           batch->position + batch->size_bytes == c->outlines.items[c->source.index].size_bytes;
+           batch->position + batch->size_bytes == c->outlines[c->source.index].size_bytes;
 }
 
 /* ---- one batch ------------------------------------------------------------------------------- */
@@ -110,7 +110,7 @@ static bool may_legacy_tombstones_go(const struct log_cleaning *c)
 {
     const struct log_name name = {
         .kind = LOG_NAME_LOG,
-        .base_offset = c->outlines.items[c->source.index].base_offset,
+        .base_offset = c->outlines[c->source.index].base_offset,
     };
     AUTO(mem_freep) char *path = log_name_path(c->place.directory, name);
     struct io_stat st;
@@ -206,7 +206,7 @@ static int put_batch(struct log_cleaning *c, const struct scanned_batch *batch)
             INT32_MAX)
         return too_large(c);
     if (r < 0)
-        return clean__damage(c, r, batch);
+        return clean__fail_batch(c, r, batch);
     count_batch(c, batch, size_before);
     return 0;
 }
@@ -262,7 +262,7 @@ int clean__rewrite_step(struct log_cleaning *c)
 
 void clean__begin_target(struct log_cleaning *c, uint32_t first, uint32_t end)
 {
-    const struct clean_outline *outlines = c->outlines.items;
+    const struct clean_outline *outlines = c->outlines;
     struct clean_target *target = &c->target;
     *target = (struct clean_target){ .is_begun = true, .first = first };
     target->end = first + clean_plan_group(outlines, first, end, &c->limits);

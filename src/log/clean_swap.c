@@ -23,7 +23,7 @@ static char *target_path(const struct log_cleaning *c, enum log_name_kind kind,
         c->place.directory,
         (struct log_name){ .kind = kind,
                            .stage = stage,
-                           .base_offset = c->outlines.items[c->target.first].base_offset });
+                           .base_offset = c->outlines[c->target.first].base_offset });
 }
 
 static int sync_names(struct log_cleaning *c)
@@ -70,7 +70,7 @@ static int keep_modified(struct log_cleaning *c)
 {
     const struct log_name last = {
         .kind = LOG_NAME_LOG,
-        .base_offset = c->outlines.items[c->target.end - 1].base_offset,
+        .base_offset = c->outlines[c->target.end - 1].base_offset,
     };
     AUTO(mem_freep) char *old_path = log_name_path(c->place.directory, last);
     AUTO(mem_freep) char *path = target_path(c, LOG_NAME_LOG, LOG_NAME_CLEANED);
@@ -143,7 +143,7 @@ static int remove_old(struct log_cleaning *c, uint32_t index)
         if (kind == LOG_NAME_SNAPSHOT && index == c->target.first)
             continue;
         struct log_name name = { .kind = (enum log_name_kind)kind,
-                                 .base_offset = c->outlines.items[index].base_offset };
+                                 .base_offset = c->outlines[index].base_offset };
         AUTO(mem_freep) char *from = log_name_path(c->place.directory, name);
         name.stage = LOG_NAME_DELETED;
         AUTO(mem_freep) char *to = log_name_path(c->place.directory, name);

@@ -176,6 +176,76 @@ TEST(log_clean, looks_at_policy_lag_and_what_is_stable)
     clean_history_deinit(&h);
 }
 
+/* What one index may hold limits what is merged, also where the indexes of an earlier life were not looked at yet. */
+TEST(log_clean, keeps_to_the_size_of_an_index_after_a_restart)
+{
+    struct clean_history h;
+    clean_history_init(&h, context->seed);
+    clean_history_fill(&h, 8);
+    clean_history_settle(&h);
+    log_flush(h.log);
+    h.config.segment_bytes = 1u << 20;
+    h.config.segment_index_bytes = 0;
+    for (size_t i = 0; i + 1 < h.log->segments.count; i++)
+        h.config.segment_index_bytes =
+            MAX(h.config.segment_index_bytes,
+                h.log->segments.items[i]->meter.time_entries * INDEX_ENTRY_TIME);
+    clean_history_reopen(&h, log_offsets(h.log)->flushed_end);
+    EXPECT(!h.log->segments.items[0]->is_meter_ready);
+    EXPECT(clean_history_clean(&h, 0));
+    EXPECT_EQ(h.report.result, 0);
+    EXPECT(h.report.segments_before >= 6);
+    EXPECT(h.report.segments_after >= h.report.segments_before / 2);
+    clean_history_expect(&h, "after a restart");
+    clean_history_deinit(&h);
+}
+
+/* ---- stopping -------------------------------------------------------------------------------- */
+
+struct stop {
+    struct clean_history h;
+    bool is_stopped;
+    uint32_t begun_after; /* files of a new segment that were made since */
+};
+
+/* In the midst of giving a group its names, which goes on to its end. */
+static int stop_in_finish(void *context, enum sim_call call, const char *path, uint64_t size_bytes)
+{
+    struct stop *stop = context;
+    (void)size_bytes;
+    struct log_cleaning *c = stop->h.log->cleaning;
+    stop->begun_after +=
+        stop->is_stopped && call == SIM_CREATE && strstr(path, ".log.cleaned") != NULL;
+    if (c != NULL && c->stage == CLEAN_FINISH && !stop->is_stopped) {
+        stop->is_stopped = true;
+        log_clean_stop(stop->h.log);
+    }
+    return 0;
+}
+
+TEST(log_clean, begins_nothing_when_it_was_stopped)
+{
+    struct stop stop = { 0 };
+    struct clean_history *h = &stop.h;
+    clean_history_init(h, context->seed);
+    clean_history_fill(h, 12);
+    clean_history_settle(h);
+    log_flush(h->log);
+    const struct sim_disk_hooks hooks = { .context = &stop, .on_call = stop_in_finish };
+    sim_disk_set_hooks(h->disk, &hooks);
+    EXPECT(clean_history_clean(h, 0));
+    sim_disk_set_hooks(h->disk, &(struct sim_disk_hooks){ 0 });
+    EXPECT(stop.is_stopped);
+    EXPECT_EQ(stop.begun_after, 0);
+    EXPECT_EQ(h->report.result, -ERR_CANCELLED);
+    EXPECT_EQ(h->report.segments_after, 1);
+    EXPECT_EQ(log_cleaned_end(h->log), 0);
+    clean_history_expect_safe(h, "when it was stopped");
+    EXPECT(clean_history_clean(h, 0));
+    EXPECT_EQ(h->report.result, 0);
+    clean_history_deinit(h);
+}
+
 /* ---- damage ---------------------------------------------------------------------------------- */
 
 /* A bit that flipped is not given a new checksum. The log is left as it was, and alone from then on. */
@@ -207,6 +277,27 @@ TEST(log_clean, sets_a_log_aside_that_is_damaged_anywhere)
         clean_history_deinit(&h);
     }
     EXPECT(aside > 50);
+}
+
+/* An operator who reads of damage looks for a broken disk. */
+TEST(log_clean, tells_damage_from_what_it_cannot_take_apart)
+{
+    static const struct {
+        int error;
+        bool is_damage;
+    } cases[] = {
+        { -ERR_CORRUPT, true }, { -ERR_MALFORMED, true },    { -ERR_OVERRUN, true },
+        { -ERR_LIMIT, false },  { -ERR_UNSUPPORTED, false }, { -EIO, false },
+    };
+    struct clean_outline outline = { .base_offset = 42 };
+    struct log_cleaning c = { .place.directory = (char[]){ "/d/t-0" }, .outlines = &outline };
+    const struct scanned_batch batch = { .base_offset = 43 };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        EXPECT_EQ(clean__fail_batch(&c, cases[i].error, &batch), cases[i].error);
+        EXPECT(c.is_read_error);
+        EXPECT_EQ(strstr(c.report.note.text, "is damaged") != NULL, cases[i].is_damage);
+        EXPECT_EQ(strstr(c.report.note.text, "cannot be compacted") == NULL, cases[i].is_damage);
+    }
 }
 
 static int64_t overfill(void *context, int64_t bytes)

@@ -34,9 +34,27 @@ static void plan_snapshot(struct log *log)
     log__snapshot_remember(log, log->offsets.end);
 }
 
+/* Indexes that were made anew, and are in memory alone. */
+static int mend_sealed(struct log *log, struct err_note *note)
+{
+    for (size_t i = 0; i < log->segments.count; i++) {
+        struct segment *segment = log->segments.items[i];
+        if (!segment->are_indexes_adopted)
+            continue;
+        const int r = segment_mend(segment, &log->place);
+        segment_close_files(segment, NULL);
+        if (r < 0)
+            return err_note(note, r, "write the indexes of segment %020" PRId64 " of %s: %s",
+                            segment->meter.base_offset, log->place.directory, err_sentence(r));
+    }
+    return 0;
+}
+
 static int close_well(struct log *log, bool flush, struct err_note *note)
 {
-    const int r = log__seal_active(log, note);
+    int r = mend_sealed(log, note);
+    if (r == 0)
+        r = log__seal_active(log, note);
     if (r < 0)
         return r;
     plan_snapshot(log);

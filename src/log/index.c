@@ -125,32 +125,30 @@ static bool is_plausible(enum index_kind kind, struct index_entry entry, struct 
            (entry.key > 0 || entry.value > 0);
 }
 
-int index_load(struct index *index, struct index_place place, struct index_limits limits)
+int index_load(struct index *index, struct index_place place, struct index_limits limits,
+               struct index_wait *out_wait)
 {
     if (index->is_ready)
         return 0;
-    index->is_ready = true;
     struct io_file *file;
     int r = index_file(index, place, false, &file);
-    if (r == -ENOENT)
-        return 0;
-    if (r < 0)
-        return r;
-    const int64_t size = io_file_size(file);
+    const int64_t size = r == -ENOENT ? 0 : r < 0 ? r : io_file_size(file);
     if (size < 0)
         return (int)size;
     const uint32_t entry_bytes = index_entry_bytes(index->kind);
-    if (size == 0)
-        return 0;
-    if (size % entry_bytes != 0 || size > INT32_MAX)
+    if (size % entry_bytes != 0 || size > INT32_MAX) {
+        index->is_ready = true;
         return 1;
+    }
+    const uint32_t count = (uint32_t)(size / entry_bytes);
     uint8_t last[INDEX_ENTRY_TIME];
-    const int64_t n = io_file_read(file, size - entry_bytes, last, entry_bytes);
-    if (n < 0)
-        return (int)n;
-    if (n != entry_bytes || !is_plausible(index->kind, index_decode(index->kind, last), limits))
+    r = count == 0 ? 0 : read_entries(index, place, count - 1, 1, last, out_wait);
+    if (r < 0 && r != -ERR_CORRUPT)
+        return r;
+    index->is_ready = true;
+    if (r < 0 || (count > 0 && !is_plausible(index->kind, index_decode(index->kind, last), limits)))
         return 1;
-    index->disk_count = (uint32_t)(size / entry_bytes);
+    index->disk_count = count;
     return 0;
 }
 
@@ -158,7 +156,7 @@ int index_load(struct index *index, struct index_place place, struct index_limit
 
 bool index_is_pending_full(const struct index *index)
 {
-    return index->pending_count == INDEX_PENDING_MAX;
+    return index->pending_count >= INDEX_PENDING_MAX; /* more were adopted */
 }
 
 void index_add(struct index *index, struct index_entry entry)
@@ -295,7 +293,19 @@ int index_find_value(struct index *index, struct index_place place, uint32_t val
 int index_last(struct index *index, struct index_place place, struct index_entry *out,
                struct index_wait *out_wait)
 {
-    return index_find(index, place, INT64_MAX, out, out_wait);
+    ASSERT(index->is_ready);
+    if (index_count(index) == 0)
+        return 0;
+    if (index->pending_count > 0) {
+        *out = index_decode(index->kind, pending_at(index, index->pending_count - 1));
+        return 1;
+    }
+    uint8_t bytes[INDEX_ENTRY_TIME];
+    const int r = read_entries(index, place, index->disk_count - 1, 1, bytes, out_wait);
+    if (r < 0)
+        return r;
+    *out = index_decode(index->kind, bytes);
+    return 1;
 }
 
 /* ---- replacing ------------------------------------------------------------------------------- */
@@ -363,4 +373,13 @@ int index_replace(struct index *index, struct index_place place, const uint8_t *
         index->is_dirty = true;
     }
     return r;
+}
+
+void index_adopt(struct index *index, uint8_t *entries, uint32_t count)
+{
+    index_drop_pending(index);
+    index->pending = entries;
+    index->pending_count = count;
+    index->disk_count = 0;
+    index->is_ready = true;
 }

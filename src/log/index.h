@@ -64,11 +64,18 @@ struct index_limits {
     int64_t relative_offset; /* offset - base */
 };
 
+/* Where a read of the file would have to wait: set with -ERR_WOULD_BLOCK, when place.log->may_sleep is false. */
+struct index_wait {
+    struct io_file *file; /* borrowed */
+    int64_t position;
+    int64_t size_bytes;
+};
+
 /* Finds out how many entries the file holds (an absent one: none). What does not fit (a size that
  * is no multiple, zeros at the end, a last entry outside of the limits) makes it count as empty: 1
- * is answered then, else 0. */
-MUST_CHECK int index_load(struct index *index, struct index_place place,
-                          struct index_limits limits);
+ * is answered then, else 0; or -ERR_WOULD_BLOCK, or what io says. */
+MUST_CHECK int index_load(struct index *index, struct index_place place, struct index_limits limits,
+                          struct index_wait *out_wait);
 
 /* Adds one, in order. Room is made by index_flush when INDEX_PENDING_MAX are pending. */
 void index_add(struct index *index, struct index_entry entry);
@@ -78,14 +85,8 @@ MUST_CHECK int index_flush(struct index *index, struct index_place place);
 /* Gives up pending entries that cannot be written: the index becomes sparser. */
 void index_drop_pending(struct index *index);
 
-/* The last entry whose key is at most `key`: 1, or 0 when there is none. Or -ERR_WOULD_BLOCK
- * (place.log->may_sleep is false: warm position and bytes told), -ERR_CORRUPT, or what io says. The
- * index is ready. */
-struct index_wait {
-    struct io_file *file; /* borrowed */
-    int64_t position;
-    int64_t size_bytes;
-};
+/* The last entry whose key is at most `key`: 1, or 0 when there is none. Or -ERR_WOULD_BLOCK,
+ * -ERR_CORRUPT, or what io says. The index is ready. */
 MUST_CHECK int index_find(struct index *index, struct index_place place, int64_t key,
                           struct index_entry *out, struct index_wait *out_wait);
 /* The first entry whose value is at least `value`; as index_find. */
@@ -104,6 +105,10 @@ MUST_CHECK int index_seal(struct index *index, struct index_place place);
  * pending. */
 MUST_CHECK int index_replace(struct index *index, struct index_place place, const uint8_t *entries,
                              uint32_t count);
+
+/* Makes the index hold exactly these entries (in file form), all of them in memory: the file is not touched, and stays as useless
+ * as it was until index_seal writes them. `entries` is taken. */
+void index_adopt(struct index *index, uint8_t *entries, uint32_t count);
 
 /* Borrowed; opened for writing. */
 MUST_CHECK int index_file(struct index *index, struct index_place place, bool create,

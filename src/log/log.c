@@ -410,6 +410,7 @@ void log__free(struct log *log)
     for (size_t i = 0; i < log->snapshots.count; i++)
         log__snapshot_free(log->snapshots.items[i]);
     log__departure_free(log->departure);
+    log_wait_deinit(&log->looking.wait);
     VEC_DEINIT(&log->segments);
     VEC_DEINIT(&log->plan.batches);
     epochs_deinit(&log->plan.epochs_before);

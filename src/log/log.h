@@ -92,6 +92,8 @@ struct log_recovery log_recovery(const struct log *log);
 /* The owner hears of the log's own jobs here, on the shard's loop. Members may be NULL. */
 struct log_owner {
     void (*on_flushed)(void *context, struct log *log); /* the flushed end has moved */
+    /* log_retain or log_clean_look answered -ERR_WOULD_BLOCK, and may be called again, also from here. */
+    void (*on_looked)(void *context, struct log *log);
     /* The log has failed (see above); `error` as io gave it. Called once, in the midst of whatever the log is doing: it
      * may be marked, but not detached, within. */
     void (*on_failed)(void *context, struct log *log, int error, const struct err_note *note);
@@ -253,16 +255,20 @@ void log_forget_planned(struct log *log);
 
 /* ---- read ---------------------------------------------------------------------------------- */
 
-/* What must happen before a call can go on: bytes come into memory, or, of a look-up by time, a batch is looked through that
- * holds more than a shard looks through in passing. Run log_wait_run in a job, then repeat the call. */
+/* What must happen before a call can go on: bytes come into memory; indexes that cannot be used are made anew from a whole
+ * segment; or, of a look-up by time, a batch is looked through that holds more than a shard looks through in passing. Zero at first.
+ * Run log_wait_run in a job, then repeat the call with it: what the job found goes in so. It is empty after any answer but
+ * -ERR_WOULD_BLOCK; who gives up instead of repeating lets go of it by log_wait_deinit. */
 struct long_search;
+struct segment_build;
 struct log_wait {
     struct io_file *file; /* a reference; NULL: nothing to wait for */
     int64_t position;
     int64_t size_bytes;
-    struct long_search *search; /* owned; to be done, or how far a look-up by time has got; NULL */
+    struct long_search *search;  /* owned; to be done, or how far a look-up by time has got; NULL */
+    struct segment_build *build; /* owned; to be done, or done; NULL */
 };
-/* On a worker. Lets go of the file; what a search found stays for the repeated call. */
+/* On a worker. Lets go of the file; what was found or made stays for the repeated call. */
 void log_wait_run(struct log_wait *wait);
 void log_wait_deinit(struct log_wait *wait); /* lets go of all */
 
@@ -288,10 +294,10 @@ struct log_piece {
 };
 
 /* Returns 0; -ERR_OFFSET_OUT_OF_RANGE below the start or above the end; -ERR_WOULD_BLOCK with
- * out_wait set; -ERR_CORRUPT when the file does not hold what it should (the note names file and
+ * `wait` set; -ERR_CORRUPT when the file does not hold what it should (the note names file and
  * byte); or what io says. */
 MUST_CHECK int log_read(struct log *log, const struct log_read *request, struct log_piece *out,
-                        struct log_wait *out_wait, struct err_note *note);
+                        struct log_wait *wait, struct err_note *note);
 
 /* A transaction that came to nothing: who reads what is committed leaves out the batches of this producer from there to its
  * marker. */
@@ -309,7 +315,7 @@ struct log_aborted {
  * the piece stays the caller's. */
 MUST_CHECK int log_aborted_txns(struct log *log, int64_t offset, const struct log_piece *piece,
                                 bool may_sleep, struct arena *arena, struct log_aborted *out,
-                                struct log_wait *out_wait, struct err_note *note);
+                                struct log_wait *wait, struct err_note *note);
 
 /* ---- offsets by time and epoch ------------------------------------------------------------- */
 
@@ -320,8 +326,7 @@ struct log_time_offset {
 };
 
 /* The first record, not below the log start, whose timestamp is at least timestamp_ms. Errors and
- * waiting as log_read; `wait` is zero at first, and goes in as it was run when the call is repeated. It is empty after any
- * answer but -ERR_WOULD_BLOCK. */
+ * waiting as log_read. */
 MUST_CHECK int log_offset_for_time(struct log *log, int64_t timestamp_ms, bool may_sleep,
                                    struct log_time_offset *out, struct log_wait *wait,
                                    struct err_note *note);
@@ -363,7 +368,8 @@ MUST_CHECK int log_advance_start(struct log *log, int64_t start_offset, int64_t 
 /* Removes the segments that retention by time, size and log start allow, none at or above the high
  * watermark: renamed `.deleted` by a job and unlinked after file.delete.delay.ms.
  * cleanup.policy=compact alone keeps all but what lies below the log start. Does nothing while the log is cleaned. What is not flushed waits for that, and all wait until those
- * before them have left. Returns how many segments went, or a negative error. Attached logs, or detached ones (then all is done at once). */
+ * before them have left. Returns how many segments went, or a negative error: -ERR_WOULD_BLOCK, when on_looked is to be awaited,
+ * with nothing changed; others have failed the log. Attached logs, or detached ones (then all is done at once). */
 MUST_CHECK int log_retain(struct log *log, int64_t now_ms, int64_t high_watermark,
                           struct err_note *note);
 

@@ -38,8 +38,8 @@ struct log_clean_need {
 };
 
 /* Answers for a log of any policy; nothing is due where it is not compacted, is being cleaned or deleted from, was set aside or has
- * failed. May ask for a flush, without which nothing could be cleaned. May read the ends of a time index, once in the life of an open
- * log. 0, or what reading says: the log is set aside then. */
+ * failed. May ask for a flush, without which nothing could be cleaned. 0; -ERR_WOULD_BLOCK, when the owner's on_looked is to be
+ * awaited; or what reading says: the log is set aside then, unless it was a shortage. */
 MUST_CHECK int log_clean_look(struct log *log, const struct log_clean_look *look,
                               struct log_clean_need *out, struct err_note *note);
 
@@ -69,7 +69,7 @@ struct log_clean {
     void *context;
 };
 
-/* Begins to clean what is due; false, and `done` is not called, when nothing can be cleaned now. Nothing may be planned.
+/* Begins to clean what was found due; false, and `done` is not called, when nothing can be cleaned now. Nothing may be planned.
  * `done` may come at once on a detached log, which is cleaned there and then. `how` is copied. */
 bool log_clean_begin(struct log *log, const struct log_clean *how);
 /* Ends a cleaning as soon as may be, with -ERR_CANCELLED unless it is through already; not under way: fine. Detaching does the

@@ -48,6 +48,13 @@ struct log_tail {
     } runs[LOG_TAIL_RUNS];
 };
 
+/* The job that looks at a segment, and what it found for the look that is repeated. */
+struct log_looking {
+    struct io_job job;
+    bool is_running;
+    struct log_wait wait;
+};
+
 struct log {
     struct log_offsets offsets;
     struct log_place place;
@@ -70,10 +77,11 @@ struct log {
     struct rng rng;
     int failure;
 
-    struct log_flush *flush;         /* under way, or NULL */
-    struct log_cleaning *cleaning;   /* under way, or NULL */
-    int64_t cleaned_end;             /* compacted below this; 0: never */
-    bool is_set_aside;               /* compaction met damage */
+    struct log_flush *flush;       /* under way, or NULL */
+    struct log_cleaning *cleaning; /* under way, or NULL */
+    int64_t cleaned_end;           /* compacted below this; 0: never */
+    bool is_set_aside;             /* compaction met damage */
+    struct log_looking looking;
     struct log_departure *departure; /* owned: files that retention takes away; NULL: none */
     uint32_t job_count;              /* all jobs of this log under way */
     bool is_flush_wanted;            /* again, when the present one is through */
@@ -183,13 +191,26 @@ void log__mark_sealed(struct log *log);
 MUST_CHECK int log__segment_add(struct log *log, int64_t base_offset, int64_t now_ms,
                                 struct err_note *note);
 
+/* What a call that may have to wait is made with: whether it may sleep, and what a job has made for it. */
+struct log_call {
+    bool may_sleep_before;
+    struct segment_build *built; /* owned until the end */
+};
+struct log_call log__begin_call(struct log *log, bool may_sleep, struct log_wait *wait);
+void log__end_call(struct log *log, struct log_call *call);
+
 /* Words for a read that failed; answers `error`. */
 int log__fail_read(struct log *log, int error, int64_t offset, struct err_note *note);
 
-/* The largest timestamp of a segment; of one without any, when its file was last changed. As
- * log_read. */
-MUST_CHECK int log__largest_time(struct log *log, struct segment *segment, int64_t *out,
-                                 struct log_wait *out_wait);
+/* looking.c: what retention and compaction ask of segments. */
+/* Brings times and counts of a segment's index entries into its meter, if they are not there. -ERR_WOULD_BLOCK, of an attached log:
+ * a job is at it, and the owner's on_looked follows, when the look is to be repeated. Else as io says. */
+MUST_CHECK int log__look_at(struct log *log, struct segment *segment);
+/* Of one that was looked at: its largest timestamp; without any, when its file was last changed. */
+static inline int64_t log__largest_time(const struct segment *segment)
+{
+    return segment->meter.max_timestamp >= 0 ? segment->meter.max_timestamp : segment->modified_ms;
+}
 
 void log__tail_clear(struct log *log);
 void log__tail_add(struct log *log, int64_t offset, uint32_t position);

@@ -184,11 +184,26 @@ static void recall_batch(struct recall *recall, const struct scanned_batch *batc
                                  .timestamp = event.timestamp };
 }
 
+/* A few small reads, but never a whole segment for want of its index. */
+static int load_indexes_briefly(struct log *log, struct segment *segment)
+{
+    struct log_place place = log->place;
+    place.may_sleep = false;
+    struct log_wait wait = { 0 };
+    int r;
+    while ((r = segment_load_indexes(segment, &place, log->config.index_interval_bytes, &wait)) ==
+               -ERR_WOULD_BLOCK &&
+           wait.build == NULL)
+        log_wait_run(&wait);
+    log_wait_deinit(&wait);
+    return r;
+}
+
 static int recall_segment(struct log *log, struct segment *segment, int64_t from,
                           struct recall *recall)
 {
     struct segment_found found;
-    int r = segment_load_indexes(segment, &log->place, log->config.index_interval_bytes, NULL);
+    int r = load_indexes_briefly(log, segment);
     if (r >= 0)
         r = segment_find(segment, &log->place, from, 0, &found, NULL);
     struct io_file *file;

@@ -181,7 +181,7 @@ TEST(log, reads_over_gaps)
                                           .copy_max = 10000,
                                           .arena = &arena };
         struct log_piece piece;
-        struct log_wait wait;
+        struct log_wait wait = { 0 };
         EXPECT_OK(log_read(log, &request, &piece, &wait, NULL));
         struct batch_view view;
         EXPECT(batch_parse(bytes_from(piece.data, piece.size_bytes), &view) > 0);

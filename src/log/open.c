@@ -205,6 +205,7 @@ static int add_segment(struct log *log, int64_t base_offset, int64_t now_ms, str
                         st.size_bytes, INT32_MAX);
     }
     segment->meter.size_bytes = (uint32_t)st.size_bytes;
+    segment->modified_ms = st.modified_ms;
     return 0;
 }
 
@@ -216,8 +217,6 @@ static struct segment *segment_with_base(struct log *log, int64_t base_offset)
     return segment->meter.base_offset == base_offset ? segment : NULL;
 }
 
-/* Names come sorted, and offsets have fixed width: ".index" precedes ".log" of the same base, so
- * segments are added in a pass of their own. */
 /* A crash in the midst of a removal leaves such files; so does a segment that got lost. */
 static int remove_orphan(struct log *log, const char *name, struct err_note *note)
 {
@@ -227,6 +226,7 @@ static int remove_orphan(struct log *log, const char *name, struct err_note *not
     return remove_file(log, name, note);
 }
 
+/* ".index" precedes ".log" of the same base: segments are added in a pass of their own. */
 static int collect_segments(struct log *log, const struct inventory *inventory, int64_t now_ms,
                             struct err_note *note)
 {
@@ -452,7 +452,8 @@ static int load_producers(struct log *log, const struct recovery *recovery, stru
     return log__load_producers(log, &load, note);
 }
 
-static int open_files(struct log *log, const struct log_params *params, struct inventory *inventory,
+/* What there is, by name and size. */
+static int take_stock(struct log *log, const struct log_params *params, struct inventory *inventory,
                       struct err_note *note)
 {
     int r = open_directory(log, params, inventory, note);
@@ -465,25 +466,28 @@ static int open_files(struct log *log, const struct log_params *params, struct i
     if (r == 0)
         r = claim(log, params, note);
     log__mark_sealed(log);
-    struct recovery recovery = { .recovery_point = params->recovery_point,
-                                 .flushed_offset = params->flushed_offset,
-                                 .cuts_holes = params->is_recovery_point_known &&
-                                               !params->config->cleanup_compact,
-                                 .is_clean = params->had_clean_shutdown,
-                                 .now_ms = params->now_ms };
-    if (r == 0)
-        r = open_epochs(log, &recovery.are_epochs_lost);
+    return r;
+}
+
+/* Whole segments and epochs, and where they end. */
+static int recover(struct log *log, const struct log_params *params, struct recovery *recovery,
+                   struct err_note *note)
+{
+    int r = open_epochs(log, &recovery->are_epochs_lost);
     if (r == 0 && log->segments.count == 0)
         r = begin_at(log, params->log_start_offset, params->now_ms, note);
     if (r == 0)
-        r = recovery_run(&recovery, log, params->log_start_offset, note);
+        r = recovery_run(recovery, log, params->log_start_offset, note);
     if (r == 0)
-        note_loss(log, params, &recovery);
+        note_loss(log, params, recovery);
     if (r == 0)
-        r = restart_at_checkpoint(log, params, &recovery.end_offset, note);
-    if (r < 0)
-        return r;
-    set_offsets(log, params, recovery.end_offset);
+        r = restart_at_checkpoint(log, params, &recovery->end_offset, note);
+    return r;
+}
+
+/* What is not known to be on stable storage. */
+static void count_unflushed(struct log *log, const struct log_params *params)
+{
     if (!params->had_clean_shutdown)
         log__mark_unflushed(log);
     const uint32_t first = log__segment_index(log, log->offsets.flushed_end);
@@ -491,17 +495,50 @@ static int open_files(struct log *log, const struct log_params *params, struct i
          i++)
         log->unflushed_bytes += log->segments.items[i]->meter.size_bytes;
     log->is_metadata_unsynced |= !log__has_flushed(log) && !uuid_is_zero(log->topic_id);
+}
+
+/* Times and indexes of the segment that is written to: no append, and no look at the age of a log of one segment, waits for the
+ * disk. */
+static int load_active(struct log *log, struct err_note *note)
+{
+    const int r =
+        segment_load_times(log__active(log), &log->place, log->config.index_interval_bytes, NULL);
+    if (r >= 0)
+        return 0;
+    return err_note(note, r, "look at the active segment of %s: %s", log->place.directory,
+                    err_sentence(r));
+}
+
+/* What was acknowledged as flushed stays so, and readable: before anybody asks. */
+static int flush_what_is_due(struct log *log, struct err_note *note)
+{
+    log__follow_flush_messages(log);
+    const int r = log->failure;
+    return r < 0 ? err_note(note, r, "sync %s: %s", log->place.directory, err_sentence(r)) : 0;
+}
+
+static int open_files(struct log *log, const struct log_params *params, struct inventory *inventory,
+                      struct err_note *note)
+{
+    struct recovery recovery = { .recovery_point = params->recovery_point,
+                                 .flushed_offset = params->flushed_offset,
+                                 .cuts_holes = params->is_recovery_point_known &&
+                                               !params->config->cleanup_compact,
+                                 .is_clean = params->had_clean_shutdown,
+                                 .now_ms = params->now_ms };
+    int r = take_stock(log, params, inventory, note);
+    if (r == 0)
+        r = recover(log, params, &recovery, note);
+    if (r < 0)
+        return r;
+    set_offsets(log, params, recovery.end_offset);
+    count_unflushed(log, params);
     remove_stray_snapshots(log, recovery.end_offset);
     if (!recovery.has_producers)
         r = load_producers(log, &recovery, note);
-    if (r == 0) {
-        /* What was acknowledged as flushed stays so, and readable: before anybody asks. */
-        log__follow_flush_messages(log);
-        r = log->failure;
-        if (r < 0)
-            err_note(note, r, "sync %s: %s", log->place.directory, err_sentence(r));
-    }
-    return r;
+    if (r == 0)
+        r = load_active(log, note);
+    return r < 0 ? r : flush_what_is_due(log, note);
 }
 
 int log_open(const struct log_params *params, struct log **out, struct err_note *note)

@@ -4,11 +4,15 @@
 #include "log/log_files.h"
 #include "log/names.h"
 
+struct segment_build;
+
 struct log_place {
     struct io_fs *fs;
     struct log_files *files; /* NULL while the log is detached */
     char *directory;         /* owned by the log */
     bool may_sleep;          /* for the call at hand: reads may go to the disk */
+    struct segment_build
+        *built; /* for the call at hand: what a job has made for it; borrowed; NULL */
 };
 
 /* As log_file_get, of a file of the log. One that is on its way to its name (is_swapping) is sought under its .swap name first:

@@ -24,10 +24,16 @@ void log_wait_deinit(struct log_wait *wait)
 {
     io_file_unref(TAKE(wait->file));
     mem_free(TAKE(wait->search));
+    segment_build_free(TAKE(wait->build));
 }
 
 void log_wait_run(struct log_wait *wait)
 {
+    if (wait->build != NULL && !wait->build->is_done) {
+        segment_build_run(wait->build, wait->file);
+        io_file_unref(TAKE(wait->file));
+        return;
+    }
     if (wait->search != NULL && !wait->search->is_done) {
         long_search_run(wait->search, wait->file, wait->position);
         io_file_unref(TAKE(wait->file));
@@ -226,24 +232,36 @@ static int read_from(struct log *log, const struct log_read *request, struct log
     return make_piece(log, segment, request, piece, out_wait);
 }
 
-int log_read(struct log *log, const struct log_read *request, struct log_piece *out,
-             struct log_wait *out_wait, struct err_note *note)
+struct log_call log__begin_call(struct log *log, bool may_sleep, struct log_wait *wait)
 {
-    if (request->offset < log->offsets.start || request->offset > log->offsets.end)
-        return -ERR_OFFSET_OUT_OF_RANGE;
+    const struct log_call call = { .may_sleep_before = log->place.may_sleep,
+                                   .built = TAKE(wait->build) };
+    ASSERT(wait->file == NULL && log->place.built == NULL);
+    log->place.may_sleep = may_sleep;
+    log->place.built = call.built;
+    return call;
+}
+
+void log__end_call(struct log *log, struct log_call *call)
+{
+    log->place.may_sleep = call->may_sleep_before;
+    log->place.built = NULL;
+    segment_build_free(TAKE(call->built));
+}
+
+int log_read(struct log *log, const struct log_read *request, struct log_piece *out,
+             struct log_wait *wait, struct err_note *note)
+{
     struct log_piece piece = { .segment_base = -1 };
-    struct log_wait wait = { 0 };
+    struct log_call call = log__begin_call(log, request->may_sleep, wait);
     int r = 0;
-    if (request->offset < MIN(request->end_offset, log->offsets.end)) {
-        const bool may_sleep = log->place.may_sleep;
-        log->place.may_sleep = request->may_sleep;
-        r = read_from(log, request, &piece, &wait);
-        log->place.may_sleep = may_sleep;
-    }
-    if (r == -ERR_WOULD_BLOCK) {
-        *out_wait = wait;
+    if (request->offset < log->offsets.start || request->offset > log->offsets.end)
+        r = -ERR_OFFSET_OUT_OF_RANGE;
+    else if (request->offset < MIN(request->end_offset, log->offsets.end))
+        r = read_from(log, request, &piece, wait);
+    log__end_call(log, &call);
+    if (r == -ERR_WOULD_BLOCK || r == -ERR_OFFSET_OUT_OF_RANGE)
         return r;
-    }
     if (r < 0) {
         r = batch_scan_is_damage(r) ? -ERR_CORRUPT : r;
         return log__fail_read(log, r, request->offset, note);

@@ -243,11 +243,11 @@ static int find_end(struct log *log, struct segment *segment, struct segment_end
     if (segment->meter.size_bytes == 0)
         return 1;
     const struct index_place at = segment_index_place(segment, &log->place);
-    int r = index_load(&segment->offsets, at, segment_index_limits(segment));
+    struct index_wait wait;
+    int r = index_load(&segment->offsets, at, segment_index_limits(segment), &wait);
     if (r != 0)
         return r < 0 ? r : 0;
     struct index_entry last = { 0 };
-    struct index_wait wait;
     struct io_file *file;
     r = index_last(&segment->offsets, at, &last, &wait);
     if (r >= 0)
@@ -277,7 +277,7 @@ static int mend_sealed_indexes(struct log *log, uint32_t end, struct err_note *n
         if (segment->meter.size_bytes == 0 ||
             (segment->offsets.has_file && segment->times.has_file))
             continue;
-        const int r = segment_rebuild(segment, &log->place, log->config.index_interval_bytes, NULL);
+        const int r = segment_rebuild(segment, &log->place, log->config.index_interval_bytes);
         if (r < 0) {
             return err_note(note, r, "rebuild the indexes of segment %020" PRId64 " of %s: %s",
                             segment->meter.base_offset, log->place.directory, err_sentence(r));

@@ -21,14 +21,10 @@ struct retention {
 
 static int is_expired(struct log *log, const struct retention *retention, struct segment *segment)
 {
-    int64_t largest;
-    struct log_place place = log->place;
-    log->place.may_sleep = true; /* the last entry of an index, once in the life of an open log */
-    const int r = log__largest_time(log, segment, &largest, NULL);
-    log->place.may_sleep = place.may_sleep;
+    const int r = log__look_at(log, segment);
     if (r < 0)
         return r;
-    return retention->now_ms - largest > log->config.retention_ms;
+    return retention->now_ms - log__largest_time(segment) > log->config.retention_ms;
 }
 
 static int is_due(struct log *log, struct retention *retention, uint32_t index, int64_t end)
@@ -213,6 +209,8 @@ int log_retain(struct log *log, int64_t now_ms, int64_t high_watermark, struct e
     int r = 0;
     while (count < log->segments.count && (r = may_go(log, &retention, count)) > 0)
         count++;
+    if (r == -ERR_WOULD_BLOCK)
+        return r;
     if (r < 0) {
         err_note(note, r, "look for old segments of %s: %s", log->place.directory, err_sentence(r));
         return log__fail(log, r, note);

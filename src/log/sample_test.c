@@ -139,7 +139,7 @@ static struct log_piece read_piece(struct log *log, int64_t offset, uint32_t byt
                                       .copy_max = UINT32_MAX,
                                       .arena = arena };
     struct log_piece piece;
-    struct log_wait wait;
+    struct log_wait wait = { 0 };
     struct err_note note = { "" };
     const int r = log_read(log, &request, &piece, &wait, &note);
     if (r < 0)

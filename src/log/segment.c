@@ -20,6 +20,7 @@ struct segment *segment_new(int64_t base_offset, int64_t now_ms, int64_t roll_ji
                                              .first_timestamp = -1,
                                              .created_ms = now_ms,
                                              .roll_jitter_ms = roll_jitter_ms };
+    segment->modified_ms = now_ms;
     segment->offset_limit = INT64_MAX;
     index_init(&segment->offsets, INDEX_OFFSET);
     index_init(&segment->times, INDEX_TIME);
@@ -61,6 +62,22 @@ static int wait_for_scan(const struct batch_scan *scan, struct log_wait *out_wai
     *out_wait = (struct log_wait){ .file = io_file_ref(scan->file),
                                    .position = scan->wanted_position,
                                    .size_bytes = scan->wanted_bytes };
+    return -ERR_WOULD_BLOCK;
+}
+
+/* Both indexes, by a job. */
+static int wait_for_build(struct segment *segment, const struct log_place *place,
+                          uint32_t index_interval_bytes, struct log_wait *out_wait)
+{
+    ASSERT(out_wait != NULL);
+    struct io_file *file;
+    const int r = segment_file(segment, place, false, &file);
+    if (r < 0)
+        return r;
+    struct segment_build *build = MEM_NEW(struct segment_build);
+    build->size_bytes = segment->meter.size_bytes;
+    segment_builder_init(&build->builder, segment, index_interval_bytes);
+    *out_wait = (struct log_wait){ .file = io_file_ref(file), .build = build };
     return -ERR_WOULD_BLOCK;
 }
 
@@ -151,42 +168,87 @@ static int seal_for_good(struct segment *segment, const struct log_place *place)
     return MIN(r, 0);
 }
 
-int segment_rebuild(struct segment *segment, const struct log_place *place,
-                    uint32_t index_interval_bytes, struct log_wait *out_wait)
+/* Feeds the builder the headers of the whole file: 0, or 1 when it is damaged somewhere. */
+static int build_from(struct segment_builder *builder, struct io_file *file, uint32_t size_bytes)
 {
+    struct batch_scan scan;
+    struct scanned_batch batch;
+    batch_scan_init(&scan, file, 0, size_bytes, BATCH_SCAN_WINDOW_LARGE);
+    scan.may_sleep = true;
+    int r;
+    while ((r = batch_scan_next(&scan, &batch)) > 0)
+        segment_builder_add(builder, &batch);
+    batch_scan_deinit(&scan);
+    if (!batch_scan_is_damage(r))
+        return r;
+    builder->meter.size_bytes = size_bytes;
+    return 1;
+}
+
+int segment_rebuild(struct segment *segment, const struct log_place *place,
+                    uint32_t index_interval_bytes)
+{
+    ASSERT(place->may_sleep);
     struct io_file *file;
     int r = segment_file(segment, place, false, &file);
     if (r < 0)
         return r;
     io_file_ref(file); /* the indexes are opened below, and the cache may close this one */
     struct segment_builder builder;
-    struct batch_scan scan;
     segment_builder_init(&builder, segment, index_interval_bytes);
-    batch_scan_init(&scan, file, 0, segment->meter.size_bytes, BATCH_SCAN_WINDOW_LARGE);
-    scan.may_sleep = place->may_sleep;
-    struct scanned_batch batch;
-    while ((r = batch_scan_next(&scan, &batch)) > 0)
-        segment_builder_add(&builder, &batch);
-    if (r == -ERR_WOULD_BLOCK) {
-        scan.wanted_bytes =
-            segment->meter.size_bytes - scan.wanted_position; /* all of it, at once */
-        r = wait_for_scan(&scan, out_wait);
-    }
-    const bool is_damaged = batch_scan_is_damage(r);
-    if (is_damaged) {
-        builder.meter.size_bytes = segment->meter.size_bytes;
-        r = 0;
-    }
-    if (r == 0)
-        r = segment_builder_finish(&builder, segment, place);
+    const int built = build_from(&builder, file, segment->meter.size_bytes);
+    r = built < 0 ? built : segment_builder_finish(&builder, segment, place);
     if (r == 0 && segment->is_sealed)
         r = seal_for_good(segment, place);
-    if (r == 0)
-        r = is_damaged ? 1 : 0;
-    batch_scan_deinit(&scan);
     segment_builder_deinit(&builder);
     io_file_unref(file);
-    return r;
+    return r < 0 ? r : built;
+}
+
+/* ---- building by a job ----------------------------------------------------------------------- */
+
+void segment_build_run(struct segment_build *build, struct io_file *file)
+{
+    struct segment_builder *builder = &build->builder;
+    const int r = build_from(builder, file, build->size_bytes);
+    const struct segment_entries last = segment_meter_last(&builder->meter);
+    if (r >= 0 && last.has_time)
+        put_entry(&builder->times, INDEX_TIME, last.time);
+    const bool has_room = buf_is_ok(&builder->offsets) && buf_is_ok(&builder->times);
+    build->result = r < 0 ? r : has_room ? 0 : -ERR_LIMIT;
+    build->is_done = true;
+}
+
+void segment_build_free(struct segment_build *build)
+{
+    if (build == NULL)
+        return;
+    segment_builder_deinit(&build->builder);
+    mem_free(build);
+}
+
+/* 1 when the indexes are ready now; 0 when this was made for another segment, or nothing was made. */
+static int adopt_built(struct segment *segment, struct segment_build *build)
+{
+    if (build == NULL || !build->is_done ||
+        build->builder.meter.base_offset != segment->meter.base_offset ||
+        build->size_bytes != segment->meter.size_bytes)
+        return 0;
+    if (build->result < 0)
+        return build->result;
+    struct segment_builder *builder = &build->builder;
+    index_adopt(&segment->offsets, buf_take(&builder->offsets), builder->meter.offset_entries);
+    index_adopt(&segment->times, buf_take(&builder->times), builder->meter.time_entries);
+    segment->meter = builder->meter;
+    segment->is_meter_ready = segment->are_indexes_adopted = true;
+    return 1;
+}
+
+int segment_mend(struct segment *segment, const struct log_place *place)
+{
+    ASSERT(segment->are_indexes_adopted);
+    segment->are_indexes_adopted = false;
+    return seal_for_good(segment, place);
 }
 
 /* ---- loading --------------------------------------------------------------------------------- */
@@ -201,21 +263,35 @@ static bool are_entries_missing(const struct segment *segment, uint32_t index_in
             index_count(&segment->offsets) == 0);
 }
 
+/* What the files hold: 0, or 1 when they are of no use. */
+static int load_files(struct segment *segment, const struct log_place *place,
+                      uint32_t index_interval_bytes, struct log_wait *out_wait)
+{
+    const struct index_place at = segment_index_place(segment, place);
+    const struct index_limits limits = segment_index_limits(segment);
+    struct index_wait wait;
+    int r = index_load(&segment->offsets, at, limits, &wait);
+    if (r == 0)
+        r = index_load(&segment->times, at, limits, &wait);
+    if (r == -ERR_WOULD_BLOCK)
+        return wait_for_index(&wait, out_wait);
+    return r == 0 && are_entries_missing(segment, index_interval_bytes) ? 1 : r;
+}
+
 int segment_load_indexes(struct segment *segment, const struct log_place *place,
                          uint32_t index_interval_bytes, struct log_wait *out_wait)
 {
     if (segment->offsets.is_ready && segment->times.is_ready)
         return 0;
-    const struct index_place at = segment_index_place(segment, place);
-    const struct index_limits limits = segment_index_limits(segment);
-    int r = index_load(&segment->offsets, at, limits);
-    if (r == 0)
-        r = index_load(&segment->times, at, limits);
-    if (r == 0 && are_entries_missing(segment, index_interval_bytes))
-        r = 1;
+    int r = adopt_built(segment, place->built);
+    if (r != 0)
+        return r;
+    r = load_files(segment, place, index_interval_bytes, out_wait);
     if (r > 0) {
         segment->offsets.is_ready = segment->times.is_ready = false;
-        r = segment_rebuild(segment, place, index_interval_bytes, out_wait);
+        if (!place->may_sleep)
+            return wait_for_build(segment, place, index_interval_bytes, out_wait);
+        r = segment_rebuild(segment, place, index_interval_bytes);
         return r < 0 ? r : 1;
     }
     if (r < 0)
@@ -427,9 +503,10 @@ int segment_truncate(struct segment *segment, const struct log_place *place, uin
     if (r < 0)
         return r;
     segment->meter.size_bytes = position;
+    segment->modified_ms = now_ms;
     if (position == 0)
         segment->meter.created_ms = now_ms;
-    r = segment_rebuild(segment, place, index_interval_bytes, NULL);
+    r = segment_rebuild(segment, place, index_interval_bytes);
     return r < 0 ? r : 0;
 }
 

@@ -56,10 +56,13 @@ struct segment_entries segment_meter_last(struct segment_meter *meter);
 struct segment {
     struct segment_meter meter; /* of what is written */
     bool is_meter_ready;        /* the timestamps in it are known: segment_load_times */
+    int64_t modified_ms;        /* when the .log was changed: its age, where no batch tells one */
     int64_t offset_limit;       /* no offset in it is larger, as of the time it was opened */
     bool is_sealed; /* nothing is appended any more: its indexes end with a last entry */
     bool is_dirty;  /* the file was written since the last sync */
-    bool is_new;    /* its name may not be on stable storage */
+    bool
+        are_indexes_adopted; /* they were of no use, are made anew in memory, and not written: segment_mend */
+    bool is_new;             /* its name may not be on stable storage */
     bool has_txn_index;
     bool is_replacement; /* compaction put it in the place of others, since the log was opened */
     bool
@@ -97,8 +100,9 @@ static inline struct index_limits segment_index_limits(const struct segment *seg
 MUST_CHECK int segment_file(struct segment *segment, const struct log_place *place, bool create,
                             struct io_file **out);
 
-/* Makes both indexes ready. One that is damaged is rebuilt from the batches: 1 is answered then.
- * Negative: as io says, -ERR_CORRUPT, -ERR_WOULD_BLOCK. */
+/* Makes both indexes ready. Where one is damaged both are made anew from the batches: 1 is answered then. Where place->may_sleep is
+ * false a job makes them (struct segment_build, in out_wait), and the call that is repeated with it as place->built takes them into
+ * memory; the files stay as they are until segment_mend. Negative: as io says, -ERR_CORRUPT, -ERR_WOULD_BLOCK with out_wait set. */
 MUST_CHECK int segment_load_indexes(struct segment *segment, const struct log_place *place,
                                     uint32_t index_interval_bytes, struct log_wait *out_wait);
 /* Fills in the timestamps of a meter that was not: the last entry of the time index and the first
@@ -142,9 +146,28 @@ MUST_CHECK int segment_builder_finish(struct segment_builder *builder, struct se
 void segment_builder_deinit(struct segment_builder *builder);
 
 /* Builds them from the headers of the whole file: 0, or 1 when the file is damaged somewhere (what
- * lies behind is not indexed then). */
+ * lies behind is not indexed then). Those of a sealed segment are synced. Sleeps. */
 MUST_CHECK int segment_rebuild(struct segment *segment, const struct log_place *place,
-                               uint32_t index_interval_bytes, struct log_wait *out_wait);
+                               uint32_t index_interval_bytes);
+
+/* The same for a sealed segment of which the shard needs them now: a job builds, and nothing is written. A segment whose indexes
+ * are not ready is as it was when its log was opened, so that its base and size name it. */
+struct segment_build {
+    struct segment_builder builder;
+    uint32_t size_bytes; /* of the file */
+    bool is_done;
+    int result; /* 0, or why the file cannot be read */
+};
+/* On a worker. `file` is the segment's .log. */
+void segment_build_run(struct segment_build *build, struct io_file *file);
+void segment_build_free(struct segment_build *build); /* NULL is fine */
+static inline void segment_build_freep(struct segment_build **build)
+{
+    segment_build_free(*build);
+}
+/* Writes and syncs the indexes that were taken into memory. Where there is no room the next open makes them again.
+ * Sleeps. */
+MUST_CHECK int segment_mend(struct segment *segment, const struct log_place *place);
 
 /* Adds entries to the indexes; when those cannot be written for lack of space they are given up. */
 MUST_CHECK int segment_add_entries(struct segment *segment, const struct log_place *place,

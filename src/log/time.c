@@ -174,23 +174,6 @@ static int load_times(struct log *log, struct segment *segment, struct log_wait 
     return segment_load_times(segment, &log->place, log->config.index_interval_bytes, out_wait);
 }
 
-/* The segment's largest timestamp; of one without any, when it was last written to. */
-int log__largest_time(struct log *log, struct segment *segment, int64_t *out,
-                      struct log_wait *out_wait)
-{
-    int r = load_times(log, segment, out_wait);
-    *out = segment->meter.max_timestamp;
-    if (r < 0 || *out >= 0)
-        return r < 0 ? r : 0;
-    AUTO(mem_freep)
-    char *path = segment_path(segment, &log->place, LOG_NAME_LOG, LOG_NAME_LIVE);
-    struct io_stat st;
-    r = io_fs_stat(log->place.fs, path, &st);
-    if (r == 0)
-        *out = st.modified_ms;
-    return r;
-}
-
 static int find_for_time(struct lookup *l)
 {
     struct log *log = l->log;
@@ -250,10 +233,9 @@ static int look_up(struct log *log, int64_t timestamp, int64_t start_offset,
         l.search = done->search;
         l.search.start_offset = MAX(l.search.start_offset, start_offset);
     }
-    const bool may_sleep_before = log->place.may_sleep;
-    log->place.may_sleep = may_sleep;
+    struct log_call call = log__begin_call(log, may_sleep, wait);
     int r = find(&l);
-    log->place.may_sleep = may_sleep_before;
+    log__end_call(log, &call);
     if (r == -ERR_WOULD_BLOCK) {
         *wait = l.wait;
         if (wait->search == NULL && done != NULL) { /* bytes are wanted: what is known is kept */

@@ -32,7 +32,7 @@ static void remove_snapshots_above(struct log *log, int64_t offset)
 static int cut_active(struct log *log, int64_t offset, int64_t now_ms, int64_t *out_end)
 {
     struct segment *active = log__active(log);
-    int r = segment_load_indexes(active, &log->place, log->config.index_interval_bytes, NULL);
+    int r = segment_load_times(active, &log->place, log->config.index_interval_bytes, NULL);
     if (r < 0)
         return r;
     struct segment_found found;

@@ -106,6 +106,7 @@ static int settle_run(struct log *log, size_t first, size_t count)
         const int added = segment_add_entries(active, &log->place, &entries);
         r = r < 0 ? r : added;
     }
+    active->modified_ms = log->plan.batches.items[first + count - 1].now_ms;
     log->unflushed_bytes += (int64_t)active->meter.size_bytes - size_before;
     log->offsets.end = log->plan.batches.items[first + count - 1].metered.last_offset + 1;
     return r;
@@ -116,14 +117,8 @@ static int settle_run(struct log *log, size_t first, size_t count)
 static int seal_active(struct log *log)
 {
     struct segment *active = log__active(log);
-    int r = 0;
-    if (!active->is_meter_ready) {
-        struct log_place place = log->place;
-        place.may_sleep = true;
-        r = segment_load_times(active, &place, log->config.index_interval_bytes, NULL);
-    }
-    if (r >= 0)
-        r = segment_seal_if_room(active, &log->place);
+    ASSERT(active->is_meter_ready);
+    int r = segment_seal_if_room(active, &log->place);
     struct io_file *file;
     if (r > 0 && log->config.preallocate &&
         (r = segment_file(active, &log->place, false, &file)) == 0)

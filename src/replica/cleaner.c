@@ -18,6 +18,8 @@
 #define STEPS_A_SECOND 4
 #define RATE_MAX       1e15                /* bytes a second; more is no limit */
 #define CREDIT_MAX_NS  (NS_PER_SECOND / 2) /* of what was not used before */
+#define LOOKING_MAX    64                  /* logs that jobs look at */
+#define LOOK_AGAIN_MS  10                  /* so that many of them are asked again together */
 
 /* ---- pace ------------------------------------------------------------------------------------ */
 
@@ -61,12 +63,11 @@ static void on_checkpointed(void *context, uint32_t log_dir_index, int error)
 
 static void checkpoint(struct replicas *r, uint32_t log_dir_index)
 {
-    struct offset_checkpoint kinds[LOG_CHECKPOINT_KINDS] = { 0 };
-    replicas__gather(r, log_dir_index, kinds);
-    log_dirs_checkpoint(r->dirs, log_dir_index, LOG_CHECKPOINT_CLEANER,
-                        &kinds[LOG_CHECKPOINT_CLEANER], on_checkpointed, r);
-    for (int kind = 0; kind < LOG_CHECKPOINT_KINDS; kind++)
-        offset_checkpoint_deinit(&kinds[kind]);
+    struct offset_checkpoint cleaned = { 0 };
+    replicas__gather_cleaned(r, log_dir_index, &cleaned);
+    log_dirs_checkpoint(r->dirs, log_dir_index, LOG_CHECKPOINT_CLEANER, &cleaned, on_checkpointed,
+                        r);
+    offset_checkpoint_deinit(&cleaned);
 }
 
 static void tell_failure(const struct replicas *r, const struct log *log, int error, bool was_short,
@@ -139,9 +140,11 @@ static bool is_before(const struct log_clean_need *a, const struct log_clean_nee
     return a->dirty_ratio > b->dirty_ratio;
 }
 
+/* Among what is known. Logs that jobs have to look at first wait for them, so many at a time. */
 static struct partition *find_next(struct replicas *r)
 {
     const int64_t now_ns = io_monotonic_ns(r->io);
+    uint32_t looking_count = 0;
     struct partition *next = NULL;
     struct log_clean_need next_need = { 0 };
     LIST_FOR_EACH(&r->partitions, link)
@@ -153,7 +156,10 @@ static struct partition *find_next(struct replicas *r)
         struct log_clean_need need;
         struct err_note note = { 0 };
         const int looked = log_clean_look(p->log, &look, &need, &note);
-        if (looked < 0) {
+        if (looked == -ERR_WOULD_BLOCK) {
+            if (++looking_count == LOOKING_MAX)
+                break;
+        } else if (looked < 0) {
             tell_failure(r, p->log, looked, p->clean_after_ns > 0, &note);
             if (err_is_shortage(looked))
                 p->clean_after_ns = now_ns + backoff_ms(r) * NS_PER_MS;
@@ -216,6 +222,12 @@ void replicas__begin_cleaning(struct replicas *r)
 {
     r->clean_timer.fire = on_timer;
     io_timer_arm_after(r->io, &r->clean_timer, 0);
+}
+
+void replicas__clean_soon(struct replicas *r)
+{
+    if (!r->is_closing && r->clean_timer.fire != NULL)
+        io_timer_arm_after(r->io, &r->clean_timer, LOOK_AGAIN_MS);
 }
 
 void replicas__end_cleaning(struct replicas *r)

@@ -241,6 +241,13 @@ static void on_log_flushed(void *context, struct log *log)
     partition__flushed(context);
 }
 
+static void on_log_looked(void *context, struct log *log)
+{
+    struct partition *p = context;
+    (void)log; /* the partition knows it */
+    replicas__looked(p->replicas, p);
+}
+
 static void on_log_failed(void *context, struct log *log, int error, const struct err_note *note)
 {
     struct partition *p = context;
@@ -255,6 +262,7 @@ void replicas__attach(struct replicas *r, struct partition *p, struct log *log,
     for (uint32_t i = 0; i < mended.note_count; i++)
         DIAG_WARN(r->diag, "log", "%s", mended.notes[i].text);
     const struct log_owner owner = { .on_flushed = on_log_flushed,
+                                     .on_looked = on_log_looked,
                                      .on_failed = on_log_failed,
                                      .context = p };
     log_attach(log, r->files, &owner);
@@ -661,6 +669,7 @@ void replicas_close(struct replicas *r, int64_t broker_epoch, void (*done)(void 
     }
     r->is_closing = true;
     replicas__end_cleaning(r);
+    replicas__end_retention(r);
     r->broker_epoch = broker_epoch;
     r->on_closed = done;
     r->on_closed_context = context;

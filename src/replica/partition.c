@@ -68,8 +68,6 @@ void partition_append(struct partition *p, const struct log_append *append,
     if (out->error != KAFKA_NONE)
         return;
 
-    p->appended_bytes += out->size_bytes;
-    p->appended_records += (uint64_t)out->record_count;
     replicas__appended(p->replicas, p->log_dir_index, out->size_bytes);
     if (wait != NULL)
         add_wait(p, wait, out->last_offset + 1);

@@ -42,6 +42,7 @@ struct partition {
     bool is_held;    /* a log of its name is on its way out; opened after that */
     struct log_params *
         again; /* owned: how it was to be opened at start, and could not be for want of space; NULL */
+    bool awaits_retention;  /* its log is being looked at, and is asked again then */
     int64_t clean_after_ns; /* compaction found no space: not before then; 0: it did not */
     bool is_tried_again;    /* space or descriptors were lacking to open it: replicas_tick does */
     uint32_t try_count;     /* how often it did */
@@ -57,8 +58,6 @@ struct partition {
 
     int64_t high_watermark;
     int write_error; /* of this turn's log_write, between the two passes of replicas_write */
-    uint64_t appended_bytes; /* counters for metrics */
-    uint64_t appended_records;
     struct list append_waits;  /* struct append_wait, by ascending offset */
     struct list fetch_watches; /* struct fetch_watch */
 };

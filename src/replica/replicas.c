@@ -9,7 +9,9 @@
 
 #include <string.h>
 
-#define KEY_BYTES 20
+#define KEY_BYTES       20
+#define RETAIN_SLICE    64 /* partitions that retention looks at in one turn, */
+#define RETAIN_PAUSE_MS 10 /* and how long others have the loop, and the workers, then */
 
 static struct bytes key_of(struct uuid topic_id, int32_t index, uint8_t space[KEY_BYTES])
 {
@@ -34,6 +36,7 @@ struct replicas *replicas_new(const struct replicas_params *params)
         .reserved_bytes = -1,
     };
     list_init(&r->partitions);
+    r->retain_next = &r->partitions;
     list_init(&r->dirty);
     map_init(&r->by_id, r->hash_seed);
     r->dir_states = MEM_NEW_ARRAY(struct replicas_dir, log_dirs_count(r->dirs));
@@ -69,6 +72,8 @@ void replicas__remove(struct replicas *r, struct partition *p)
     const struct bytes key = key_of(p->topic_id, p->index, space);
     if (map_get(&r->by_id, key) == p)
         map_remove(&r->by_id, key);
+    if (r->retain_next == &p->link)
+        r->retain_next = p->link.next;
     list_remove(&p->link);
     list_remove(&p->dirty_link);
     list_remove(&p->written_link);
@@ -394,6 +399,9 @@ void replicas__retain(struct replicas *r, struct partition *p, int64_t now_ms)
 {
     struct err_note note = { 0 };
     const int n = log_retain(p->log, now_ms, p->high_watermark, &note);
+    p->awaits_retention = n == -ERR_WOULD_BLOCK;
+    if (p->awaits_retention)
+        return;
     if (n < 0)
         DIAG_ERROR(r->diag, "log", "retention of %s-%d failed: %s", p->topic, p->index, note.text);
     else if (n > 0)
@@ -402,14 +410,46 @@ void replicas__retain(struct replicas *r, struct partition *p, int64_t now_ms)
                   p->topic, p->index, log_offsets(p->log)->start);
 }
 
+static void may_retain(struct replicas *r, struct partition *p, int64_t now_ms)
+{
+    if (p->state == PARTITION_ONLINE && !log_has_planned(p->log))
+        replicas__retain(r, p, now_ms);
+}
+
+void replicas__looked(struct replicas *r, struct partition *p)
+{
+    if (p->awaits_retention)
+        may_retain(r, p, io_now_ms(r->io));
+    if (p->state == PARTITION_ONLINE && log_config(p->log)->cleanup_compact)
+        replicas__clean_soon(r);
+}
+
+static void on_retain_timer(struct io_timer *timer)
+{
+    struct replicas *r = CONTAINER_OF(timer, struct replicas, retain_timer);
+    for (int i = 0; i < RETAIN_SLICE && r->retain_next != &r->partitions; i++) {
+        struct partition *p = LIST_ENTRY(r->retain_next, struct partition, link);
+        r->retain_next = p->link.next;
+        may_retain(r, p, r->retain_now_ms);
+    }
+    if (r->retain_next != &r->partitions)
+        io_timer_arm_after(r->io, timer, RETAIN_PAUSE_MS);
+}
+
 void replicas_retain(struct replicas *r, int64_t now_ms)
 {
-    LIST_FOR_EACH(&r->partitions, link)
-    {
-        struct partition *p = LIST_ENTRY(link, struct partition, link);
-        if (p->state == PARTITION_ONLINE && !log_has_planned(p->log))
-            replicas__retain(r, p, now_ms);
-    }
+    if (r->is_closing || r->retain_next != &r->partitions)
+        return;
+    r->retain_next = r->partitions.next;
+    r->retain_now_ms = now_ms;
+    r->retain_timer.fire = on_retain_timer;
+    on_retain_timer(&r->retain_timer);
+}
+
+void replicas__end_retention(struct replicas *r)
+{
+    io_timer_cancel(r->io, &r->retain_timer);
+    r->retain_next = &r->partitions;
 }
 
 static void gather(const struct log *log, int64_t high_watermark, struct offset_checkpoint *kinds)
@@ -422,8 +462,6 @@ static void gather(const struct log *log, int64_t high_watermark, struct offset_
     offset_checkpoint_add(&kinds[LOG_CHECKPOINT_HIGH_WATERMARK], topic, index, high_watermark);
     if (log_segment_count(log) == 0 || offsets->start > log_segment_base(log, 0))
         offset_checkpoint_add(&kinds[LOG_CHECKPOINT_LOG_START], topic, index, offsets->start);
-    if (log_cleaned_end(log) > 0)
-        offset_checkpoint_add(&kinds[LOG_CHECKPOINT_CLEANER], topic, index, log_cleaned_end(log));
 }
 
 /* Of a log that waits for space to be opened: what the checkpoints said of it. */
@@ -441,9 +479,22 @@ static void gather_waiting(const struct replicas *r, const struct partition *p,
     if (p->again->log_start_offset > 0)
         offset_checkpoint_add(&kinds[LOG_CHECKPOINT_LOG_START], p->topic, p->index,
                               p->again->log_start_offset);
-    if (p->again->cleaned_end > 0)
-        offset_checkpoint_add(&kinds[LOG_CHECKPOINT_CLEANER], p->topic, p->index,
-                              p->again->cleaned_end);
+}
+
+void replicas__gather_cleaned(const struct replicas *r, uint32_t log_dir_index,
+                              struct offset_checkpoint *out)
+{
+    LIST_FOR_EACH(&r->partitions, link)
+    {
+        const struct partition *p = LIST_ENTRY(link, struct partition, link);
+        if (p->log_dir_index != log_dir_index)
+            continue;
+        const int64_t cleaned_end = p->log != NULL     ? log_cleaned_end(p->log)
+                                    : p->again != NULL ? p->again->cleaned_end
+                                                       : 0;
+        if (cleaned_end > 0)
+            offset_checkpoint_add(out, p->topic, p->index, cleaned_end);
+    }
 }
 
 void replicas__gather(const struct replicas *r, uint32_t log_dir_index,
@@ -459,6 +510,7 @@ void replicas__gather(const struct replicas *r, uint32_t log_dir_index,
         else if (p->again != NULL)
             gather_waiting(r, p, kinds);
     }
+    replicas__gather_cleaned(r, log_dir_index, &kinds[LOG_CHECKPOINT_CLEANER]);
 }
 
 void replicas__checkpointed(struct replicas *r, uint32_t log_dir_index, int error)
@@ -486,6 +538,7 @@ void replicas_abandon(struct replicas *r)
         return;
     r->is_closing = r->is_abandoned = true;
     replicas__end_cleaning(r);
+    replicas__end_retention(r);
     replicas__drop_held(r);
     LIST_FOR_EACH(&r->partitions, link)
     LIST_ENTRY(link, struct partition, link)->state = PARTITION_OFFLINE;

@@ -75,6 +75,11 @@ struct replicas {
     struct list undeleted;  /* struct delete_job: there was no space to rename a log */
     bool has_dir_failures;
 
+    struct list *
+        retain_next; /* link of the partition that retention goes on with; the list itself: none is under way */
+    int64_t retain_now_ms;
+    struct io_timer retain_timer;
+
     struct io_timer clean_timer; /* cleaner.c */
     uint32_t cleaning_count;     /* logs that are being compacted */
     int64_t clean_paid_ns; /* when what they have read and written so far will have been allowed */
@@ -147,9 +152,16 @@ static inline void replicas__appended(struct replicas *r, uint32_t log_dir_index
 /* cleaner.c: compaction */
 void replicas__begin_cleaning(struct replicas *r); /* all logs are loaded */
 void replicas__end_cleaning(struct replicas *r);   /* no other is begun */
+void replicas__clean_soon(
+    struct replicas *r); /* more is known of a log than when it was last looked at */
 
 /* replicas.c */
 void replicas__retain(struct replicas *r, struct partition *p, int64_t now_ms);
+void replicas__looked(struct replicas *r, struct partition *p); /* as log_owner's on_looked */
+void replicas__end_retention(struct replicas *r);
+/* What the cleaner checkpoint of a directory is to say. */
+void replicas__gather_cleaned(const struct replicas *r, uint32_t log_dir_index,
+                              struct offset_checkpoint *out);
 /* What the checkpoints of a directory are to say, by kind. */
 void replicas__gather(const struct replicas *r, uint32_t log_dir_index,
                       struct offset_checkpoint kinds[LOG_CHECKPOINT_KINDS]);

@@ -154,6 +154,7 @@ static void finish(struct coord_load *load, int error)
     load->params.done(load->params.context, load->is_disowned ? NULL : load->params.owner,
                       load->params.coordinator, &load->result);
     codec_contexts_free(load->codecs);
+    log_wait_deinit(&load->wait);
     mem_free(load);
 }
 
@@ -187,7 +188,6 @@ static void next_slice(struct coord_load *load)
 static void done(struct io_job *job)
 {
     struct coord_load *load = CONTAINER_OF(job, struct coord_load, job);
-    load->wait = (struct log_wait){ 0 };
     if (load->result.error < 0 || load->is_disowned)
         finish(load, load->result.error);
     else

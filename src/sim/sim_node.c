@@ -42,7 +42,10 @@ static int on_call(void *context, enum sim_call call, const char *path, uint64_t
     sim__trace(world, SIM_TRACE_FILE, (int64_t)call,
                (int64_t)(bytes_hash(bytes_from_text(path), 0) ^ size_bytes));
     const int64_t duration_ns = sim__draw(world, pace_of(&node->pace, call));
-    if (world->working != NULL && world->working->node == node)
+    const bool is_of_job = world->working != NULL && world->working->node == node;
+    if (!is_of_job && node->on_loop_call != NULL)
+        node->on_loop_call(node->on_loop_call_context, call, path, size_bytes);
+    if (is_of_job)
         sim__worker_wait(world->working, duration_ns);
     else if (world->running != NULL && world->running->node == node)
         world->running->present_ns += duration_ns;
@@ -192,6 +195,15 @@ void sim_node_set_on_crash(struct sim_node *node, void (*on_crash)(void *context
 {
     node->on_crash = on_crash;
     node->on_crash_context = context;
+}
+
+void sim_node_set_on_loop_call(struct sim_node *node,
+                               void (*on_loop_call)(void *context, enum sim_call call,
+                                                    const char *path, uint64_t size_bytes),
+                               void *context)
+{
+    node->on_loop_call = on_loop_call;
+    node->on_loop_call_context = context;
 }
 
 void sim_node_set_on_losing(struct sim_node *node, void (*on_losing)(void *context), void *context)

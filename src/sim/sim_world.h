@@ -94,6 +94,12 @@ uint32_t sim_node_crash_count(const struct sim_node *node);
 void sim_node_set_on_crash(struct sim_node *node, void (*on_crash)(void *context), void *context);
 /* Called right before a power loss takes what is not stable: to look at the disk (sim_disk_look), and nothing else. */
 void sim_node_set_on_losing(struct sim_node *node, void (*on_losing)(void *context), void *context);
+/* Called before each file call that no job makes: who waits in it keeps a whole loop waiting. To look, and nothing else.
+ * One a node; NULL: none. */
+void sim_node_set_on_loop_call(struct sim_node *node,
+                               void (*on_loop_call)(void *context, enum sim_call call,
+                                                    const char *path, uint64_t size_bytes),
+                               void *context);
 /* Within on_crash: every job of the ended incarnation that is not done is run, against the dead disk, and done; and so
  * are the jobs that these submit. */
 void sim_node_end_jobs(struct sim_node *node);

@@ -104,6 +104,8 @@ struct sim_node {
     void *on_crash_context;
     void (*on_losing)(void *context);
     void *on_losing_context;
+    void (*on_loop_call)(void *context, enum sim_call call, const char *path, uint64_t size_bytes);
+    void *on_loop_call_context;
     int64_t clock_offset_ms;
     uint32_t descriptor_max; /* 0: no limit */
     uint32_t socket_count;   /* accepted, connecting, connected, listening */

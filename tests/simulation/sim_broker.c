@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/mem.h"
 #include "config/config.h"
+#include "log/log_dirs.h"
 #include "log/meta_properties.h"
 #include "metadata/bootstrap.h"
 #include "metadata/feature.h"
@@ -222,6 +223,33 @@ static void on_crash(void *context)
         start_later(broker);
 }
 
+static bool ends_with(const char *path, const char *end)
+{
+    const size_t size = strlen(path);
+    return size >= strlen(end) && strcmp(path + size - strlen(end), end) == 0;
+}
+
+/* What src/log/README.md leaves to the loop: the first roll of a log syncs its directory; a full disk costs a time index its file,
+ * or the reserve. */
+static bool may_wait(enum sim_call call, const char *path)
+{
+    if (call == SIM_UNLINK)
+        return ends_with(path, ".timeindex") || ends_with(path, LOG_RESERVE_NAME);
+    return call == SIM_SYNC_DIRECTORY && strcmp(path, SIM_BROKER_DIR) != 0;
+}
+
+/* Calls that wait for a device are a job's, once the node serves: whoever else is served waits with the loop. Cold reads are not
+ * looked at here, since a piece that is sent may be cold in its midst (see src/replica/loop_test.c). */
+static void on_loop_call(void *context, enum sim_call call, const char *path, uint64_t size_bytes)
+{
+    const struct sim_broker *broker = context;
+    const unsigned waiting = (unsigned)SIM_SYNC | SIM_SYNC_DIRECTORY | SIM_RENAME | SIM_UNLINK |
+                             SIM_LIST | SIM_REMOVE_DIRECTORY | SIM_SET_MODIFIED;
+    if (broker->phase == PHASE_READY && (call & waiting) != 0 && !may_wait(call, path))
+        model_fail("the loop waits for the disk: call %#x of %s (%" PRIu64 " bytes)",
+                   (unsigned)call, path, size_bytes);
+}
+
 struct sim_broker *sim_broker_new(struct sim_world *world, const char *settings,
                                   int16_t transaction_version, const struct sim_broker_owner *owner,
                                   bool is_verbose)
@@ -234,6 +262,7 @@ struct sim_broker *sim_broker_new(struct sim_world *world, const char *settings,
     broker->machine = sim_node_new(world, "broker1");
     broker->phase = PHASE_DOWN;
     sim_node_set_on_crash(broker->machine, on_crash, broker);
+    sim_node_set_on_loop_call(broker->machine, on_loop_call, broker);
 
     char *text = mem_printf(
         "process.roles=broker,controller\nnode.id=%d\n"

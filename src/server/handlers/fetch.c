@@ -345,10 +345,12 @@ static void warm_done(struct io_job *job)
 {
     struct fetch *fetch = CONTAINER_OF(job, struct fetch, warm_job);
     fetch->is_warming = false;
-    if (fetch->is_gone)
+    if (fetch->is_gone) {
+        log_wait_deinit(&fetch->warm);
         answer_alone(fetch, KAFKA_NONE);
-    else
+    } else {
         read_on(fetch);
+    }
 }
 
 static void send_answer(struct fetch *fetch)
@@ -386,6 +388,7 @@ static void read_on(struct fetch *fetch)
             io_submit(fetch->request->shard->io, NULL, &fetch->warm_job);
             return;
         }
+        log_wait_deinit(&fetch->warm); /* where the partition went away meanwhile */
         r->told[r->count] = asked;
         if (fetch_context_tells(&fetch->context, asked, (enum kafka_error)data->error_code,
                                 data->high_watermark, data->log_start_offset,
