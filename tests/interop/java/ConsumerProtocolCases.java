@@ -4,6 +4,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.ExecutionException;
 import java.util.stream.Stream;
 import org.apache.kafka.clients.admin.AlterConfigOp;
 import org.apache.kafka.clients.admin.ConfigEntry;
@@ -20,6 +21,7 @@ import org.apache.kafka.common.GroupState;
 import org.apache.kafka.common.GroupType;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.errors.InvalidConfigurationException;
 import org.apache.kafka.common.errors.InvalidRegularExpression;
 import org.apache.kafka.common.errors.UnsupportedAssignorException;
 
@@ -41,14 +43,27 @@ final class ConsumerProtocolCases {
         suite.add("consumer_protocol_empty_group_changes", ConsumerProtocolCases::emptyGroup);
     }
 
-    private static KafkaConsumer<String, String> member(Env env, String group, Object... settings) {
+    /** Members are asked often, where the broker allows it: a case may take several of their heartbeats. */
+    private static void hasten(Env env, String group) throws Exception {
+        ConfigResource resource = new ConfigResource(ConfigResource.Type.GROUP, group);
+        AlterConfigOp often = new AlterConfigOp(new ConfigEntry("consumer.heartbeat.interval.ms", "300"), AlterConfigOp.OpType.SET);
+        try {
+            env.admin().incrementalAlterConfigs(Map.of(resource, List.of(often))).all().get();
+        } catch (ExecutionException e) {
+            if (!(e.getCause() instanceof InvalidConfigurationException))
+                throw e;
+        }
+    }
+
+    private static KafkaConsumer<String, String> member(Env env, String group, Object... settings) throws Exception {
+        hasten(env, group);
         Map<String, Object> all = Env.map(settings);
         all.put("group.id", group);
         all.put("group.protocol", "consumer");
         return env.consumer(all.entrySet().stream().flatMap(e -> Stream.of(e.getKey(), e.getValue())).toArray());
     }
 
-    private static KafkaConsumer<String, String> subscribed(Env env, String group, String topic) {
+    private static KafkaConsumer<String, String> subscribed(Env env, String group, String topic) throws Exception {
         KafkaConsumer<String, String> member = member(env, group);
         member.subscribe(List.of(topic));
         return member;
