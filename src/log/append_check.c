@@ -301,59 +301,100 @@ struct walked {
     bool has_more;
 };
 
+/* A batch of any magic, as far as it is looked at here. */
+struct kept_batch {
+    bool is_legacy;
+    struct batch_view view; /* magic 2 */
+    struct legacy_view legacy;
+};
+
+/* Its size, or as batch_parse. */
+static int parse_kept(const struct log_append *append, struct bytes rest, struct kept_batch *out)
+{
+    int size = batch_parse(rest, &out->view);
+    out->is_legacy = size == -ERR_VERSION && append->origin == LOG_ORIGIN_REPLICATION;
+    if (out->is_legacy)
+        size = legacy_parse(rest, &out->legacy);
+    return size;
+}
+
+static int64_t first_offset_of(const struct kept_batch *batch)
+{
+    return batch->is_legacy ? batch->legacy.offset : batch->view.base_offset;
+}
+
+static bool follows(const struct kept_batch *batch, int64_t last_offset)
+{
+    if (first_offset_of(batch) <= last_offset)
+        return false;
+    return batch->is_legacy ||
+           (batch->view.last_offset_delta >= 0 &&
+            batch->view.base_offset <= INT64_MAX - 1 - batch->view.last_offset_delta);
+}
+
+/* A late answer of a leader may hold what it appended in a later epoch; that is fetched again then. */
+static bool is_of_later_epoch(const struct log_append *append, const struct kept_batch *batch)
+{
+    return !batch->is_legacy && append->origin == LOG_ORIGIN_REPLICATION &&
+           batch->view.leader_epoch > append->leader_epoch;
+}
+
+/* Whether a raft leader may append it; else it is refused. */
+static bool check_own(const struct log_config *config, const struct log_append *append,
+                      const struct kept_batch *batch, int size, struct log_append_checked *out)
+{
+    if (batch->view.leader_epoch == append->leader_epoch)
+        return check_size(config, append, (uint64_t)size, out);
+    struct err_note note;
+    err_note(&note, 0, "The batch has leader epoch %" PRId32 ", not %" PRId32,
+             batch->view.leader_epoch, append->leader_epoch);
+    refuse(out, append, KAFKA_INVALID_RECORD, &note);
+    return false;
+}
+
+/* Whether it is whole and continues what was walked; else it is refused. */
+static bool check_kept(const struct log_append *append, const struct kept_batch *batch,
+                       const struct walked *walked, struct log_append_checked *out)
+{
+    struct err_note note;
+    const int64_t first_offset = first_offset_of(batch);
+    if (batch->is_legacy ? legacy_check_crc(&batch->legacy) < 0
+                         : batch_check_crc(&batch->view) < 0) {
+        err_note(&note, 0, "The batch at offset %" PRId64 " does not match its CRC", first_offset);
+        refuse(out, append, KAFKA_CORRUPT_MESSAGE, &note);
+        return false;
+    }
+    if (follows(batch, walked->last_offset))
+        return true;
+    err_note(&note, 0, "Out of order offset %" PRId64 " after %" PRId64, first_offset,
+             walked->last_offset);
+    refuse(out, append, KAFKA_UNKNOWN_SERVER_ERROR, &note);
+    return false;
+}
+
 /* Counts in the batch at out->size_bytes, if there is a whole one. */
 static void check_next(const struct log_config *config, const struct log_append *append,
                        struct walked *walked, struct log_append_checked *out)
 {
     const struct bytes rest =
         bytes_from(append->records + out->size_bytes, append->size_bytes - out->size_bytes);
-    struct batch_view batch;
-    struct legacy_view legacy;
-    int size = batch_parse(rest, &batch);
-    const bool is_legacy = size == -ERR_VERSION && append->origin == LOG_ORIGIN_REPLICATION;
-    if (is_legacy)
-        size = legacy_parse(rest, &legacy);
+    struct kept_batch batch;
+    const int size = parse_kept(append, rest, &batch);
     walked->has_more = false;
     if (size == -ERR_OVERRUN)
         return;
     if (size < 0) {
-        out->first.magic = batch.magic;
+        out->first.magic = batch.view.magic;
         refuse_unparsed(out, append, size);
         return;
     }
-    struct err_note note;
-    if (!is_legacy && append->origin == LOG_ORIGIN_RAFT_LEADER &&
-        batch.leader_epoch != append->leader_epoch) {
-        err_note(&note, 0, "The batch has leader epoch %" PRId32 ", not %" PRId32,
-                 batch.leader_epoch, append->leader_epoch);
-        refuse(out, append, KAFKA_INVALID_RECORD, &note);
+    if (is_of_later_epoch(append, &batch) ||
+        (append->origin == LOG_ORIGIN_RAFT_LEADER &&
+         !check_own(config, append, &batch, size, out)) ||
+        !check_kept(append, &batch, walked, out))
         return;
-    }
-    /* A late answer of a leader may hold what it appended in a later epoch; that is fetched again
-     * then. */
-    if (!is_legacy && append->origin == LOG_ORIGIN_REPLICATION &&
-        batch.leader_epoch > append->leader_epoch)
-        return;
-    if (append->origin == LOG_ORIGIN_RAFT_LEADER &&
-        !check_size(config, append, (uint64_t)size, out))
-        return;
-    if (is_legacy ? legacy_check_crc(&legacy) < 0 : batch_check_crc(&batch) < 0) {
-        err_note(&note, 0, "The batch at offset %" PRId64 " does not match its CRC",
-                 is_legacy ? legacy.offset : batch.base_offset);
-        refuse(out, append, KAFKA_CORRUPT_MESSAGE, &note);
-        return;
-    }
-    const int64_t first_offset = is_legacy ? legacy.offset : batch.base_offset;
-    if (first_offset <= walked->last_offset ||
-        (!is_legacy && (batch.last_offset_delta < 0 ||
-                        batch.base_offset > INT64_MAX - 1 - batch.last_offset_delta))) {
-        err_note(&note, 0, "Out of order offset %" PRId64 " after %" PRId64, first_offset,
-                 walked->last_offset);
-        refuse(out, append, KAFKA_UNKNOWN_SERVER_ERROR, &note);
-        return;
-    }
-    walked->last_offset = is_legacy ? legacy.offset : batch_last_offset(&batch);
-    out->record_count += is_legacy ? 1 : batch.record_count;
+    walked->last_offset = batch.is_legacy ? batch.legacy.offset : batch_last_offset(&batch.view);
+    out->record_count += batch.is_legacy ? 1 : batch.view.record_count;
     out->size_bytes += (uint32_t)size;
     walked->has_more = true;
 }

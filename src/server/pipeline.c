@@ -258,67 +258,90 @@ enum purse pipeline_purse(const struct connection *c, struct bytes body, bool *o
     return purse_of(is_little, body);
 }
 
-bool pipeline_on_frame(struct connection *c, struct shared *frame, struct bytes body)
+/* What a frame's beginning says of it. */
+struct call {
+    const struct api *api;
+    const struct api_handler *handler;
+    int16_t version;
+    bool is_version_served; /* else it is ApiVersions, which is answered all the same */
+    struct header header;
+};
+
+/* False: the connection was refused. */
+static bool read_call(struct connection *c, struct bytes body, struct call *out)
 {
     if (body.size < HEADER_FIXED_BYTES) {
         connection_refuse(c, "a request of %zu bytes is too short for a header", body.size);
         return false;
     }
     const int16_t api_key = be_load_i16(body.data);
-    const int16_t version = be_load_i16(body.data + 2);
     const struct api *api = api_get(api_key);
-    const struct api_handler *handler = api_handler_get(api_key, c->listener->kind);
-    if (api == NULL || handler == NULL) {
+    *out = (struct call){ .api = api,
+                          .handler = api_handler_get(api_key, c->listener->kind),
+                          .version = be_load_i16(body.data + 2) };
+    if (api == NULL || out->handler == NULL) {
         connection_refuse(c, "API key %d (%s) is not served here", api_key,
                           api == NULL ? "unknown" : api->name);
         return false;
     }
-    const bool is_version_served =
-        version >= api->version_min && version <= api->version_max_stable;
-    if (!is_version_served && api_key != API_API_VERSIONS) {
-        connection_refuse(c, "%s version %d is not served, only %d to %d", api->name, version,
+    out->is_version_served =
+        out->version >= api->version_min && out->version <= api->version_max_stable;
+    if (!out->is_version_served && api_key != API_API_VERSIONS) {
+        connection_refuse(c, "%s version %d is not served, only %d to %d", api->name, out->version,
                           api->version_min, api->version_max_stable);
         return false;
     }
-
-    struct header header;
     const int16_t header_version =
-        is_version_served ? api_request_header_version(api_key, version) : 1;
-    const int r = header_parse(body, header_version, &header);
-    if (r < 0) {
+        out->is_version_served ? api_request_header_version(api_key, out->version) : 1;
+    const int r = header_parse(body, header_version, &out->header);
+    if (r < 0)
         connection_refuse(c, "the header of a %s request is malformed: %s", api->name,
                           err_sentence(r));
-        return false;
-    }
+    return r >= 0;
+}
 
+static struct request *request_for(struct connection *c, struct shared *frame, struct bytes body,
+                                   const struct call *call)
+{
+    const struct header *header = &call->header;
     struct request *request = request_new(c, frame);
-    request->api = api;
-    request->handler = handler;
-    request->version = version;
-    request->correlation_id = header.correlation_id;
-    request->client_id = header.client_id;
-    request->body = bytes_slice(body, header.size, body.size - header.size);
+    request->api = call->api;
+    request->handler = call->handler;
+    request->version = call->version;
+    request->correlation_id = header->correlation_id;
+    request->client_id = header->client_id;
+    request->body = bytes_slice(body, header->size, body.size - header->size);
     request->purse = PURSE_SMALL;
+    return request;
+}
+
+bool pipeline_on_frame(struct connection *c, struct shared *frame, struct bytes body)
+{
+    struct call call;
+    if (!read_call(c, body, &call))
+        return false;
+    struct request *request = request_for(c, frame, body, &call);
     c->is_first_request_done = true;
-    if (!is_version_served) {
+    if (!call.is_version_served) {
         answer_unsupported_api_versions(request);
         return true;
     }
 
+    const struct api *api = call.api;
     struct err_note note = { 0 };
     struct reader reader = reader_from(request->body);
     request->message = arena_must_zalloc(&request->arena, 1, api->request->struct_bytes);
     /* Bytes after the message are left alone, as Apache Kafka does: librdkafka sends some (Metadata 13). */
     const int decoded =
-        wire_decode(api->request, version, &reader, &request->arena, request->message, &note);
+        wire_decode(api->request, call.version, &reader, &request->arena, request->message, &note);
     if (decoded < 0) {
         request_fail(request, "%s version %d from client '%.*s' cannot be decoded: %s", api->name,
-                     version, BYTES_PRINTF(header.client_id), note.text);
+                     call.version, BYTES_PRINTF(request->client_id), note.text);
         return false;
     }
-    request->purse = purse_of(answers_little(handler, body, request->message), body);
+    request->purse = purse_of(answers_little(call.handler, body, request->message), body);
     request->arena.used_bytes_max = REQUEST_ARENA_BYTES_MAX;
-    handler->handle(request);
+    call.handler->handle(request);
     return true;
 }
 

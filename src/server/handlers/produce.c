@@ -548,7 +548,7 @@ static int32_t count_parts(const struct produce_request *asked)
     return count;
 }
 
-static void handle(struct request *request)
+static struct produce *begin(struct request *request)
 {
     const struct produce_request *asked = request->message;
     struct produce *produce = REQUEST_NEW(request, struct produce);
@@ -563,33 +563,49 @@ static void handle(struct request *request)
     produce->long_parts = REQUEST_NEW_ARRAY(request, struct produce_part *, produce->part_count);
     response->responses = produce_response_topic_produce_response_array(
         &request->arena, (size_t)asked->topic_data_count);
+    return produce;
+}
 
+/* Its partitions take the parts from `parts` on. */
+static void produce_topic(struct produce *produce,
+                          const struct produce_request_topic_produce_data *data,
+                          enum kafka_error request_error, struct produce_part *parts)
+{
+    struct produce_response *response = produce->response;
+    struct produce_response_topic_produce_response *answer =
+        &response->responses[response->responses_count++];
+    answer->name = data->name;
+    answer->topic_id = data->topic_id;
+    answer->partition_responses_count = data->partition_data_count;
+    answer->partition_responses = produce_response_partition_produce_response_array(
+        &produce->request->arena, (size_t)data->partition_data_count);
+
+    const struct metadata_topic *topic = NULL;
+    const enum kafka_error error =
+        request_error == KAFKA_NONE ? check_topic(produce->request, data, &topic) : request_error;
+    for (int32_t i = 0; i < data->partition_data_count; i++) {
+        struct produce_part *part = &parts[i];
+        part->produce = produce;
+        part->answer = &answer->partition_responses[i];
+        part->answer->index = data->partition_data[i].index;
+        part->topic = data;
+        part->data = &data->partition_data[i];
+        produce_one(produce, topic, error, part);
+    }
+}
+
+static void handle(struct request *request)
+{
+    const struct produce_request *asked = request->message;
+    struct produce *produce = begin(request);
     const enum kafka_error request_error = check_request(request);
-    int32_t next_part = 0;
+    struct produce_part *parts = produce->parts;
     for (int32_t t = 0; t < asked->topic_data_count; t++) {
         const struct produce_request_topic_produce_data *data = &asked->topic_data[t];
         if (data->partition_data_count == 0)
             continue; /* as in Kafka, of which nothing is told */
-        struct produce_response_topic_produce_response *answer =
-            &response->responses[response->responses_count++];
-        answer->name = data->name;
-        answer->topic_id = data->topic_id;
-        answer->partition_responses_count = data->partition_data_count;
-        answer->partition_responses = produce_response_partition_produce_response_array(
-            &request->arena, (size_t)data->partition_data_count);
-
-        const struct metadata_topic *topic = NULL;
-        const enum kafka_error error =
-            request_error == KAFKA_NONE ? check_topic(request, data, &topic) : request_error;
-        for (int32_t i = 0; i < data->partition_data_count; i++) {
-            struct produce_part *part = &produce->parts[next_part++];
-            part->produce = produce;
-            part->answer = &answer->partition_responses[i];
-            part->answer->index = data->partition_data[i].index;
-            part->topic = data;
-            part->data = &data->partition_data[i];
-            produce_one(produce, topic, error, part);
-        }
+        produce_topic(produce, data, request_error, parts);
+        parts += data->partition_data_count;
     }
     request->wait = produce;
     request->on_gone = on_gone;
