@@ -128,6 +128,10 @@ int log_clean_look(struct log *log, const struct log_clean_look *look, struct lo
                                     .overdue_ms = plan.overdue_ms,
                                     .dirty_ratio = plan.dirty_ratio,
                                     .dirty_bytes = plan.dirty_bytes };
+    if (plan.is_cleaned_end_wrong) {
+        out->disbelieved_end = log->cleaned_end;
+        log->cleaned_end = plan.first_dirty;
+    }
     return 0;
 }
 

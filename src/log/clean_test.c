@@ -611,11 +611,32 @@ TEST(log_clean, does_not_believe_a_checkpoint_beyond_the_end)
                                                    .cleaned_end = end + beyond });
         EXPECT_EQ(log_offsets(h.log)->end, end);
         EXPECT_EQ(log_cleaned_end(h.log), beyond == 0 ? end : 0);
+        const struct log_recovery mended = log_recovery(h.log);
+        uint32_t told = 0;
+        for (uint32_t i = 0; i < mended.note_count; i++)
+            told += strstr(mended.notes[i].text, "compacted below") != NULL;
+        EXPECT_EQ(told, beyond);
     }
     h.log->cleaned_end = end;
     EXPECT_OK(log_truncate(h.log, end - 1, h.now_ms, NULL));
     EXPECT(log_cleaned_end(h.log) <= log_offsets(h.log)->end);
     EXPECT_OK(log_truncate_fully(h.log, 7, 7, h.now_ms, NULL));
     EXPECT_EQ(log_cleaned_end(h.log), 0);
+    clean_history_deinit(&h);
+}
+
+/* Whoever deletes records from the beginning leaves a checkpoint that lies before the log. It is told once. */
+TEST(log_clean, does_not_believe_a_checkpoint_before_the_start)
+{
+    struct clean_history h;
+    prepared(&h, context->seed);
+    const int64_t end = log_offsets(h.log)->end;
+    const int64_t cleaned_end = log_cleaned_end(h.log);
+    EXPECT(cleaned_end > 0 && cleaned_end < end);
+    EXPECT_EQ(look(&h, end).disbelieved_end, 0);
+    EXPECT_EQ(log_advance_start(h.log, cleaned_end + 1, end), 1);
+    EXPECT_EQ(look(&h, end).disbelieved_end, cleaned_end);
+    EXPECT_EQ(log_cleaned_end(h.log), cleaned_end + 1);
+    EXPECT_EQ(look(&h, end).disbelieved_end, 0);
     clean_history_deinit(&h);
 }

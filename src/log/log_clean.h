@@ -35,6 +35,8 @@ struct log_clean_need {
     int64_t overdue_ms; /* how far past max.compaction.lag.ms; 0: not */
     double dirty_ratio;
     int64_t dirty_bytes;
+    int64_t
+        disbelieved_end; /* it was taken for compacted below this, which lies outside of it; told once; 0: all is well */
 };
 
 /* Answers for a log of any policy; nothing is due where it is not compacted, is being cleaned or deleted from, was set aside or has

@@ -380,6 +380,22 @@ static void note_loss(struct log *log, const struct log_params *params,
     log__mend_note(log, &note);
 }
 
+/* Beyond the end it speaks of records that are lost: what comes in their place was never compared. As Apache Kafka, all is. */
+static void set_cleaned_end(struct log *log, int64_t cleaned_end)
+{
+    log->cleaned_end = cleaned_end;
+    if (cleaned_end <= log->offsets.end)
+        return;
+    log->cleaned_end = 0;
+    struct err_note mended;
+    err_note(&mended, 0,
+             "%s ends at offset %" PRId64
+             ", and was checkpointed as compacted below offset %" PRId64
+             ": all of it counts as not compacted",
+             log->place.directory, log->offsets.end, cleaned_end);
+    log__mend_note(log, &mended);
+}
+
 static void set_offsets(struct log *log, const struct log_params *params, int64_t end_offset)
 {
     const int64_t base = log->segments.items[0]->meter.base_offset;
@@ -396,8 +412,7 @@ static void set_offsets(struct log *log, const struct log_params *params, int64_
                            ? log__active(log)->meter.base_offset
                            : log->segments.items[log__segment_index(log, log->offsets.flushed_end)]
                                  ->meter.base_offset;
-    /* Beyond the end it speaks of records that are lost: what comes in their place was never compared. As Apache Kafka, all is. */
-    log->cleaned_end = params->cleaned_end > end_offset ? 0 : params->cleaned_end;
+    set_cleaned_end(log, params->cleaned_end);
     log__settle_recovery_point(log);
     log__active(log)->offset_limit = end_offset - 1;
     epochs_truncate_from_end(&log->epochs, end_offset);

@@ -140,6 +140,35 @@ static bool is_before(const struct log_clean_need *a, const struct log_clean_nee
     return a->dirty_ratio > b->dirty_ratio;
 }
 
+/* As Apache Kafka: where old records are deleted too it is nothing to be told. */
+static void tell_disbelieved(const struct replicas *r, const struct log *log,
+                             const struct log_clean_need *need)
+{
+    if (need->disbelieved_end > 0 && !log_config(log)->cleanup_delete)
+        DIAG_WARN(r->diag, "log",
+                  "%s-%d begins at offset %" PRId64 ", and was compacted below offset %" PRId64
+                  ", as its checkpoint says: all of it counts as not compacted",
+                  log_topic(log), log_partition(log), log_offsets(log)->start,
+                  need->disbelieved_end);
+}
+
+/* What the log has to clean: 0; or as log_clean_look, and it was told. */
+static int look_at(struct replicas *r, struct partition *p, int64_t now_ns,
+                   struct log_clean_need *out)
+{
+    const struct log_clean_look look = look_of(r, p);
+    struct err_note note = { 0 };
+    const int looked = log_clean_look(p->log, &look, out, &note);
+    if (looked >= 0) {
+        tell_disbelieved(r, p->log, out);
+    } else if (looked != -ERR_WOULD_BLOCK) {
+        tell_failure(r, p->log, looked, p->clean_after_ns > 0, &note);
+        if (err_is_shortage(looked))
+            p->clean_after_ns = now_ns + backoff_ms(r) * NS_PER_MS;
+    }
+    return looked;
+}
+
 /* Among what is known. Logs that jobs have to look at first wait for them, so many at a time. */
 static struct partition *find_next(struct replicas *r)
 {
@@ -152,18 +181,11 @@ static struct partition *find_next(struct replicas *r)
         struct partition *p = LIST_ENTRY(link, struct partition, link);
         if (!is_idle(p) || log_is_set_aside(p->log) || p->clean_after_ns > now_ns)
             continue;
-        const struct log_clean_look look = look_of(r, p);
         struct log_clean_need need;
-        struct err_note note = { 0 };
-        const int looked = log_clean_look(p->log, &look, &need, &note);
-        if (looked == -ERR_WOULD_BLOCK) {
-            if (++looking_count == LOOKING_MAX)
-                break;
-        } else if (looked < 0) {
-            tell_failure(r, p->log, looked, p->clean_after_ns > 0, &note);
-            if (err_is_shortage(looked))
-                p->clean_after_ns = now_ns + backoff_ms(r) * NS_PER_MS;
-        } else if (need.is_due && (next == NULL || is_before(&need, &next_need))) {
+        const int looked = look_at(r, p, now_ns, &need);
+        if (looked == -ERR_WOULD_BLOCK && ++looking_count == LOOKING_MAX)
+            break;
+        if (looked >= 0 && need.is_due && (next == NULL || is_before(&need, &next_need))) {
             next = p;
             next_need = need;
         }
