@@ -68,19 +68,19 @@ static struct regex_figures regex_figures(const struct consumer_group *group)
 static void schedule_resolution(struct group_coordinator *c, struct consumer_group *group,
                                 const struct regex_figures *before, bool has_new)
 {
-    const int64_t now_ms = c->event->wall_ms;
+    const int64_t wall_ms = c->event->wall_ms;
     const bool was_resolved = before->resolved_ms != INT64_MIN;
-    const bool was_set_back = before->resolved_ms > now_ms; /* the clock, since then */
+    const bool was_set_back = before->resolved_ms > wall_ms; /* the clock, since then */
     if (group->subscribed_regex_count == 0 || deadline_is_armed(&group->regex) ||
         c->event->now_ms < group->regex_not_before_ms ||
         (was_resolved && !was_set_back &&
-         now_ms <= i64_add_clamped(before->resolved_ms, REGEX_PAUSE_MS)))
+         wall_ms <= i64_add_clamped(before->resolved_ms, REGEX_PAUSE_MS)))
         return;
     const bool is_due =
         has_new || !was_resolved || was_set_back ||
         group->subscribed_regex_count != before->resolved_count ||
         before->version < c->topics_version ||
-        now_ms > i64_add_clamped(before->resolved_ms, c->settings.regex_refresh_interval_ms);
+        wall_ms > i64_add_clamped(before->resolved_ms, c->settings.regex_refresh_interval_ms);
     if (!is_due)
         return;
     group->regex.kind = DEADLINE_REGEX;

@@ -131,14 +131,14 @@ static void record_partition(struct group_coordinator *c,
                              const struct offset_commit_request_topic *topic,
                              const struct offset_commit_request_partition *partition)
 {
-    const int64_t now_ms = c->event->wall_ms;
+    const int64_t wall_ms = c->event->wall_ms;
     const struct offset_value value = {
         .offset = partition->committed_offset,
-        .committed_ms = now_ms,
+        .committed_ms = wall_ms,
         /* Versions 2 to 4 may say how long it is to be kept. */
         .expire_ms = request->retention_time_ms == -1
                          ? -1
-                         : i64_add_clamped(now_ms, request->retention_time_ms),
+                         : i64_add_clamped(wall_ms, request->retention_time_ms),
         .metadata = bytes_is_null(partition->committed_metadata) ? BYTES_LITERAL("")
                                                                  : partition->committed_metadata,
         .topic_id = topic->topic_id,

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "config/config.h"
 #include "server/controller_link.h"
+#include "server/topic_lookup.h"
 #include "wire/messages/create_topics_request.h"
 #include "wire/messages/create_topics_response.h"
 
@@ -48,10 +49,10 @@ struct internal_topic {
     bool is_clean; /* no leader may lack what was committed */
 };
 static const struct internal_topic internal_topics[] = {
-    { "__consumer_offsets", SETTING_BROKER_OFFSETS_TOPIC_NUM_PARTITIONS,
+    { TOPIC_CONSUMER_OFFSETS, SETTING_BROKER_OFFSETS_TOPIC_NUM_PARTITIONS,
       SETTING_BROKER_OFFSETS_TOPIC_REPLICATION_FACTOR, SETTING_BROKER_OFFSETS_TOPIC_SEGMENT_BYTES,
       NO_SETTING, "producer", false },
-    { "__transaction_state", SETTING_BROKER_TRANSACTION_STATE_LOG_NUM_PARTITIONS,
+    { TOPIC_TRANSACTION_STATE, SETTING_BROKER_TRANSACTION_STATE_LOG_NUM_PARTITIONS,
       SETTING_BROKER_TRANSACTION_STATE_LOG_REPLICATION_FACTOR,
       SETTING_BROKER_TRANSACTION_STATE_LOG_SEGMENT_BYTES,
       SETTING_BROKER_TRANSACTION_STATE_LOG_MIN_ISR, "uncompressed", true },

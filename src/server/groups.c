@@ -11,6 +11,7 @@
 #include "replica/partition.h"
 #include "server/coord_log.h"
 #include "server/server_int.h"
+#include "server/topic_lookup.h"
 #include "wire/messages/write_txn_markers_response.h"
 
 #include <arpa/inet.h>
@@ -317,7 +318,7 @@ static void on_close(struct coord_log *log)
 }
 
 static const struct coord_kind group_kind = {
-    .topic = "__consumer_offsets",
+    .topic = TOPIC_CONSUMER_OFFSETS,
     .logger = "groups",
     .things = "groups",
     .base_sequence = 0,

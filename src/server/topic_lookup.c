@@ -29,7 +29,7 @@ enum kafka_error partition_lookup(const struct shard *shard, const struct metada
 
 bool topic_is_internal(struct bytes name)
 {
-    return bytes_equal(name, BYTES_LITERAL("__consumer_offsets")) ||
-           bytes_equal(name, BYTES_LITERAL("__transaction_state")) ||
+    return bytes_equal(name, BYTES_LITERAL(TOPIC_CONSUMER_OFFSETS)) ||
+           bytes_equal(name, BYTES_LITERAL(TOPIC_TRANSACTION_STATE)) ||
            bytes_equal(name, BYTES_LITERAL("__share_group_state"));
 }

@@ -15,5 +15,9 @@ enum kafka_error partition_lookup(const struct shard *shard, const struct metada
                                   int32_t index, int32_t current_leader_epoch,
                                   struct partition **out);
 
+/* The topics of coordinators. */
+#define TOPIC_CONSUMER_OFFSETS  "__consumer_offsets"
+#define TOPIC_TRANSACTION_STATE "__transaction_state"
+
 /* Whether clients may not write to it: __consumer_offsets, __transaction_state, __share_group_state. */
 bool topic_is_internal(struct bytes name);

@@ -78,7 +78,7 @@ void transaction_marker_write(struct shard *shard, struct transaction_marker_wri
     const enum kafka_error error = partition_lookup(shard, topic, write->partition, -1, &p);
     if (error != KAFKA_NONE)
         conclude_later(write, error, false);
-    else if (bytes_equal_text(write->topic, "__consumer_offsets"))
+    else if (bytes_equal_text(write->topic, TOPIC_CONSUMER_OFFSETS))
         end_in_group(write, &marker);
     else
         end_in_partition(write, p, &marker);

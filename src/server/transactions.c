@@ -6,6 +6,7 @@
 #include "metadata/feature.h"
 #include "server/coord_log.h"
 #include "server/producer_ids.h"
+#include "server/topic_lookup.h"
 #include "server/transaction_markers.h"
 #include "server/transaction_questions.h"
 
@@ -274,7 +275,7 @@ static void on_close(struct coord_log *log)
 }
 
 static const struct coord_kind transaction_kind = {
-    .topic = "__transaction_state",
+    .topic = TOPIC_TRANSACTION_STATE,
     .logger = "transactions",
     .things = "transactions",
     .base_sequence = -1,

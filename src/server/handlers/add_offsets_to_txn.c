@@ -3,13 +3,12 @@
 #include "server/authorize.h"
 #include "server/auto_topic.h"
 #include "server/groups.h"
+#include "server/topic_lookup.h"
 #include "server/transactions.h"
 #include "wire/messages/add_offsets_to_txn_request.h"
 #include "wire/messages/add_offsets_to_txn_response.h"
 #include "wire/messages/add_partitions_to_txn_request.h"
 #include "wire/messages/add_partitions_to_txn_response.h"
-
-#define OFFSETS_TOPIC BYTES_LITERAL("__consumer_offsets")
 
 struct add_offsets {
     struct transaction_ask ask;
@@ -45,7 +44,7 @@ static void ask_for(struct request *request, int32_t partition)
     add_partitions_to_txn_request_init(&op->question);
     add_partitions_to_txn_request_transaction_init(&op->transaction);
     add_partitions_to_txn_request_topic_init(&op->topic);
-    op->topic.name = OFFSETS_TOPIC;
+    op->topic.name = BYTES_LITERAL(TOPIC_CONSUMER_OFFSETS);
     op->topic.partitions = &op->partition;
     op->topic.partitions_count = 1;
     op->transaction.transactional_id = asked->transactional_id;
@@ -72,7 +71,7 @@ static void ask_for(struct request *request, int32_t partition)
  * request, too, to have the topic created; it is sent again until it is there. */
 static void wait_for_topic(struct request *request)
 {
-    auto_topic_create(request, OFFSETS_TOPIC);
+    auto_topic_create(request, BYTES_LITERAL(TOPIC_CONSUMER_OFFSETS));
     reply(request, KAFKA_COORDINATOR_NOT_AVAILABLE);
 }
 

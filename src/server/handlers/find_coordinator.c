@@ -4,6 +4,7 @@
 #include "server/auto_topic.h"
 #include "server/cluster_view.h"
 #include "server/groups.h"
+#include "server/topic_lookup.h"
 #include "server/transactions.h"
 #include "wire/messages/find_coordinator_request.h"
 #include "wire/messages/find_coordinator_response.h"
@@ -37,12 +38,12 @@ static enum kafka_error find(struct request *request, int8_t key_type, struct by
     switch (key_type) {
     case KEY_GROUP:
         return authorize(request, ACL_DESCRIBE, ACL_GROUP, key)
-                   ? find_leader(request, BYTES_LITERAL("__consumer_offsets"),
+                   ? find_leader(request, BYTES_LITERAL(TOPIC_CONSUMER_OFFSETS),
                                  groups_partition_of(request->shard, key), out, out_id)
                    : KAFKA_GROUP_AUTHORIZATION_FAILED;
     case KEY_TRANSACTION:
         return authorize(request, ACL_DESCRIBE, ACL_TRANSACTIONAL_ID, key)
-                   ? find_leader(request, BYTES_LITERAL("__transaction_state"),
+                   ? find_leader(request, BYTES_LITERAL(TOPIC_TRANSACTION_STATE),
                                  transactions_partition_of(request->shard, key), out, out_id)
                    : KAFKA_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
     default:

@@ -12,7 +12,6 @@
 #include "wire/messages/txn_offset_commit_request.h"
 #include "wire/messages/txn_offset_commit_response.h"
 
-#define OFFSETS_TOPIC   "__consumer_offsets"
 #define VERSION_LOADING 2 /* from here on clients know COORDINATOR_LOAD_IN_PROGRESS (KAFKA-7296) */
 
 struct commit {
@@ -158,7 +157,7 @@ static uint64_t begin_verification(const struct commit *commit)
 {
     const struct request *request = commit->ask.request;
     const struct metadata_topic *topic =
-        metadata_topic_by_name(request->shard->image, BYTES_LITERAL(OFFSETS_TOPIC));
+        metadata_topic_by_name(request->shard->image, BYTES_LITERAL(TOPIC_CONSUMER_OFFSETS));
     struct partition *p = NULL;
     if (topic == NULL ||
         partition_lookup(request->shard, topic, commit->partition, -1, &p) != KAFKA_NONE ||
@@ -185,7 +184,7 @@ static void ask(struct commit *commit)
         groups_ask(request, commit->partition, &commit->wanted, &commit->ask);
         return;
     }
-    commit->asked = (struct transaction_partition){ .topic = BYTES_LITERAL(OFFSETS_TOPIC),
+    commit->asked = (struct transaction_partition){ .topic = BYTES_LITERAL(TOPIC_CONSUMER_OFFSETS),
                                                     .partition = commit->partition };
     commit->question =
         (struct transaction_question){ .transactional_id = commit->wanted.transactional_id,
