@@ -432,3 +432,99 @@ TEST(log_damage, of_an_offset_beyond_its_segment_is_cut)
     log_abandon(log);
     sim_disk_free(disk);
 }
+
+/* ---- by jobs --------------------------------------------------------------------------------- */
+
+static int count_change(void *context, enum sim_call call, const char *path, uint64_t size_bytes)
+{
+    uint32_t *changes = context;
+    (void)path;
+    (void)size_bytes;
+    *changes += (call & SIM_CHANGES) != 0;
+    return 0;
+}
+
+/* Answers how many jobs had to read a whole segment. */
+static uint32_t read_by_jobs(struct log *log, int64_t offset)
+{
+    struct arena arena;
+    arena_init(&arena, 1u << 16);
+    const struct log_read request = { .offset = offset,
+                                      .end_offset = offset + 1,
+                                      .bytes_max = 1u << 15,
+                                      .copy_max = UINT32_MAX,
+                                      .arena = &arena };
+    struct log_piece piece;
+    struct log_wait wait = { 0 };
+    uint32_t built = 0;
+    int r;
+    while ((r = log_read(log, &request, &piece, &wait, NULL)) == -ERR_WOULD_BLOCK) {
+        built += wait.build != NULL;
+        log_wait_run(&wait);
+    }
+    EXPECT_OK(r);
+    EXPECT(wait.file == NULL && wait.build == NULL);
+    struct batch_view view;
+    EXPECT(batch_parse(bytes_from(piece.data, piece.size_bytes), &view) > 0);
+    EXPECT_EQ(view.base_offset, offset);
+    arena_deinit(&arena);
+    return built;
+}
+
+static uint32_t find_by_jobs(struct log *log, int64_t offset)
+{
+    struct log_time_offset found = { 0 };
+    struct log_wait wait = { 0 };
+    uint32_t built = 0;
+    int r;
+    while ((r = log_offset_for_time(log, SAMPLE_NOW_MS + offset, false, &found, &wait, NULL)) ==
+           -ERR_WOULD_BLOCK) {
+        built += wait.build != NULL;
+        log_wait_run(&wait);
+    }
+    EXPECT_OK(r);
+    EXPECT(wait.file == NULL && wait.build == NULL);
+    EXPECT_EQ(found.offset, offset);
+    return built;
+}
+
+/* Who reads from a shard neither reads a segment through nor writes; the close mends the files. */
+TEST(log_damage, of_an_index_is_mended_by_a_job_and_by_the_close)
+{
+    for (int damage = EMPTY; damage < DAMAGES; damage++) {
+        struct sim_disk *disk = sim_disk_new(context->seed);
+        struct io_fs *fs = sim_disk_fs(disk);
+        struct log *log = sample_open(&(struct sample_open){ .fs = fs });
+        for (int64_t i = 0; log_segment_count(log) < 4; i++)
+            sample_append(log, &(struct sample_batch){ .value_bytes = 200,
+                                                       .timestamp_ms = SAMPLE_NOW_MS + i });
+        const int64_t second = log_segment_base(log, 1);
+        const int64_t third = log_segment_base(log, 2);
+        AUTO(mem_freep)
+        char *index =
+            segment_path(log->segments.items[1], &log->place, LOG_NAME_OFFSET_INDEX, LOG_NAME_LIVE);
+        AUTO(mem_freep)
+        char *times =
+            segment_path(log->segments.items[2], &log->place, LOG_NAME_TIME_INDEX, LOG_NAME_LIVE);
+        EXPECT_OK(log_close(log, true, NULL, NULL));
+        damage_file(fs, index, (enum damage)damage);
+        damage_file(fs, times, (enum damage)damage);
+
+        uint32_t built = 0;
+        for (int life = 0; life < 2; life++) {
+            log = sample_open(&(struct sample_open){ .fs = fs });
+            sim_disk_cool(disk, 1000000);
+            uint32_t changes = 0;
+            sim_disk_set_hooks(
+                disk, &(struct sim_disk_hooks){ .context = &changes, .on_call = count_change });
+            built = read_by_jobs(log, second + 3) + find_by_jobs(log, third + 3);
+            EXPECT_EQ(changes, 0);
+            sim_disk_set_hooks(disk, &(struct sim_disk_hooks){ 0 });
+            /* An offset index that lacks entries is sparse, and may be believed. */
+            EXPECT(life > 0 || damage == CUT_IN_HALF || built > 0);
+            EXPECT_OK(log_close(log, true, NULL, NULL));
+        }
+        EXPECT_EQ(built, 0);
+        sim_disk_free(disk);
+    }
+}

@@ -117,8 +117,8 @@ MUST_CHECK int log_close(struct log *log, bool flush, struct log_offsets *out_of
  * killed. NULL is fine. */
 void log_abandon(struct log *log);
 
-/* Cuts its indexes to what is in them, as Apache Kafka wants to find them, and renames the directory of a detached log to `<topic>-<partition>.<32 hex digits>-delete` and frees
- * the log; out_path (heap) names the renamed directory, to be removed after file.delete.delay.ms
+/* Cuts its indexes to what is in them, as Apache Kafka wants to find them, renames the directory of a detached log to
+ * `<topic>-<partition>.<32 hex digits>-delete` and frees the log; out_path (heap) names the renamed directory, to be removed after file.delete.delay.ms
  * (log_dirs_remove_later). On failure the log is freed too, but for a shortage (err_is_shortage): then it may be
  * tried again. The hex digits are those of `unique`,
  * which the caller draws at random. */
@@ -367,8 +367,8 @@ MUST_CHECK int log_advance_start(struct log *log, int64_t start_offset, int64_t 
 
 /* Removes the segments that retention by time, size and log start allow, none at or above the high
  * watermark: renamed `.deleted` by a job and unlinked after file.delete.delay.ms.
- * cleanup.policy=compact alone keeps all but what lies below the log start. Does nothing while the log is cleaned. What is not flushed waits for that, and all wait until those
- * before them have left. Returns how many segments went, or a negative error: -ERR_WOULD_BLOCK, when on_looked is to be awaited,
+ * cleanup.policy=compact alone keeps all but what lies below the log start. Does nothing while the log is cleaned. What is not
+ * flushed waits for that, and all wait until those before them have left. Returns how many segments went, or a negative error: -ERR_WOULD_BLOCK, when on_looked is to be awaited,
  * with nothing changed; others have failed the log. Attached logs, or detached ones (then all is done at once). */
 MUST_CHECK int log_retain(struct log *log, int64_t now_ms, int64_t high_watermark,
                           struct err_note *note);
@@ -411,8 +411,8 @@ bool log_producer_get(const struct log *log, int64_t producer_id, struct log_pro
 
 /* Whether a transactional batch that is about to be appended opens a transaction here, so that the coordinator is to be asked
  * first (KIP-890): the guard for log_append, to be used once it has said yes. 0: it need not be asked. Until then no later sequence
- * of the producer is taken. Under transaction.partition.verification.enable=false appends need no guard. Whatever begins or ends a transaction of the producer here makes the guard void; the append is
- * refused with INVALID_TXN_STATE then. */
+ * of the producer is taken. Under transaction.partition.verification.enable=false appends need no guard. Whatever begins or ends a
+ * transaction of the producer here makes the guard void; the append is refused with INVALID_TXN_STATE then. */
 uint64_t log_verification_begin(struct log *log, int64_t producer_id, int16_t producer_epoch,
                                 int32_t sequence, int64_t now_ms);
 
