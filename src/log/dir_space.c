@@ -47,6 +47,10 @@ static void measure_run(struct io_job *job)
     struct space_job *space = CONTAINER_OF(job, struct space_job, job);
     space->found.free_bytes = io_fs_free_bytes(space->dirs->fs, space->path);
     space->found.total_bytes = io_fs_total_bytes(space->dirs->fs, space->path);
+    AUTO(mem_freep) char *reserve = mem_printf("%s/%s", space->path, LOG_RESERVE_NAME);
+    struct io_stat st = { 0 };
+    if (io_fs_stat(space->dirs->fs, reserve, &st) == 0)
+        space->found.reserve_bytes = st.allocated_bytes;
 }
 
 static void measure_done(struct io_job *job)

@@ -95,6 +95,7 @@ uint32_t log_dirs_fail(struct log_dirs *dirs, uint32_t index);
 struct log_dir_space {
     int64_t free_bytes; /* for this user; negative: why it could not be found out */
     int64_t total_bytes;
+    int64_t reserve_bytes; /* that its reserve holds; 0: it has none */
 };
 /* Asks a directory's file system, by a job; `done` hears of it on the loop. */
 void log_dirs_measure(struct log_dirs *dirs, uint32_t index,

@@ -79,6 +79,9 @@ uint32_t replicas_count(const struct replicas *replicas);
  * appends are resumed there; and retention. */
 void replicas_tick(struct replicas *replicas, int64_t now_ms);
 void replicas_retain(struct replicas *replicas, int64_t now_ms);
+/* Whether topics and partitions had better not be created: where they would go, or where the metadata log is, so little is left
+ * that it is kept for a start and for deletions. */
+bool replicas_lacks_space_for_logs(const struct replicas *replicas);
 /* The metadata log found the disk full: gives up what was kept back for it. True when there was something. */
 bool replicas_release_reserve(struct replicas *replicas);
 /* High watermarks, recovery points and log starts as the checkpoint files want them; written by a job. */

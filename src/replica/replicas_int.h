@@ -27,6 +27,7 @@ struct replicas_dir {
     bool is_full; /* less is free than ottla.disk.min.free.bytes: clients' appends are refused */
     bool is_nearly_out;       /* less than a quarter of it: everybody's are */
     int64_t free_bytes;       /* as last measured */
+    int64_t reserve_bytes;    /* that were kept back then */
     int64_t mark_bytes;       /* what was asked to be left free then */
     int64_t unmeasured_bytes; /* appended since */
     int64_t measure_bytes;    /* so many may be, until it is measured again */

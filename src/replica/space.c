@@ -2,7 +2,7 @@
  *
  *   free     ┌──────────── everybody appends
  *   mark ──► ├──────────── clients are refused (KAFKA_STORAGE_ERROR: they try again); resumed an eighth above
- *   mark/4 ► ├──────────── groups and transactions too; the metadata log, checkpoints and compaction go on
+ *   mark/4 ► ├──────────── groups, transactions and new topics too; the metadata log, checkpoints and compaction go on
  *   0 ─────► └──────────── the metadata log takes the reserve (log_dirs_release_reserve)
  *
  * The mark is ottla.disk.min.free.bytes. Space is measured by a job: at each tick, and after so many appended bytes as reach the
@@ -31,6 +31,16 @@ static int64_t resume_bytes(const struct replicas_dir *dir)
     return dir->mark_bytes + MIN(dir->mark_bytes / RESUME_SHARE, INT64_MAX - dir->mark_bytes);
 }
 
+/* What is free and should be in the reserve: clients shall not have it. */
+static int64_t missing_reserve(const struct replicas *r, uint32_t log_dir_index)
+{
+    const struct replicas_dir *dir = &r->dir_states[log_dir_index];
+    if (log_dir_index != r->metadata_dir_index || dir->mark_bytes == 0)
+        return 0;
+    const int64_t wanted = config_i64(r->config, SETTING_BROKER_OTTLA_DISK_RESERVE_BYTES);
+    return MAX(wanted - dir->reserve_bytes, INT64_C(0));
+}
+
 /* ---- who may append -------------------------------------------------------------------------- */
 
 static void begin_full(struct replicas *r, uint32_t log_dir_index)
@@ -44,9 +54,10 @@ static void begin_full(struct replicas *r, uint32_t log_dir_index)
                "log directory %s: %" PRId64
                " bytes are free, and ottla.disk.min.free.bytes keeps %" PRId64
                ": appends are refused until there are %" PRId64
-               " (of groups and transactions below %" PRId64 ")",
+               " (of groups, so that their members wait, and of transactions below %" PRId64 ")",
                log_dirs_at(r->dirs, log_dir_index)->path, dir->free_bytes, dir->mark_bytes,
-               resume_bytes(dir), dir->mark_bytes / URGENT_SHARE);
+               i64_add_clamped(resume_bytes(dir), missing_reserve(r, log_dir_index)),
+               dir->mark_bytes / URGENT_SHARE);
 }
 
 static void end_full(struct replicas *r, uint32_t log_dir_index)
@@ -78,6 +89,22 @@ bool replicas__lacks_space(const struct replicas *r, uint32_t log_dir_index,
             " are kept: try again when there is space",
             log_dirs_at(r->dirs, log_dir_index)->path, dir->free_bytes, dir->mark_bytes));
     return true;
+}
+
+/* What is left of the reserve, when it was given up, is for a start and for deletions. */
+static bool has_given_up_reserve(const struct replicas *r)
+{
+    return r->dir_states[r->metadata_dir_index].is_full &&
+           missing_reserve(r, r->metadata_dir_index) > 0;
+}
+
+bool replicas_lacks_space_for_logs(const struct replicas *r)
+{
+    bool has_room = false;
+    for (uint32_t i = 0; i < log_dirs_count(r->dirs); i++)
+        has_room |= log_dirs_at(r->dirs, i)->is_online && !r->dir_states[i].is_nearly_out;
+    return !has_room || has_given_up_reserve(r) ||
+           r->dir_states[r->metadata_dir_index].is_nearly_out;
 }
 
 /* ---- the reserve ----------------------------------------------------------------------------- */
@@ -116,6 +143,7 @@ bool replicas_release_reserve(struct replicas *r)
     if (r->is_reserving)
         return false;
     r->reserved_bytes = -1;
+    r->dir_states[r->metadata_dir_index].reserve_bytes = 0;
     return log_dirs_release_reserve(r->dirs, r->metadata_dir_index);
 }
 
@@ -130,15 +158,17 @@ static void on_measured(void *context, uint32_t log_dir_index, const struct log_
         !log_dirs_at(r->dirs, log_dir_index)->is_online)
         return; /* what cannot be found out changes nothing */
     dir->free_bytes = space->free_bytes;
+    dir->reserve_bytes = space->reserve_bytes;
     dir->mark_bytes = mark_of(r, space);
     const int64_t half_way = MIN((dir->free_bytes - dir->mark_bytes) / 2, dir->mark_bytes / 4);
     dir->measure_bytes = dir->mark_bytes == 0
                              ? INT64_MAX /* nobody is refused: at ticks is enough */
                              : MIN(MAX(half_way, MEASURE_BYTES_MIN), MEASURE_BYTES_MAX);
     dir->is_nearly_out = dir->free_bytes < dir->mark_bytes / URGENT_SHARE;
-    if (!dir->is_full && dir->free_bytes < dir->mark_bytes)
+    const int64_t usable_bytes = dir->free_bytes - missing_reserve(r, log_dir_index);
+    if (!dir->is_full && usable_bytes < dir->mark_bytes)
         begin_full(r, log_dir_index);
-    else if (dir->is_full && dir->free_bytes >= resume_bytes(dir))
+    else if (dir->is_full && usable_bytes >= resume_bytes(dir))
         end_full(r, log_dir_index);
     if (log_dir_index == r->metadata_dir_index)
         keep_reserve(r);

@@ -221,6 +221,36 @@ TEST(space, keeps_a_reserve_for_the_metadata_log)
     replica_rig_end(&rig);
 }
 
+/* What a reserve that was given up leaves is for the metadata log: neither clients nor new topics have it, though it lies above
+ * the mark. */
+TEST(space, keeps_what_was_given_up_for_a_start)
+{
+    struct replica_rig rig;
+    struct partition *p = begin(
+        &rig, context->seed, "ottla.disk.min.free.bytes=65536\nottla.disk.reserve.bytes=1048576");
+    tick(&rig);
+    EXPECT(!replicas_lacks_space_for_logs(rig.replicas));
+    leave_free(&rig, 20 * KIB); /* above a quarter of the mark */
+    tick(&rig);
+    EXPECT(!replicas_lacks_space_for_logs(rig.replicas));
+    leave_free(&rig, 10 * KIB);
+    tick(&rig);
+    EXPECT(replicas_lacks_space_for_logs(rig.replicas));
+
+    EXPECT(replicas_release_reserve(rig.replicas));
+    tick(&rig);
+    EXPECT(io_fs_free_bytes(io_get_fs(rig.io), "/a") > 1024 * KIB);
+    EXPECT_EQ(client_append(&rig, p), KAFKA_KAFKA_STORAGE_ERROR);
+    EXPECT_EQ(coordinator_append(&rig, p), KAFKA_NONE);
+    EXPECT(replicas_lacks_space_for_logs(rig.replicas));
+
+    leave_free(&rig, 3072 * KIB);
+    tick(&rig);
+    EXPECT_EQ(client_append(&rig, p), KAFKA_NONE);
+    EXPECT(!replicas_lacks_space_for_logs(rig.replicas));
+    replica_rig_end(&rig);
+}
+
 static void set_reserve(struct replica_rig *rig, const char *bytes)
 {
     const struct config_override changed = { .name = BYTES_LITERAL("ottla.disk.reserve.bytes"),

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "config/config.h"
+#include "replica/replicas.h"
 #include "server/controller_link.h"
 #include "server/topic_lookup.h"
 #include "wire/messages/create_topics_request.h"
@@ -94,6 +95,8 @@ static void fill_internal(struct auto_topic *asked,
 void auto_topic_create(const struct request *request, struct bytes name)
 {
     struct shard *shard = request->shard;
+    if (replicas_lacks_space_for_logs(shard->replicas))
+        return; /* who asks finds no topic, and asks again */
     if (map_get(&shard->topics_in_creation, name) != NULL ||
         map_count(&shard->topics_in_creation) >= IN_CREATION_MAX)
         return;

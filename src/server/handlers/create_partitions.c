@@ -1,4 +1,5 @@
 /* CreatePartitions: decided by the controller; answered when this node has applied it (KIP-195). */
+#include "replica/replicas.h"
 #include "server/api_handler.h"
 #include "server/controller_link.h"
 #include "wire/messages/create_partitions_request.h"
@@ -21,7 +22,10 @@ static void failed(struct request *request, enum kafka_error error)
 
 static void handle(struct request *request)
 {
-    forward_to_controller(request, failed);
+    if (replicas_lacks_space_for_logs(request->shard->replicas))
+        failed(request, KAFKA_KAFKA_STORAGE_ERROR);
+    else
+        forward_to_controller(request, failed);
 }
 
 const struct api_handler create_partitions_handler = {
