@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define LOAD_FACTOR_MAX 0.95
+#define LOAD_FACTOR_MIN 0.05
 #define KEYS_MIN        8u
 #define SLACK_MIN       64u /* entries behind the last slot, for those that find theirs taken */
 #define SLACK_MAX       4096u /* more are needed once in a lifetime; then the map says that it is full */
@@ -28,7 +29,9 @@ static uint64_t slack_of(uint64_t slot_count)
 void clean_map_init(struct clean_map *map, size_t bytes_max, double load_factor, uint64_t keys_max,
                     int64_t base_offset, uint64_t seed)
 {
-    const double load = MIN(load_factor, LOAD_FACTOR_MAX);
+    const double load = load_factor >= LOAD_FACTOR_MIN /* what is no number is not */
+                            ? MIN(load_factor, LOAD_FACTOR_MAX)
+                            : LOAD_FACTOR_MIN;
     const uint64_t entries_max = bytes_max / CLEAN_MAP_ENTRY_BYTES;
     const uint64_t slack = slack_of(entries_max);
     uint64_t slots = entries_max > slack ? entries_max - slack : 0;

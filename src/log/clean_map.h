@@ -32,7 +32,7 @@ struct clean_map {
     uint64_t seed;
 };
 
-/* bytes_max: of all its memory. load_factor: how full it may become (more than 0.95 is taken for that). keys_max: no more
+/* bytes_max: of all its memory. load_factor: how full it may become (taken to be from 0.05 to 0.95). keys_max: no more
  * will come; a map for fewer keys than bytes_max allows is smaller. One that can hold none at all still holds a few. */
 void clean_map_init(struct clean_map *map, size_t bytes_max, double load_factor, uint64_t keys_max,
                     int64_t base_offset, uint64_t seed);

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/test.h"
 
+#include <math.h>
 #include <stdio.h>
 
 /* ---- the map --------------------------------------------------------------------------------- */
@@ -82,6 +83,26 @@ TEST(clean_map, fills_up_to_its_load_and_refuses_the_rest)
             EXPECT_EQ(get(&map, key_of(0, space)), taken);
             clean_map_deinit(&map);
         }
+    }
+}
+
+/* The setting has no limits, in Apache Kafka either. */
+TEST(clean_map, takes_any_load_factor)
+{
+    static const double loads[] = { -3, 0, 1e-300, NAN, INFINITY, -INFINITY, 1e300 };
+    char space[32];
+    for (size_t l = 0; l < ARRAY_LEN(loads); l++) {
+        struct clean_map map;
+        clean_map_init(&map, 40000, loads[l], l % 2 == 0 ? 50 : UINT64_MAX, 0, context->seed);
+        EXPECT(map.entry_end * CLEAN_MAP_ENTRY_BYTES <= 40000);
+        uint64_t taken = 0;
+        while (put(&map, key_of(taken, space), (int64_t)taken))
+            taken++;
+        EXPECT(taken >= 50);
+        EXPECT_EQ(taken, map.count_max);
+        for (uint64_t key = 0; key < taken; key++)
+            EXPECT_EQ(get(&map, key_of(key, space)), key);
+        clean_map_deinit(&map);
     }
 }
 
