@@ -67,6 +67,8 @@ struct io_file_ops {
     int (*sync)(struct io_file *file);
     int64_t (*size)(struct io_file *file);
     void (*will_read)(struct io_file *file, int64_t position, int64_t size_bytes);
+    bool (*is_cached)(struct io_file *file, int64_t position, int64_t size_bytes);
+    void (*no_read_ahead)(struct io_file *file);
     int (*lock)(struct io_file *file);
     void (*close)(struct io_file *file); /* the last reference is gone */
 };

@@ -126,7 +126,11 @@ static void check_reads_at_the_end(const struct place *place)
     EXPECT_EQ(io_file_read_cached(file, 7, back, sizeof(back)), 3);
     EXPECT_EQ(io_file_read_cached(file, 10, back, sizeof(back)), 0);
     EXPECT_EQ(io_file_read_cached(file, 1000, back, sizeof(back)), 0);
+    EXPECT(io_file_is_cached(file, 0, 10) && io_file_is_cached(file, 9, 1) &&
+           io_file_is_cached(file, 3, 0));
+    io_file_no_read_ahead(file);
     io_file_will_read(file, 0, 10);
+    EXPECT_EQ(io_file_read(file, 0, back, sizeof(back)), 10);
     io_file_unref(file);
 }
 

@@ -256,6 +256,16 @@ void io_file_will_read(struct io_file *file, int64_t position, int64_t size_byte
     file->ops->will_read(file, position, size_bytes);
 }
 
+bool io_file_is_cached(struct io_file *file, int64_t position, int64_t size_bytes)
+{
+    return file->ops->is_cached(file, position, size_bytes);
+}
+
+void io_file_no_read_ahead(struct io_file *file)
+{
+    file->ops->no_read_ahead(file);
+}
+
 int io_file_lock(struct io_file *file)
 {
     return file->ops->lock(file);

@@ -179,6 +179,9 @@ MUST_CHECK int64_t io_file_read(struct io_file *file, int64_t position, void *ou
 /* As io_file_read, but -EAGAIN when the bytes are not in memory and reading them would wait. */
 MUST_CHECK int64_t io_file_read_cached(struct io_file *file, int64_t position, void *out,
                                        size_t size_bytes);
+/* Whether all of these bytes that the file has are in memory. Where the kernel cannot tell, it is asked at both ends and every
+ * 64 KB in between. */
+bool io_file_is_cached(struct io_file *file, int64_t position, int64_t size_bytes);
 /* Writes all parts at `position`. On failure part of them may be there: the count that surely was written
  * is not told; the caller truncates. -ENOSPC, -EIO, -EFBIG, -EDQUOT as the kernel gives them. */
 MUST_CHECK int io_file_writev(struct io_file *file, int64_t position, const struct iovec *parts,
@@ -192,6 +195,8 @@ MUST_CHECK int
 io_file_sync(struct io_file *file); /* fdatasync: bytes and size are on stable storage */
 MUST_CHECK int64_t io_file_size(struct io_file *file);
 void io_file_will_read(struct io_file *file, int64_t position, int64_t size_bytes); /* a hint */
+/* Reads of this open file bring in what they ask for and nothing beyond it, but by io_file_will_read. Others' do not change. */
+void io_file_no_read_ahead(struct io_file *file);
 
 /* An advisory lock held until the file is closed: -EWOULDBLOCK when another process has it. */
 MUST_CHECK int io_file_lock(struct io_file *file);

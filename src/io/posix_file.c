@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 struct posix_file {
@@ -164,6 +165,60 @@ static void posix_file_will_read(struct io_file *file, int64_t position, int64_t
                         POSIX_FADV_WILLNEED); /* a hint */
 }
 
+static void posix_file_no_read_ahead(struct io_file *file)
+{
+    (void)posix_fadvise(self(file)->descriptor, 0, 0, POSIX_FADV_RANDOM); /* else it reads more */
+}
+
+/* ---- what is in memory ----------------------------------------------------------------------- */
+
+/* cachestat(2), since Linux 6.5; older headers know neither number nor structs. */
+#define CACHESTAT_NUMBER 451
+struct cache_range {
+    uint64_t position;
+    uint64_t size_bytes;
+};
+struct cache_count {
+    uint64_t cached; /* pages */
+    uint64_t dirty;
+    uint64_t written_back;
+    uint64_t evicted;
+    uint64_t evicted_lately;
+};
+
+#define PROBE_STEP_BYTES (64 << 10)
+
+/* How many of the range's pages are in memory, of `*out_pages`. 0 may mean that the kernel cannot tell: some file systems keep
+ * their pages under another file (overlays do). */
+static int64_t count_cached(int descriptor, int64_t position, int64_t size_bytes,
+                            int64_t *out_pages)
+{
+    const int64_t page_bytes = sysconf(_SC_PAGESIZE);
+    struct cache_range range = { (uint64_t)position, (uint64_t)size_bytes };
+    struct cache_count count = { 0 };
+    *out_pages = (position + size_bytes - 1) / page_bytes - position / page_bytes + 1;
+    return syscall(CACHESTAT_NUMBER, descriptor, &range, &count, 0) < 0 ? 0 : (int64_t)count.cached;
+}
+
+static bool posix_file_is_cached(struct io_file *file, int64_t position, int64_t size_bytes)
+{
+    const int descriptor = self(file)->descriptor;
+    if (size_bytes <= 0)
+        return true;
+    int64_t pages;
+    const int64_t cached = count_cached(descriptor, position, size_bytes, &pages);
+    if (cached > 0)
+        return cached >= pages;
+    const int64_t last = position + size_bytes - 1;
+    for (int64_t at = position;; at = MIN(at + PROBE_STEP_BYTES, last)) {
+        uint8_t byte;
+        if (read_some_cached(descriptor, at, &byte, 1) < 0)
+            return false;
+        if (at == last)
+            return true;
+    }
+}
+
 /* A lock of the open file description: unlike flock it meets the record locks that a JVM takes, so that
  * Apache Kafka and this broker keep each other out of one directory; unlike those it is not dropped
  * when some other descriptor of the same file is closed. */
@@ -190,6 +245,8 @@ static const struct io_file_ops posix_file_ops = {
     .sync = posix_file_sync,
     .size = posix_file_size,
     .will_read = posix_file_will_read,
+    .is_cached = posix_file_is_cached,
+    .no_read_ahead = posix_file_no_read_ahead,
     .lock = posix_file_lock,
     .close = posix_file_close,
 };

@@ -341,6 +341,8 @@ void log_attach(struct log *log, struct log_files *files, const struct log_owner
     log->owner = *owner;
     for (size_t i = 0; i < log->segments.count; i++) {
         struct segment *segment = log->segments.items[i];
+        if (segment->file.file != NULL)
+            io_file_no_read_ahead(segment->file.file);
         log_file_adopt(files, &segment->file);
         log_file_adopt(files, &segment->offsets.file);
         log_file_adopt(files, &segment->times.file);

@@ -97,6 +97,9 @@ struct log_owner {
     /* The log has failed (see above); `error` as io gave it. Called once, in the midst of whatever the log is doing: it
      * may be marked, but not detached, within. */
     void (*on_failed)(void *context, struct log *log, int error, const struct err_note *note);
+    /* A batch is damaged: its place, offsets and checksums, once for each that a reader met; nothing else follows from it. Members of
+     * the log are not to be called within. */
+    void (*on_damaged)(void *context, struct log *log, const struct err_note *note);
     void *context;
 };
 
@@ -255,11 +258,12 @@ void log_forget_planned(struct log *log);
 
 /* ---- read ---------------------------------------------------------------------------------- */
 
-/* What must happen before a call can go on: bytes come into memory; indexes that cannot be used are made anew from a whole
- * segment; or, of a look-up by time, a batch is looked through that holds more than a shard looks through in passing. Zero at first.
- * Run log_wait_run in a job, then repeat the call with it: what the job found goes in so. It is empty after any answer but
- * -ERR_WOULD_BLOCK; who gives up instead of repeating lets go of it by log_wait_deinit. */
+/* What must happen before a call can go on: bytes come into memory, and are checked; indexes that cannot be used are made anew from a
+ * whole segment; or, of a look-up by time, a batch is looked through that holds more than a shard looks through in passing. Zero at
+ * first. Run log_wait_run in a job, then repeat the call with it: what the job found goes in so. It is empty after any answer but
+ * -ERR_WOULD_BLOCK; who gives up instead of repeating lets go of it by log_wait_deinit, on the log's loop. */
 struct long_search;
+struct piece_check;
 struct segment_build;
 struct log_wait {
     struct io_file *file; /* a reference; NULL: nothing to wait for */
@@ -267,6 +271,7 @@ struct log_wait {
     int64_t size_bytes;
     struct long_search *search;  /* owned; to be done, or how far a look-up by time has got; NULL */
     struct segment_build *build; /* owned; to be done, or done; NULL */
+    struct piece_check *check;   /* owned; to be done, or what it has found; NULL */
 };
 /* On a worker. Lets go of the file; what was found or made stays for the repeated call. */
 void log_wait_run(struct log_wait *wait);
@@ -289,12 +294,16 @@ struct log_piece {
     int64_t position;
     const uint8_t *data; /* in the arena; NULL: not copied */
     uint32_t size_bytes;
-    bool first_is_cut;    /* without min_one: the first batch is larger than bytes_max */
+    bool first_is_cut; /* without min_one: the first batch is larger than bytes_max */
+    bool
+        is_cut_short; /* there is more, but a damaged batch comes next, or checking more of it would take long */
     int64_t segment_base; /* with position: where `offset` was found; -1 when empty */
 };
 
-/* Returns 0; -ERR_OFFSET_OUT_OF_RANGE below the start or above the end; -ERR_WOULD_BLOCK with
- * `wait` set; -ERR_CORRUPT when the file does not hold what it should (the note names file and
+/* What is answered was checked: bytes that come from the disk are believed only when the batches in them, CRC and order, are
+ * right. Returns 0; -ERR_OFFSET_OUT_OF_RANGE below the start or above the end; -ERR_WOULD_BLOCK with
+ * `wait` set; -ERR_DAMAGED when the batch with that offset is damaged (the note names file, byte and offsets; what lies before
+ * and behind it can be read); -ERR_CORRUPT when the file does not hold what it should otherwise (the note names file and
  * byte); or what io says. */
 MUST_CHECK int log_read(struct log *log, const struct log_read *request, struct log_piece *out,
                         struct log_wait *wait, struct err_note *note);

@@ -201,6 +201,9 @@ void log__end_call(struct log *log, struct log_call *call);
 
 /* Words for a read that failed; answers `error`. */
 int log__fail_read(struct log *log, int error, int64_t offset, struct err_note *note);
+/* Words for a damaged batch, which the owner hears too, the first time; answers -ERR_DAMAGED. */
+int log__tell_damage(struct log *log, const struct segment *segment, struct damaged_batch *damage,
+                     struct err_note *note);
 
 /* looking.c: what retention and compaction ask of segments. */
 /* Brings times and counts of a segment's index entries into its meter, if they are not there. -ERR_WOULD_BLOCK, of an attached log:

@@ -204,7 +204,7 @@ static int add_segment(struct log *log, int64_t base_offset, int64_t now_ms, str
                         "%s has %" PRId64 " bytes; a segment has at most %" PRId32, path,
                         st.size_bytes, INT32_MAX);
     }
-    segment->meter.size_bytes = (uint32_t)st.size_bytes;
+    segment->meter.size_bytes = segment->good_from = (uint32_t)st.size_bytes;
     segment->modified_ms = st.modified_ms;
     return 0;
 }

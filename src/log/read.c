@@ -3,20 +3,20 @@
  *   1. the segment that the offset belongs to
  *   2. where in it: at the tail from memory (log_tail); else the index leads near, and headers are
  * walked
- *   3. where to stop: the size of the segment, or the batch at which end_offset begins
+ *   3. where to stop: the size of the segment, the batch at which end_offset begins, or one that is damaged
+ *   4. whether all of it is known to be good, and in memory; else a job reads and checks it first (segment_checks.h)
  * What a file must be read for is asked of the page cache only, unless the caller may sleep.
  */
 #include "log/batch_search.h"
 #include "log/log_int.h"
+#include "log/segment_checks.h"
 
 #include "base/mem.h"
 
 #include <errno.h>
-#include <string.h>
+#include <stdio.h>
 
 #define WARM_BYTES (64u << 10) /* read at once by a job that warms */
-/* So much at the end of the active segment is in memory, having been written just now. */
-#define HOT_BYTES  (4u << 20)
 
 /* ---- waiting --------------------------------------------------------------------------------- */
 
@@ -25,10 +25,16 @@ void log_wait_deinit(struct log_wait *wait)
     io_file_unref(TAKE(wait->file));
     mem_free(TAKE(wait->search));
     segment_build_free(TAKE(wait->build));
+    segment_checks_take(TAKE(wait->check));
 }
 
 void log_wait_run(struct log_wait *wait)
 {
+    if (wait->check != NULL) {
+        piece_check_run(wait->check, wait->file);
+        io_file_unref(TAKE(wait->file));
+        return;
+    }
     if (wait->build != NULL && !wait->build->is_done) {
         segment_build_run(wait->build, wait->file);
         io_file_unref(TAKE(wait->file));
@@ -93,28 +99,28 @@ static int locate_end(struct log *log, struct segment *segment, uint32_t index, 
 
 /* ---- pieces ---------------------------------------------------------------------------------- */
 
-/* Whether the bytes can be had without the disk; probed at both ends, which is where read-ahead has
- * not come by. */
-static int probe(const struct log *log, const struct segment *segment, struct io_file *file,
-                 const struct log_piece *piece, struct log_wait *out_wait)
+/* Cuts the piece where a damaged batch begins, and where checking it would take more than a step; asks for a check where it
+ * has not been checked so far. */
+static int trust_piece(struct log *log, struct segment *segment, struct log_piece *piece,
+                       struct log_wait *out_wait)
 {
-    if (segment == log__active(log) &&
-        piece->position + HOT_BYTES >= (int64_t)segment->meter.size_bytes)
+    const uint32_t begin = (uint32_t)piece->position;
+    const uint32_t end = begin + piece->size_bytes;
+    const uint32_t good_end = segment_good_end(segment, begin);
+    if (good_end >= end)
         return 0;
-    const int64_t ends[] = { piece->position, piece->position + piece->size_bytes - 1 };
-    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
-        uint8_t byte;
-        const int64_t n = io_file_read_cached(file, ends[i], &byte, 1);
-        if (n == -EAGAIN) {
-            *out_wait = (struct log_wait){ .file = io_file_ref(file),
-                                           .position = piece->position,
-                                           .size_bytes = piece->size_bytes };
-            return -ERR_WOULD_BLOCK;
-        }
-        if (n < 0)
-            return (int)n;
-    }
-    return 0;
+    if (segment_damage_at(segment, good_end) == NULL && good_end - begin < CHECK_STEP_BYTES)
+        return segment_ask_check(segment, &log->place, good_end, -1, end, out_wait);
+    piece->is_cut_short = true;
+    piece->size_bytes = good_end - begin;
+    return good_end > begin ? 0 : -ERR_DAMAGED;
+}
+
+static int ask_piece(struct log *log, struct segment *segment, const struct log_piece *piece,
+                     struct log_wait *out_wait)
+{
+    return segment_ask_check(segment, &log->place, (uint32_t)piece->position, -1,
+                             (uint32_t)piece->position + piece->size_bytes, out_wait);
 }
 
 /* 1 when the bytes were copied, 0 when the arena or the cache does not have them. */
@@ -123,9 +129,7 @@ static int copy(const struct log_read *request, struct io_file *file, struct log
     uint8_t *data = arena_alloc(request->arena, piece->size_bytes);
     if (data == NULL)
         return 0;
-    const int64_t n = request->may_sleep
-                          ? io_file_read(file, piece->position, data, piece->size_bytes)
-                          : io_file_read_cached(file, piece->position, data, piece->size_bytes);
+    const int64_t n = io_file_read_cached(file, piece->position, data, piece->size_bytes);
     if (n == -EAGAIN)
         return 0;
     if (n < 0)
@@ -139,8 +143,11 @@ static int copy(const struct log_read *request, struct io_file *file, struct log
 static int make_piece(struct log *log, struct segment *segment, const struct log_read *request,
                       struct log_piece *piece, struct log_wait *out_wait)
 {
+    int r = trust_piece(log, segment, piece, out_wait);
+    if (r < 0)
+        return r;
     struct io_file *file;
-    int r = segment_file(segment, &log->place, false, &file);
+    r = segment_file(segment, &log->place, false, &file);
     if (r < 0)
         return r;
     if (request->arena != NULL && piece->size_bytes <= request->copy_max) {
@@ -148,11 +155,8 @@ static int make_piece(struct log *log, struct segment *segment, const struct log
         if (r != 0)
             return r < 0 ? r : 0;
     }
-    if (!request->may_sleep) {
-        r = probe(log, segment, file, piece, out_wait);
-        if (r < 0)
-            return r;
-    }
+    if (!io_file_is_cached(file, piece->position, piece->size_bytes))
+        return ask_piece(log, segment, piece, out_wait);
     piece->file = io_file_ref(file);
     return 0;
 }
@@ -171,12 +175,9 @@ static int batch_size_at(struct log *log, struct segment *segment, struct segmen
     const int64_t n = log->place.may_sleep
                           ? io_file_read(file, found->position, prefix, sizeof(prefix))
                           : io_file_read_cached(file, found->position, prefix, sizeof(prefix));
-    if (n == -EAGAIN) {
-        *out_wait = (struct log_wait){ .file = io_file_ref(file),
-                                       .position = found->position,
-                                       .size_bytes = sizeof(prefix) };
-        return -ERR_WOULD_BLOCK;
-    }
+    if (n == -EAGAIN)
+        return segment_ask_check(segment, &log->place, (uint32_t)found->position, -1,
+                                 (uint32_t)found->position + BATCH_PREFIX_BYTES, out_wait);
     if (n < 0)
         return (int)n;
     r = batch_size(bytes_from(prefix, (size_t)n));
@@ -221,19 +222,22 @@ static int read_from(struct log *log, const struct log_read *request, struct log
     if (r <= 0)
         return r;
     struct segment *segment = log->segments.items[index];
+    piece->position = found.position;
+    piece->segment_base = segment->meter.base_offset;
+    if (found.damage != NULL)
+        return -ERR_DAMAGED;
     uint32_t end;
     r = locate_end(log, segment, index, request->end_offset, &end, out_wait);
     if (r == 0)
         r = bound(log, segment, request, &found, end, piece, out_wait);
     if (r < 0 || piece->size_bytes == 0)
         return r;
-    piece->position = found.position;
-    piece->segment_base = segment->meter.base_offset;
     return make_piece(log, segment, request, piece, out_wait);
 }
 
 struct log_call log__begin_call(struct log *log, bool may_sleep, struct log_wait *wait)
 {
+    segment_checks_take(TAKE(wait->check));
     const struct log_call call = { .may_sleep_before = log->place.may_sleep,
                                    .built = TAKE(wait->build) };
     ASSERT(wait->file == NULL && log->place.built == NULL);
@@ -249,19 +253,41 @@ void log__end_call(struct log *log, struct log_call *call)
     segment_build_free(TAKE(call->built));
 }
 
-int log_read(struct log *log, const struct log_read *request, struct log_piece *out,
-             struct log_wait *wait, struct err_note *note)
+/* Answers -ERR_DAMAGED, with words; the owner hears them the first time. */
+static int tell_damage(struct log *log, const struct log_piece *piece, struct err_note *note)
 {
-    struct log_piece piece = { .segment_base = -1 };
+    const struct segment *segment =
+        log->segments.items[log__segment_index(log, piece->segment_base)];
+    return log__tell_damage(log, segment, segment_damage_at(segment, (uint32_t)piece->position),
+                            note);
+}
+
+/* One try. */
+static int read_once(struct log *log, const struct log_read *request, struct log_piece *piece,
+                     struct log_wait *wait)
+{
     struct log_call call = log__begin_call(log, request->may_sleep, wait);
     int r = 0;
+    *piece = (struct log_piece){ .segment_base = -1 };
     if (request->offset < log->offsets.start || request->offset > log->offsets.end)
         r = -ERR_OFFSET_OUT_OF_RANGE;
     else if (request->offset < MIN(request->end_offset, log->offsets.end))
-        r = read_from(log, request, &piece, wait);
+        r = read_from(log, request, piece, wait);
     log__end_call(log, &call);
+    return r;
+}
+
+int log_read(struct log *log, const struct log_read *request, struct log_piece *out,
+             struct log_wait *wait, struct err_note *note)
+{
+    struct log_piece piece;
+    int r;
+    while ((r = read_once(log, request, &piece, wait)) == -ERR_WOULD_BLOCK && request->may_sleep)
+        log_wait_run(wait);
     if (r == -ERR_WOULD_BLOCK || r == -ERR_OFFSET_OUT_OF_RANGE)
         return r;
+    if (r == -ERR_DAMAGED)
+        return tell_damage(log, &piece, note);
     if (r < 0) {
         r = batch_scan_is_damage(r) ? -ERR_CORRUPT : r;
         return log__fail_read(log, r, request->offset, note);
@@ -275,4 +301,44 @@ int log__fail_read(struct log *log, int error, int64_t offset, struct err_note *
     err_note(note, error, "read %s at offset %" PRId64 ": %s", log->place.directory, offset,
              err_sentence(error));
     return error;
+}
+
+/* ---- damaged batches ------------------------------------------------------------------------- */
+
+static const char *cause_words(const struct damaged_batch *damage, char *space, size_t size_bytes)
+{
+    switch (damage->cause) {
+    case DAMAGE_OF_CRC:
+        (void)snprintf(space, size_bytes,
+                       "its checksum was to be %08" PRIx32 ", and its bytes have %08" PRIx32,
+                       damage->crc_expected, damage->crc_found);
+        return space;
+    case DAMAGE_OF_HEADER:
+        return "its header cannot be";
+    case DAMAGE_OF_ORDER:
+        return "its offset or leader epoch contradict the batches around it";
+    }
+    return "";
+}
+
+int log__tell_damage(struct log *log, const struct segment *segment, struct damaged_batch *damage,
+                     struct err_note *note)
+{
+    char cause[120];
+    char last[40] = "on";
+    struct err_note own;
+    AUTO(mem_freep) char *path = segment_path(segment, &log->place, LOG_NAME_LOG, LOG_NAME_LIVE);
+    if (damage->last_offset < INT64_MAX)
+        (void)snprintf(last, sizeof(last), "to %" PRId64, damage->last_offset);
+    err_note(&own, -ERR_DAMAGED,
+             "%s-%" PRId32 ": %s: the batch at byte %" PRIu32 ", offsets from %" PRId64
+             " %s, is damaged: %s",
+             log->topic, log->partition, path, damage->position, damage->first_offset, last,
+             cause_words(damage, cause, sizeof(cause)));
+    if (note != NULL)
+        *note = own;
+    if (!damage->is_told && log->owner.on_damaged != NULL)
+        log->owner.on_damaged(log->owner.context, log, &own);
+    damage->is_told = true;
+    return -ERR_DAMAGED;
 }

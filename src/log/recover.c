@@ -135,6 +135,8 @@ static int scan_file(struct recovery *recovery, struct log *log, struct segment 
     }
     if (r == 0)
         r = finish_segment(recovery, log, segment, &builder);
+    if (r == 0)
+        segment->good_from = 0; /* as long as it stays in memory */
     batch_scan_deinit(&scan);
     segment_builder_deinit(&builder);
     return r;

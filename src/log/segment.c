@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "log/log.h"
 #include "log/names.h"
+#include "log/segment_checks.h"
 
 #include <errno.h>
 
@@ -32,6 +33,7 @@ void segment_free(struct segment *segment, struct log_files *files)
     if (segment == NULL)
         return;
     segment_close_files(segment, files);
+    segment_checks_unref(segment->checks);
     index_deinit(&segment->offsets, files);
     index_deinit(&segment->times, files);
     mem_free(segment);
@@ -50,15 +52,24 @@ int segment_file(struct segment *segment, const struct log_place *place, bool cr
 {
     const struct log_name name = { .kind = LOG_NAME_LOG,
                                    .base_offset = segment->meter.base_offset };
-    return log_place_file(place, &segment->file, name, segment->is_swapping,
-                          IO_OPEN_READ | IO_OPEN_WRITE | (create ? IO_OPEN_CREATE : 0), out);
+    const bool was_open = segment->file.file != NULL;
+    const int r = log_place_file(place, &segment->file, name, segment->is_swapping,
+                                 IO_OPEN_READ | IO_OPEN_WRITE | (create ? IO_OPEN_CREATE : 0), out);
+    /* While detached it is gone through from one end to the other. */
+    if (r == 0 && !was_open && place->files != NULL)
+        io_file_no_read_ahead(*out);
+    return r;
 }
 
 /* ---- waiting --------------------------------------------------------------------------------- */
 
-static int wait_for_scan(const struct batch_scan *scan, struct log_wait *out_wait)
+/* The bytes come into memory unseen: what is read there later is checked then. */
+static int wait_for_scan(struct segment *segment, const struct batch_scan *scan,
+                         struct log_wait *out_wait)
 {
     ASSERT(out_wait != NULL);
+    segment_forget_checked(segment, (uint32_t)scan->position,
+                           (uint32_t)(scan->wanted_position + scan->wanted_bytes));
     *out_wait = (struct log_wait){ .file = io_file_ref(scan->file),
                                    .position = scan->wanted_position,
                                    .size_bytes = scan->wanted_bytes };
@@ -77,6 +88,7 @@ static int wait_for_build(struct segment *segment, const struct log_place *place
     struct segment_build *build = MEM_NEW(struct segment_build);
     build->size_bytes = segment->meter.size_bytes;
     segment_builder_init(&build->builder, segment, index_interval_bytes);
+    segment_forget_checked(segment, 0, segment->meter.size_bytes); /* pages come back unseen */
     *out_wait = (struct log_wait){ .file = io_file_ref(file), .build = build };
     return -ERR_WOULD_BLOCK;
 }
@@ -316,9 +328,11 @@ static int load_first_timestamp(struct segment *segment, const struct log_place 
     scan.may_sleep = place->may_sleep;
     r = batch_scan_next(&scan, &batch);
     if (r == -ERR_WOULD_BLOCK)
-        r = wait_for_scan(&scan, out_wait);
+        r = wait_for_scan(segment, &scan, out_wait);
     else if (r > 0)
         segment->meter.first_timestamp = batch.max_timestamp;
+    else if (batch_scan_is_damage(r))
+        r = 0; /* nobody will be told more than that it is not known */
     batch_scan_deinit(&scan);
     return r;
 }
@@ -357,37 +371,130 @@ int segment_load_times(struct segment *segment, const struct log_place *place,
 
 /* ---- finding --------------------------------------------------------------------------------- */
 
-/* Walks from a position to the first batch that reaches `offset`. out_first: the last
- * offset of the first batch met. */
-static int walk_to(struct segment *segment, const struct log_place *place, uint32_t position,
-                   int64_t offset, struct segment_found *out, int64_t *out_first,
-                   struct log_wait *out_wait)
+#define WALK_BYTES (64u << 10) /* that are checked at least where headers are to be walked */
+
+/* A walk to the first batch that reaches an offset. */
+struct offset_walk {
+    struct segment *segment;
+    const struct log_place *place;
+    int64_t offset;
+    uint32_t position;            /* of the next batch */
+    int64_t expected_last;        /* of the first batch, by the index; -1: not known */
+    int64_t first_last;           /* as it is; INT64_MIN: none was met */
+    struct damaged_batch *passed; /* the batch before, where it is damaged; NULL */
+};
+
+static struct segment_found found_damage(struct damaged_batch *damage)
+{
+    return (struct segment_found){ .position = damage->position,
+                                   .size_bytes = damage->size_bytes,
+                                   .base_offset = damage->first_offset,
+                                   .last_offset = damage->last_offset,
+                                   .max_timestamp = -1,
+                                   .damage = damage };
+}
+
+/* Whether the offset is of the damaged batch before this one, as far as can be told. */
+static bool is_of_passed(const struct offset_walk *walk, int64_t next_offset)
+{
+    return walk->passed != NULL && walk->offset < next_offset &&
+           walk->offset <= walk->passed->last_offset;
+}
+
+/* Over the headers of good batches up to `end`: 1 and the batch, or 0. */
+static int walk_good(struct offset_walk *walk, uint32_t end, struct segment_found *out)
 {
     struct io_file *file;
-    int r = segment_file(segment, place, false, &file);
+    int r = segment_file(walk->segment, walk->place, false, &file);
     if (r < 0)
         return r;
     struct batch_scan scan;
     struct scanned_batch batch;
-    batch_scan_init(&scan, file, position, segment->meter.size_bytes, BATCH_SCAN_WINDOW_SMALL);
-    scan.may_sleep = place->may_sleep;
-    *out_first = INT64_MIN;
+    batch_scan_init(&scan, file, walk->position, end, BATCH_SCAN_WINDOW_SMALL);
+    scan.may_sleep = walk->place->may_sleep;
     while ((r = batch_scan_next(&scan, &batch)) > 0) {
-        if (*out_first == INT64_MIN)
-            *out_first = batch.last_offset;
-        if (batch.last_offset >= offset)
+        if (walk->first_last == INT64_MIN)
+            walk->first_last = batch.last_offset;
+        if (is_of_passed(walk, batch.base_offset) || batch.last_offset >= walk->offset)
             break;
+        walk->passed = NULL;
     }
-    if (r > 0) {
-        *out = (struct segment_found){ .position = batch.position,
-                                       .size_bytes = batch.size_bytes,
-                                       .base_offset = batch.base_offset,
-                                       .last_offset = batch.last_offset,
-                                       .max_timestamp = batch.max_timestamp };
-    } else if (r == -ERR_WOULD_BLOCK) {
-        r = wait_for_scan(&scan, out_wait);
-    }
+    walk->position = (uint32_t)scan.position;
     batch_scan_deinit(&scan);
+    if (r <= 0)
+        return r;
+    *out = is_of_passed(walk, batch.base_offset)
+               ? found_damage(walk->passed)
+               : (struct segment_found){ .position = batch.position,
+                                         .size_bytes = batch.size_bytes,
+                                         .base_offset = batch.base_offset,
+                                         .last_offset = batch.last_offset,
+                                         .max_timestamp = batch.max_timestamp };
+    return 1;
+}
+
+/* Past a damaged batch, unless it is the one, or nobody knows where the next begins. */
+static bool pass_damage(struct offset_walk *walk, struct damaged_batch *damage)
+{
+    if (walk->first_last == INT64_MIN)
+        walk->first_last = walk->expected_last;
+    walk->passed = damage;
+    walk->position += damage->size_bytes;
+    return damage->size_bytes > 0;
+}
+
+/* The batch that the index leads to is not there: from a position that is no batch's beginning nothing is to be concluded. */
+static bool is_misled(const struct offset_walk *walk, uint32_t begin, int r)
+{
+    if (walk->expected_last < 0 || walk->place->may_sleep)
+        return false;
+    return walk->position > begin ? walk->first_last != walk->expected_last
+                                  : batch_scan_is_damage(r);
+}
+
+/* What is good from the walk's position on: 1 when the offset was found there, 0 when it lies behind. */
+static int walk_trusted(struct offset_walk *walk, uint32_t begin, struct segment_found *out,
+                        struct log_wait *out_wait)
+{
+    struct segment_trust trust;
+    const uint32_t at = walk->position;
+    const int64_t expected_last = at == begin ? walk->expected_last : -1;
+    int r = segment_trust(walk->segment, walk->place, at, expected_last, at + WALK_BYTES, &trust,
+                          out_wait);
+    if (r == SEGMENT_MISFIT)
+        return -ERR_NOT_FOUND;
+    if (r == SEGMENT_DAMAGED && pass_damage(walk, trust.damage))
+        return 0;
+    if (r == SEGMENT_DAMAGED) {
+        *out = found_damage(trust.damage);
+        return 1;
+    }
+    if (r < 0)
+        return r;
+    r = walk_good(walk, trust.end, out);
+    if (is_misled(walk, begin, r))
+        return -ERR_NOT_FOUND;
+    /* Good bytes that are not in memory any more, or are others by now, are looked at anew. */
+    if (r == -ERR_WOULD_BLOCK || (batch_scan_is_damage(r) && !walk->place->may_sleep))
+        return segment_ask_check(walk->segment, walk->place, walk->position,
+                                 walk->position == begin ? walk->expected_last : -1,
+                                 walk->position + WALK_BYTES, out_wait);
+    return r;
+}
+
+/* As segment_find; -ERR_NOT_FOUND: the index has misled. */
+static int walk_to(struct offset_walk *walk, struct segment_found *out, struct log_wait *out_wait)
+{
+    const uint32_t begin = walk->position;
+    int r = 0;
+    walk->first_last = INT64_MIN;
+    walk->passed = NULL;
+    while (r == 0 && walk->position < walk->segment->meter.size_bytes)
+        r = walk_trusted(walk, begin, out, out_wait);
+    if (r == 0 && is_of_passed(walk, INT64_MAX)) {
+        *out = found_damage(walk->passed);
+        return 1;
+    }
     return r;
 }
 
@@ -410,17 +517,20 @@ int segment_find(struct segment *segment, const struct log_place *place, int64_t
         return wait_for_index(&wait, out_wait);
     if (r < 0 && r != -ERR_CORRUPT)
         return r;
-    int64_t first;
+    struct offset_walk walk = { .segment = segment, .place = place, .offset = offset };
     if (r > 0 && entry.value > from_position) {
-        r = walk_to(segment, place, entry.value, offset, out, &first, out_wait);
-        const bool fits = first == segment->meter.base_offset + entry.key;
-        if (fits || r == -ERR_WOULD_BLOCK)
+        walk.position = entry.value;
+        walk.expected_last = segment->meter.base_offset + entry.key;
+        r = walk_to(&walk, out, out_wait);
+        if (walk.first_last == walk.expected_last || r == -ERR_WOULD_BLOCK)
             return r;
         distrust_indexes(segment);
     } else if (r == -ERR_CORRUPT) {
         distrust_indexes(segment);
     }
-    return walk_to(segment, place, from_position, offset, out, &first, out_wait);
+    walk.position = from_position;
+    walk.expected_last = -1;
+    return walk_to(&walk, out, out_wait);
 }
 
 int segment_bound_of_position(struct segment *segment, const struct log_place *place,
@@ -504,6 +614,7 @@ int segment_truncate(struct segment *segment, const struct log_place *place, uin
         return r;
     segment->meter.size_bytes = position;
     segment->modified_ms = now_ms;
+    segment_checks_cut(segment, position);
     if (position == 0)
         segment->meter.created_ms = now_ms;
     r = segment_rebuild(segment, place, index_interval_bytes);

@@ -12,6 +12,7 @@
 #include "log/names.h"
 
 struct log_wait;
+struct segment_checks;
 
 /* What appending needs to know of a segment. A plain value: a plan advances a copy, and what was
  * written advances the segment's own. */
@@ -67,6 +68,9 @@ struct segment {
     bool is_replacement; /* compaction put it in the place of others, since the log was opened */
     bool
         is_swapping; /* its files are on their way from their .swap names to those of what it replaces */
+    uint32_t
+        good_from; /* what lies behind was written or read through by this process; see segment_checks.h */
+    struct segment_checks *checks; /* a reference; NULL: nothing is known of what lies before */
     struct log_file file;
     struct index offsets;
     struct index times;
@@ -112,13 +116,16 @@ MUST_CHECK int segment_load_times(struct segment *segment, const struct log_plac
 
 /* The first batch from from_position on whose last offset is at least `offset`: 1, or 0 when there
  * is none. Uses the index when that is further. Errors as batch_scan_next. out_wait is set with
- * -ERR_WOULD_BLOCK. Indexes are ready. */
+ * -ERR_WOULD_BLOCK. Indexes are ready. Unless the caller may sleep, only what was checked is looked at, and what
+ * is found may be a batch that is damaged. */
 struct segment_found {
     int64_t position;
     uint32_t size_bytes;
     int64_t base_offset;
     int64_t last_offset;
     int64_t max_timestamp;
+    struct damaged_batch
+        *damage; /* borrowed: the batch there is damaged, and nothing else is told; NULL */
 };
 MUST_CHECK int segment_find(struct segment *segment, const struct log_place *place, int64_t offset,
                             uint32_t from_position, struct segment_found *out,

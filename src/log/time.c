@@ -6,6 +6,7 @@
  */
 #include "log/batch_search.h"
 #include "log/log_int.h"
+#include "log/segment_checks.h"
 
 #include "base/mem.h"
 #include "wire/legacy.h"
@@ -19,6 +20,8 @@ struct lookup {
         search; /* start_offset moves on behind batches that took a job and have no such record */
     const struct long_search *done; /* what a job has found, when the call is repeated; NULL */
     struct log_time_offset found;
+    struct segment *damaged_in; /* with -ERR_DAMAGED: what lies in the way, */
+    struct damaged_batch *damage;
     struct log_wait wait; /* set with -ERR_WOULD_BLOCK */
 };
 
@@ -105,7 +108,8 @@ static int find_in_scanned(struct lookup *l, struct batch_scan *scan, struct sca
 
 /* ---- within a segment ------------------------------------------------------------------------ */
 
-static int scan_from(struct lookup *l, struct segment *segment, uint32_t position)
+/* Batches up to `end`, which are good: 1 and the record, or 0. */
+static int scan_good(struct lookup *l, struct segment *segment, uint32_t *position, uint32_t end)
 {
     const struct log_place *place = &l->log->place;
     struct io_file *file;
@@ -114,20 +118,41 @@ static int scan_from(struct lookup *l, struct segment *segment, uint32_t positio
         return r;
     struct batch_scan scan;
     struct scanned_batch batch;
-    batch_scan_init(&scan, file, position, segment->meter.size_bytes, BATCH_SCAN_WINDOW_SMALL);
+    batch_scan_init(&scan, file, *position, end, BATCH_SCAN_WINDOW_SMALL);
     scan.may_sleep = place->may_sleep;
     while ((r = batch_scan_next(&scan, &batch)) > 0) {
+        *position = (uint32_t)batch.position;
         if (batch.max_timestamp < l->search.timestamp || batch.last_offset < l->search.start_offset)
             continue;
         r = find_in_scanned(l, &scan, &batch);
         if (r != 0)
             break;
     }
-    if (r == -ERR_WOULD_BLOCK && l->wait.file == NULL)
-        l->wait = (struct log_wait){ .file = io_file_ref(file),
-                                     .position = scan.wanted_position,
-                                     .size_bytes = scan.wanted_bytes };
+    if (r == 0)
+        *position = end;
     batch_scan_deinit(&scan);
+    return r;
+}
+
+#define WALK_BYTES (64u << 10) /* that are checked at least */
+
+static int scan_from(struct lookup *l, struct segment *segment, uint32_t position)
+{
+    const struct log_place *place = &l->log->place;
+    int r = 0;
+    while (r == 0 && position < segment->meter.size_bytes) {
+        struct segment_trust trust;
+        r = segment_trust(segment, place, position, -1, position + WALK_BYTES, &trust, &l->wait);
+        if (r == SEGMENT_DAMAGED) {
+            l->damaged_in = segment;
+            l->damage = trust.damage;
+            return -ERR_DAMAGED;
+        }
+        if (r == SEGMENT_GOOD)
+            r = scan_good(l, segment, &position, trust.end);
+        if (r == -ERR_WOULD_BLOCK && l->wait.file == NULL)
+            r = segment_ask_check(segment, place, position, -1, position + WALK_BYTES, &l->wait);
+    }
     return r;
 }
 
@@ -244,6 +269,8 @@ static int look_up(struct log *log, int64_t timestamp, int64_t start_offset,
         }
         return r;
     }
+    if (r == -ERR_DAMAGED)
+        return log__tell_damage(log, l.damaged_in, l.damage, note);
     if (r < 0) {
         r = batch_scan_is_damage(r) ? -ERR_CORRUPT : r;
         return log__fail_read(log, r, start_offset, note);

@@ -255,6 +255,13 @@ static void on_log_failed(void *context, struct log *log, int error, const struc
     replicas__directory_failed(p->replicas, p->log_dir_index, error, note);
 }
 
+static void on_log_damaged(void *context, struct log *log, const struct err_note *note)
+{
+    const struct partition *p = context;
+    (void)log; /* the note names it */
+    DIAG_ERROR(p->replicas->diag, "log", "%s", note->text);
+}
+
 void replicas__attach(struct replicas *r, struct partition *p, struct log *log,
                       uint32_t log_dir_index)
 {
@@ -264,6 +271,7 @@ void replicas__attach(struct replicas *r, struct partition *p, struct log *log,
     const struct log_owner owner = { .on_flushed = on_log_flushed,
                                      .on_looked = on_log_looked,
                                      .on_failed = on_log_failed,
+                                     .on_damaged = on_log_damaged,
                                      .context = p };
     log_attach(log, r->files, &owner);
     partition__online(p, log, log_dir_index);

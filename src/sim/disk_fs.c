@@ -7,12 +7,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#define READ_AHEAD_PAGES_MAX 32 /* what a kernel reads by itself behind what was asked for */
+
 struct sim_file {
     struct io_file base;
     struct list link;        /* among the disk's open files */
     struct sim_fs *fs;       /* borrowed */
     struct sim_inode *inode; /* referenced; NULL once the incarnation has ended */
     unsigned flags;
+    bool has_no_read_ahead;
     char *path; /* owned; as it was opened */
 };
 
@@ -64,6 +67,10 @@ static int64_t sim_file_read(struct io_file *io_file, int64_t position, void *ou
         return -EAGAIN;
     sim__content_warm(content, position, n, &disk->rng, disk->bit_rot_in_a_million);
     sim__content_read(content, position, out, n);
+    if (was_cold && !file->has_no_read_ahead && happens(disk))
+        sim__content_warm(content, position + n,
+                          rng_between(&disk->rng, 1, READ_AHEAD_PAGES_MAX) * SIM_PAGE_BYTES,
+                          &disk->rng, disk->bit_rot_in_a_million);
     return n;
 }
 
@@ -78,6 +85,18 @@ static void sim_file_will_read(struct io_file *io_file, int64_t position, int64_
     if (happens(disk)) /* a hint may be followed */
         sim__content_warm(&file->inode->content, position, size_bytes, &disk->rng,
                           disk->bit_rot_in_a_million);
+}
+
+static bool sim_file_is_cached(struct io_file *io_file, int64_t position, int64_t size_bytes)
+{
+    const struct sim_file *file = file_of(io_file);
+    return file->inode == NULL || size_bytes <= 0 || position < 0 ||
+           !sim__content_is_cold(&file->inode->content, position, size_bytes);
+}
+
+static void sim_file_no_read_ahead(struct io_file *io_file)
+{
+    file_of(io_file)->has_no_read_ahead = true;
 }
 
 /* Writes the first `limit` bytes of the parts, as far as there is room. Answers how many were written. */
@@ -275,6 +294,8 @@ static const struct io_file_ops sim_file_ops = {
     .sync = sim_file_sync,
     .size = sim_file_size,
     .will_read = sim_file_will_read,
+    .is_cached = sim_file_is_cached,
+    .no_read_ahead = sim_file_no_read_ahead,
     .lock = sim_file_lock,
     .close = sim_file_close,
 };

@@ -18,6 +18,7 @@ enum {
     AT_PRODUCER_EPOCH = 51,
     AT_BASE_SEQUENCE = 53,
     AT_RECORD_COUNT = 57,
+    LEGACY_AT_CRC = 12,         /* of what begins with the magic */
     LENGTH_OVERHEAD_BYTES = 12, /* before what the length counts */
     LEGACY_LENGTH_MIN = 14,     /* of a message of magic 0: CRC, magic, attributes, two lengths */
 };
@@ -84,6 +85,21 @@ static uint32_t sum(const uint8_t *batch, size_t size_bytes)
 int batch_check_crc(const struct batch_view *batch)
 {
     return sum(batch->bytes.data, batch->bytes.size) == batch->crc ? 0 : -ERR_CORRUPT;
+}
+
+uint32_t batch_crc_stored(struct bytes batch)
+{
+    ASSERT(batch.size >= BATCH_PREFIX_BYTES + sizeof(uint32_t));
+    return be_load_u32(batch.data +
+                       ((int8_t)batch.data[AT_MAGIC] < BATCH_MAGIC ? LEGACY_AT_CRC : AT_CRC));
+}
+
+uint32_t batch_crc_computed(struct bytes batch)
+{
+    ASSERT(batch.size >= BATCH_PREFIX_BYTES + sizeof(uint32_t));
+    if ((int8_t)batch.data[AT_MAGIC] < BATCH_MAGIC)
+        return crc32_ieee(0, batch.data + AT_MAGIC, batch.size - AT_MAGIC);
+    return sum(batch.data, batch.size);
 }
 
 void batch_set_base_offset(uint8_t *batch, int64_t base_offset)

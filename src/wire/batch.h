@@ -85,6 +85,10 @@ MUST_CHECK int batch_size(struct bytes input);
 /* 0 or -ERR_CORRUPT. */
 MUST_CHECK int batch_check_crc(const struct batch_view *batch);
 
+/* The CRC that a whole batch of any magic has in its header, and the one that its bytes have. */
+uint32_t batch_crc_stored(struct bytes batch);
+uint32_t batch_crc_computed(struct bytes batch);
+
 /* Writes into the batch's own bytes (the caller owns them, mutable). base_offset and leader epoch lie
  * before the CRC. The times (max_timestamp and the type bit) lie under it: call batch_seal when done, which
  * computes it anew. */

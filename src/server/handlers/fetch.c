@@ -5,8 +5,8 @@
  *      └──────────── woken by an append ◄───────────┘
  *
  * Assessing compares offsets, and looks up positions only where min_bytes asks for more than one. Records leave as file regions; small pieces are copied into the
- * answer. Bytes that are not in memory are read through by a job first, so that a cold reader holds up
- * nobody else.
+ * answer. Bytes that are not in memory, or have not been checked since they came there, are read through by a job first, so that a
+ * cold reader holds up nobody else, and a damaged batch is sent to nobody.
  */
 #include "base/vec.h"
 #include "config/config.h"
@@ -143,7 +143,7 @@ static int64_t measure(const struct fetch *fetch, struct partition *p,
         return -1;
     }
     io_file_unref(piece.file);
-    return piece.size_bytes;
+    return piece.is_cut_short ? -1 : (int64_t)piece.size_bytes; /* to wait brings no more */
 }
 
 /* Bytes that are there to read, or -1 when the partition wants an answer at once. */
@@ -176,10 +176,10 @@ static void reading_drop(struct reading *reading)
 static void fail_read(const struct fetch *fetch, const struct partition *p, int64_t offset, int r,
                       const struct err_note *note, struct fetch_response_partition_data *data)
 {
-    data->error_code = r == -ERR_OFFSET_OUT_OF_RANGE ? KAFKA_OFFSET_OUT_OF_RANGE
-                       : r == -ERR_CORRUPT           ? KAFKA_CORRUPT_MESSAGE
-                                                     : KAFKA_KAFKA_STORAGE_ERROR;
-    if (r != -ERR_OFFSET_OUT_OF_RANGE)
+    data->error_code = r == -ERR_OFFSET_OUT_OF_RANGE            ? KAFKA_OFFSET_OUT_OF_RANGE
+                       : r == -ERR_CORRUPT || r == -ERR_DAMAGED ? KAFKA_CORRUPT_MESSAGE
+                                                                : KAFKA_KAFKA_STORAGE_ERROR;
+    if (r != -ERR_OFFSET_OUT_OF_RANGE && r != -ERR_DAMAGED) /* which the log has told of, once */
         DIAG_ERROR(fetch->request->shard->diag, "log",
                    "reading %s-%d at offset %" PRId64 " failed: %s: %s", p->topic, p->index, offset,
                    err_sentence(r), note->text);

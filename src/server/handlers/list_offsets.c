@@ -84,6 +84,10 @@ static int find(struct list_offsets *op, struct partition *p, int64_t timestamp,
                       : log_offset_for_time(p->log, timestamp, false, &found, &op->wait, &note);
     if (r == -ERR_WOULD_BLOCK)
         return r;
+    if (r == -ERR_DAMAGED) { /* which the log has told of, once */
+        out->error_code = KAFKA_CORRUPT_MESSAGE;
+        return 0;
+    }
     if (r < 0) {
         out->error_code = KAFKA_KAFKA_STORAGE_ERROR;
         DIAG_ERROR(op->request->shard->diag, "log", "%s-%d cannot be searched: %s: %s", p->topic,

@@ -1,0 +1,38 @@
+/* Batches of a segment whose bytes are not what was written: where they are, and what is known of them.
+ *
+ * A few are kept, so that one which is asked for again is neither read nor told again; the oldest goes for a newer one. Inside this
+ * folder only. Threads: the log's.
+ */
+#pragma once
+
+#include "base/vec.h"
+
+#define DAMAGES_MAX 32u
+
+enum damage_cause {
+    DAMAGE_OF_CRC,    /* the checksum is another one */
+    DAMAGE_OF_HEADER, /* an impossible length, format or offset delta */
+    DAMAGE_OF_ORDER, /* offset or leader epoch, which no checksum covers, contradict the batches around it */
+};
+
+struct damaged_batch {
+    uint32_t position;
+    uint32_t size_bytes; /* 0: where the next batch begins is not known */
+    int64_t
+        first_offset; /* behind the batch before; by its header, where nothing is known of that */
+    int64_t last_offset; /* before the batch behind; INT64_MAX: not known */
+    enum damage_cause cause;
+    uint32_t crc_found;    /* of the bytes; with DAMAGE_OF_CRC */
+    uint32_t crc_expected; /* by the header */
+    bool is_told;
+};
+
+/* Zeroed: none. */
+struct damages {
+    VEC(struct damaged_batch) items; /* oldest first */
+};
+void damages_deinit(struct damages *damages);
+/* One that is known already stays as it is. Answers the position of the one that had to go for it; -1: none had to. */
+int64_t damages_add(struct damages *damages, const struct damaged_batch *batch);
+/* The first that begins there or behind, or NULL. Valid until the next change. */
+struct damaged_batch *damages_next(const struct damages *damages, uint32_t position);

@@ -1,0 +1,256 @@
+/* See piece_check.h. */
+#include "log/piece_check.h"
+
+#include "log/batch_scan.h"
+
+#include "base/be.h"
+#include "base/mem.h"
+
+#define LENGTH_AT    8 /* see wire/batch.h and wire/legacy.h */
+#define LENGTH_BITS  32
+#define BEFORE_BYTES 12 /* which the length does not count */
+
+/* What is to be known of a batch for its neighbours' sake. */
+struct walked {
+    uint32_t position;
+    uint32_t end;
+    int64_t first; /* magic 0 and 1: the last one */
+    int64_t last;
+    int32_t epoch; /* -1: none */
+};
+
+struct walk {
+    struct piece_check *check;
+    struct io_file *file; /* borrowed */
+    struct batch_scan scan;
+    bool has_held;
+    struct walked held;  /* its CRC is right; the next one is to come */
+    int64_t next_offset; /* behind the last good batch; -1: not known */
+    int32_t epoch;       /* of that; -1: not known */
+};
+
+static struct walked walked_of(const struct scanned_batch *batch)
+{
+    return (struct walked){
+        .position = (uint32_t)batch->position,
+        .end = (uint32_t)batch->position + batch->size_bytes,
+        .first = batch->magic == BATCH_MAGIC ? batch->base_offset : batch->last_offset,
+        .last = batch->last_offset,
+        .epoch = batch->leader_epoch,
+    };
+}
+
+/* ---- a damaged batch ------------------------------------------------------------------------- */
+
+/* The header at a position, by itself: false when no batch can begin there. */
+static bool read_header(const struct walk *w, uint32_t position, struct scanned_batch *out)
+{
+    struct batch_scan scan;
+    batch_scan_init(&scan, w->file, position, w->check->limit, BATCH_OVERHEAD_BYTES);
+    scan.may_sleep = true;
+    const int r = batch_scan_next(&scan, out);
+    batch_scan_deinit(&scan);
+    return r > 0;
+}
+
+/* Whether a batch may begin there, or the segment ends: then what is before it ends there. */
+static bool is_boundary(const struct walk *w, int64_t position)
+{
+    struct scanned_batch batch;
+    if (position >= w->check->limit)
+        return position == w->check->limit;
+    return read_header(w, (uint32_t)position, &batch) &&
+           batch.base_offset >= MAX(w->next_offset, w->check->base_offset) &&
+           batch.last_offset <= w->check->offset_limit;
+}
+
+/* The batch's bytes, were it so long; heap, or NULL. */
+static uint8_t *read_batch(const struct walk *w, uint32_t position, uint32_t size_bytes)
+{
+    uint8_t *bytes = mem_alloc(size_bytes);
+    if (io_file_read(w->file, position, bytes, size_bytes) == size_bytes)
+        return bytes;
+    mem_free(bytes);
+    return NULL;
+}
+
+static bool is_length_right(const struct walk *w, uint32_t position, uint32_t length)
+{
+    const uint32_t size_bytes = length + BEFORE_BYTES;
+    AUTO(mem_freep) uint8_t *bytes = read_batch(w, position, size_bytes);
+    if (bytes == NULL)
+        return false;
+    be_store_u32(bytes + LENGTH_AT, length);
+    return batch_crc_stored(bytes_from(bytes, size_bytes)) ==
+           batch_crc_computed(bytes_from(bytes, size_bytes));
+}
+
+/* Where the damaged batch ends; 0: that is not known. */
+static uint32_t find_size(const struct walk *w, uint32_t position, const uint8_t *prefix)
+{
+    const uint32_t length = be_load_u32(prefix + LENGTH_AT);
+    const int size = batch_size(bytes_from(prefix, BATCH_PREFIX_BYTES));
+    if (size > 0 && is_boundary(w, (int64_t)position + size))
+        return (uint32_t)size;
+    for (uint32_t bit = 0; bit < LENGTH_BITS; bit++) {
+        const uint32_t other = length ^ (1u << bit);
+        const int64_t end = (int64_t)position + other + BEFORE_BYTES;
+        if (other >= BATCH_PREFIX_BYTES && end <= w->check->limit && is_boundary(w, end) &&
+            is_length_right(w, position, other))
+            return other + BEFORE_BYTES;
+    }
+    return 0;
+}
+
+/* The first offset of what follows; -1: not known. */
+static int64_t offset_behind(const struct walk *w, const struct damaged_batch *damage)
+{
+    const uint32_t end = damage->position + damage->size_bytes;
+    struct scanned_batch batch;
+    if (damage->size_bytes == 0)
+        return -1;
+    if (end == w->check->limit)
+        return w->check->offset_limit == INT64_MAX ? -1 : w->check->offset_limit + 1;
+    if (!read_header(w, end, &batch) || batch.magic != BATCH_MAGIC)
+        return -1;
+    return batch.base_offset;
+}
+
+/* All that may be its: its own header is not to be believed where the batches around it tell. */
+static void find_offsets(const struct walk *w, const uint8_t *header, size_t size_bytes,
+                         struct damaged_batch *out)
+{
+    const int64_t behind = offset_behind(w, out);
+    struct batch_view view;
+    out->first_offset = MAX(w->next_offset, w->check->base_offset);
+    out->last_offset = behind < 0 ? INT64_MAX : behind - 1;
+    if (w->next_offset < 0 && batch_parse_header(bytes_from(header, size_bytes), &view) > 0 &&
+        view.base_offset > out->first_offset && view.base_offset <= out->last_offset)
+        out->first_offset = view.base_offset;
+}
+
+static void find_crcs(const struct walk *w, struct damaged_batch *out)
+{
+    AUTO(mem_freep) uint8_t *bytes = read_batch(w, out->position, out->size_bytes);
+    if (bytes == NULL)
+        return;
+    out->crc_expected = batch_crc_stored(bytes_from(bytes, out->size_bytes));
+    out->crc_found = batch_crc_computed(bytes_from(bytes, out->size_bytes));
+    if (out->crc_expected == out->crc_found)
+        out->cause = DAMAGE_OF_HEADER;
+}
+
+static void note_damage(struct walk *w, uint32_t position, enum damage_cause cause)
+{
+    uint8_t header[BATCH_OVERHEAD_BYTES] = { 0 };
+    const int64_t n = io_file_read(w->file, position, header, sizeof(header));
+    struct damaged_batch damage = { .position = position, .cause = cause };
+    if (n >= BATCH_PREFIX_BYTES) {
+        damage.size_bytes = find_size(w, position, header);
+        find_offsets(w, header, (size_t)n, &damage);
+    } else {
+        damage.first_offset = MAX(w->next_offset, w->check->base_offset);
+        damage.last_offset = INT64_MAX;
+    }
+    if (cause == DAMAGE_OF_CRC && damage.size_bytes > 0)
+        find_crcs(w, &damage);
+    else if (cause == DAMAGE_OF_CRC)
+        damage.cause = DAMAGE_OF_HEADER;
+    w->check->has_damage = true;
+    w->check->damage = damage;
+}
+
+/* ---- batch after batch ----------------------------------------------------------------------- */
+
+/* Whether the batch that is held cannot be right since this one follows it. That one of the two is wrong is sure; which one is
+ * told by what lies before both. */
+static bool is_contradicted(const struct walk *w, const struct walked *next)
+{
+    const struct walked *held = &w->held;
+    const bool is_first = held->position == w->check->begin;
+    const bool fits_before = held->first == w->next_offset ||
+                             (held->position == 0 && held->first == w->check->base_offset) ||
+                             (is_first && w->check->expected_last >= 0);
+    if (next->first <= held->last && !fits_before)
+        return true;
+    /* -1: of nobody who led; markers may have been written so. */
+    return w->epoch >= 0 && next->epoch == w->epoch && held->epoch != w->epoch && held->epoch != -1;
+}
+
+static void accept_held(struct walk *w)
+{
+    w->check->good_end = w->held.end;
+    w->next_offset = w->held.last + 1;
+    w->epoch = w->held.epoch;
+    w->has_held = false;
+}
+
+/* Whether the index leads to another batch, or to none. */
+static bool is_misfit(const struct walk *w, int r, const struct scanned_batch *batch)
+{
+    if (w->check->expected_last < 0 || w->has_held || w->check->good_end > w->check->begin)
+        return false;
+    if (r > 0)
+        return batch->last_offset != w->check->expected_last;
+    struct scanned_batch header;
+    return !read_header(w, w->check->begin, &header) ||
+           header.last_offset != w->check->expected_last;
+}
+
+/* One batch further: 1, or 0 when the walk has come to its end. */
+static int step(struct walk *w)
+{
+    struct piece_check *check = w->check;
+    struct scanned_batch batch;
+    w->scan.may_sleep = check->good_end < check->wanted_end;
+    const int r = batch_scan_next(&w->scan, &batch);
+    const bool is_damage = r < 0 && batch_scan_is_damage(r);
+    if (r < 0 && !is_damage) {
+        if (check->good_end == check->begin)
+            check->error = r;
+        return 0;
+    }
+    if (r != 0 && is_misfit(w, r, &batch)) {
+        check->is_misfit = true;
+        return 0;
+    }
+    const struct walked next = r > 0 ? walked_of(&batch) : (struct walked){ 0 };
+    if (w->has_held && r > 0 && is_contradicted(w, &next)) {
+        note_damage(w, w->held.position, DAMAGE_OF_ORDER);
+        return 0;
+    }
+    if (w->has_held)
+        accept_held(w);
+    if (is_damage)
+        note_damage(w, (uint32_t)w->scan.position, DAMAGE_OF_CRC);
+    else if (r > 0 && (next.first < MAX(w->next_offset, check->base_offset) ||
+                       next.last > check->offset_limit))
+        note_damage(w, next.position, DAMAGE_OF_ORDER);
+    if (r <= 0 || check->has_damage)
+        return 0;
+    w->held = next;
+    w->has_held = true;
+    return check->good_end < (int64_t)check->wanted_end + CHECK_AHEAD_BYTES;
+}
+
+void piece_check_run(struct piece_check *check, struct io_file *file)
+{
+    struct walk w = {
+        .check = check, .file = file, .next_offset = check->next_offset, .epoch = -1
+    };
+    check->good_end = check->begin;
+    const uint32_t wanted = check->wanted_end - check->begin;
+    io_file_will_read(file, check->begin, wanted);
+    batch_scan_init(&w.scan, file, check->begin, check->stop,
+                    MIN(MAX(wanted, BATCH_SCAN_WINDOW_SMALL), BATCH_SCAN_WINDOW_LARGE));
+    w.scan.crc_from = 0;
+    while (step(&w) > 0) {
+    }
+    batch_scan_deinit(&w.scan);
+    if (!check->has_damage && !check->is_misfit && check->error == 0 &&
+        check->good_end < check->stop)
+        io_file_will_read(file, check->good_end,
+                          MIN(check->stop - check->good_end, CHECK_AHEAD_BYTES));
+    check->next_offset = w.next_offset;
+    check->is_done = true;
+}
