@@ -129,6 +129,8 @@ static int replay_segment(struct log *log, struct segment *segment, int64_t from
         if ((r = log__replay_producer(&log->producers, &scan, &batch, NULL)) < 0)
             break;
     }
+    if (batch_scan_is_damage(r))
+        r = 0; /* nobody knows what the rest of it says of producers */
     batch_scan_deinit(&scan);
     if (place.files == NULL) /* one at a time, where no cache bounds them */
         segment_close_files(segment, NULL);

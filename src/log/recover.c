@@ -95,6 +95,29 @@ static void note_cut(struct recovery *recovery, struct log *log, const struct se
     recovery->was_cut = true;
 }
 
+/* Below the recovery point all was on stable storage: what is damaged there, with more of it behind, is nothing that a crash has left.
+ * To cut it off would take whole batches of later segments with it. */
+static bool is_flushed(const struct recovery *recovery, const struct log *log,
+                       const struct segment *segment)
+{
+    return segment != log__active(log) && segment->offset_limit < recovery->recovery_point &&
+           recovery->end_offset <= segment->offset_limit;
+}
+
+static void leave_damage(struct recovery *recovery, struct log *log, const struct segment *segment,
+                         const struct batch_scan *scan)
+{
+    AUTO(mem_freep) char *path = segment_path(segment, &log->place, LOG_NAME_LOG, LOG_NAME_LIVE);
+    struct err_note note;
+    err_note(&note, 0,
+             "%s is damaged at byte %" PRId64 ", offset %" PRId64
+             ", had been flushed, and is left as it is",
+             path, scan->position, recovery->end_offset);
+    log__mend_note(log, &note);
+    recovery->end_offset = segment->offset_limit + 1;
+    recovery->was_left = true;
+}
+
 static int finish_segment(struct recovery *recovery, struct log *log, struct segment *segment,
                           struct segment_builder *builder)
 {
@@ -128,14 +151,17 @@ static int scan_file(struct recovery *recovery, struct log *log, struct segment 
     if ((batch_scan_is_damage(r) || (r == 0 && is_last)) &&
         recovery->end_offset < recovery->flushed_offset) {
         r = refuse_cut(recovery, log, segment, scan.position, note);
+    } else if (batch_scan_is_damage(r) && is_flushed(recovery, log, segment)) {
+        leave_damage(recovery, log, segment, &scan);
+        r = 0;
     } else if (batch_scan_is_damage(r)) {
         note_cut(recovery, log, segment, &scan, r);
         segment->is_dirty = true;
         r = io_file_truncate(file, scan.position);
     }
-    if (r == 0)
+    if (r == 0 && !recovery->was_left)
         r = finish_segment(recovery, log, segment, &builder);
-    if (r == 0)
+    if (r == 0 && !recovery->was_left)
         segment->good_from = 0; /* as long as it stays in memory */
     batch_scan_deinit(&scan);
     segment_builder_deinit(&builder);
@@ -204,15 +230,23 @@ static bool continues(const struct recovery *recovery, struct log *log,
     return false;
 }
 
+/* As of an offset below which all is flushed. */
+static int load_producers_at(const struct recovery *recovery, struct log *log, int64_t start_offset,
+                             int64_t offset, struct err_note *note)
+{
+    const struct producers_load load = { .start_offset = start_offset,
+                                         .end_offset = offset,
+                                         .flushed_end = offset,
+                                         .now_ms = recovery->now_ms };
+    return log__load_producers(log, &load, note);
+}
+
 static int recover_from(struct recovery *recovery, struct log *log, uint32_t first,
                         int64_t log_start_offset, struct err_note *note)
 {
     const int64_t base_offset = log->segments.items[first]->meter.base_offset;
-    const struct producers_load load = { .start_offset = MIN(log_start_offset, base_offset),
-                                         .end_offset = base_offset,
-                                         .flushed_end = base_offset,
-                                         .now_ms = recovery->now_ms };
-    int r = log__load_producers(log, &load, note);
+    const int64_t start_offset = MIN(log_start_offset, base_offset);
+    int r = load_producers_at(recovery, log, start_offset, base_offset, note);
     recovery->end_offset = base_offset;
     recovery->was_cut = false;
     for (uint32_t i = first; r == 0 && i < log->segments.count; i++) {
@@ -223,7 +257,10 @@ static int recover_from(struct recovery *recovery, struct log *log, uint32_t fir
                     : remove_segments_after(log, i - 1, note);
             break;
         }
+        recovery->was_left = false;
         r = recover_segment(recovery, log, log->segments.items[i], note);
+        if (r == 0 && recovery->was_left)
+            r = load_producers_at(recovery, log, start_offset, recovery->end_offset, note);
         if (r == 0 && recovery->was_cut)
             r = remove_segments_after(log, i, note);
     }

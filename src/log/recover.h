@@ -15,6 +15,7 @@ struct recovery {
     bool has_producers; /* set: the producers are those of end_offset */
     /* of the segment at hand */
     bool was_cut;
+    bool was_left;      /* it is damaged, and its producers were not all learnt */
     struct buf aborted; /* its .txnindex as the batches tell it */
 };
 

@@ -370,6 +370,30 @@ TEST(log_rot, that_the_device_itself_finds_is_an_error_of_the_device)
     end(&scene);
 }
 
+/* What had been flushed is not cut off after a crash: whole segments would go with it. */
+TEST(log_rot, of_a_flushed_segment_takes_nothing_with_it_when_a_crash_is_recovered_from)
+{
+    struct scene scene;
+    begin(&scene, 256);
+    const int64_t base = batch_last_offset(&scene.batches[BATCHES - 1]) + 1;
+    const int64_t position = (int64_t)position_of(&scene, BATCHES - 1);
+    EXPECT_OK(sim_disk_flip_bit(scene.disk, FIRST_PATH, position + 25, 4)); /* the last offset */
+    struct log *log = sample_open(&(struct sample_open){ .fs = sim_disk_fs(scene.disk),
+                                                         .config = &scene.config,
+                                                         .is_unclean = true,
+                                                         .recovery_point = base });
+    EXPECT_EQ(log_offsets(log)->end, base + 2);
+    EXPECT_EQ(log_recovery(log).bytes_cut, 0);
+    EXPECT_EQ(log_recovery(log).note_count, 1);
+    EXPECT(strstr(log_recovery(log).notes[0].text, FIRST_PATH " is damaged at byte ") != NULL);
+    EXPECT_OK(log_close(log, true, NULL, NULL));
+    reopen(&scene);
+    bool is_told;
+    EXPECT(is_rest_served(&scene, BATCHES - 1, 1, 1, &is_told));
+    EXPECT(is_told);
+    end(&scene);
+}
+
 /* ---- what is remembered of it ------------------------------------------------------------------ */
 
 /* A set of bytes told naively, beside the ranges: these never know of a byte that it does not. */
