@@ -169,7 +169,9 @@ int64_t sim_disk_used_bytes(const struct sim_disk *disk)
     return disk->tree.used_pages * SIM_PAGE_BYTES;
 }
 
-int sim_disk_flip_bit(struct sim_disk *disk, const char *path, int64_t position, unsigned bit)
+/* A file's byte that is there. */
+static int find_byte(struct sim_disk *disk, const char *path, int64_t position,
+                     struct sim_content **out)
 {
     struct sim_place place;
     const int r = sim__tree_find(&disk->tree, path, NULL, &place);
@@ -177,13 +179,32 @@ int sim_disk_flip_bit(struct sim_disk *disk, const char *path, int64_t position,
         return r;
     if (place.inode == NULL)
         return -ENOENT;
-    struct sim_content *content = &place.inode->content;
-    if (place.inode->is_directory || position < 0 || position >= content->size)
-        return -EINVAL;
+    *out = &place.inode->content;
+    const bool is_there =
+        !place.inode->is_directory && position >= 0 && position < place.inode->content.size;
+    return is_there ? 0 : -EINVAL;
+}
+
+int sim_disk_flip_bit(struct sim_disk *disk, const char *path, int64_t position, unsigned bit)
+{
+    struct sim_content *content;
+    const int r = find_byte(disk, path, position, &content);
+    if (r < 0)
+        return r;
     disk->tree.used_pages -= content->page_count;
     sim__content_flip_bit(content, position, bit);
     disk->tree.used_pages += content->page_count;
     return 0;
+}
+
+int sim_disk_rot(struct sim_disk *disk, const char *path, int64_t position, unsigned bit)
+{
+    struct sim_content *content;
+    const int r = find_byte(disk, path, position, &content);
+    if (r < 0 || !sim__content_is_cold(content, position, 1))
+        return r;
+    sim__content_flip_bit(content, position, bit);
+    return 1;
 }
 
 void sim_disk_set_bit_rot(struct sim_disk *disk, uint32_t in_a_million)

@@ -97,6 +97,9 @@ int64_t sim_disk_used_bytes(const struct sim_disk *disk);
 /* Flips one bit for good. -ENOENT, or -EINVAL beyond the end. */
 MUST_CHECK int sim_disk_flip_bit(struct sim_disk *disk, const char *path, int64_t position,
                                  unsigned bit);
+/* The same where the byte is not in memory: 1. 0: it is, and nothing has happened. */
+MUST_CHECK int sim_disk_rot(struct sim_disk *disk, const char *path, int64_t position,
+                            unsigned bit);
 /* Every page (4096 bytes) that is read into memory has a bit flipped with this chance. */
 void sim_disk_set_bit_rot(struct sim_disk *disk, uint32_t in_a_million);
 /* Pages that are stable leave memory with this chance each: io_file_read_cached then answers -EAGAIN. */

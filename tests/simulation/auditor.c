@@ -7,6 +7,7 @@
 #include "client.h"
 #include "model.h"
 #include "records.h"
+#include "rot.h"
 #include "sim_broker.h"
 #include "txns.h"
 #include "wire/batch.h"
@@ -61,7 +62,8 @@ struct auditor {
     int64_t known_start;   /* of the model, when the question was asked */
     int64_t known_end;
     size_t epoch_asked;
-    int16_t error; /* of the last answer that had one */
+    bool has_passed_damage; /* a batch of the partition could not be read */
+    int16_t error;          /* of the last answer that had one */
     char words[200];
 };
 
@@ -115,6 +117,11 @@ static void on_error(struct auditor *r, enum kafka_error error)
     const struct scene *scene = r->client.scene;
     const struct model_topic *topic = r->partition->topic;
     r->error = (int16_t)error;
+    /* What is damaged is damaged in the next life, too. */
+    if (error == KAFKA_CORRUPT_MESSAGE && rot_has(scene->rot, r->partition)) {
+        next_partition(r);
+        return;
+    }
     const bool is_leaving = topic->state != MODEL_TOPIC_PRESENT;
     const bool is_ending = r->life != scene->life || sim_broker_is_stopping(scene->broker);
     const bool may_be =
@@ -174,7 +181,9 @@ static void on_epoch(void *context, const void *message)
 static void ask_epoch(struct auditor *r)
 {
     const bool has_moved = r->partition->start != r->start && r->partition->topic->plan->is_trimmed;
-    if (r->epoch_asked >= r->epochs.count || r->partition->topic->plan->is_brief || has_moved) {
+    /* Where an epoch begins may be what could not be read. */
+    if (r->epoch_asked >= r->epochs.count || r->has_passed_damage ||
+        r->partition->topic->plan->is_brief || has_moved) {
         next_partition(r);
         return;
     }
@@ -410,6 +419,28 @@ static void check_records(struct auditor *r, struct bytes records, int64_t end)
 
 static void fetch(struct auditor *r);
 
+/* The batch there is damaged, and nothing is told but that: what lies behind it is read. False: it is not damaged. */
+static bool pass_damage(struct auditor *r, const struct fetch_response_partition_data *data)
+{
+    const struct scene *scene = r->client.scene;
+    int64_t next;
+    if (!rot_covers(scene->rot, r->partition, r->offset, &next))
+        return false;
+    if (data->records.size > 0)
+        model_fail("%s-%d: records are served at offset %" PRId64 " beside an error", topic_name(r),
+                   r->partition->index, r->offset);
+    rot_told(scene->rot, r->partition, r->offset);
+    if (r->end < 0)
+        r->end = r->is_committed ? data->last_stable_offset : data->high_watermark;
+    r->has_passed_damage = true;
+    r->offset = MIN(next, r->end);
+    if (r->offset < r->end)
+        fetch(r);
+    else
+        on_end(r);
+    return true;
+}
+
 static void on_fetched(void *context, const void *message)
 {
     struct auditor *r = context;
@@ -424,6 +455,8 @@ static void on_fetched(void *context, const void *message)
         again(r); /* records went while they were read */
         return;
     }
+    if (data->error_code == KAFKA_CORRUPT_MESSAGE && pass_damage(r, data))
+        return;
     if (data->error_code != KAFKA_NONE) {
         on_error(r, (enum kafka_error)data->error_code);
         return;
@@ -502,6 +535,7 @@ static void begin_partition(struct auditor *r)
     r->end = -1;
     r->epochs.count = r->missed.count = 0;
     r->known_start = r->partition->start;
+    r->has_passed_damage = false;
     r->is_committed = rng_chance(&r->client.rng, 500000);
     if (r->partition->topic->plan->is_trimmed)
         ask_list(r, EARLIEST, on_start);

@@ -5,6 +5,7 @@
 #include "commits.h"
 #include "model.h"
 #include "records.h"
+#include "rot.h"
 #include "sim_broker.h"
 #include "wire/batch.h"
 #include "wire/messages/offset_commit_key.h"
@@ -30,6 +31,7 @@ static struct sim_disk *disk_of(struct scene *scene)
 
 struct disk_log {
     const struct sim_disk *disk;
+    const struct rot *rot;
     enum sim_view view;
     char *directory; /* owned; NULL: there is none */
     int64_t start;   /* of its first segment */
@@ -53,6 +55,7 @@ static bool scan_segment(struct disk_log *log, const char *name)
     size_t size = 0;
     if (sim_disk_look(log->disk, log->view, path, &data, &size) < 0)
         return false;
+    rot_heal(log->rot, path, data, size);
     struct bytes rest = bytes_from(data, size);
     struct batch_view batch;
     while (rest.size > 0) {
@@ -236,8 +239,8 @@ static void check_offsets(struct scene *scene, const char *name,
 static void check_recovery_point(struct scene *scene, const char *topic, int32_t partition,
                                  int64_t offset)
 {
-    struct disk_log now = { .disk = disk_of(scene), .view = SIM_VOLATILE };
-    struct disk_log stable = { .disk = disk_of(scene), .view = SIM_STABLE };
+    struct disk_log now = { .disk = disk_of(scene), .rot = scene->rot, .view = SIM_VOLATILE };
+    struct disk_log stable = { .disk = disk_of(scene), .rot = scene->rot, .view = SIM_STABLE };
     scan(&now, topic, partition);
     scan(&stable, topic, partition);
     /* Of a log that is deleted a line may be left; and what is below the log is no claim. */
@@ -250,7 +253,7 @@ static void check_recovery_point(struct scene *scene, const char *topic, int32_t
 
 static void check_end(struct scene *scene, const char *topic, int32_t partition, int64_t offset)
 {
-    struct disk_log log = { .disk = disk_of(scene), .view = SIM_VOLATILE };
+    struct disk_log log = { .disk = disk_of(scene), .rot = scene->rot, .view = SIM_VOLATILE };
     scan(&log, topic, partition);
     /* After a power loss a log may be shorter than it was: it is cut to that when it is opened. */
     if (log.directory != NULL && log.end < offset && scene->power_losses == 0)
@@ -261,7 +264,7 @@ static void check_end(struct scene *scene, const char *topic, int32_t partition,
 
 static void check_epochs(struct scene *scene, const char *topic, int32_t partition)
 {
-    struct disk_log log = { .disk = disk_of(scene), .view = SIM_VOLATILE };
+    struct disk_log log = { .disk = disk_of(scene), .rot = scene->rot, .view = SIM_VOLATILE };
     scan(&log, topic, partition);
     AUTO(mem_freep)
     char *path =
@@ -346,9 +349,11 @@ static void lose_partition(struct scene *scene, struct model_partition *p)
 {
     const struct model_plan *plan = p->topic->plan;
     struct stable_walk walk = { .codecs = scene->codecs, .partition = p };
-    struct disk_log log = {
-        .disk = disk_of(scene), .view = SIM_STABLE, .on_batch = walk_stable, .context = &walk
-    };
+    struct disk_log log = { .disk = disk_of(scene),
+                            .rot = scene->rot,
+                            .view = SIM_STABLE,
+                            .on_batch = walk_stable,
+                            .context = &walk };
     scan(&log, plan->name, p->index);
     if (log.has_gaps && !walk.differs)
         walk.same_end = log.end;
@@ -422,13 +427,15 @@ static void walk_commits(struct disk_log *log, const struct batch_view *batch)
 static void lose_commits(struct scene *scene, int32_t partition)
 {
     struct commit_walk walk = { .codecs = scene->codecs, .commits = scene->commits };
-    struct disk_log stable = { .disk = disk_of(scene), .view = SIM_STABLE };
+    struct disk_log stable = { .disk = disk_of(scene), .rot = scene->rot, .view = SIM_STABLE };
     scan(&stable, OFFSETS_TOPIC, partition);
     walk.stable_end = stable.end;
     arena_init(&walk.arena, ARENA_BYTES_MAX);
-    struct disk_log now = {
-        .disk = disk_of(scene), .view = SIM_VOLATILE, .on_batch = walk_commits, .context = &walk
-    };
+    struct disk_log now = { .disk = disk_of(scene),
+                            .rot = scene->rot,
+                            .view = SIM_VOLATILE,
+                            .on_batch = walk_commits,
+                            .context = &walk };
     scan(&now, OFFSETS_TOPIC, partition);
     arena_deinit(&walk.arena);
     disk_log_deinit(&stable);

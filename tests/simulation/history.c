@@ -21,6 +21,7 @@
 #include "painter.h"
 #include "portrait.h"
 #include "producer.h"
+#include "rot.h"
 #include "sim_broker.h"
 #include "transactor.h"
 #include "txns.h"
@@ -80,7 +81,7 @@ static void on_losing(void *context)
 static void on_error(void *context, const char *text)
 {
     struct history *h = context;
-    if (!scene_may_be_full(&h->scene))
+    if (!rot_explains(h->scene.rot, text) && !scene_may_be_full(&h->scene))
         model_fail("the broker says: %s", text);
 }
 
@@ -415,6 +416,7 @@ void history_run(const struct history_options *options, struct history_result *o
     scene->commits = commits_new(scene);
     scene->generations = generations_new(scene->commits);
     scene->txns = txns_new(scene);
+    scene->rot = rot_new(scene);
     scene->codecs = codec_contexts_new();
     begin_broker(h, options->is_verbose);
     scene->machine = sim_node_new(scene->world, "clients");
@@ -433,13 +435,15 @@ void history_run(const struct history_options *options, struct history_result *o
                                     .power_losses = scene->power_losses,
                                     .acknowledged = scene->acknowledged,
                                     .read = scene->read,
-                                    .compacted = scene->compacted };
+                                    .compacted = scene->compacted,
+                                    .rotten = scene->rotten };
     sim_node_crash(sim_broker_node(scene->broker), SIM_PROCESS_KILLED);
     end_clients(h);
     sim_broker_free(scene->broker);
     sim_world_free(scene->world);
     codec_contexts_free(scene->codecs);
     txns_free(scene->txns);
+    rot_free(scene->rot);
     generations_free(scene->generations);
     commits_free(scene->commits);
     model_free(scene->model);

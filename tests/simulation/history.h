@@ -15,6 +15,7 @@ struct history_result {
     uint64_t acknowledged;
     uint64_t read;
     uint64_t compacted;
+    uint64_t rotten;
 };
 
 /* Runs it to its end. A broken promise stops the process with a line that names it (the runner gives each seed a process

@@ -9,6 +9,7 @@ struct codec_contexts;
 struct commits;
 struct generations;
 struct model;
+struct rot;
 struct sim_broker;
 struct txns;
 
@@ -20,6 +21,7 @@ struct scene {
     struct commits *commits;
     struct generations *generations;
     struct txns *txns;
+    struct rot *rot;
     struct codec_contexts *codecs; /* for all clients and checkers */
     uint64_t seed;
     int16_t transaction_version; /* of the cluster: 0 to 2 */
@@ -32,6 +34,7 @@ struct scene {
     bool is_resting;             /* clients finish what they have begun, and begin nothing */
     uint64_t acknowledged;       /* records, commits and the like: that things go on */
     uint64_t read;
+    uint64_t rotten;    /* bits that flipped on the disk */
     uint64_t compacted; /* records that a reader did not meet any more, each time */
 };
 

@@ -63,9 +63,9 @@ static void run_one(const struct options *options, uint64_t seed)
     if (count_all(options) == 1)
         (void)printf("seed %" PRIu64 ": trace %016" PRIx64 ", %" PRIu64 " lives, %" PRIu64
                      " power losses, %" PRIu64 " things acknowledged, %" PRIu64
-                     " records read, %" PRIu64 " missed for compaction\n",
+                     " records read, %" PRIu64 " missed for compaction, %" PRIu64 " bits flipped\n",
                      seed, result.trace, result.lives, result.power_losses, result.acknowledged,
-                     result.read, result.compacted);
+                     result.read, result.compacted, result.rotten);
     if (seed % 10 == 0 && !options->is_verbose) {
         struct history_result again = { 0 };
         history_run(&history, &again);

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "client.h"
+#include "rot.h"
 #include "sim_broker.h"
 
 #define CLIENTS_MAX    24
@@ -10,6 +11,7 @@
 #define ROOM_BYTES_MAX (96 << 10) /* of a disk that becomes full */
 #define FULL_MAX_NS    (6 * NS_PER_SECOND)
 #define SLOW_MAX_NS    (5 * NS_PER_SECOND)
+#define ROT_AFTER_NS   NS_PER_SECOND /* what was being sent when pages left memory is gone by then */
 #define DELAY_MAX_NS   (400 * NS_PER_MS) /* until the broker is started again */
 
 /* How often something happens, in a million of all that do. 0: never in this history. */
@@ -20,6 +22,7 @@ struct climate {
     uint32_t full;
     uint32_t slow;
     uint32_t cold;
+    uint32_t rot;
     uint32_t hang_up;
 };
 
@@ -28,6 +31,7 @@ struct weather {
     struct rng rng;
     struct climate climate;
     int64_t pause_max_ns;
+    int64_t cooled_ns; /* when pages left memory last */
     struct client *clients[CLIENTS_MAX];
     uint32_t client_count;
 };
@@ -85,6 +89,26 @@ static void become_slow(struct weather *w)
     sim_world_at(w->scene->world, w->scene->slow_until_ns, end_slow, w);
 }
 
+static void cool(struct weather *w, uint32_t in_a_million)
+{
+    sim_disk_cool(disk_of(w), in_a_million);
+    w->cooled_ns = scene_now_ns(w->scene);
+}
+
+static void flip_a_bit(void *context)
+{
+    struct weather *w = context;
+    if (!w->scene->is_calm && scene_now_ns(w->scene) >= w->cooled_ns + ROT_AFTER_NS)
+        rot_strike(w->scene->rot, &w->rng);
+}
+
+/* Pages leave memory; some time later a bit flips in what has not come back. */
+static void become_rotten(struct weather *w)
+{
+    cool(w, 1000000);
+    sim_world_at(w->scene->world, w->cooled_ns + ROT_AFTER_NS, flip_a_bit, w);
+}
+
 /* ---- ends of the broker -------------------------------------------------------------------------- */
 
 /* Now, or in the middle of some change that is to come. */
@@ -114,7 +138,8 @@ static void strike(void *context)
     if (w->scene->is_calm)
         return;
     const struct climate *c = &w->climate;
-    const uint32_t all = c->kill + c->power + c->stop + c->full + c->slow + c->cold + c->hang_up;
+    const uint32_t all =
+        c->kill + c->power + c->stop + c->full + c->slow + c->cold + c->rot + c->hang_up;
     uint64_t dice = rng_below(&w->rng, MAX(all, 1u));
     sim_broker_set_restart_delay_ns(w->scene->broker,
                                     rng_between(&w->rng, NS_PER_MS, DELAY_MAX_NS));
@@ -129,7 +154,9 @@ static void strike(void *context)
     else if ((dice -= c->full) < c->slow)
         become_slow(w);
     else if ((dice -= c->slow) < c->cold)
-        sim_disk_cool(disk_of(w), (uint32_t)rng_between(&w->rng, 1, 1000000));
+        cool(w, (uint32_t)rng_between(&w->rng, 1, 1000000));
+    else if ((dice -= c->cold) < c->rot)
+        become_rotten(w);
     else
         hang_up(w);
     next(w);
@@ -152,6 +179,7 @@ static void draw_climate(struct weather *w)
         .full = rng_chance(rng, 300000) ? 200000 : 0,
         .slow = rng_chance(rng, 300000) ? 200000 : 0,
         .cold = rng_chance(rng, 300000) ? 200000 : 0,
+        .rot = rng_chance(rng, 300000) ? 400000 : 0,
         .hang_up = rng_chance(rng, 500000) ? 200000 : 50000,
     };
     w->pause_max_ns = rng_between(rng, NS_PER_SECOND, 4 * NS_PER_SECOND);

@@ -1,5 +1,5 @@
 /* The faults of a history, drawn once as a climate and then as they come: kills at any file change, power losses, orderly stops,
- * a full disk, a slow one, a cold page cache, sends cut short, connections that break, clients that hang up.
+ * a full disk, a slow one, a cold page cache, bits that flip, sends cut short, connections that break, clients that hang up.
  */
 #pragma once
 
