@@ -4,7 +4,8 @@
  *     entries  [ a ][ b ][ c ]                               a removed one stays as a gap (value NULL)
  *
  * Removal moves later slots of the same run back, so that slots need no tombstones. Gaps are closed when
- * the entries are full: in place if a quarter of them are gaps, else into an array of twice the size.
+ * the entries are full: in place if a quarter of them are gaps, else into an array of twice the size. Those at either end are
+ * not walked over: who always removes the oldest finds the next one at once.
  */
 #include "base/map.h"
 
@@ -50,7 +51,7 @@ void map_clear(struct map *map)
         entry_clear(&map->entries[i]);
     if (map->slot_count > 0)
         memset(map->slots, 0, map->slot_count * sizeof(*map->slots));
-    map->entry_end = 0;
+    map->entry_begin = map->entry_end = 0;
     map->count = 0;
 }
 
@@ -102,6 +103,7 @@ static void entries_compact(struct map *map)
         if (map->entries[i].value != NULL)
             map->entries[end++] = map->entries[i];
     }
+    map->entry_begin = 0;
     map->entry_end = end;
 }
 
@@ -186,14 +188,19 @@ void *map_remove(struct map *map, struct bytes key)
     slot_free(map, slot);
     entry_clear(entry);
     map->count--;
+    if (map->count == 0)
+        map->entry_begin = map->entry_end = 0;
     while (map->entry_end > 0 && map->entries[map->entry_end - 1].value == NULL)
         map->entry_end--;
+    while (map->entry_begin < map->entry_end && map->entries[map->entry_begin].value == NULL)
+        map->entry_begin++;
     return old;
 }
 
 bool map_next(const struct map *map, struct map_walk *walk)
 {
-    for (; walk->index < map->entry_end; walk->index++) {
+    for (walk->index = MAX(walk->index, map->entry_begin); walk->index < map->entry_end;
+         walk->index++) {
         const struct map_entry *entry = &map->entries[walk->index];
         if (entry->value == NULL)
             continue;

@@ -15,6 +15,7 @@ struct map {
     struct map_entry *entries; /* in order of insertion */
     uint32_t *slots;           /* index + 1 into entries; 0 free */
     uint32_t slot_count;       /* power of two, or 0 */
+    uint32_t entry_begin;      /* no entry before it */
     uint32_t entry_end;        /* entries used, gaps included */
     uint32_t entry_capacity;
     uint32_t count;
