@@ -11,7 +11,7 @@ from words import text
 
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
 LONG_AGO_MS = 1500000000000
-PATIENT = "900000"
+PATIENT = "86400000"  # a transaction may outlive several brokers on a busy machine, and so may a record
 KEEP = {"retention.ms": "-1"}  # some records are old
 
 
@@ -50,7 +50,7 @@ class Rd:
         self.model = model
         self.producer = confluent_kafka.Producer({
             "bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 2, "reconnect.backoff.max.ms": 200,
-            "metadata.recovery.strategy": "none", "message.timeout.ms": 300000, "log_level": 0, **{k.replace("_", "."): v for k, v in settings.items()}})
+            "metadata.recovery.strategy": "none", "message.timeout.ms": int(PATIENT), "log_level": 0, **{k.replace("_", "."): v for k, v in settings.items()}})
 
     def send(self, topic, records, transaction=None):
         failures = []
@@ -95,7 +95,7 @@ class Jv:
 
     def __init__(self, hand, model, name, **settings):
         self.hand, self.model, self.name = hand, model, name
-        hand.do("open", name=name, settings={"delivery.timeout.ms": "300000", "max.block.ms": "200000", **{k.replace("_", "."): v for k, v in settings.items()}})
+        hand.do("open", name=name, settings={"delivery.timeout.ms": PATIENT, "max.block.ms": PATIENT, **{k.replace("_", "."): v for k, v in settings.items()}})
 
     def send(self, topic, records, transaction=None):
         offsets = self.hand.do("send", name=self.name, topic=topic, records=records)
@@ -125,7 +125,7 @@ class Flow:
         self.topic, self.partitions = topic, partitions
         self.producer = confluent_kafka.Producer({
             "bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 2, "reconnect.backoff.max.ms": 200,
-            "message.timeout.ms": 300000, "log_level": 0})
+            "message.timeout.ms": int(PATIENT), "log_level": 0})
         self.acknowledged, self.errors, self.sent = [], [], 0
         self.ending = False
         self.thread = threading.Thread(target=self._run, daemon=True)
@@ -273,7 +273,7 @@ class Crowd:
         for n in range(3):
             self._transactional(f"java-{n}")
             self._transactional(f"rd-{n}")
-        do("open", name="flow", settings={"delivery.timeout.ms": "300000", "max.block.ms": "200000"})
+        do("open", name="flow", settings={"delivery.timeout.ms": PATIENT, "max.block.ms": PATIENT})
         do("flow", name="flow", topic="flow-java", partitions=2)
         self.producers["rd-none"].send("again", [[p, None, "k", None, []] for p in range(2)])
         self.flow = Flow(self.node.bootstrap, "flow-rd", 2)

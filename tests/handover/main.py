@@ -20,7 +20,7 @@ CLEANER = ["log.cleaner.backoff.ms=100", "log.cleaner.min.cleanable.ratio=0.001"
 SMALL = ["offsets.topic.num.partitions=3", "transaction.state.log.num.partitions=3", "offsets.topic.segment.bytes=1048576",
          "transaction.state.log.segment.bytes=1048576", "group.initial.rebalance.delay.ms=0",
          "log.flush.start.offset.checkpoint.interval.ms=200", "log.initial.task.delay.ms=200",
-         "log.cleaner.dedupe.buffer.size=4000000"]
+         "log.cleaner.dedupe.buffer.size=4000000", "transaction.max.timeout.ms=86400000"]
 
 
 class World:

@@ -23,6 +23,7 @@ OFTEN_SAID = re.compile("|".join([
     r"LogFutureTimestampLogger|EventPerformanceMonitor|ReplicationControlManager|BrokerLifecycleManager",
     r"Stopped loading records from .* because the partition is not online|scheduled task 'kafka-log-retention'",
     r"KafkaRaftClient|RaftManager|NodeToControllerRequestThread",
+    r"error handling request RequestHeader\(apiKey=CONTROLLER_REGISTRATION",  # it leads, and does not know it yet
 ]))
 # Words for damage, at whatever level; none of them belongs to a directory in order.
 DAMAGE = re.compile(r"corrupt|invalid|mismatch|sanity|uncleanable|inconsisten|unexpected|rebuil", re.IGNORECASE)
