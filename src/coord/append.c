@@ -180,6 +180,12 @@ static void undo_one(struct group_coordinator *c, struct undo *undo, struct list
         coord__undo_consumer(c, group, &undo->consumer);
         break;
     case UNDO_CONVERTED:
+        if (!list_is_empty(failed) && group->kind != undo->past.kind) /* not only a draft */
+            coord__tell(c, COORD_LINE_WARN, group,
+                        "it is again what it was before it turned into one of the %s protocol, "
+                        "because that could not be written (%s)",
+                        group_kind_name((enum group_kind)group->kind),
+                        kafka_error_name((int16_t)error));
         coord__undo_conversion(c, group, &undo->past, group_error_of_append(error));
         break;
     }
@@ -231,6 +237,7 @@ void coord__draft_begin(struct group_coordinator *c)
     ASSERT(c->draft.write == NULL && c->draft.records.count == 0 && c->records.count == 0);
     c->draft.write = write_new();
     c->draft.bytes = BATCH_OVERHEAD_BYTES;
+    c->draft.told = coord_lines_mark(&c->effects->lines);
 }
 
 static void encode_record(struct group_coordinator *c, const struct record *record)
@@ -266,6 +273,7 @@ void coord__draft_undo(struct group_coordinator *c)
     list_init(&nothing_failed);
     struct write *write = TAKE(c->draft.write);
     c->draft.records.count = 0;
+    coord_lines_forget(&c->effects->lines, c->draft.told);
     undo_all(c, write, &nothing_failed, KAFKA_UNKNOWN_SERVER_ERROR);
     write_free(write, &c->names);
 }
@@ -279,7 +287,7 @@ static void warn_of_size(struct group_coordinator *c)
 {
     const struct write *write = c->draft.write;
     if (write->undos.count > 0)
-        coord__warn(c, write->undos.items[0].group,
+        coord__tell(c, COORD_LINE_WARN, write->undos.items[0].group,
                     "%zu records that belong together do not fit in a batch of %" PRIu32 " bytes",
                     c->draft.records.count, c->settings.batch_bytes_max);
 }

@@ -72,6 +72,10 @@ static struct consumer *replace(struct group_coordinator *c, const struct group 
                                           .assigned = was->assigned,
                                           .revoking = was->revoking };
     const struct bytes id = coord__copy(arena, new_id);
+    coord__tell(c, COORD_LINE_MEMBER, group, "static member %s came back: %s fences member %s",
+                coord__quoted(c, profile->instance_id),
+                coord__who(c, new_id, c->event->request.client_id, c->event->request.client_host),
+                coord__quoted(c, group_consumer_id(old)));
     coord__put_member_tombstones(c, group, group_consumer_id(old));
     coord__put_profile(c, group, id, profile);
     coord__put_target(c, group, id, target);
@@ -100,12 +104,33 @@ static enum kafka_error come_as_static(struct group_coordinator *c, const struct
     return KAFKA_NONE;
 }
 
+const char *coord__who_consumer(struct group_coordinator *c, const struct consumer *consumer)
+{
+    return coord__who(c, group_consumer_id(consumer), consumer->profile->client_id,
+                      consumer->profile->client_host);
+}
+
+static void tell_joined(struct group_coordinator *c, const struct group *group,
+                        const struct consumer_arrival *arrival)
+{
+    const struct group_request *request = &c->event->request;
+    const bool is_static = !bytes_is_null(arrival->instance_id);
+    coord__tell(c, COORD_LINE_MEMBER, group, "%s has joined%s%s%s",
+                coord__who(c, arrival->member_id, request->client_id, request->client_host),
+                arrival->is_classic ? " with the classic protocol" : "",
+                is_static ? " as static member " : "",
+                is_static ? coord__quoted(c, arrival->instance_id) : "");
+}
+
 enum kafka_error coord__consumer_arrive(struct group_coordinator *c, struct group *group,
                                         const struct consumer_arrival *arrival,
                                         struct consumer **out, struct consumer_refusal *refusal)
 {
-    if (bytes_is_null(arrival->instance_id))
-        return find_dynamic(c, group, arrival, out, refusal);
-    return arrival->is_new ? come_as_static(c, group, arrival, out, refusal)
-                           : find_static(c, group, arrival, out, refusal);
+    const enum kafka_error error =
+        bytes_is_null(arrival->instance_id) ? find_dynamic(c, group, arrival, out, refusal)
+        : arrival->is_new                   ? come_as_static(c, group, arrival, out, refusal)
+                                            : find_static(c, group, arrival, out, refusal);
+    if (error == KAFKA_NONE && *out == NULL)
+        tell_joined(c, group, arrival);
+    return error;
 }

@@ -78,11 +78,17 @@ struct joining {
     bool has_assigned;        /* on the draft, to all members */
 };
 
-static enum kafka_error check_join(const struct group_coordinator *c, const struct joining *joining)
+static enum kafka_error check_join(struct group_coordinator *c, const struct joining *joining)
 {
     const struct consumer_group *group = joining->group->consumer;
-    if (c->settings.migration_policy == MIGRATION_DISABLED)
+    if (c->settings.migration_policy == MIGRATION_DISABLED) {
+        coord__tell(c, COORD_LINE_WARN, joining->group,
+                    "client %s at %s may not join it with the classic protocol: it is one of the "
+                    "consumer protocol, and group.consumer.migration.policy is disabled",
+                    coord__quoted(c, c->event->request.client_id),
+                    coord__quoted(c, c->event->request.client_host));
         return KAFKA_INCONSISTENT_GROUP_PROTOCOL;
+    }
     if ((int64_t)group->member_count >= c->settings.consumer_count_max &&
         consumer_group_member(group, joining->asked->member_id) == NULL)
         return KAFKA_GROUP_MAX_SIZE_REACHED;
@@ -387,7 +393,7 @@ coord__leave_consumer_group(struct group_coordinator *c, struct group *group,
     if (leaving_count == 0)
         return KAFKA_NONE;
     coord__draft_begin(c);
-    coord__consumers_fence(c, group, leaving, leaving_count);
+    coord__consumers_fence(c, group, leaving, leaving_count, "has left");
     struct write *write;
     return coord__draft_append(c, &write);
 }

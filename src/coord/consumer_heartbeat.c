@@ -115,6 +115,8 @@ static void replace_empty_classic(struct group_coordinator *c, struct beat *beat
     coord__record_group_tombstone(c, coord__copy(&c->effects->arena, beat->asked->group_id));
     coord__draft_take_records(c);
     coord__become_consumer(c, beat->group, coord__draft_write(c));
+    coord__tell(c, COORD_LINE_INFO, beat->group,
+                "empty, and from now on one of the consumer protocol");
 }
 
 static enum kafka_error find_group(struct group_coordinator *c, struct beat *beat)
@@ -270,6 +272,9 @@ static void leave_for_a_while(struct group_coordinator *c, struct beat *beat,
     const struct consumer_state *now = group_consumer_now(consumer);
     struct assignment_builder builder = { 0 };
     deadline_cancel(&c->deadlines, &consumer->revocation); /* it has its session */
+    coord__tell(c, COORD_LINE_MEMBER, beat->group,
+                "%s has left, and may come back as static member %s",
+                coord__who_consumer(c, consumer), coord__quoted(c, beat->asked->instance_id));
     for (struct assignment_walk w = { 0 }; assignment_next(now->assigned, &w);)
         assignment_add(&builder, w.item.topic_id, w.item.partition, 0);
     struct assignment *assigned = assignment_build(&builder);
@@ -308,7 +313,7 @@ static enum kafka_error leave(struct group_coordinator *c, struct beat *beat)
     if (!bytes_is_null(beat->asked->instance_id) && beat->asked->member_epoch == EPOCH_LEAVE_STATIC)
         leave_for_a_while(c, beat, consumer);
     else
-        coord__consumers_fence(c, beat->group, &consumer, 1);
+        coord__consumers_fence(c, beat->group, &consumer, 1, "has left");
     return KAFKA_NONE;
 }
 

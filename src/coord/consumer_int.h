@@ -103,17 +103,22 @@ bool coord__consumer_reconcile(struct group_coordinator *c, struct consumer *con
 /* Whether what it waits for is still with others. */
 bool coord__consumer_waits(const struct consumer *consumer);
 
+/* coord__who of it. */
+const char *coord__who_consumer(struct group_coordinator *c, const struct consumer *consumer);
+
 /* ---- leaving ----------------------------------------------------------------------------------------------- */
 
-/* Takes members out, on the draft, on which nothing else is yet; where only members of the classic protocol are left the group may become one of theirs. */
+/* Takes members out, on the draft, on which nothing else is yet; where only members of the classic protocol are left the group
+ * may become one of theirs. `what` they did is for the operator: "has left". */
 void coord__consumers_fence(struct group_coordinator *c, struct group *group,
-                            struct consumer *const *consumers, size_t count);
+                            struct consumer *const *consumers, size_t count, const char *what);
 void coord__renew_consumer(struct group_coordinator *c, struct consumer *consumer);
 
 /* ---- migration (migration.c) ----------------------------------------------------------------------------------- */
 
-/* Whether the group can become a classic one when so many members, of them so many classic ones, are gone. */
-bool coord__can_downgrade(const struct group_coordinator *c, const struct consumer_group *group,
+/* Whether the group can become a classic one when so many members, of them so many classic ones, are gone. Where only settings
+ * are against it the operator is told. */
+bool coord__can_downgrade(struct group_coordinator *c, const struct consumer_group *group,
                           uint32_t leaving_count, uint32_t leaving_classic_count);
 /* On the draft: a classic group of all members but these. With `rebalances` it begins one. */
 void coord__downgrade(struct group_coordinator *c, struct group *group,

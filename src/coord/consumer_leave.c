@@ -83,9 +83,18 @@ static void remove_members(struct group_coordinator *c, struct group *group,
     coord__raise_epoch(c, group, coord__consumer_metadata_hash(c, group->consumer));
 }
 
-void coord__consumers_fence(struct group_coordinator *c, struct group *group,
-                            struct consumer *const *consumers, size_t count)
+static void tell_gone(struct group_coordinator *c, const struct group *group,
+                      struct consumer *const *consumers, size_t count, const char *what)
 {
+    for (size_t i = 0; i < count; i++)
+        coord__tell(c, COORD_LINE_MEMBER, group, "%s %s", coord__who_consumer(c, consumers[i]),
+                    what);
+}
+
+void coord__consumers_fence(struct group_coordinator *c, struct group *group,
+                            struct consumer *const *consumers, size_t count, const char *what)
+{
+    tell_gone(c, group, consumers, count, what);
     uint32_t classic_count = 0;
     for (size_t i = 0; i < count; i++)
         classic_count += consumers[i]->profile->is_classic ? 1 : 0;
@@ -96,18 +105,33 @@ void coord__consumers_fence(struct group_coordinator *c, struct group *group,
     coord__downgrade(c, group, consumers, count, true);
     if (coord__draft_fits(c))
         return;
-    coord__warn(c, group,
+    coord__tell(c, COORD_LINE_WARN, group,
                 "it stays one of the consumer protocol: as a classic one it does not "
                 "fit in a batch");
     coord__draft_undo(c);
     coord__draft_begin(c);
+    tell_gone(c, group, consumers, count, what);
     remove_members(c, group, consumers, count);
 }
 
-void coord__on_consumer_deadline(struct group_coordinator *c, struct consumer *consumer)
+static const char *why_expired(struct group_coordinator *c, const struct consumer *consumer,
+                               enum deadline_kind kind)
+{
+    const bool is_session = kind == DEADLINE_CONSUMER_SESSION;
+    return arena_printf(
+        &c->effects->arena, "has expired: %s %" PRId32 " ms",
+        is_session                       ? "nothing was heard of it for"
+        : kind == DEADLINE_CONSUMER_JOIN ? "it did not join again within"
+        : kind == DEADLINE_CONSUMER_SYNC ? "it did not ask for its assignment within"
+                                         : "it did not give up its partitions within",
+        is_session ? session_ms(c, consumer) : consumer->profile->rebalance_timeout_ms);
+}
+
+void coord__on_consumer_deadline(struct group_coordinator *c, struct consumer *consumer,
+                                 enum deadline_kind kind)
 {
     coord__draft_begin(c);
-    coord__consumers_fence(c, consumer->group, &consumer, 1);
+    coord__consumers_fence(c, consumer->group, &consumer, 1, why_expired(c, consumer, kind));
     struct write *write;
     /* Should it not be written, the member is back with a whole session. */
     IGNORE_RESULT(coord__draft_append(c, &write));

@@ -120,6 +120,9 @@ void coord__raise_epoch(struct group_coordinator *c, const struct group *group,
 {
     const int32_t epoch = group->consumer->epoch;
     coord__put_epoch(c, group, epoch == INT32_MAX ? epoch : epoch + 1, metadata_hash);
+    coord__tell(c, COORD_LINE_INFO, group, "epoch %" PRId32 ", members %" PRIu32 "%s",
+                group->consumer->epoch, group->consumer->member_count,
+                group->consumer->member_count == 0 ? ": it is empty" : "");
 }
 
 void coord__put_assignment_epoch(struct group_coordinator *c, const struct group *group,

@@ -35,7 +35,8 @@ enum deadline_kind {
 struct draft {
     struct write *write; /* owned; NULL: there is no draft */
     VEC(struct coord_record) records;
-    size_t bytes; /* of the batch */
+    size_t bytes;                 /* of the batch */
+    struct coord_lines_mark told; /* before it */
 };
 
 struct group_coordinator {
@@ -140,9 +141,13 @@ struct arena *coord__arena(struct group_coordinator *c);
 struct bytes coord__copy(struct arena *arena, struct bytes b);
 struct bytes coord__prefix(struct bytes text,
                            size_t size_max); /* not through a character of UTF-8 */
-/* "group <id>: …" for the operator. */
-void coord__warn(struct group_coordinator *c, const struct group *group, const char *format, ...)
-    PRINTF_LIKE(3, 4);
+/* `group "<id>": …` for the operator. What an undone draft told is forgotten, but for warnings. */
+void coord__tell(struct group_coordinator *c, enum coord_line_kind kind, const struct group *group,
+                 const char *format, ...) PRINTF_LIKE(4, 5);
+const char *coord__quoted(struct group_coordinator *c, struct bytes text); /* for such a line */
+/* `member "…" of client "…" at "…"` */
+const char *coord__who(struct group_coordinator *c, struct bytes member_id, struct bytes client_id,
+                       struct bytes client_host);
 /* When everything under way is written. */
 void coord__answer(struct group_coordinator *c, void *message);
 /* At once. */
@@ -211,9 +216,11 @@ enum kafka_error coord__check_member(const struct group *group, struct bytes mem
 void coord__renew_session(struct group_coordinator *c, struct member *member, int64_t timeout_ms);
 /* Takes a member out, after answering what it waits for with UNKNOWN_MEMBER_ID. */
 void coord__remove_member(struct group_coordinator *c, struct member *member);
-void coord__prepare_rebalance(struct group_coordinator *c, struct group *group);
+/* `why`: for the operator; lives forever. */
+void coord__prepare_rebalance(struct group_coordinator *c, struct group *group, const char *why);
 /* After a change of members: begins a rebalance where the state allows, or ends one that nobody is missing from. */
-void coord__rebalance_or_complete(struct group_coordinator *c, struct group *group);
+void coord__rebalance_or_complete(struct group_coordinator *c, struct group *group,
+                                  const char *why);
 void coord__maybe_complete_join(struct group_coordinator *c, struct group *group);
 void coord__on_session_expired(struct group_coordinator *c, struct member *member);
 void coord__on_pending_expired(struct group_coordinator *c, struct pending_member *pending);
@@ -238,7 +245,8 @@ void coord__arm_consumers(struct group_coordinator *c, struct consumer_group *gr
 void coord__arm_consumer(struct group_coordinator *c, struct consumer *consumer);
 void coord__disarm_consumers(struct group_coordinator *c, struct consumer_group *group);
 /* Nothing was heard of the member in time, whatever it was. */
-void coord__on_consumer_deadline(struct group_coordinator *c, struct consumer *consumer);
+void coord__on_consumer_deadline(struct group_coordinator *c, struct consumer *consumer,
+                                 enum deadline_kind kind);
 void coord__on_regex_deadline(struct group_coordinator *c, struct consumer_group *group);
 void coord__on_image(struct group_coordinator *c);
 

@@ -90,7 +90,7 @@ void group_effects_clear(struct group_effects *effects)
     effects->spent.count = 0;
     effects->appends.count = 0;
     effects->answers.count = 0;
-    effects->warnings.count = 0;
+    coord_lines_clear(&effects->lines);
     arena_reset(&effects->arena);
 }
 
@@ -100,20 +100,33 @@ void group_effects_deinit(struct group_effects *effects)
     arena_deinit(&effects->arena);
     VEC_DEINIT(&effects->appends);
     VEC_DEINIT(&effects->answers);
-    VEC_DEINIT(&effects->warnings);
+    coord_lines_deinit(&effects->lines);
     VEC_DEINIT(&effects->spent);
 }
 
-void coord__warn(struct group_coordinator *c, const struct group *group, const char *format, ...)
+void coord__tell(struct group_coordinator *c, enum coord_line_kind kind, const struct group *group,
+                 const char *format, ...)
 {
-    char words[400];
+    char words[1500];
     va_list args;
     va_start(args, format);
     (void)vsnprintf(words, sizeof(words), format, args); /* truncation is fine in a message */
     va_end(args);
-    const struct bytes id = group_id(group);
-    VEC_ADD(&c->effects->warnings,
-            arena_printf(&c->effects->arena, "group %.*s: %s", BYTES_PRINTF(id), words));
+    coord_lines_add(&c->effects->lines, &c->effects->arena, kind, "group %s: %s",
+                    coord__quoted(c, group_id(group)), words);
+}
+
+const char *coord__quoted(struct group_coordinator *c, struct bytes text)
+{
+    return coord_quoted(&c->effects->arena, text);
+}
+
+const char *coord__who(struct group_coordinator *c, struct bytes member_id, struct bytes client_id,
+                       struct bytes client_host)
+{
+    return arena_printf(&c->effects->arena, "member %s of client %s at %s",
+                        coord__quoted(c, member_id), coord__quoted(c, client_id),
+                        coord__quoted(c, client_host));
 }
 
 /* ---- groups ------------------------------------------------------------------------------------------ */
@@ -203,7 +216,7 @@ static void load_sessions(struct group_coordinator *c, struct group *group)
     }
     /* group.max.size may have become smaller: the last to rejoin will not find room. */
     if ((int64_t)map_count(&membership->members) > c->settings.member_count_max)
-        coord__prepare_rebalance(c, group);
+        coord__prepare_rebalance(c, group, "group.max.size has become smaller");
 }
 
 void coord__on_loaded(struct group_coordinator *c)
@@ -303,16 +316,20 @@ static void on_deadline(struct group_coordinator *c, struct deadline *deadline)
         coord__writes_give_up(c);
         break;
     case DEADLINE_CONSUMER_SESSION:
-        coord__on_consumer_deadline(c, CONTAINER_OF(deadline, struct consumer, session));
+        coord__on_consumer_deadline(c, CONTAINER_OF(deadline, struct consumer, session),
+                                    DEADLINE_CONSUMER_SESSION);
         break;
     case DEADLINE_CONSUMER_REVOCATION:
-        coord__on_consumer_deadline(c, CONTAINER_OF(deadline, struct consumer, revocation));
+        coord__on_consumer_deadline(c, CONTAINER_OF(deadline, struct consumer, revocation),
+                                    DEADLINE_CONSUMER_REVOCATION);
         break;
     case DEADLINE_CONSUMER_JOIN:
-        coord__on_consumer_deadline(c, CONTAINER_OF(deadline, struct consumer, join));
+        coord__on_consumer_deadline(c, CONTAINER_OF(deadline, struct consumer, join),
+                                    DEADLINE_CONSUMER_JOIN);
         break;
     case DEADLINE_CONSUMER_SYNC:
-        coord__on_consumer_deadline(c, CONTAINER_OF(deadline, struct consumer, sync));
+        coord__on_consumer_deadline(c, CONTAINER_OF(deadline, struct consumer, sync),
+                                    DEADLINE_CONSUMER_SYNC);
         break;
     case DEADLINE_REGEX:
         coord__on_regex_deadline(c, CONTAINER_OF(deadline, struct consumer_group, regex));
@@ -351,7 +368,8 @@ static void arm_write_deadline(struct group_coordinator *c)
 void group_coordinator_step(struct group_coordinator *c, const struct group_event *event,
                             struct group_effects *effects)
 {
-    ASSERT(effects->appends.count == 0 && effects->answers.count == 0 && effects->spent.count == 0);
+    ASSERT(effects->appends.count == 0 && effects->answers.count == 0 &&
+           effects->lines.items.count == 0 && effects->spent.count == 0);
     c->event = event;
     c->effects = effects;
     switch (event->type) {
@@ -388,6 +406,7 @@ void group_coordinator_step(struct group_coordinator *c, const struct group_even
     ASSERT(c->records.count == 0 && c->draft.write == NULL);
     if (c->state == COORDINATOR_ACTIVE)
         arm_write_deadline(c);
+    coord_lines_end(&effects->lines, &effects->arena);
     effects->deadline_ms = deadlines_next_ms(&c->deadlines);
     c->event = NULL;
     c->effects = NULL;

@@ -25,7 +25,11 @@ static enum kafka_error delete_one(struct group_coordinator *c, struct bytes id)
         coord__record_consumer_tombstones(c, group);
     coord__record_foreign_tombstones(c, group);
     struct write *write;
-    return coord__append(c, APPEND_REPLAY, &write);
+    const enum kafka_error refused = coord__append(c, APPEND_REPLAY, &write);
+    if (refused == KAFKA_NONE)
+        coord_lines_add(&c->effects->lines, &c->effects->arena, COORD_LINE_INFO,
+                        "group %s: dead: it was deleted", coord__quoted(c, id));
+    return refused;
 }
 
 void coord__delete(struct group_coordinator *c)

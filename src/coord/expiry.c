@@ -81,9 +81,13 @@ static void expire_group(struct group_coordinator *c, struct expiry *expiry,
     if (expiry->is_all_gone && group->kind == GROUP_CONSUMER && group_is_empty(group) &&
         group->pending_offset_count == 0)
         coord__record_consumer_tombstones(c, group);
-    if (expiry->is_all_gone && group->kind == GROUP_CLASSIC && group->state == GROUP_EMPTY &&
-        group->membership == NULL && group->foreign == NULL && group->pending_offset_count == 0)
+    else if (expiry->is_all_gone && group->kind == GROUP_CLASSIC && group->state == GROUP_EMPTY &&
+             group->membership == NULL && group->foreign == NULL &&
+             group->pending_offset_count == 0)
         coord__record_group_tombstone(c, group_id(group));
+    else
+        return;
+    coord__tell(c, COORD_LINE_INFO, group, "dead: it is empty, and none of its offsets is left");
 }
 
 static void arm(struct group_coordinator *c, int64_t delay_ms)

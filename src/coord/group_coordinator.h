@@ -30,6 +30,7 @@
 #include "base/uuid.h"
 #include "base/vec.h"
 #include "coord/coordinator.h"
+#include "coord/lines.h"
 #include "wire/kafka_error.h"
 
 struct group_coordinator;
@@ -148,8 +149,7 @@ struct group_event {
 struct group_effects {
     VEC(struct coord_append) appends; /* first these, in order */
     VEC(struct coord_answer) answers;
-    VEC(const char *)
-    warnings; /* for the operator: what a client cannot be told, a sentence each */
+    struct coord_lines lines; /* for the operator */
     int64_t
         deadline_ms; /* when to come back with GROUP_ON_TIMER; INT64_MAX: never. Replaces the last one */
     struct arena arena;

@@ -47,6 +47,16 @@ struct leaving {
     int16_t *errors; /* of each */
 };
 
+static void tell_left(struct group_coordinator *c, const struct member *member,
+                      const struct leave_group_request_member_identity *who)
+{
+    const bool is_told = who->reason.size > 0;
+    coord__tell(c, COORD_LINE_MEMBER, member->group, "%s %s%s%s",
+                coord__who(c, member->id, member->client_id, member->client_host),
+                who->member_id.size == 0 ? "was removed by an administrator" : "has left",
+                is_told ? ": " : "", is_told ? coord__quoted(c, who->reason) : "");
+}
+
 static enum kafka_error remove_one(struct group_coordinator *c, struct group *group,
                                    const struct leave_group_request_member_identity *who)
 {
@@ -58,6 +68,7 @@ static enum kafka_error remove_one(struct group_coordinator *c, struct group *gr
                                     : membership_by_instance(membership, who->group_instance_id);
         if (member == NULL)
             return KAFKA_UNKNOWN_MEMBER_ID;
+        tell_left(c, member, who);
         coord__remove_member(c, member);
         return KAFKA_NONE;
     }
@@ -69,9 +80,12 @@ static enum kafka_error remove_one(struct group_coordinator *c, struct group *gr
     }
     const enum kafka_error error =
         coord__check_member(group, who->member_id, who->group_instance_id);
-    if (error == KAFKA_NONE)
-        coord__remove_member(c, membership_get(membership, who->member_id));
-    return error;
+    if (error != KAFKA_NONE)
+        return error;
+    struct member *member = membership_get(membership, who->member_id);
+    tell_left(c, member, who);
+    coord__remove_member(c, member);
+    return KAFKA_NONE;
 }
 
 /* An error: nothing was done. */
@@ -95,7 +109,7 @@ static enum kafka_error remove_all(struct group_coordinator *c,
     if (group->state == GROUP_EMPTY)
         group_drop_membership(group);
     else
-        coord__rebalance_or_complete(c, group);
+        coord__rebalance_or_complete(c, group, "a member left");
     return KAFKA_NONE;
 }
 

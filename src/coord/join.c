@@ -101,7 +101,7 @@ static void add_member(struct group_coordinator *c, struct group *group, struct 
     if (group->state == GROUP_PREPARING && group->is_first_rebalance)
         membership->has_new_member = true;
     coord__renew_session(c, member, NEW_MEMBER_TIMEOUT_MS);
-    coord__rebalance_or_complete(c, group);
+    coord__rebalance_or_complete(c, group, "a member joined");
 }
 
 /* The request tells anew what the member can and wants. Of two joins of one member the newer is the one that waits. */
@@ -120,7 +120,7 @@ static void update_and_rebalance(struct group_coordinator *c, struct group *grou
                                  struct member *member)
 {
     update_member(c, group, member);
-    coord__rebalance_or_complete(c, group);
+    coord__rebalance_or_complete(c, group, "a member joined again");
 }
 
 /* ---- static members that come back (KIP-345) ------------------------------------------------------------------ */
@@ -232,16 +232,20 @@ static void return_of_static_member(struct group_coordinator *c, struct group *g
     struct arena *arena = &c->effects->arena;
     const struct bytes id_before = coord__copy(arena, old->id);
     const struct bytes leader_before = coord__copy(arena, membership->leader->id);
+    coord__tell(c, COORD_LINE_MEMBER, group, "static member %s came back: %s fences member %s",
+                coord__quoted(c, old->instance_id),
+                coord__who(c, new_id, c->event->request.client_id, c->event->request.client_host),
+                coord__quoted(c, id_before));
     struct member *member = rename_member(c, group, old, new_id);
     update_member(c, group, member);
     if (group->state == GROUP_STABLE) {
         if (bytes_equal(membership_elect_protocol(membership), membership->protocol))
             store_static_member(c, group, member, id_before, leader_before);
         else
-            coord__rebalance_or_complete(c, group);
+            coord__rebalance_or_complete(c, group, "a static member came back");
     } else if (group->state == GROUP_COMPLETING) {
         /* The leader may be assigning to the old id at this moment. */
-        coord__prepare_rebalance(c, group);
+        coord__prepare_rebalance(c, group, "a static member came back");
     } else {
         coord__maybe_complete_join(c, group);
     }
@@ -284,7 +288,7 @@ static bool has_memory(struct group_coordinator *c, const struct group *group)
     const uint64_t bytes_max = (uint64_t)PROTOCOLS_BATCHES_MAX * c->settings.batch_bytes_max;
     if (bytes <= bytes_max)
         return true;
-    coord__warn(c, group,
+    coord__tell(c, COORD_LINE_WARN, group,
                 "with one more member the metadata of its protocols would have %zu bytes, above "
                 "%" PRIu64
                 ", which is %u times max.message.bytes of __consumer_offsets: the member "
@@ -399,6 +403,9 @@ static enum kafka_error take_over(struct group_coordinator *c, struct group *gro
     *out = coord__find(c, id); /* because it has offsets */
     if (*out != NULL)
         (*out)->state_changed_ms = c->event->wall_ms;
+    coord_lines_add(&c->effects->lines, &c->effects->arena, COORD_LINE_INFO,
+                    "group %s: empty, and from now on one of the classic protocol",
+                    coord__quoted(c, id));
     return KAFKA_NONE;
 }
 
@@ -407,6 +414,9 @@ static void refuse_for_room(struct group_coordinator *c, struct group *group)
     struct member *member = membership_get(group->membership, asked(c)->member_id);
     refuse(c, BYTES_LITERAL(""), KAFKA_GROUP_MAX_SIZE_REACHED);
     if (member != NULL) {
+        coord__tell(c, COORD_LINE_WARN, group,
+                    "%s was put out: there is no room (GROUP_MAX_SIZE_REACHED)",
+                    coord__who(c, member->id, member->client_id, member->client_host));
         coord__remove_member(c, member);
         coord__maybe_complete_join(c, group);
     }

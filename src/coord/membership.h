@@ -74,6 +74,7 @@ struct membership {
     size_t protocols_bytes; /* of all members */
     struct member *leader;
     struct bytes protocol; /* chosen for this generation; owned, null before the first */
+    const char *why;       /* the last rebalance began; static */
     bool knows_topics;
     bool has_new_member;    /* since the initial delay began or was last extended */
     uint32_t joining_count; /* members whose join is parked */

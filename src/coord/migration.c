@@ -26,6 +26,13 @@ struct upgraded {
 static enum kafka_error refuse_upgrade(struct group_coordinator *c, const struct group *group,
                                        const char *why, struct consumer_refusal *refusal)
 {
+    const bool is_forbidden = (c->settings.migration_policy & MIGRATION_UPGRADE) == 0;
+    coord__tell(c, COORD_LINE_WARN, group,
+                "client %s at %s may not join it with the consumer protocol: it cannot be upgraded "
+                "because %s%s",
+                coord__quoted(c, c->event->request.client_id),
+                coord__quoted(c, c->event->request.client_host), why,
+                is_forbidden ? " See group.consumer.migration.policy." : "");
     return consumer_refuse(c, refusal, KAFKA_GROUP_ID_NOT_FOUND,
                            "Cannot upgrade classic group %.*s to consumer group because %s",
                            BYTES_PRINTF(group_id(group)), why);
@@ -130,6 +137,10 @@ static void upgrade(struct group_coordinator *c, struct group *group, const stru
     coord__set_aside(c, group, KAFKA_REBALANCE_IN_PROGRESS, write);
     (void)coord__become_consumer(c, group, write);
     put_upgraded(c, group, epoch, items, count);
+    coord__tell(c, COORD_LINE_INFO, group,
+                "from now on one of the consumer protocol: epoch %" PRId32
+                ", members of the classic one %zu",
+                epoch, count);
 }
 
 enum kafka_error coord__upgrade(struct group_coordinator *c, struct group *group,
@@ -166,13 +177,22 @@ enum kafka_error coord__upgrade(struct group_coordinator *c, struct group *group
 
 /* ---- downgrade ------------------------------------------------------------------------------------------- */
 
-bool coord__can_downgrade(const struct group_coordinator *c, const struct consumer_group *group,
+bool coord__can_downgrade(struct group_coordinator *c, const struct consumer_group *group,
                           uint32_t leaving_count, uint32_t leaving_classic_count)
 {
     const uint32_t left = group->member_count - leaving_count;
-    return left > 0 && group->classic_count - leaving_classic_count == left &&
-           (c->settings.migration_policy & MIGRATION_DOWNGRADE) != 0 &&
-           (int64_t)left <= c->settings.member_count_max;
+    if (left == 0 || group->classic_count - leaving_classic_count != left)
+        return false;
+    const bool is_allowed = (c->settings.migration_policy & MIGRATION_DOWNGRADE) != 0;
+    if (is_allowed && (int64_t)left <= c->settings.member_count_max)
+        return true;
+    coord__tell(c, COORD_LINE_WARN, group->group,
+                "it stays one of the consumer protocol, though all that are left (%" PRIu32
+                ") speak the classic one: %s",
+                left,
+                is_allowed ? "they are more than group.max.size"
+                           : "group.consumer.migration.policy does not allow the downgrade");
+    return false;
 }
 
 static void add_member(struct group_coordinator *c, struct membership *membership,
@@ -277,6 +297,9 @@ void coord__downgrade(struct group_coordinator *c, struct group *group,
     group->state_changed_ms = c->event->wall_ms;
     coord__record_group(c, group);
     coord__draft_take_records(c);
+    coord__tell(c, COORD_LINE_INFO, group,
+                "from now on one of the classic protocol: generation %" PRId32 ", members %" PRIu32,
+                generation, (uint32_t)map_count(&membership->members));
     if (rebalances)
-        coord__prepare_rebalance(c, group);
+        coord__prepare_rebalance(c, group, "it was one of the consumer protocol");
 }

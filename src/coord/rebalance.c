@@ -51,17 +51,29 @@ void coord__remove_member(struct group_coordinator *c, struct member *member)
 
 /* ---- the end of a rebalance ---------------------------------------------------------------------------- */
 
+static void tell_expired(struct group_coordinator *c, const struct member *member, const char *why,
+                         int32_t ms)
+{
+    coord__tell(c, COORD_LINE_MEMBER, member->group, "%s has expired: %s %" PRId32 " ms",
+                coord__who(c, member->id, member->client_id, member->client_host), why, ms);
+}
+
 static void remove_absent_members(struct group_coordinator *c, struct membership *membership)
 {
+    const int32_t timeout_ms = membership_rebalance_timeout_ms(membership);
     for (struct map_walk w = { 0 }; map_next(&membership->members, &w);) {
         struct member *member = w.value;
-        if (!member->join.is_parked && bytes_is_null(member->instance_id))
-            coord__remove_member(c, member);
+        if (member->join.is_parked || !bytes_is_null(member->instance_id))
+            continue;
+        tell_expired(c, member, "it did not join again within", timeout_ms);
+        coord__remove_member(c, member);
     }
 }
 
 static void become_empty(struct group_coordinator *c, struct group *group)
 {
+    coord__tell(c, COORD_LINE_INFO, group, "empty in generation %" PRId32 ": %s", group->generation,
+                group->membership->why);
     deadline_cancel(&c->deadlines, &group->membership->sync_deadline);
     membership_set_protocol(group->membership, BYTES_NULL);
     map_clear(&group->membership->topics);
@@ -82,6 +94,10 @@ static void send_to_sync(struct group_coordinator *c, struct group *group)
     if (group_uses_consumers(group))
         membership_learn_topics(membership);
     group_set_state(group, GROUP_COMPLETING, c->event->wall_ms);
+    coord__tell(c, COORD_LINE_INFO, group,
+                "generation %" PRId32 ", members %" PRIu32 ", protocol %s: %s", group->generation,
+                (uint32_t)map_count(&membership->members), coord__quoted(c, membership->protocol),
+                membership->why);
     for (struct map_walk w = { 0 }; map_next(&membership->members, &w);) {
         struct member *member = w.value;
         struct parked parked;
@@ -134,9 +150,10 @@ static void begin_initial_delay(struct group_coordinator *c, struct membership *
     arm_join(c, membership, delay_ms);
 }
 
-void coord__prepare_rebalance(struct group_coordinator *c, struct group *group)
+void coord__prepare_rebalance(struct group_coordinator *c, struct group *group, const char *why)
 {
     struct membership *membership = group->membership;
+    membership->why = why;
     if (group->state == GROUP_COMPLETING)
         coord__give_assignments(c, group, KAFKA_REBALANCE_IN_PROGRESS);
     clear_sync_due(c, membership);
@@ -157,17 +174,18 @@ void coord__maybe_complete_join(struct group_coordinator *c, struct group *group
         complete_join(c, group);
 }
 
-void coord__rebalance_or_complete(struct group_coordinator *c, struct group *group)
+void coord__rebalance_or_complete(struct group_coordinator *c, struct group *group, const char *why)
 {
     if (group->state == GROUP_PREPARING)
         coord__maybe_complete_join(c, group);
     else
-        coord__prepare_rebalance(c, group);
+        coord__prepare_rebalance(c, group, why);
 }
 
 void coord__resume_rebalance(struct group_coordinator *c, struct group *group)
 {
     clear_sync_due(c, group->membership);
+    group->membership->why = "it was interrupted";
     group->membership->storing_write_id = 0;
     group_set_state(group, GROUP_PREPARING, c->event->wall_ms);
     group->is_first_rebalance = false;
@@ -199,12 +217,15 @@ void coord__on_sync_deadline(struct group_coordinator *c, struct group *group)
     struct membership *membership = group->membership;
     if (membership->sync_due_count == 0)
         return;
+    const int32_t timeout_ms = membership_rebalance_timeout_ms(membership);
     for (struct map_walk w = { 0 }; map_next(&membership->members, &w);) {
         struct member *member = w.value;
-        if (member->is_sync_due)
-            coord__remove_member(c, member);
+        if (!member->is_sync_due)
+            continue;
+        tell_expired(c, member, "it did not ask for its assignment within", timeout_ms);
+        coord__remove_member(c, member);
     }
-    coord__prepare_rebalance(c, group);
+    coord__prepare_rebalance(c, group, "a member expired");
 }
 
 /* One that waits for an answer of ours needs no heartbeat, unless it never had any answer. */
@@ -218,12 +239,14 @@ void coord__on_session_expired(struct group_coordinator *c, struct member *membe
     struct group *group = member->group;
     if (is_excused(member))
         return;
+    tell_expired(c, member, "nothing was heard of it for",
+                 member->is_new ? NEW_MEMBER_TIMEOUT_MS : member->session_timeout_ms);
     coord__remove_member(c, member);
     if (group->state == GROUP_PREPARING) {
         if (membership_all_joined(group->membership))
             complete_join(c, group);
     } else {
-        coord__rebalance_or_complete(c, group);
+        coord__rebalance_or_complete(c, group, "a member expired");
     }
 }
 

@@ -38,7 +38,7 @@ void coord__assignment_stored(struct group_coordinator *c, const struct sequel *
     if (error == KAFKA_NONE)
         group_set_state(group, GROUP_STABLE, c->event->wall_ms);
     else
-        coord__prepare_rebalance(c, group);
+        coord__prepare_rebalance(c, group, "its assignment could not be written");
 }
 
 static void take_assignments(struct group *group, const struct sync_group_request *request)
@@ -63,13 +63,13 @@ static void store_assignment(struct group_coordinator *c, struct group *group)
     struct write *write;
     const enum kafka_error error = coord__append(c, APPEND_AS_ONE, &write);
     if (error != KAFKA_NONE) {
-        coord__warn(c, group,
+        coord__tell(c, COORD_LINE_WARN, group,
                     "the assignment and the subscriptions of its %u members do not fit into "
                     "max.message.bytes=%u of __consumer_offsets: no member gets a share (%s)",
                     (unsigned)map_count(&group->membership->members), c->settings.batch_bytes_max,
                     kafka_error_name((int16_t)error));
         coord__give_assignments(c, group, error);
-        coord__prepare_rebalance(c, group);
+        coord__prepare_rebalance(c, group, "its assignment could not be written");
         return;
     }
     write->sequel = (struct sequel){ .kind = SEQUEL_ASSIGNMENT, .group = group };

@@ -3,6 +3,9 @@
 #include "coord/java_string.h"
 #include "coord/txn_int.h"
 
+#include <stdarg.h>
+#include <stdio.h>
+
 /* ---- birth and death -------------------------------------------------------------------------------- */
 
 struct txn_coordinator *txn_coordinator_new(const struct txn_settings *settings, uint64_t hash_seed)
@@ -73,6 +76,7 @@ void txn_effects_clear(struct txn_effects *effects)
     effects->answers.count = 0;
     effects->markers.count = 0;
     effects->id_wants.count = 0;
+    coord_lines_clear(&effects->lines);
     arena_reset(&effects->arena);
 }
 
@@ -82,7 +86,20 @@ void txn_effects_deinit(struct txn_effects *effects)
     VEC_DEINIT(&effects->answers);
     VEC_DEINIT(&effects->markers);
     VEC_DEINIT(&effects->id_wants);
+    coord_lines_deinit(&effects->lines);
     arena_deinit(&effects->arena);
+}
+
+void coord__txn_tell(struct txn_coordinator *c, enum coord_line_kind kind, const struct txn *txn,
+                     const char *format, ...)
+{
+    char words[1500];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(words, sizeof(words), format, args); /* truncation is fine in a message */
+    va_end(args);
+    coord_lines_add(&c->effects->lines, &c->effects->arena, kind, "transactional id %s: %s",
+                    coord_quoted(&c->effects->arena, txn_id(txn)), words);
 }
 
 /* ---- loading ------------------------------------------------------------------------------------------- */
@@ -201,7 +218,8 @@ void txn_coordinator_step(struct txn_coordinator *c, const struct txn_event *eve
                           struct txn_effects *effects)
 {
     ASSERT(effects->appends.count == 0 && effects->answers.count == 0 &&
-           effects->markers.count == 0 && effects->id_wants.count == 0);
+           effects->markers.count == 0 && effects->id_wants.count == 0 &&
+           effects->lines.items.count == 0);
     c->event = event;
     c->effects = effects;
     switch (event->type) {
@@ -226,6 +244,7 @@ void txn_coordinator_step(struct txn_coordinator *c, const struct txn_event *eve
             on_active(c);
         break;
     }
+    coord_lines_end(&effects->lines, &effects->arena);
     effects->deadline_ms = deadlines_next_ms(&c->deadlines);
     c->event = NULL;
     c->effects = NULL;

@@ -37,6 +37,7 @@
 #include "base/err.h"
 #include "base/vec.h"
 #include "coord/coordinator.h"
+#include "coord/lines.h"
 #include "wire/kafka_error.h"
 
 struct txn_coordinator;
@@ -80,8 +81,10 @@ struct txn_marker_result {
     uint64_t ending; /* as in the marker */
     struct bytes topic;
     int32_t partition;
-    enum kafka_error error; /* NONE: written */
-    bool is_gone;           /* the partition does not exist any more: nobody needs the marker */
+    enum kafka_error error;    /* NONE: written */
+    bool is_gone;              /* the partition does not exist any more: nobody needs the marker */
+    int32_t coordinator_epoch; /* that the owner sent with it */
+    struct bytes why;          /* of an error, for the operator; may be empty */
 };
 
 enum txn_event_type {
@@ -140,6 +143,7 @@ struct txn_effects {
     VEC(uint64_t) id_wants; /* each wants a producer id; TXN_ON_PRODUCER_ID must follow, once */
     int64_t
         deadline_ms; /* when to come back with TXN_ON_TIMER; INT64_MAX: never. Replaces the last one */
+    struct coord_lines lines; /* for the operator */
     struct arena arena;
 };
 void txn_effects_init(struct txn_effects *effects);

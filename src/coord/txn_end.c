@@ -20,6 +20,7 @@
  */
 #include "coord/txn_int.h"
 #include "wire/messages/end_txn_request.h"
+#include "wire/messages/init_producer_id_request.h"
 
 /* ---- what is to be written ---------------------------------------------------------------------------------- */
 
@@ -71,12 +72,31 @@ static bool take_next_producer_id(struct txn_coordinator *c, const struct txn_re
 
 /* ---- for somebody else ------------------------------------------------------------------------------------------ */
 
+static void tell_fenced(struct txn_coordinator *c, const struct txn *txn, int16_t epoch,
+                        const struct txn_request *asker)
+{
+    if (asker == NULL) {
+        coord__txn_tell(c, COORD_LINE_WARN, txn,
+                        "the transaction of producer %" PRId64 " epoch %d is aborted: it was open "
+                        "for longer than its timeout of %" PRId32 " ms",
+                        txn->now.producer_id, epoch, txn->now.timeout_ms);
+        return;
+    }
+    const struct init_producer_id_request *asked = asker->message;
+    coord__txn_tell(c, COORD_LINE_INFO, txn,
+                    "the transaction of producer %" PRId64 " epoch %d is aborted: %s",
+                    txn->now.producer_id, epoch,
+                    asked->producer_id == TXN_NO_PRODUCER_ID ? "another producer takes the id over"
+                                                             : "its producer begins anew");
+}
+
 /* In a cluster of version 2 the abort raises the epoch as every end does, or brings another producer id: its producer may go on
  * by name. Before that the epoch is raised at once in memory, whatever becomes of the record, and the producer is fenced for good. */
 void coord__txn_fence(struct txn_coordinator *c, struct txn *txn, const struct txn_request *asker)
 {
     struct txn_values next;
     int64_t next_producer_id;
+    const int16_t epoch = txn_logged_epoch(txn);
     const bool is_new = c->settings.transaction_version >= 2;
     if (!take_next_producer_id(c, asker, txn, is_new, &next_producer_id))
         return;
@@ -91,7 +111,8 @@ void coord__txn_fence(struct txn_coordinator *c, struct txn *txn, const struct t
     next.next_producer_id = next_producer_id;
     if (is_new)
         raise_epoch(txn, &next);
-    (void)coord__txn_write(c, txn, &next, asker, true); /* it tells what comes of it */
+    if (coord__txn_write(c, txn, &next, asker, true)) /* it tells the asker what comes of it */
+        tell_fenced(c, txn, epoch, asker);
 }
 
 /* ---- EndTxn -------------------------------------------------------------------------------------------------------- */

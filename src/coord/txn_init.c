@@ -106,6 +106,17 @@ static bool is_rotation(const struct txn_values *now, const struct init_producer
            (asked->producer_id == TXN_NO_PRODUCER_ID || asked->producer_epoch == now->epoch);
 }
 
+static void tell_taken_over(struct txn_coordinator *c, const struct txn *txn, int64_t producer_id,
+                            int16_t epoch)
+{
+    if (txn->now.epoch == TXN_NO_EPOCH)
+        return; /* it is the first */
+    coord__txn_tell(c, COORD_LINE_INFO, txn,
+                    "producer %" PRId64 " epoch %d takes over and fences producer %" PRId64
+                    " epoch %d",
+                    producer_id, epoch, txn->now.producer_id, txn_logged_epoch(txn));
+}
+
 static void give_epoch(struct txn_coordinator *c, const struct txn_request *request,
                        struct txn *txn, int32_t timeout_ms)
 {
@@ -122,7 +133,10 @@ static void give_epoch(struct txn_coordinator *c, const struct txn_request *requ
         coord__txn_refuse(c, request, KAFKA_PRODUCER_FENCED);
         return;
     }
-    (void)coord__txn_write(c, txn, &next, request, false);
+    const int64_t producer_id = next.producer_id;
+    const int16_t epoch = next.epoch;
+    if (coord__txn_write(c, txn, &next, request, false) && asked->producer_id == TXN_NO_PRODUCER_ID)
+        tell_taken_over(c, txn, producer_id, epoch);
 }
 
 /* ---- the request ---------------------------------------------------------------------------------------------- */

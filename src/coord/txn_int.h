@@ -68,6 +68,10 @@ struct txn_coordinator {
     struct txn_effects *effects;
 };
 
+/* `transactional id "…": …` for the operator. */
+void coord__txn_tell(struct txn_coordinator *c, enum coord_line_kind kind, const struct txn *txn,
+                     const char *format, ...) PRINTF_LIKE(4, 5);
+
 /* ---- ids and records (txn_records.c) -------------------------------------------------------------------- */
 
 struct txn *coord__txn_find(const struct txn_coordinator *c, struct bytes id); /* NULL */

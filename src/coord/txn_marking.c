@@ -75,6 +75,20 @@ static enum marker_fate fate(const struct txn_marker_result *result)
     return result->error == KAFKA_TRANSACTION_COORDINATOR_FENCED ? MARKER_NEVER : MARKER_AGAIN;
 }
 
+static void tell_never(struct txn_coordinator *c, const struct txn *txn,
+                       const struct txn_marker_result *result)
+{
+    coord__txn_tell(
+        c, COORD_LINE_ERROR, txn,
+        "its transaction stays in %s, and readers of committed records wait: partition %" PRId32
+        " of topic %s refuses the marker of producer %" PRId64
+        " epoch %d from coordinator epoch %" PRId32 " (%s)%s%.*s",
+        txn_state_name(txn->now.state), result->partition,
+        coord_quoted(&c->effects->arena, result->topic), txn->now.producer_id, txn->now.epoch,
+        result->coordinator_epoch, kafka_error_name((int16_t)result->error),
+        result->why.size > 0 ? ": " : "", BYTES_PRINTF(result->why));
+}
+
 static void on_result(struct txn_coordinator *c, const struct txn_marker_result *result)
 {
     struct txn *txn = map_i64_get(&c->endings, (int64_t)result->ending);
@@ -92,6 +106,7 @@ static void on_result(struct txn_coordinator *c, const struct txn_marker_result 
             deadline_arm(&c->deadlines, &txn->retry, c->event->now_ms + TXN_RETRY_MS);
         break;
     case MARKER_NEVER:
+        tell_never(c, txn, result);
         break;
     }
 }

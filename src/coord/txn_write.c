@@ -82,6 +82,8 @@ static void on_written(struct txn_coordinator *c, struct txn_write *write, struc
 {
     if (txn->pending == TXN_EXPIRING) {
         c->stats.expired_count++;
+        coord__txn_tell(c, COORD_LINE_INFO, txn, "expired: nobody has used it for %" PRId64 " ms",
+                        c->settings.expiration_ms);
         coord__txn_remove(c, txn);
         return;
     }

@@ -167,6 +167,14 @@ bool coord_log_append(struct coord_log *log, const struct coord_append *appends,
     return true;
 }
 
+void coord_log_print(const struct coord_log *log, const struct coord_lines *lines)
+{
+    const struct coord_logs *logs = log->logs;
+    for (size_t i = 0; i < lines->items.count; i++)
+        diag_print(logs->shard->diag, lines->items.items[i].level, logs->kind->logger, "%s",
+                   lines->items.items[i].text);
+}
+
 /* ---- loading ------------------------------------------------------------------------------------------------ */
 
 static void tell_loaded(struct coord_logs *logs)

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "coord/coordinator.h"
+#include "coord/lines.h"
 #include "server/request.h"
 #include "wire/compress.h"
 
@@ -94,6 +95,9 @@ void coord_logs_close(struct coord_logs *logs, void (*done)(void *context), void
 /* NULL: this node does not lead it; *out_error says what to tell who asks: NOT_COORDINATOR, or COORDINATOR_LOAD_IN_PROGRESS. */
 struct coord_log *coord_logs_serving(const struct coord_logs *logs, int32_t partition,
                                      enum kafka_error *out_error);
+
+/* What a step tells the operator. */
+void coord_log_print(const struct coord_log *log, const struct coord_lines *lines);
 
 /* ---- of one log ------------------------------------------------------------------------------------- */
 

@@ -181,8 +181,7 @@ static void carry_out(struct coord_log *log, struct group_event *out_failed)
         *out_failed = failed;
     for (size_t i = 0; i < effects->answers.count; i++)
         answer(log->logs->owner, &effects->answers.items[i]);
-    for (size_t i = 0; i < effects->warnings.count; i++)
-        DIAG_WARN(log->logs->shard->diag, "group", "%s", effects->warnings.items[i]);
+    coord_log_print(log, &effects->lines);
     coord_log_arm(log, effects->deadline_ms);
     group_effects_clear(effects);
 }

@@ -5,6 +5,8 @@
 #include "replica/replicas.h"
 #include "server/topic_lookup.h"
 
+#include <stdio.h>
+
 static void on_written(struct append_wait *wait, enum kafka_error error)
 {
     struct transaction_marker_write *write =
@@ -53,8 +55,11 @@ static void end_in_partition(struct transaction_marker_write *write, struct part
 {
     struct log_append_result result;
     partition_end_transaction(p, marker, &write->wait, &result);
-    if (result.error != KAFKA_NONE)
-        conclude_later(write, result.error, false);
+    if (result.error == KAFKA_NONE)
+        return;
+    (void)snprintf(write->why, sizeof(write->why), "%.*s",
+                   BYTES_PRINTF(result.message)); /* truncation is fine in a message */
+    conclude_later(write, result.error, false);
 }
 
 void transaction_marker_write(struct shard *shard, struct transaction_marker_write *write)

@@ -27,6 +27,7 @@ struct transaction_marker_write {
     struct shard *shard;
     enum kafka_error error;
     bool is_gone;
+    char why[160]; /* of an error, what the partition says; may be empty */
 };
 
 void transaction_marker_write(struct shard *shard, struct transaction_marker_write *write);

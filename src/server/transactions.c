@@ -92,7 +92,9 @@ static void on_marked(struct transaction_marker_write *write, enum kafka_error e
                                               .topic = bytes_from_text(marker->topic),
                                               .partition = write->partition,
                                               .error = error,
-                                              .is_gone = is_gone };
+                                              .is_gone = is_gone,
+                                              .coordinator_epoch = write->coordinator_epoch,
+                                              .why = bytes_from_text(write->why) };
     list_remove(&marker->link);
     if (marker->log != NULL)
         step(marker->log, (struct txn_event){ .type = TXN_ON_MARKERS,
@@ -160,6 +162,7 @@ static void carry_out(struct coord_log *log, struct txn_event *out_failed)
         answer(log->logs->owner, &effects->answers.items[i]);
     for (size_t i = 0; i < effects->markers.count; i++)
         send_marker(log, &effects->markers.items[i]);
+    coord_log_print(log, &effects->lines);
     coord_log_arm(log, effects->deadline_ms);
 }
 

@@ -130,10 +130,9 @@ static void step(struct rig *rig, struct group_event event)
     group_coordinator_step(rig->coordinator, &event, &rig->effects);
     for (size_t i = 0; i < rig->effects.appends.count; i++)
         take_append(rig, &rig->effects.appends.items[i]);
-    for (size_t i = 0; i < rig->effects.warnings.count; i++)
-        buf_printf(rig->out, "  ! %s\n", rig->effects.warnings.items[i]);
     for (size_t i = 0; i < rig->effects.answers.count; i++)
         learn_member(rig, &rig->effects.answers.items[i]);
+    rig_put_lines(rig->out, &rig->effects.lines, &rig->members);
     for (size_t i = 0; i < rig->effects.answers.count; i++)
         print_answer(rig, &rig->effects.answers.items[i]);
     group_effects_clear(&rig->effects);

@@ -90,6 +90,15 @@ void rig_put_readable(struct buf *out, struct bytes json, const struct map *name
     }
 }
 
+void rig_put_lines(struct buf *out, const struct coord_lines *lines, const struct map *names)
+{
+    for (size_t i = 0; i < lines->items.count; i++) {
+        buf_printf(out, "  %s ", diag_level_name(lines->items.items[i].level));
+        rig_put_readable(out, bytes_from_text(lines->items.items[i].text), names);
+        buf_put_text(out, "\n");
+    }
+}
+
 void rig_put_record(struct buf *out, struct arena *arena, enum wire_kind key_kind,
                     uint64_t write_id, struct bytes key, struct bytes value,
                     const struct map *names)

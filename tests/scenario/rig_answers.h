@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/map.h"
+#include "coord/lines.h"
 #include "wire/record_frame.h"
 
 /* Waits for its answer, under its token. */
@@ -22,6 +23,9 @@ void rig_asked_forget(struct map_i64 *asked); /* all of them */
 
 /* JSON with error codes as their names, without throttle times, and with the ids in `names` (label → id; may be NULL) as $label. */
 void rig_put_readable(struct buf *out, struct bytes json, const struct map *names);
+
+/* "  WARN text" for each. */
+void rig_put_lines(struct buf *out, const struct coord_lines *lines, const struct map *names);
 
 /* "  write ID KEY = VALUE". The arena is for the time of the call. */
 void rig_put_record(struct buf *out, struct arena *arena, enum wire_kind key_kind,

@@ -18,6 +18,7 @@
 
 #define WALL_MS_AT_START  INT64_C(1700000000000)
 #define FIRST_PRODUCER_ID INT64_C(1000)
+#define COORDINATOR_EPOCH 12
 
 struct rig_marker {
     uint64_t ending;
@@ -100,7 +101,8 @@ static void end_marker(struct rig *rig, size_t index, enum kafka_error error, bo
                                               .topic = bytes_from_text(marker.topic),
                                               .partition = marker.partition,
                                               .error = error,
-                                              .is_gone = is_gone };
+                                              .is_gone = is_gone,
+                                              .coordinator_epoch = COORDINATOR_EPOCH };
     step(rig,
          (struct txn_event){ .type = TXN_ON_MARKERS, .markers = { .items = &result, .count = 1 } });
     mem_free(marker.topic);
@@ -146,6 +148,7 @@ static void take_effects(struct rig *rig)
 {
     for (size_t i = 0; i < rig->effects.appends.count; i++)
         take_append(rig, &rig->effects.appends.items[i]);
+    rig_put_lines(rig->out, &rig->effects.lines, NULL);
     for (size_t i = 0; i < rig->effects.answers.count; i++)
         print_answer(rig, &rig->effects.answers.items[i]);
     for (size_t i = 0; i < rig->effects.markers.count; i++) {
