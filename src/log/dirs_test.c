@@ -502,6 +502,39 @@ TEST(log_load, sets_aside_what_lost_its_topic_id_before_it_was_flushed)
     scene_end(&scene);
 }
 
+/* A log that was flushed, long before a checkpoint tells of it, has had its id, and so has one whose file no loss of power
+ * explains: they are the topic's of that name, whatever became of the file. */
+TEST(log_load, never_sets_aside_what_was_flushed_for_want_of_its_topic_id)
+{
+    static const char zeros[43];
+    const struct bytes contents[] = {
+        BYTES_NULL, bytes_from(zeros, sizeof(zeros)), BYTES_LITERAL("version: 0\ntop"),
+        BYTES_LITERAL(""), BYTES_LITERAL("#ersion: 0\ntopic_id: AQIDAAAAAAAAAAAAAAAAAA")
+    };
+    for (size_t i = 0; i < ARRAY_LEN(contents); i++) {
+        struct sim_disk *disk = sim_disk_new(1);
+        struct io_fs *fs = sim_disk_fs(disk);
+        struct log *log = sample_open(&(struct sample_open){ .fs = fs });
+        sample_append(log, &(struct sample_batch){ .count = 3 });
+        log_flush(log);
+        EXPECT_EQ(log_offsets(log)->flushed_end, 3);
+        log_abandon(log);
+        EXPECT_OK(contents[i].data == NULL
+                      ? io_fs_unlink(fs, "/d/t-0/partition.metadata")
+                      : io_fs_replace(fs, "/d/t-0/partition.metadata", contents[i]));
+        log = sample_open(&(struct sample_open){ .fs = fs, .is_unclean = true });
+        EXPECT_EQ(log_offsets(log)->end, 3);
+        const struct log_recovery recovery = log_recovery(log);
+        EXPECT(recovery.note_count > 0 &&
+               strstr(recovery.notes[0].text, "/d/t-0/partition.metadata") != NULL);
+        log_abandon(log);
+        struct uuid found;
+        EXPECT_OK(partition_metadata_read(fs, "/d/t-0", &found, NULL));
+        EXPECT(uuid_equal(found, sample_topic_id));
+        sim_disk_free(disk);
+    }
+}
+
 TEST(log_load, ends_at_once_in_an_empty_directory)
 {
     struct scene scene;

@@ -1,7 +1,7 @@
 /* Putting a log on stable storage, by a job that owns references to the files. See log.h.
  *
- * In order: producer snapshots, leader epochs, partition.metadata, then the segments, then the
- * names in the directory. Only when all of it is there does the flushed end move: below it nothing
+ * In order: producer snapshots, partition.metadata and its name, leader epochs (so that a directory that has those has had
+ * its topic's id), then the segments, then the names in the directory. Only when all of it is there does the flushed end move: below it nothing
  * is scanned for what the small files hold, unless there was no space for one of them, which is seen when it is read.
  * Indexes are synced with the segments that are not
  * written to any more; those of the active one are rebuilt after a crash, and have a file.
@@ -34,10 +34,11 @@ struct log_flush {
     VEC(struct planned_snapshot *) snapshots; /* owned */
     struct buf epochs;
     bool has_epochs;
-    bool lacks_epochs;  /* they could not be written for want of space */
-    bool has_new_names; /* in the log's directory */
-    char *new_in;       /* owned: the directory that holds the log's, when that is new; else NULL */
-    bool is_close;      /* see log__flush_to_close */
+    bool lacks_epochs;   /* they could not be written for want of space */
+    bool syncs_metadata; /* partition.metadata, and its name */
+    bool has_new_names;  /* in the log's directory */
+    char *new_in;  /* owned: the directory that holds the log's, when that is new; else NULL */
+    bool is_close; /* see log__flush_to_close */
     bool syncs_indexes;
     bool syncs_snapshots; /* and what is one must be written */
     bool syncs_epochs;
@@ -132,6 +133,14 @@ static int sync_directory(struct log_flush *flush, const char *path)
     return err_note(&flush->note, r, "sync %s: %s", path, err_sentence(r));
 }
 
+static int sync_metadata(struct log_flush *flush)
+{
+    AUTO(mem_freep)
+    char *path = mem_printf("%s/%s", flush->directory, PARTITION_METADATA_NAME);
+    const int r = sync_path(flush, path);
+    return r < 0 ? r : sync_directory(flush, flush->directory);
+}
+
 static int flush_all(struct log_flush *flush)
 {
     int r = 0;
@@ -145,6 +154,8 @@ static int flush_all(struct log_flush *flush)
         else
             r = 0;
     }
+    if (r == 0 && flush->syncs_metadata)
+        r = sync_metadata(flush);
     if (r == 0 && flush->has_epochs)
         r = write_epochs(flush);
     /* A full disk keeps nobody from syncing what is written; the epochs are in the batches. */
@@ -278,18 +289,15 @@ static int collect(struct log_flush *flush)
         log->is_directory_new = false;
         flush->new_in = mem_strdup(log->log_dir);
     }
-    if (log->epochs.is_dirty) {
+    flush->syncs_metadata = log->is_metadata_unsynced &&
+                            (!flush->is_close || (flush->syncs_indexes && log->offsets.end > 0));
+    log->is_metadata_unsynced &= !flush->syncs_metadata;
+    if (log->epochs.is_dirty && !log->is_metadata_unsynced) {
         flush->has_new_names |= flush->syncs_epochs;
         flush->has_epochs = true;
         buf_init(&flush->epochs, EPOCHS_FILE_BYTES_MAX);
         epochs_encode(&log->epochs, &flush->epochs);
         log->epochs.is_dirty = false;
-    }
-    if (log->is_metadata_unsynced &&
-        (!flush->is_close || (flush->syncs_indexes && log->offsets.end > 0))) {
-        log->is_metadata_unsynced = false;
-        flush->has_new_names = true;
-        VEC_ADD(&flush->paths, mem_printf("%s/%s", flush->directory, PARTITION_METADATA_NAME));
     }
     return 0;
 }

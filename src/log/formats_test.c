@@ -366,6 +366,10 @@ TEST(partition_metadata, has_kafkas_form)
     put_text(fs, "/partition.metadata", "version: 1\ntopic_id: p7aiRLnVRsqHbryItLdjxA");
     EXPECT_ERR(partition_metadata_read(fs, "", &found, NULL), ERR_VERSION);
     put_text(fs, "/partition.metadata", "version: 0\ntopic_id: p7aiRLnVRsqH");
+    EXPECT_ERR(partition_metadata_read(fs, "", &found, NULL), ERR_OVERRUN);
+    put_text(fs, "/partition.metadata", "version: 0\ntopic_id: p7aiRLnVRsqH*ryItLdjxA");
+    EXPECT_ERR(partition_metadata_read(fs, "", &found, NULL), ERR_MALFORMED);
+    put_text(fs, "/partition.metadata", "version: 0\nt\x7fpic_id: p7aiRL");
     EXPECT_ERR(partition_metadata_read(fs, "", &found, NULL), ERR_MALFORMED);
     sim_disk_free(disk);
 }

@@ -308,49 +308,79 @@ static int open_directory(struct log *log, const struct log_params *params,
     return list_names(log, inventory, note);
 }
 
+/* What is known of the topic that a directory is of. */
+struct identity {
+    bool has_file;
+    bool is_damaged; /* as no loss of power leaves it */
+    bool
+        has_been_synced; /* it was on stable storage once: a flush sees to it before it writes the epochs */
+};
+
 /* The topic id that the directory has; zero: none that can be read. */
-static int find_topic_id(struct log *log, const struct inventory *inventory, struct err_note *note)
+static int find_topic_id(struct log *log, const struct inventory *inventory,
+                         struct identity *identity, struct err_note *note)
 {
-    bool has_file = false;
-    for (uint32_t i = 0; i < inventory->names.count; i++)
-        has_file |= strcmp(inventory->names.items[i], PARTITION_METADATA_NAME) == 0;
+    for (uint32_t i = 0; i < inventory->names.count; i++) {
+        identity->has_file |= strcmp(inventory->names.items[i], PARTITION_METADATA_NAME) == 0;
+        identity->has_been_synced |= strcmp(inventory->names.items[i], EPOCHS_FILE_NAME) == 0;
+    }
     struct uuid found = UUID_ZERO;
-    if (has_file) {
+    if (identity->has_file) {
         struct err_note own = { "" };
         const int r = partition_metadata_read(log->place.fs, log->place.directory, &found, &own);
-        /* It is synced when the log itself is for the first time: a power loss may have left a part of it. */
-        if (r == -ERR_MALFORMED) {
-            log__mend_note(log, &own);
-        } else if (r < 0) {
+        identity->is_damaged = r == -ERR_MALFORMED;
+        if (r < 0 && r != -ERR_MALFORMED && r != -ERR_OVERRUN) {
             if (note != NULL)
                 *note = own;
             return r;
         }
+        if (r < 0)
+            log__mend_note(log, &own);
     }
     log->topic_id = found;
     return 0;
 }
 
-/* A power loss may bring back the directory of a topic that was deleted, and take its id away. Whatever was flushed has its id. */
-static bool may_be_another_topics(const struct log *log, const struct log_params *params)
+static bool has_batches(const struct log *log)
 {
-    if (!uuid_is_zero(log->topic_id) || params->had_clean_shutdown ||
-        !params->is_recovery_point_known)
-        return false;
-    bool is_empty = true;
-    for (size_t i = 0; i < log->segments.count; i++)
-        is_empty &= log->segments.items[i]->meter.size_bytes == 0;
-    return !is_empty && params->recovery_point <= log->segments.items[0]->meter.base_offset;
+    for (size_t i = 0; i < log->segments.count; i++) {
+        if (log->segments.items[i]->meter.size_bytes > 0)
+            return true;
+    }
+    return false;
 }
 
-static int claim(struct log *log, const struct log_params *params, struct err_note *note)
+/* A power loss may bring back the directory of a topic that was deleted, and take its id away, or a part of it. Whatever was
+ * flushed has its id, the checkpoint may lag. */
+static bool may_be_another_topics(const struct log *log, const struct log_params *params,
+                                  const struct identity *identity)
+{
+    if (!uuid_is_zero(log->topic_id) || params->had_clean_shutdown ||
+        !params->is_recovery_point_known || identity->is_damaged || identity->has_been_synced)
+        return false;
+    return has_batches(log) && params->recovery_point <= log->segments.items[0]->meter.base_offset;
+}
+
+static int claim(struct log *log, const struct log_params *params, const struct identity *identity,
+                 struct err_note *note)
 {
     if (uuid_is_zero(params->topic_id))
         return 0;
-    if (may_be_another_topics(log, params))
+    if (may_be_another_topics(log, params, identity))
         return err_note(note, -ERR_EXISTS, "%s does not say which topic it is of",
                         log->place.directory);
-    return log_set_topic_id(log, params->topic_id, note);
+    const bool is_lost = uuid_is_zero(log->topic_id) && has_batches(log);
+    const int r = log_set_topic_id(log, params->topic_id, note);
+    if (r < 0 || !is_lost)
+        return r;
+    char id[UUID_TEXT_SIZE];
+    uuid_to_text(params->topic_id, id);
+    struct err_note mended;
+    err_note(&mended, 0, "%s/%s was %s: it is written anew, of the topic %s that has this name",
+             log->place.directory, PARTITION_METADATA_NAME,
+             identity->has_file ? "not to be read" : "missing", id);
+    log__mend_note(log, &mended);
+    return 0;
 }
 
 /* An unreadable epoch file is no reason to stop: the batches know. */
@@ -471,15 +501,16 @@ static int load_producers(struct log *log, const struct recovery *recovery, stru
 static int take_stock(struct log *log, const struct log_params *params, struct inventory *inventory,
                       struct err_note *note)
 {
+    struct identity identity = { 0 };
     int r = open_directory(log, params, inventory, note);
     if (r == 0)
-        r = find_topic_id(log, inventory, note);
+        r = find_topic_id(log, inventory, &identity, note);
     if (r == 0)
         r = clear_leftovers(log, inventory, note);
     if (r == 0)
         r = collect_segments(log, inventory, params->now_ms, note);
     if (r == 0)
-        r = claim(log, params, note);
+        r = claim(log, params, &identity, note);
     log__mark_sealed(log);
     return r;
 }

@@ -45,6 +45,18 @@ static int parse_metadata(const char *path, struct bytes text, struct uuid *out,
     return 0;
 }
 
+/* Never synced before the log itself is: after a power loss there may be less of it, and zeros for what is not there. */
+static bool is_partial(struct bytes text)
+{
+    static const char head[] = "version: 0\ntopic_id: ";
+    const size_t head_size = sizeof(head) - 1;
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] != 0 && i < head_size && text.data[i] != (uint8_t)head[i])
+            return false;
+    }
+    return text.size < head_size + UUID_TEXT_SIZE - 1 || memchr(text.data, 0, text.size) != NULL;
+}
+
 int partition_metadata_read(struct io_fs *fs, const char *directory, struct uuid *out,
                             struct err_note *note)
 {
@@ -57,11 +69,10 @@ int partition_metadata_read(struct io_fs *fs, const char *directory, struct uuid
         return 0;
     if (r < 0)
         return err_note(note, r, "read %s: %s", path, err_sentence(r));
-    /* Never synced before the log itself is: after a crash the length may be there without the
-     * bytes. */
-    if (size == 0 || data[0] == 0)
-        return 0;
-    return parse_metadata(path, bytes_from(data, size), out, note);
+    const struct bytes text = bytes_from(data, size);
+    if (is_partial(text))
+        return err_note(note, -ERR_OVERRUN, "%s is not all there", path);
+    return parse_metadata(path, text, out, note);
 }
 
 static int write_small(struct io_fs *fs, const char *path, struct bytes content)

@@ -16,8 +16,8 @@
 #define PARTITION_METADATA_NAME "partition.metadata"
 #define CLEAN_SHUTDOWN_NAME     ".kafka_cleanshutdown"
 
-/* out: zero when the file is absent, or empty (a crash came before its content). -ERR_MALFORMED and
- * -ERR_VERSION with a note, or what io says. */
+/* out: zero when the file is absent. -ERR_OVERRUN: not all of it is there, as a power loss may leave it before the first sync;
+ * -ERR_MALFORMED: it is damaged; -ERR_VERSION: each with a note; or what io says. */
 MUST_CHECK int partition_metadata_read(struct io_fs *fs, const char *directory, struct uuid *out,
                                        struct err_note *note);
 /* Not synced: the log does that with its first flush. */
