@@ -1,6 +1,7 @@
 /* Going through the batches of a file: see batch_scan.h. */
 #include "log/batch_scan.h"
 
+#include "base/be.h"
 #include "base/mem.h"
 #include "wire/legacy.h"
 
@@ -177,6 +178,50 @@ int batch_scan_load(struct batch_scan *scan, struct scanned_batch *batch)
         return r;
     batch->view.bytes = bytes_slice(input, 0, batch->size_bytes);
     return 0;
+}
+
+/* Whether a whole batch of these offsets begins at scan->position, which stays. */
+static int is_batch_here(struct batch_scan *scan, int64_t first_offset, int64_t last_offset)
+{
+    struct bytes input;
+    int r = need(scan, BATCH_OVERHEAD_BYTES, &input);
+    if (r < 0)
+        return batch_scan_is_damage(r) ? 0 : r;
+    const int64_t offset = be_load_i64(input.data);
+    if ((int8_t)input.data[BATCH_PREFIX_BYTES - 1] != BATCH_MAGIC || offset < first_offset ||
+        offset > last_offset)
+        return 0;
+    const int64_t position = scan->position;
+    const int64_t crc_from = scan->crc_from;
+    struct scanned_batch batch;
+    scan->crc_from = 0;
+    r = batch_scan_next(scan, &batch);
+    scan->crc_from = crc_from;
+    scan->position = position;
+    if (batch_scan_is_damage(r))
+        return 0;
+    return r > 0 && batch.last_offset > last_offset ? 0 : r;
+}
+
+int batch_scan_resync(struct batch_scan *scan, int64_t first_offset, int64_t last_offset)
+{
+    const int64_t damaged = scan->position;
+    struct bytes input;
+    int r = need(scan, BATCH_PREFIX_BYTES, &input);
+    const int size = r < 0 ? r : batch_size(input);
+    r = 0;
+    /* Where its length is right, what lies within its records may look like a batch, too. */
+    if (size > 0 && size <= scan->end - damaged) {
+        scan->position = damaged + size;
+        r = is_batch_here(scan, first_offset, last_offset);
+    }
+    if (r == 0)
+        scan->position = damaged;
+    while (r == 0 && ++scan->position < scan->end)
+        r = is_batch_here(scan, first_offset, last_offset);
+    if (r <= 0)
+        scan->position = damaged;
+    return r;
 }
 
 bool batch_scan_is_damage(int r)

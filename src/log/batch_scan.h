@@ -55,5 +55,10 @@ MUST_CHECK int batch_scan_next(struct batch_scan *scan, struct scanned_batch *ou
  * out->view.bytes. 0, or as above. */
 MUST_CHECK int batch_scan_load(struct batch_scan *scan, struct scanned_batch *batch);
 
+/* After an answer that speaks of damage: on to the next whole batch behind scan->position whose CRC is right and whose
+ * offsets lie in [first_offset, last_offset]: 1; 0 when there is none up to the end, and position is as it was; or what io says. */
+MUST_CHECK int batch_scan_resync(struct batch_scan *scan, int64_t first_offset,
+                                 int64_t last_offset);
+
 /* Whether a negative answer speaks of the bytes, not of the device. */
 bool batch_scan_is_damage(int r);

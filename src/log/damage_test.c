@@ -528,3 +528,105 @@ TEST(log_damage, of_an_index_is_mended_by_a_job_and_by_the_close)
         sim_disk_free(disk);
     }
 }
+
+/* ---- batches that had been flushed --------------------------------------------------------- */
+
+/* A byte of the magic, of the length, and of what only the CRC tells of. */
+static const int64_t batch_bytes[] = { 16, 9, 40 };
+
+static bool reads_as_written(struct log *log, const struct history_batch *batch)
+{
+    struct arena arena;
+    arena_init(&arena, 1u << 20);
+    const struct log_read request = { .offset = batch->last_offset,
+                                      .end_offset = INT64_MAX,
+                                      .bytes_max = 1,
+                                      .min_one = true,
+                                      .may_sleep = true,
+                                      .copy_max = UINT32_MAX,
+                                      .arena = &arena };
+    struct log_piece piece;
+    struct log_wait wait = { 0 };
+    const int r = log_read(log, &request, &piece, &wait, NULL);
+    const bool is_same =
+        r >= 0 && bytes_equal(bytes_from(piece.data, piece.size_bytes), batch->bytes);
+    arena_deinit(&arena);
+    return is_same;
+}
+
+/* Where a batch of the scene lies. */
+struct batch_at {
+    int64_t segment;
+    int64_t position;
+};
+
+static struct batch_at find_batch(const struct scene *scene, struct io_fs *fs, size_t nth)
+{
+    struct batch_at at = { 0 };
+    for (size_t i = 0; i <= nth; i++) {
+        AUTO(mem_freep)
+        char *path =
+            mem_printf("/d/t-0/%020" PRId64 ".log", scene->history.batches.items[i].base_offset);
+        struct io_stat st;
+        if (io_fs_stat(fs, path, &st) == 0)
+            at = (struct batch_at){ .segment = scene->history.batches.items[i].base_offset };
+        if (i < nth)
+            at.position += (int64_t)scene->history.batches.items[i].bytes.size;
+    }
+    return at;
+}
+
+static bool begins_segment(const struct scene *scene, struct io_fs *fs, size_t nth)
+{
+    return find_batch(scene, fs, nth).segment == scene->history.batches.items[nth].base_offset;
+}
+
+static void expect_only_one_lost(const struct scene *scene, struct log *log, size_t damaged,
+                                 size_t count, const char *where)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (reads_as_written(log, &scene->history.batches.items[i]) == (i == damaged))
+            test_fail(__FILE__, __LINE__, "%s: batch %zu of %zu", where, i, count);
+    }
+}
+
+/* One damaged batch below the recovery point, anywhere: it alone is lost, it is named, and its bytes stay. Only at the very end,
+ * where nothing follows, it is cut off. */
+TEST(log_damage, of_a_flushed_batch_takes_nothing_else_away)
+{
+    struct scene scene;
+    make_scene(&scene);
+    const size_t count = scene.history.batches.count;
+    end_scene(&scene);
+    for (size_t nth = 0; nth < count; nth++) {
+        for (size_t byte = 0; byte < ARRAY_LEN(batch_bytes); byte++) {
+            make_scene(&scene);
+            struct io_fs *fs = sim_disk_fs(scene.disk);
+            const struct batch_at at = find_batch(&scene, fs, nth);
+            AUTO(mem_freep) char *path = mem_printf("/d/t-0/%020" PRId64 ".log", at.segment);
+            EXPECT_OK(sim_disk_flip_bit(scene.disk, path, at.position + batch_bytes[byte], 0));
+            char where[80];
+            snprintf(where, sizeof(where), "batch %zu, byte %" PRId64, nth, batch_bytes[byte]);
+            const int64_t end = scene.offsets.end;
+            const bool is_last = nth + 1 == count;
+            const bool is_before = nth + 1 < count && begins_segment(&scene, fs, nth + 1);
+            const int64_t next_base =
+                is_last ? end : scene.history.batches.items[nth + 1].base_offset;
+            for (int lag = 0; lag < 2; lag++) {
+                const uint64_t digest = digest_of_logs(fs);
+                const int64_t recovery_point = lag == 0 ? MAX(next_base, INT64_C(1)) : end - 1;
+                struct log *log = sample_open(&(struct sample_open){
+                    .fs = fs, .is_unclean = true, .recovery_point = recovery_point });
+                EXPECT_EQ(log_offsets(log)->end, is_last ? end - 1 : end);
+                const bool was_seen = is_last || !is_before || log_recovery(log).note_count > 0;
+                if (!was_seen && batch_bytes[byte] != 40 && lag == 0)
+                    test_fail(__FILE__, __LINE__, "%s: nothing is said", where);
+                expect_only_one_lost(&scene, log, nth, is_last ? count - 1 : count, where);
+                if (!is_last)
+                    EXPECT_EQ(digest_of_logs(fs), digest);
+                log_abandon(log);
+            }
+            end_scene(&scene);
+        }
+    }
+}

@@ -106,6 +106,26 @@ static int64_t load_newest(struct log *log, const struct producers_load *load)
     return load->start_offset;
 }
 
+/* What is damaged tells nothing, and is told of by others: on to what follows it, up to the end of the segment. */
+static int replay_batches(struct log *log, struct batch_scan *scan, int64_t from, int64_t end)
+{
+    for (;;) {
+        struct scanned_batch batch;
+        int r = batch_scan_next(scan, &batch);
+        if (r > 0 && batch.base_offset >= end)
+            return 0;
+        if (r > 0 && (r = log__replay_producer(&log->producers, scan, &batch, NULL)) >= 0) {
+            from = batch.last_offset + 1;
+            continue;
+        }
+        if (!batch_scan_is_damage(r))
+            return r;
+        r = batch_scan_resync(scan, from, end - 1);
+        if (r <= 0)
+            return r;
+    }
+}
+
 static int replay_segment(struct log *log, struct segment *segment, int64_t from, int64_t end)
 {
     struct log_place place = log->place;
@@ -115,26 +135,20 @@ static int replay_segment(struct log *log, struct segment *segment, int64_t from
     if (r >= 0)
         r = segment_find(segment, &place, from, 0, &found, NULL);
     if (r <= 0)
-        return r;
+        return batch_scan_is_damage(r) ? 0 : r;
     struct io_file *file;
     r = segment_file(segment, &place, false, &file);
     if (r < 0)
         return r;
     struct batch_scan scan;
-    struct scanned_batch batch;
     batch_scan_init(&scan, file, found.position, segment->meter.size_bytes,
                     BATCH_SCAN_WINDOW_LARGE);
     scan.may_sleep = true;
-    while ((r = batch_scan_next(&scan, &batch)) > 0 && batch.base_offset < end) {
-        if ((r = log__replay_producer(&log->producers, &scan, &batch, NULL)) < 0)
-            break;
-    }
-    if (batch_scan_is_damage(r))
-        r = 0; /* nobody knows what the rest of it says of producers */
+    r = replay_batches(log, &scan, from, end);
     batch_scan_deinit(&scan);
     if (place.files == NULL) /* one at a time, where no cache bounds them */
         segment_close_files(segment, NULL);
-    return r < 0 ? r : 0;
+    return r;
 }
 
 int log__replay_producer(struct producers *producers, struct batch_scan *scan,

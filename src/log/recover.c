@@ -45,23 +45,100 @@ static int check_order(const struct recovery *recovery, const struct segment *se
     return 0;
 }
 
-/* Goes through a segment's batches up to its end or the first that is bad: then -ERR_OVERRUN or
+/* Damage of what had been flushed, which stays as it is: reading answers what is wrong with it. */
+static void note_kept(struct recovery *recovery, struct log *log, const struct segment *segment,
+                      int64_t position, int64_t bytes, int64_t next_offset)
+{
+    AUTO(mem_freep) char *path = segment_path(segment, &log->place, LOG_NAME_LOG, LOG_NAME_LIVE);
+    struct err_note note;
+    err_note(&note, 0,
+             "%s is damaged at byte %" PRId64 ": offsets %" PRId64 " to %" PRId64
+             ", which had been flushed, cannot be read; %" PRId64 " bytes stay as they are",
+             path, position, recovery->end_offset, next_offset - 1, bytes);
+    log__mend_note(log, &note);
+    recovery->was_left = true;
+}
+
+struct kept_aborted {
+    struct buf *out;
+    int64_t first_offset;
+    int64_t end_offset;
+};
+
+static void keep_one_aborted(void *context, const struct producer_ended_txn *txn)
+{
+    const struct kept_aborted *kept = context;
+    if (txn->marker_offset >= kept->first_offset && txn->marker_offset < kept->end_offset)
+        txn_index_put(kept->out, txn);
+}
+
+/* Transactions whose markers lie in what cannot be read, up to `end`, stay aborted: their records may be before it. */
+static int keep_aborted(struct recovery *recovery, const struct log *log,
+                        const struct segment *segment, int64_t end)
+{
+    struct kept_aborted kept = { &recovery->aborted, recovery->end_offset, end };
+    return segment->has_txn_index
+               ? txn_index_read(&log->place, segment->meter.base_offset, keep_one_aborted, &kept)
+               : 0;
+}
+
+/* What is whole behind a damaged batch that had been flushed is no tail to be cut off: 1 with the scan at it, 0 where nothing
+ * is, or what io says. */
+static int pass_damage(struct recovery *recovery, struct log *log, struct segment *segment,
+                       struct batch_scan *scan, struct segment_builder *builder)
+{
+    if (recovery->end_offset >= recovery->recovery_point ||
+        recovery->end_offset < recovery->flushed_offset)
+        return 0;
+    const int64_t from = scan->position;
+    int r = batch_scan_resync(scan, recovery->end_offset + 1,
+                              MIN(segment->meter.base_offset + INT32_MAX, segment->offset_limit));
+    struct scanned_batch next;
+    if (r > 0)
+        r = batch_scan_next(scan, &next);
+    if (r <= 0)
+        return r;
+    scan->position = next.position;
+    note_kept(recovery, log, segment, from, next.position - from, next.base_offset);
+    r = keep_aborted(recovery, log, segment, next.base_offset);
+    /* An entry leads to what follows: nobody gets there through the damage. */
+    builder->meter.size_bytes = (uint32_t)next.position;
+    builder->meter.bytes_since_entry = UINT32_MAX - next.size_bytes;
+    recovery->end_offset = next.base_offset;
+    return r < 0 ? r : 1;
+}
+
+/* The next batch, if it is whole and right and may follow. */
+static int next_batch(struct recovery *recovery, struct log *log, struct segment *segment,
+                      struct batch_scan *scan, struct scanned_batch *batch)
+{
+    int r = batch_scan_next(scan, batch);
+    if (r <= 0)
+        return r;
+    r = check_order(recovery, segment, batch);
+    if (r == 0)
+        r = learn_producer(recovery, log, scan, batch);
+    if (r < 0)
+        scan->position = batch->position;
+    return r < 0 ? r : 1;
+}
+
+/* Goes through a segment's batches up to its end or the first that is bad, and is not passed over: then -ERR_OVERRUN or
  * -ERR_CORRUPT with scan->position at it. */
 static int scan_batches(struct recovery *recovery, struct log *log, struct segment *segment,
                         struct batch_scan *scan, struct segment_builder *builder)
 {
     for (;;) {
         struct scanned_batch batch;
-        int r = batch_scan_next(scan, &batch);
+        const int r = next_batch(recovery, log, segment, scan, &batch);
+        if (batch_scan_is_damage(r)) {
+            const int passed = pass_damage(recovery, log, segment, scan, builder);
+            if (passed > 0)
+                continue;
+            return passed < 0 ? passed : r;
+        }
         if (r <= 0)
             return r;
-        r = check_order(recovery, segment, &batch);
-        if (r == 0)
-            r = learn_producer(recovery, log, scan, &batch);
-        if (r < 0) {
-            scan->position = batch.position;
-            return r;
-        }
         segment_builder_add(builder, &batch);
         learn_epoch(log, &batch);
         recovery->end_offset = batch.last_offset + 1;
@@ -95,27 +172,28 @@ static void note_cut(struct recovery *recovery, struct log *log, const struct se
     recovery->was_cut = true;
 }
 
-/* Below the recovery point all was on stable storage: what is damaged there, with more of it behind, is nothing that a crash has left.
- * To cut it off would take whole batches of later segments with it. */
-static bool is_flushed(const struct recovery *recovery, const struct log *log,
-                       const struct segment *segment)
+/* What cannot be read any more at the end of a segment where it had been flushed stays for the sake of those that follow,
+ * which may be whole. */
+static int keep_end(struct recovery *recovery, struct log *log, struct segment *segment,
+                    int64_t position, struct segment_builder *builder)
 {
-    return segment != log__active(log) && segment->offset_limit < recovery->recovery_point &&
-           recovery->end_offset <= segment->offset_limit;
+    const uint32_t at = log__segment_index(log, segment->meter.base_offset);
+    const int64_t next_offset = log->segments.items[at + 1]->meter.base_offset;
+    const uint32_t size = segment->meter.size_bytes;
+    note_kept(recovery, log, segment, position, size - position, next_offset);
+    const int r = keep_aborted(recovery, log, segment, next_offset);
+    builder->meter.size_bytes = size;
+    recovery->end_offset = next_offset;
+    return r;
 }
 
-static void leave_damage(struct recovery *recovery, struct log *log, const struct segment *segment,
-                         const struct batch_scan *scan)
+/* Whether offsets that had been flushed are missing at the end of a segment, and others follow it. */
+static bool lacks_end(const struct recovery *recovery, struct log *log, struct segment *segment)
 {
-    AUTO(mem_freep) char *path = segment_path(segment, &log->place, LOG_NAME_LOG, LOG_NAME_LIVE);
-    struct err_note note;
-    err_note(&note, 0,
-             "%s is damaged at byte %" PRId64 ", offset %" PRId64
-             ", had been flushed, and is left as it is",
-             path, scan->position, recovery->end_offset);
-    log__mend_note(log, &note);
-    recovery->end_offset = segment->offset_limit + 1;
-    recovery->was_left = true;
+    const uint32_t at = log__segment_index(log, segment->meter.base_offset);
+    return at + 1 < log->segments.count && !log->config.cleanup_compact &&
+           recovery->end_offset < recovery->recovery_point &&
+           recovery->end_offset < log->segments.items[at + 1]->meter.base_offset;
 }
 
 static int finish_segment(struct recovery *recovery, struct log *log, struct segment *segment,
@@ -137,6 +215,7 @@ static int scan_file(struct recovery *recovery, struct log *log, struct segment 
 {
     struct segment_builder builder;
     struct batch_scan scan;
+    recovery->was_left = false;
     segment_builder_init(&builder, segment, log->config.index_interval_bytes);
     batch_scan_init(&scan, file, 0, segment->meter.size_bytes, BATCH_SCAN_WINDOW_LARGE);
     scan.may_sleep = true;
@@ -151,15 +230,16 @@ static int scan_file(struct recovery *recovery, struct log *log, struct segment 
     if ((batch_scan_is_damage(r) || (r == 0 && is_last)) &&
         recovery->end_offset < recovery->flushed_offset) {
         r = refuse_cut(recovery, log, segment, scan.position, note);
-    } else if (batch_scan_is_damage(r) && is_flushed(recovery, log, segment)) {
-        leave_damage(recovery, log, segment, &scan);
-        r = 0;
+    } else if ((batch_scan_is_damage(r) && !is_last &&
+                recovery->end_offset < recovery->recovery_point) ||
+               (r == 0 && lacks_end(recovery, log, segment))) {
+        r = keep_end(recovery, log, segment, scan.position, &builder);
     } else if (batch_scan_is_damage(r)) {
         note_cut(recovery, log, segment, &scan, r);
         segment->is_dirty = true;
         r = io_file_truncate(file, scan.position);
     }
-    if (r == 0 && !recovery->was_left)
+    if (r == 0)
         r = finish_segment(recovery, log, segment, &builder);
     if (r == 0 && !recovery->was_left)
         segment->good_from = 0; /* as long as it stays in memory */
@@ -257,9 +337,8 @@ static int recover_from(struct recovery *recovery, struct log *log, uint32_t fir
                     : remove_segments_after(log, i - 1, note);
             break;
         }
-        recovery->was_left = false;
         r = recover_segment(recovery, log, log->segments.items[i], note);
-        if (r == 0 && recovery->was_left)
+        if (r == 0 && recovery->was_left && recovery->end_offset <= recovery->recovery_point)
             r = load_producers_at(recovery, log, start_offset, recovery->end_offset, note);
         if (r == 0 && recovery->was_cut)
             r = remove_segments_after(log, i, note);
@@ -446,15 +525,105 @@ static int choose_first(struct recovery *recovery, struct log *log, uint32_t *ou
         return r < 0 ? r : 0;
     }
     *out_first = log__segment_index(log, recovery->recovery_point);
-    if (*out_first == 0)
-        return 0;
-    /* A write that failed on a full disk, and was cut off again, may have come back at the end of
-     * the segment before. */
-    const int r = find_end(log, log->segments.items[*out_first - 1], &end);
-    if (r == 0 || end.offset > log->segments.items[*out_first]->meter.base_offset)
-        (*out_first)--;
-    return r < 0 ? r : 0;
+    return 0;
 }
+
+/* ---- the segment before ---------------------------------------------------------------------- */
+
+/* Goes through all of a segment that had been flushed, up to where it is damaged or reaches into the next one: where its
+ * batches end is told by recovery->end_offset. */
+static int scan_flushed(struct recovery *recovery, struct segment *segment, struct io_file *file,
+                        int64_t next_offset, int64_t *out_position)
+{
+    struct batch_scan scan;
+    struct scanned_batch batch;
+    batch_scan_init(&scan, file, 0, segment->meter.size_bytes, BATCH_SCAN_WINDOW_LARGE);
+    scan.may_sleep = true;
+    scan.crc_from = 0;
+    recovery->end_offset = segment->meter.base_offset;
+    int r;
+    while ((r = batch_scan_next(&scan, &batch)) > 0) {
+        r = check_order(recovery, segment, &batch);
+        if (r == 0 && batch.last_offset >= next_offset)
+            r = -ERR_CORRUPT;
+        if (r < 0) {
+            scan.position = batch.position;
+            break;
+        }
+        recovery->end_offset = batch.last_offset + 1;
+    }
+    *out_position = scan.position;
+    batch_scan_deinit(&scan);
+    return r;
+}
+
+static int cut_remains(struct recovery *recovery, struct log *log, struct segment *segment,
+                       struct io_file *file, int64_t position)
+{
+    AUTO(mem_freep) char *path = segment_path(segment, &log->place, LOG_NAME_LOG, LOG_NAME_LIVE);
+    const int64_t cut = segment->meter.size_bytes - position;
+    struct err_note note;
+    err_note(&note, 0,
+             "%s is cut at byte %" PRId64 ", offset %" PRId64
+             ", where the next segment begins: %" PRId64 " bytes of a write that had failed go",
+             path, position, recovery->end_offset, cut);
+    log__mend_note(log, &note);
+    log->recovery.bytes_cut += cut;
+    segment->is_dirty = true;
+    segment->offsets.is_ready = segment->times.is_ready = false;
+    const int r = io_file_truncate(file, position);
+    if (r == 0)
+        segment->meter.size_bytes = (uint32_t)position;
+    return r;
+}
+
+/* The last segment of which all had been flushed, when its end is not as a roll leaves it. A write that failed on a full
+ * disk, and was cut off again, may have come back behind all that belongs there, and goes. Anything else is damage of what
+ * nobody may take away. */
+static int mend_flushed_end(struct recovery *recovery, struct log *log, struct segment *segment,
+                            int64_t next_offset, struct err_note *note)
+{
+    struct io_file *file;
+    int64_t position = 0;
+    int r = segment_file(segment, &log->place, false, &file);
+    if (r == 0)
+        r = scan_flushed(recovery, segment, file, next_offset, &position);
+    const bool is_whole = recovery->end_offset == next_offset;
+    if (batch_scan_is_damage(r) && is_whole) {
+        r = cut_remains(recovery, log, segment, file, position);
+        if (r == 0)
+            r = segment_rebuild(segment, &log->place, log->config.index_interval_bytes);
+    } else if (batch_scan_is_damage(r) && recovery->end_offset < recovery->flushed_offset) {
+        return refuse_cut(recovery, log, segment, position, note);
+    } else if (batch_scan_is_damage(r) || (r == 0 && !is_whole && !log->config.cleanup_compact)) {
+        note_kept(recovery, log, segment, position, segment->meter.size_bytes - position,
+                  next_offset);
+        r = 0;
+    }
+    segment_close_files(segment, NULL);
+    return r < 0 ? err_note(note, r, "look at segment %020" PRId64 " of %s: %s",
+                            segment->meter.base_offset, log->place.directory, err_sentence(r))
+                 : 0;
+}
+
+static int look_before(struct recovery *recovery, struct log *log, uint32_t first,
+                       struct err_note *note)
+{
+    if (recovery->is_clean || first == 0 || first >= log->segments.count)
+        return 0;
+    struct segment *before = log->segments.items[first - 1];
+    const int64_t next_offset = log->segments.items[first]->meter.base_offset;
+    struct segment_end end;
+    const int r = find_end(log, before, &end);
+    if (r < 0)
+        return err_note(note, r, "look for the end of segment %020" PRId64 " of %s: %s",
+                        before->meter.base_offset, log->place.directory, err_sentence(r));
+    const bool is_right = r > 0 && (end.offset == next_offset ||
+                                    (end.offset < next_offset && log->config.cleanup_compact));
+    return is_right ? 0 : mend_flushed_end(recovery, log, before, next_offset, note);
+}
+
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 int recovery_run(struct recovery *recovery, struct log *log, int64_t log_start_offset,
                  struct err_note *note)
@@ -466,6 +635,8 @@ int recovery_run(struct recovery *recovery, struct log *log, int64_t log_start_o
                         err_sentence(r));
     }
     r = mend_sealed_indexes(log, first, note);
+    if (r == 0)
+        r = look_before(recovery, log, first, note);
     if (r == 0) {
         r = check_epochs(recovery, log, first);
         if (r < 0)
