@@ -1,5 +1,6 @@
 /* Compaction, as the shard sees it: what is due, the steps of a cleaning, and the list of segments. See log_clean.h, clean_int.h. */
 #include "log/clean_int.h"
+#include "log/segment_checks.h"
 
 #include "base/mem.h"
 
@@ -264,8 +265,18 @@ static void run_step(struct io_job *job)
     }
 }
 
+/* A step brings pages into memory that nobody has looked at for readers: what they know was good may have left it before. */
+static void forget_checked(const struct log *log)
+{
+    for (size_t i = 0; i + 1 < log->segments.count; i++) {
+        struct segment *segment = log->segments.items[i];
+        segment_forget_checked(segment, 0, segment->meter.size_bytes);
+    }
+}
+
 static void run(struct log_cleaning *c)
 {
+    forget_checked(c->log);
     c->is_running = true;
     c->step_bytes = 0;
     c->is_stage_done = false;
@@ -485,6 +496,7 @@ static void on_step(struct io_job *job)
     struct log_cleaning *c = CONTAINER_OF(job, struct log_cleaning, job);
     struct log *log = c->log;
     c->is_running = false;
+    forget_checked(log); /* of checks that ran beside the step */
     advance(c);
     log__job_done(log);
 }

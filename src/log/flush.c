@@ -156,12 +156,11 @@ static int flush_all(struct log_flush *flush)
     }
     if (r == 0 && flush->syncs_metadata)
         r = sync_metadata(flush);
-    if (r == 0 && flush->has_epochs)
+    if (r == 0 && flush->has_epochs) {
         r = write_epochs(flush);
-    /* A full disk keeps nobody from syncing what is written; the epochs are in the batches. */
-    if (err_is_shortage(r)) {
-        flush->lacks_epochs = true;
-        r = 0;
+        /* A full disk keeps nobody from syncing what is written; the epochs are in the batches. */
+        flush->lacks_epochs = err_is_shortage(r);
+        r = flush->lacks_epochs ? 0 : r;
     }
     for (size_t i = 0; i < flush->paths.count && r == 0; i++)
         r = sync_path(flush, flush->paths.items[i]);

@@ -136,6 +136,9 @@ int segment_ask_check(struct segment *segment, const struct log_place *place, ui
     const int r = segment_file(segment, place, false, &file);
     if (r < 0)
         return r;
+    /* Who asks for what is good misses it in memory: then it is as good as unknown, what was appended here included. */
+    if (segment_good_end(segment, begin) > begin)
+        segment_forget_checked(segment, begin, MIN(wanted_end, segment->meter.size_bytes));
     const uint32_t stop = find_stop(segment, begin);
     const uint32_t step_end = begin + MIN(stop - begin, CHECK_STEP_BYTES);
     const uint32_t until = MIN(MAX(wanted_end, begin + 1), step_end);

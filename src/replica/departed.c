@@ -121,6 +121,8 @@ void replicas__checkpoint_dir(struct replicas *r, uint32_t log_dir_index)
 
 void replicas__forget_gone(struct replicas *r)
 {
+    if (!r->is_loaded)
+        return; /* as replicas_checkpoint */
     for (uint32_t dir = 0; dir < log_dirs_count(r->dirs) && !r->is_closing; dir++) {
         if (r->dir_states[dir].has_gone && r->dir_states[dir].renewing_count == 0 &&
             log_dirs_at(r->dirs, dir)->is_online)

@@ -524,8 +524,8 @@ void replicas__checkpointed(struct replicas *r, uint32_t log_dir_index, int erro
 
 void replicas_checkpoint(struct replicas *r)
 {
-    if (r->is_loading || r->is_closing)
-        return;
+    if (!r->is_loaded || r->is_closing)
+        return; /* what the files say of logs that are not open yet would be lost */
     for (uint32_t dir = 0; dir < log_dirs_count(r->dirs); dir++) {
         if (log_dirs_at(r->dirs, dir)->is_online)
             replicas__checkpoint_dir(r, dir);

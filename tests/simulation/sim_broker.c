@@ -230,12 +230,13 @@ static bool ends_with(const char *path, const char *end)
 }
 
 /* What src/log/README.md leaves to the loop: the first roll of a log syncs its directory; a full disk costs a time index its file,
- * a write that failed the entry of the aborted transaction that it would have ended, or the reserve. */
+ * a write that failed the entry of the aborted transaction that it would have ended, or the reserve. And what src/node/README.md does:
+ * old metadata snapshots go now and then. */
 static bool may_wait(enum sim_call call, const char *path)
 {
     if (call == SIM_UNLINK)
         return ends_with(path, ".timeindex") || ends_with(path, ".txnindex") ||
-               ends_with(path, LOG_RESERVE_NAME);
+               ends_with(path, ".checkpoint") || ends_with(path, LOG_RESERVE_NAME);
     return call == SIM_SYNC_DIRECTORY && strcmp(path, SIM_BROKER_DIR) != 0;
 }
 
