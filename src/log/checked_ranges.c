@@ -91,6 +91,14 @@ void checked_ranges_forget(struct checked_ranges *ranges, uint32_t begin, uint32
     }
 }
 
+void checked_ranges_drop(struct checked_ranges *ranges, uint32_t begin, uint32_t end)
+{
+    for (uint32_t i = ranges->count; i > 0; i--) {
+        if (ranges->items[i - 1].end > begin && ranges->items[i - 1].begin < end)
+            remove_at(ranges, i - 1);
+    }
+}
+
 const struct checked_range *checked_ranges_find(const struct checked_ranges *ranges,
                                                 uint32_t position)
 {

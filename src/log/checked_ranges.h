@@ -29,6 +29,8 @@ void checked_ranges_deinit(struct checked_ranges *ranges);
 void checked_ranges_add(struct checked_ranges *ranges, struct checked_range range);
 /* Forgets [begin, end), and of each range that it meets what lies behind it too, since only `begin` is a batch's. */
 void checked_ranges_forget(struct checked_ranges *ranges, uint32_t begin, uint32_t end);
+/* Ranges that have bytes of [begin, end) go as a whole. */
+void checked_ranges_drop(struct checked_ranges *ranges, uint32_t begin, uint32_t end);
 /* The range that holds the byte at `position`; NULL: none does. Valid until the next change. */
 const struct checked_range *checked_ranges_find(const struct checked_ranges *ranges,
                                                 uint32_t position);

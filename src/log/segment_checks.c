@@ -4,6 +4,8 @@
 #include "base/mem.h"
 #include "log/log.h"
 
+#define PAGE_BYTES 4096u
+
 static struct segment_checks *checks_of(struct segment *segment)
 {
     if (segment->checks == NULL) {
@@ -58,6 +60,15 @@ void segment_forget_checked(struct segment *segment, uint32_t begin, uint32_t en
         checked_ranges_forget(&segment->checks->ranges, begin, end);
 }
 
+/* As segment_forget_checked, of ends that need not be those of batches: what has bytes of it goes as a whole. */
+static void forget_whole(struct segment *segment, uint32_t begin, uint32_t end)
+{
+    if (end > segment->good_from)
+        segment->good_from = segment->meter.size_bytes;
+    if (segment->checks != NULL)
+        checked_ranges_drop(&segment->checks->ranges, begin, end);
+}
+
 void segment_checks_cut(struct segment *segment, uint32_t position)
 {
     segment->good_from = MIN(segment->good_from, position);
@@ -91,6 +102,26 @@ static uint32_t find_stop(const struct segment *segment, uint32_t begin)
     const struct checked_range *next = checked_ranges_next(&segment->checks->ranges, begin);
     const uint32_t stop = next == NULL ? segment->meter.size_bytes : next->begin;
     return segment->good_from > begin ? MIN(stop, segment->good_from) : stop;
+}
+
+/* Pages come into memory whole: what shares one with the ends of [begin, end), and is not there, comes unseen. */
+static void forget_neighbours(struct segment *segment, struct io_file *file, uint32_t begin,
+                              uint32_t end)
+{
+    const uint32_t first = begin - begin % PAGE_BYTES;
+    const uint32_t behind =
+        MIN(end + (PAGE_BYTES - end % PAGE_BYTES) % PAGE_BYTES, segment->meter.size_bytes);
+    if (first < begin && !io_file_is_cached(file, begin, 1))
+        forget_whole(segment, first, begin);
+    if (end < behind && !io_file_is_cached(file, end, 1))
+        forget_whole(segment, end, behind);
+}
+
+/* How far one job goes. */
+static uint32_t step_end(const struct segment *segment, uint32_t begin, uint32_t wanted_end)
+{
+    const uint32_t step_bytes = MIN(find_stop(segment, begin) - begin, CHECK_STEP_BYTES);
+    return MIN(MAX(wanted_end, begin + 1), begin + step_bytes);
 }
 
 /* A batch's beginning for sure, which the position an index tells is not. */
@@ -139,9 +170,9 @@ int segment_ask_check(struct segment *segment, const struct log_place *place, ui
     /* Who asks for what is good misses it in memory: then it is as good as unknown, what was appended here included. */
     if (segment_good_end(segment, begin) > begin)
         segment_forget_checked(segment, begin, MIN(wanted_end, segment->meter.size_bytes));
+    forget_neighbours(segment, file, begin, step_end(segment, begin, wanted_end));
     const uint32_t stop = find_stop(segment, begin);
-    const uint32_t step_end = begin + MIN(stop - begin, CHECK_STEP_BYTES);
-    const uint32_t until = MIN(MAX(wanted_end, begin + 1), step_end);
+    const uint32_t until = step_end(segment, begin, wanted_end);
     segment_forget_checked(segment, expected_last < 0 ? begin : range_begin(segment, begin),
                            until + MIN(stop - until, 2 * CHECK_AHEAD_BYTES));
     *out_wait = (struct log_wait){ .file = io_file_ref(file),
