@@ -71,9 +71,11 @@ static void end(struct scene *scene)
     sim_disk_free(scene->disk);
 }
 
+/* BATCHES: the end. */
 static size_t position_of(const struct scene *scene, int batch)
 {
-    return (size_t)(scene->batches[batch].bytes.data - scene->written);
+    return batch == BATCHES ? scene->written_bytes
+                            : (size_t)(scene->batches[batch].bytes.data - scene->written);
 }
 
 /* As a shard reads: what takes waiting is run as a job. The piece's bytes are in the arena. */
