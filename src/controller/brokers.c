@@ -249,14 +249,12 @@ int controller_broker_heartbeat(struct controller *c, const struct controller_ca
     struct broker_heartbeat_response *response =
         DRAFT_NEW(&draft, struct broker_heartbeat_response);
     *response = broker_heartbeat_response_default;
-    const struct metadata_broker *broker = metadata_broker_get(draft.image, request->broker_id);
-    if (broker == NULL) {
-        response->error_code = KAFKA_BROKER_ID_NOT_REGISTERED;
-    } else if (broker->epoch != request->broker_epoch) {
-        response->error_code = KAFKA_STALE_BROKER_EPOCH;
-    } else {
+    const enum kafka_error error =
+        draft_check_broker(&draft, request->broker_id, request->broker_epoch);
+    response->error_code = (int16_t)error;
+    if (error == KAFKA_NONE) {
         touch(c, request->broker_id, call->now_ms);
-        beat(c, &draft, request, broker, response);
+        beat(c, &draft, request, metadata_broker_get(draft.image, request->broker_id), response);
     }
     draft_finish(&draft, false, &broker_heartbeat_response_message, response, out);
     return 0;

@@ -40,6 +40,15 @@ void draft_truncate(struct draft *draft, uint32_t count)
     draft->count = count;
 }
 
+enum kafka_error draft_check_broker(const struct draft *draft, int32_t broker_id,
+                                    int64_t broker_epoch)
+{
+    const struct metadata_broker *broker = metadata_broker_get(draft->image, broker_id);
+    if (broker == NULL)
+        return KAFKA_BROKER_ID_NOT_REGISTERED;
+    return broker->epoch == broker_epoch ? KAFKA_NONE : KAFKA_STALE_BROKER_EPOCH;
+}
+
 void draft_finish(struct draft *draft, bool is_atomic, const struct wire_message *message,
                   void *response, struct controller_result *out)
 {

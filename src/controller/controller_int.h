@@ -45,6 +45,9 @@ void draft_init(struct draft *draft, const struct controller *controller,
 void draft_add(struct draft *draft, const struct wire_message *message, int16_t version,
                const void *value);
 void draft_truncate(struct draft *draft, uint32_t count); /* forgets what a failed part had added */
+/* Whether a broker may ask in this epoch of its: NONE, BROKER_ID_NOT_REGISTERED or STALE_BROKER_EPOCH. */
+enum kafka_error draft_check_broker(const struct draft *draft, int32_t broker_id,
+                                    int64_t broker_epoch);
 void draft_finish(struct draft *draft, bool is_atomic, const struct wire_message *message,
                   void *response, struct controller_result *out);
 #define DRAFT_NEW(draft, type) ARENA_NEW((draft)->call->arena, type)

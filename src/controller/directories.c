@@ -94,14 +94,12 @@ int controller_assign_directories(struct controller *c, const struct controller_
     struct assign_replicas_to_dirs_response *response =
         DRAFT_NEW(&draft, struct assign_replicas_to_dirs_response);
     *response = assign_replicas_to_dirs_response_default;
-    const struct metadata_broker *broker = metadata_broker_get(draft.image, request->broker_id);
-    if (draft.level < METADATA_LEVEL_DIRECTORIES)
-        response->error_code = KAFKA_UNSUPPORTED_VERSION;
-    else if (broker == NULL)
-        response->error_code = KAFKA_BROKER_ID_NOT_REGISTERED;
-    else if (broker->epoch != request->broker_epoch)
-        response->error_code = KAFKA_STALE_BROKER_EPOCH;
-    else
+    const enum kafka_error error =
+        draft.level < METADATA_LEVEL_DIRECTORIES
+            ? KAFKA_UNSUPPORTED_VERSION
+            : draft_check_broker(&draft, request->broker_id, request->broker_epoch);
+    response->error_code = (int16_t)error;
+    if (error == KAFKA_NONE)
         assign_all(&draft, request, response);
     draft_finish(&draft, false, &assign_replicas_to_dirs_response_message, response, out);
     return 0;

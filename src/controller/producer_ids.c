@@ -17,15 +17,12 @@ int controller_allocate_producer_ids(struct controller *c, const struct controll
     struct allocate_producer_ids_response *response =
         DRAFT_NEW(&draft, struct allocate_producer_ids_response);
     *response = allocate_producer_ids_response_default;
-    const struct metadata_broker *broker = metadata_broker_get(draft.image, request->broker_id);
     const int64_t next = draft.image->next_producer_id;
-    if (broker == NULL) {
-        response->error_code = KAFKA_BROKER_ID_NOT_REGISTERED;
-    } else if (broker->epoch != request->broker_epoch) {
-        response->error_code = KAFKA_STALE_BROKER_EPOCH;
-    } else if (next > INT64_MAX - CONTROLLER_PRODUCER_ID_BLOCK) {
-        response->error_code = KAFKA_UNKNOWN_SERVER_ERROR;
-    } else {
+    enum kafka_error error = draft_check_broker(&draft, request->broker_id, request->broker_epoch);
+    if (error == KAFKA_NONE && next > INT64_MAX - CONTROLLER_PRODUCER_ID_BLOCK)
+        error = KAFKA_UNKNOWN_SERVER_ERROR;
+    response->error_code = (int16_t)error;
+    if (error == KAFKA_NONE) {
         struct producer_ids_record *record = DRAFT_NEW(&draft, struct producer_ids_record);
         *record = producer_ids_record_default;
         record->broker_id = request->broker_id;
