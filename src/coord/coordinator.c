@@ -3,7 +3,6 @@
 #include "coord/coord_int.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 
 /* ---- birth and death -------------------------------------------------------------------------------- */
 
@@ -107,13 +106,11 @@ void group_effects_deinit(struct group_effects *effects)
 void coord__tell(struct group_coordinator *c, enum coord_line_kind kind, const struct group *group,
                  const char *format, ...)
 {
-    char words[1500];
     va_list args;
     va_start(args, format);
-    (void)vsnprintf(words, sizeof(words), format, args); /* truncation is fine in a message */
+    coord_lines_about(&c->effects->lines, &c->effects->arena, kind, "group", group_id(group),
+                      format, args);
     va_end(args);
-    coord_lines_add(&c->effects->lines, &c->effects->arena, kind, "group %s: %s",
-                    coord__quoted(c, group_id(group)), words);
 }
 
 const char *coord__quoted(struct group_coordinator *c, struct bytes text)

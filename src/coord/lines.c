@@ -3,7 +3,6 @@
 
 #include "base/buf.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -39,6 +38,14 @@ void coord_lines_add(struct coord_lines *lines, struct arena *arena, enum coord_
     (void)vsnprintf(text, sizeof(text), format, args); /* truncation is fine in a message */
     va_end(args);
     add(lines, kind, arena_printf(arena, "%s", text));
+}
+
+void coord_lines_about(struct coord_lines *lines, struct arena *arena, enum coord_line_kind kind,
+                       const char *what, struct bytes id, const char *format, va_list args)
+{
+    char words[LINE_BYTES_MAX];
+    (void)vsnprintf(words, sizeof(words), format, args); /* truncation is fine in a message */
+    coord_lines_add(lines, arena, kind, "%s %s: %s", what, coord_quoted(arena, id), words);
 }
 
 void coord_lines_end(struct coord_lines *lines, struct arena *arena)

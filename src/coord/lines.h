@@ -11,6 +11,8 @@
 #include "base/diag.h"
 #include "base/vec.h"
 
+#include <stdarg.h>
+
 #define COORD_LINES_MAX       10u
 #define COORD_QUOTE_BYTES_MAX 100
 
@@ -38,6 +40,10 @@ void coord_lines_deinit(struct coord_lines *lines);
 /* A sentence beyond COORD_LINES_MAX is counted only. */
 void coord_lines_add(struct coord_lines *lines, struct arena *arena, enum coord_line_kind kind,
                      const char *format, ...) PRINTF_LIKE(4, 5);
+/* `what "id": sentence`, the id quoted. */
+void coord_lines_about(struct coord_lines *lines, struct arena *arena, enum coord_line_kind kind,
+                       const char *what, struct bytes id, const char *format, va_list args)
+    PRINTF_LIKE(6, 0);
 /* At the end of a step: tells how many were left out. */
 void coord_lines_end(struct coord_lines *lines, struct arena *arena);
 

@@ -4,7 +4,6 @@
 #include "coord/txn_int.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 
 /* ---- birth and death -------------------------------------------------------------------------------- */
 
@@ -93,13 +92,11 @@ void txn_effects_deinit(struct txn_effects *effects)
 void coord__txn_tell(struct txn_coordinator *c, enum coord_line_kind kind, const struct txn *txn,
                      const char *format, ...)
 {
-    char words[1500];
     va_list args;
     va_start(args, format);
-    (void)vsnprintf(words, sizeof(words), format, args); /* truncation is fine in a message */
+    coord_lines_about(&c->effects->lines, &c->effects->arena, kind, "transactional id", txn_id(txn),
+                      format, args);
     va_end(args);
-    coord_lines_add(&c->effects->lines, &c->effects->arena, kind, "transactional id %s: %s",
-                    coord_quoted(&c->effects->arena, txn_id(txn)), words);
 }
 
 /* ---- loading ------------------------------------------------------------------------------------------- */
