@@ -3,6 +3,9 @@
 
 #include "base/mem.h"
 #include "coord/coordinator.h"
+#include "coord/record.h"
+#include "wire/messages/transaction_log_key.h"
+#include "wire/messages/transaction_log_value.h"
 
 static struct bytes keep(struct bytes b)
 {
@@ -75,4 +78,19 @@ void rig_log_deinit(struct rig_log *log)
     for (size_t i = 0; i < log->records.count; i++)
         rig_record_deinit(&log->records.items[i]);
     VEC_DEINIT(&log->records);
+}
+
+struct coord_record rig_txn_record(struct bytes id, const struct transaction_log_value *value,
+                                   struct arena *arena)
+{
+    struct transaction_log_key key = transaction_log_key_default;
+    key.transactional_id = id;
+    const struct record record = { .key_type = &transaction_log_key_message,
+                                   .key = &key,
+                                   .value_type = &transaction_log_value_message,
+                                   .value = value };
+    struct coord_record bytes;
+    const bool is_whole = coord__record_encode(&record, 1 << 16, arena, &bytes);
+    ASSERT(is_whole);
+    return bytes;
 }

@@ -34,3 +34,10 @@ struct rig_write *rig_log_append(struct rig_log *log, const struct coord_append 
 /* The oldest write ends: its records are in the log, or it and all after it are not. Answers its id. */
 uint64_t rig_log_end_write(struct rig_log *log, bool is_written);
 void rig_log_forget_writes(struct rig_log *log);
+
+/* What __transaction_state holds of an id, as records are replayed; in the arena. */
+struct transaction_log_value;
+struct coord_record;
+struct arena;
+struct coord_record rig_txn_record(struct bytes id, const struct transaction_log_value *value,
+                                   struct arena *arena);

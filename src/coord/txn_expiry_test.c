@@ -4,7 +4,6 @@
 #include "coord/rig_log_test.h"
 #include "coord/txn.h"
 #include "coord/txn_coordinator.h"
-#include "wire/messages/transaction_log_key.h"
 #include "wire/messages/transaction_log_value.h"
 
 #include <stdio.h>
@@ -36,11 +35,9 @@ static void replay(struct desk *d, int number, enum txn_state state)
     int32_t partition = 0;
     struct arena arena;
     arena_init(&arena, 1 << 16);
-    struct transaction_log_key key = transaction_log_key_default;
     struct transaction_log_value value = transaction_log_value_default;
     struct transaction_log_value_partitions_schema topic =
         transaction_log_value_partitions_schema_default;
-    key.transactional_id = bytes_from(id, (size_t)snprintf(id, sizeof(id), "id-%d", number));
     topic.topic = BYTES_LITERAL("t");
     topic.partition_ids = &partition;
     topic.partition_ids_count = 1;
@@ -50,13 +47,9 @@ static void replay(struct desk *d, int number, enum txn_state state)
     value.transaction_partitions = &topic;
     value.transaction_partitions_count = 1;
     value.transaction_start_timestamp_ms = value.transaction_last_update_timestamp_ms = WALL_MS;
-    const struct record record = { .key_type = &transaction_log_key_message,
-                                   .key = &key,
-                                   .value_type = &transaction_log_value_message,
-                                   .value = &value };
-    struct coord_record bytes;
+    const struct bytes name = bytes_from(id, (size_t)snprintf(id, sizeof(id), "id-%d", number));
+    const struct coord_record bytes = rig_txn_record(name, &value, &arena);
     struct err_note note = { "" };
-    EXPECT(coord__record_encode(&record, 1 << 16, &arena, &bytes));
     EXPECT_OK(txn_coordinator_replay(d->coordinator, bytes.key, bytes.value, &note));
     arena_deinit(&arena);
 }

@@ -21,7 +21,6 @@
 #include "wire/messages/end_txn_response.h"
 #include "wire/messages/init_producer_id_request.h"
 #include "wire/messages/init_producer_id_response.h"
-#include "wire/messages/transaction_log_key.h"
 #include "wire/messages/transaction_log_value.h"
 
 #include <stdio.h>
@@ -379,21 +378,15 @@ static void use_up(struct history *h, int id, int16_t epoch)
 {
     struct arena arena;
     arena_init(&arena, 1 << 16);
-    struct transaction_log_key key = transaction_log_key_default;
     struct transaction_log_value value = transaction_log_value_default;
-    key.transactional_id = id_name(id);
     value.producer_id = h->next_producer_id++;
     value.producer_epoch = epoch;
     value.transaction_timeout_ms = 5000;
     value.transaction_status = TXN_EMPTY;
     value.transaction_partitions_count = -1;
     value.transaction_last_update_timestamp_ms = INT64_C(1700000000000);
-    const struct record record = { .key_type = &transaction_log_key_message,
-                                   .key = &key,
-                                   .value_type = &transaction_log_value_message,
-                                   .value = &value };
-    struct coord_record bytes;
-    EXPECT(coord__record_encode(&record, 1 << 16, &arena, &bytes));
+    const struct bytes name = id_name(id);
+    const struct coord_record bytes = rig_txn_record(name, &value, &arena);
     VEC_ADD(&h->log.records, rig_record_new(-1, bytes.key, bytes.value));
     arena_deinit(&arena);
 }

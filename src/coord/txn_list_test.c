@@ -1,12 +1,12 @@
 /* ListTransactions of a coordinator that has very many ids: in slices, while ids go. */
 #include "base/test.h"
 #include "coord/record.h"
+#include "coord/rig_log_test.h"
 #include "coord/txn.h"
 #include "coord/txn_coordinator.h"
 #include "wire/api.h"
 #include "wire/messages/list_transactions_request.h"
 #include "wire/messages/list_transactions_response.h"
-#include "wire/messages/transaction_log_key.h"
 #include "wire/messages/transaction_log_value.h"
 
 #include <stdio.h>
@@ -27,20 +27,14 @@ static void replay_id(struct txn_coordinator *coordinator, int number)
     char id[16];
     struct arena arena;
     arena_init(&arena, 1 << 16);
-    struct transaction_log_key key = transaction_log_key_default;
     struct transaction_log_value value = transaction_log_value_default;
-    key.transactional_id = bytes_from(id, (size_t)snprintf(id, sizeof(id), "id-%04d", number));
     value.producer_id = number;
     value.transaction_status = TXN_EMPTY;
     value.transaction_partitions_count = -1;
     const bool is_old = number >= OLD_FIRST && number < OLD_FIRST + OLD_COUNT;
     value.transaction_last_update_timestamp_ms = is_old ? 0 : WALL_MS;
-    const struct record record = { .key_type = &transaction_log_key_message,
-                                   .key = &key,
-                                   .value_type = &transaction_log_value_message,
-                                   .value = &value };
-    struct coord_record bytes;
-    EXPECT(coord__record_encode(&record, 1 << 16, &arena, &bytes));
+    const struct bytes name = bytes_from(id, (size_t)snprintf(id, sizeof(id), "id-%04d", number));
+    const struct coord_record bytes = rig_txn_record(name, &value, &arena);
     EXPECT_OK(txn_coordinator_replay(coordinator, bytes.key, bytes.value, NULL));
     arena_deinit(&arena);
 }
