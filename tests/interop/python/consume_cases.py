@@ -1,11 +1,7 @@
 """Reading by offset and by time, and as a member of a group."""
 
-import os
-import subprocess
-import sys
-
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaError, KafkaException, TopicPartition
-from suite import acknowledged, case, check, fails, finish, read, same, send, shared, wait
+from suite import acknowledged, case, check, fails, finish, killed_beside, read, same, send, shared, wait
 
 
 @case()
@@ -126,19 +122,7 @@ def group_member_is_killed(env):
     topic = env.topic(4)
     group = env.unique()
     stays = env.member(group, topic)
-    here = os.path.dirname(os.path.abspath(__file__))
-    victim = subprocess.Popen([sys.executable, f"{here}/main.py", "--member", env.bootstrap, group, topic])
-    try:
-        def two_each():
-            stays.consume(100, timeout=0.1)
-            check(victim.poll() is None, "the victim ended by itself")
-            return len(stays.assignment()) == 2
-
-        wait("two partitions each", two_each)
-    finally:
-        victim.kill()
-        victim.wait()
-    shared([stays], 4)
+    killed_beside(env, stays, group, topic)
 
 
 @case()

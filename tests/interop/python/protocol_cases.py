@@ -1,14 +1,9 @@
 """Groups of the consumer protocol (KIP-848): the broker assigns, and keeps each member's epoch."""
 
-import os
-import subprocess
-import sys
-
 from confluent_kafka import ConsumerGroupType, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, ResourceType
-from suite import acknowledged, case, check, read, same, send, shared, wait
+from suite import acknowledged, case, check, killed_beside, read, same, send, shared, wait
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def quick_group(env):
@@ -75,18 +70,7 @@ def protocol_member_is_killed(env):
     topic = env.topic(4)
     group = quick_group(env)
     stays = member(env, group, topic)
-    victim = subprocess.Popen([sys.executable, f"{HERE}/main.py", "--member", env.bootstrap, group, topic, "group.protocol=consumer"])
-    try:
-        def two_each():
-            stays.consume(100, timeout=0.1)
-            check(victim.poll() is None, "the victim ended by itself")
-            return len(stays.assignment()) == 2
-
-        wait("two partitions each", two_each)
-    finally:
-        victim.kill()
-        victim.wait()
-    shared([stays], 4)
+    killed_beside(env, stays, group, topic, "group.protocol=consumer")
 
 
 @case()

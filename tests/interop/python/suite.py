@@ -1,8 +1,11 @@
 """Runs named cases, several at once, each within a time limit, and prints one line for each."""
 
 import logging
+import os
 import random
 import string
+import subprocess
+import sys
 import threading
 import time
 import traceback
@@ -223,6 +226,23 @@ def shared(consumers, partitions):
         return len(owned) == partitions == len(set(owned))
 
     wait(f"{partitions} partitions shared by {len(consumers)}", done)
+
+
+def killed_beside(env, stays, group, topic, *properties):
+    """A member in a process of its own shares a topic of four partitions with one that stays, and is killed."""
+    main = os.path.join(os.path.dirname(os.path.abspath(__file__)), "main.py")
+    victim = subprocess.Popen([sys.executable, main, "--member", env.bootstrap, group, topic, *properties])
+    try:
+        def two_each():
+            stays.consume(100, timeout=0.1)
+            check(victim.poll() is None, "the victim ended by itself")
+            return len(stays.assignment()) == 2
+
+        wait("two partitions each", two_each)
+    finally:
+        victim.kill()
+        victim.wait()
+    shared([stays], 4)
 
 
 def run(bootstrap, only):
