@@ -119,21 +119,43 @@ static const char *find_next(const struct disk_log *log, const struct io_names *
     return found;
 }
 
-/* An empty segment of a compacted log is a gap like any other: whether compaction made it, or what had not been flushed of it went
- * with the power, cannot be told from files. As long as it is empty for the node too: what that has written may not be missing. */
-static void pass_empty(struct disk_log *log, const struct io_names *names, const char *name)
+static size_t size_in(const struct disk_log *log, enum sim_view view, const char *name)
 {
     AUTO(mem_freep) char *path = mem_printf("%s/%s", log->directory, name);
     AUTO(mem_freep) uint8_t *data = NULL;
     size_t size = 0;
-    if (!log->has_gaps || strtoll(name, NULL, 10) != log->end ||
-        sim_disk_look(log->disk, SIM_VOLATILE, path, &data, &size) < 0 || size > 0)
+    return sim_disk_look(log->disk, view, path, &data, &size) < 0 ? 0 : size;
+}
+
+/* Whether the node sees bytes in a segment that begins in [begin, end). */
+static bool has_bytes_between(const struct disk_log *log, int64_t begin, int64_t end)
+{
+    struct io_names names;
+    bool has_bytes = false;
+    if (sim_disk_look_in(log->disk, SIM_VOLATILE, log->directory, &names) < 0)
+        return false;
+    for (uint32_t i = 0; i < names.count; i++) {
+        const int64_t base = strtoll(names.items[i], NULL, 10);
+        has_bytes |= is_segment(names.items[i], false) && base >= begin && base < end &&
+                     size_in(log, SIM_VOLATILE, names.items[i]) > 0;
+    }
+    io_names_deinit(&names);
+    return has_bytes;
+}
+
+/* Behind a segment of a compacted log there may be a gap: whether compaction made it, or what had not been flushed went with the
+ * power, cannot be told from files. As long as it is one for the node too: what that has written may not be missing. */
+static void pass_gap(struct disk_log *log, const struct io_names *names, const char *name)
+{
+    if (!log->has_gaps || size_in(log, log->view, name) != size_in(log, SIM_VOLATILE, name))
         return;
     for (uint32_t i = 0; i < names->count; i++) {
-        if (is_segment(names->items[i], false) && strtoll(names->items[i], NULL, 10) > log->end) {
-            log->end = strtoll(names->items[i], NULL, 10);
-            return;
-        }
+        const int64_t base = strtoll(names->items[i], NULL, 10);
+        if (names->items[i] == name || !is_segment(names->items[i], false) || base < log->end)
+            continue;
+        if (!has_bytes_between(log, log->end, base))
+            log->end = base;
+        return;
     }
 }
 
@@ -154,7 +176,7 @@ static void scan(struct disk_log *log, const char *topic, int32_t partition)
         before = is_segment(name, true) ? log->end : -1; /* the same again has nothing more */
         if (!scan_segment(log, name))
             break;
-        pass_empty(log, &names, name);
+        pass_gap(log, &names, name);
     }
     io_names_deinit(&names);
 }
