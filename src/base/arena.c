@@ -10,7 +10,6 @@
 
 #include "base/mem.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -161,18 +160,24 @@ void *arena_must_zalloc(struct arena *arena, size_t count, size_t size_bytes)
     return out;
 }
 
-char *arena_printf(struct arena *arena, const char *format, ...)
+char *arena_vprintf(struct arena *arena, const char *format, va_list args)
 {
-    va_list args;
     va_list again;
-    va_start(args, format);
     va_copy(again, args);
     const int length = vsnprintf(NULL, 0, format, args);
-    va_end(args);
     ASSERT(length >= 0);
     char *text = arena_alloc(arena, (size_t)length + 1);
     ASSERT(text != NULL);
     (void)vsnprintf(text, (size_t)length + 1, format, again); /* measured above */
     va_end(again);
+    return text;
+}
+
+char *arena_printf(struct arena *arena, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    char *text = arena_vprintf(arena, format, args);
+    va_end(args);
     return text;
 }

@@ -8,6 +8,8 @@
 
 #include "base/base.h"
 
+#include <stdarg.h>
+
 struct arena_chunk;
 
 struct arena {
@@ -37,6 +39,7 @@ void *arena_dup(struct arena *arena, const void *bytes, size_t size_bytes);
 /* Like the above where the caller has reserved by its limit: running out is a bug and stops. */
 void *arena_must_zalloc(struct arena *arena, size_t count, size_t size_bytes);
 char *arena_printf(struct arena *arena, const char *format, ...) PRINTF_LIKE(2, 3);
+char *arena_vprintf(struct arena *arena, const char *format, va_list args) PRINTF_LIKE(2, 0);
 #define ARENA_NEW(arena, type) ((type *)arena_must_zalloc((arena), 1, sizeof(type)))
 #define ARENA_NEW_ARRAY(arena, type, count)                                                        \
     ((type *)arena_must_zalloc((arena), (count), sizeof(type)))

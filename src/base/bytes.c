@@ -98,6 +98,16 @@ int bytes_to_i64(struct bytes b, int64_t *out)
     return 0;
 }
 
+struct bytes bytes_append(uint8_t **at, struct bytes b)
+{
+    if (bytes_is_null(b))
+        return b;
+    const struct bytes copy = bytes_from(*at, b.size);
+    memcpy(*at, b.data, b.size);
+    *at += b.size;
+    return copy;
+}
+
 char *bytes_to_text(struct bytes b)
 {
     if (b.data == NULL)
@@ -148,6 +158,16 @@ int bytes_utf8_step(struct bytes b)
         high = 0xbf;
     }
     return follow + 1;
+}
+
+struct bytes bytes_utf8_prefix(struct bytes b, size_t size_max)
+{
+    if (b.size <= size_max)
+        return b;
+    size_t size = size_max;
+    while (size > 0 && (b.data[size] & 0xc0) == 0x80)
+        size--;
+    return bytes_from(b.data, size);
 }
 
 bool bytes_is_utf8(struct bytes b)

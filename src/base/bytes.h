@@ -36,9 +36,15 @@ MUST_CHECK int bytes_to_i64(struct bytes b, int64_t *out);
 /* A heap copy with a final NUL; NULL for null. */
 char *bytes_to_text(struct bytes b);
 
+/* A copy where *at points, which then points behind it; null for null. */
+struct bytes bytes_append(uint8_t **at, struct bytes b);
+
 /* Size in bytes of the first UTF-8 character of b (1 to 4), or minus the count of bytes (1 to 3) that one
  * replacement character stands for (Unicode: maximal subpart). b may not be empty. */
 int bytes_utf8_step(struct bytes b);
+
+/* At most so much of it, not cut through a character. */
+struct bytes bytes_utf8_prefix(struct bytes b, size_t size_max);
 
 /* Whether it is well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms). */
 bool bytes_is_utf8(struct bytes b);

@@ -159,6 +159,29 @@ static size_t utf8_write(uint32_t code, uint8_t *out)
 
 /* Every number four bytes can spell: exactly the code points that are no surrogates pass, and every cut of a good
  * sequence fails whole. */
+TEST(bytes_append, lays_texts_in_a_row_and_keeps_null)
+{
+    uint8_t row[3] = { 0 };
+    uint8_t *at = row;
+    const struct bytes a = bytes_append(&at, BYTES_LITERAL("ab"));
+    EXPECT(bytes_is_null(bytes_append(&at, BYTES_NULL)));
+    const struct bytes empty = bytes_append(&at, BYTES_LITERAL(""));
+    const struct bytes b = bytes_append(&at, BYTES_LITERAL("c"));
+    EXPECT_BYTES(a, BYTES_LITERAL("ab"));
+    EXPECT_BYTES(empty, BYTES_LITERAL(""));
+    EXPECT_BYTES(b, BYTES_LITERAL("c"));
+    EXPECT(a.data == row && b.data == row + 2 && at == row + sizeof(row));
+}
+
+TEST(bytes_utf8_prefix, cuts_no_character)
+{
+    const struct bytes text = BYTES_LITERAL("a\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80");
+    static const size_t sizes[] = { 0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10, 10 };
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
+        EXPECT_BYTES(bytes_utf8_prefix(text, i), bytes_slice(text, 0, sizes[i]));
+    EXPECT(bytes_is_null(bytes_utf8_prefix(BYTES_NULL, 0)));
+}
+
 TEST(bytes_is_utf8, knows_every_code_point)
 {
     for (uint32_t code = 0; code < 0x200000; code++) {

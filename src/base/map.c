@@ -212,6 +212,26 @@ bool map_next(const struct map *map, struct map_walk *walk)
     return false;
 }
 
+uintptr_t map_tally(const struct map *map, struct bytes key)
+{
+    return (uintptr_t)map_get(map, key);
+}
+
+void map_tally_add(struct map *map, struct bytes key)
+{
+    (void)map_put(map, key, (void *)(map_tally(map, key) + 1));
+}
+
+void map_tally_drop(struct map *map, struct bytes key)
+{
+    const uintptr_t count = map_tally(map, key);
+    ASSERT(count > 0);
+    if (count == 1)
+        (void)map_remove(map, key);
+    else
+        (void)map_put(map, key, (void *)(count - 1));
+}
+
 struct i64_key {
     uint8_t bytes[8];
 };

@@ -41,6 +41,11 @@ struct map_walk {
 };
 bool map_next(const struct map *map, struct map_walk *walk);
 
+/* A map that counts: its values are numbers, of which none is 0. */
+uintptr_t map_tally(const struct map *map, struct bytes key);
+void map_tally_add(struct map *map, struct bytes key);  /* one more */
+void map_tally_drop(struct map *map, struct bytes key); /* one less than some */
+
 /* The same with integer keys. */
 struct map_i64 {
     struct map map;

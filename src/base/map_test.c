@@ -247,6 +247,28 @@ TEST(map, copies_its_keys)
     EXPECT(map_remove(&map, BYTES_NULL) == NULL);
 }
 
+TEST(map_tally, counts_up_and_down_to_nothing)
+{
+    struct map map;
+    map_init(&map, context->seed);
+    const struct bytes a = BYTES_LITERAL("a");
+    EXPECT_EQ(map_tally(&map, a), 0);
+    for (uintptr_t i = 1; i <= 3; i++) {
+        map_tally_add(&map, a);
+        map_tally_add(&map, BYTES_NULL);
+        EXPECT_EQ(map_tally(&map, a), i);
+    }
+    EXPECT_EQ(map_count(&map), 2);
+    for (uintptr_t i = 3; i-- > 0;) {
+        map_tally_drop(&map, a);
+        EXPECT_EQ(map_tally(&map, a), i);
+    }
+    EXPECT_EQ(map_count(&map), 1);
+    EXPECT_EQ(map_tally(&map, BYTES_LITERAL("")), 3);
+    EXPECT_STOPS(map_tally_drop(&map, a));
+    map_deinit(&map);
+}
+
 TEST(map_put, stops_on_a_null_value)
 {
     struct map map;

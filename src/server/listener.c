@@ -17,21 +17,6 @@ enum api_listener listener_kind(const struct server_listener *listener)
     return listener->kind;
 }
 
-/* Counts per peer host are kept as integers in the map's value pointers. */
-static uintptr_t host_count(struct server *server, const char *host)
-{
-    return (uintptr_t)map_get(&server->connections_by_host, bytes_from_text(host));
-}
-
-static void set_host_count(struct server *server, const char *host, uintptr_t count)
-{
-    const struct bytes key = bytes_from_text(host);
-    if (count == 0)
-        map_remove(&server->connections_by_host, key);
-    else
-        map_put(&server->connections_by_host, key, (void *)count);
-}
-
 /* Where there are as many connections as may be, clients wait; the controller must be reached whatever they do. */
 static void update_pause(struct server_listener *listener)
 {
@@ -100,9 +85,7 @@ static void resume_if_room(struct server *server)
 
 void listener_on_closed(struct server *server, const char *host)
 {
-    const uintptr_t count = host_count(server, host);
-    ASSERT(count > 0);
-    set_host_count(server, host, count - 1);
+    map_tally_drop(&server->connections_by_host, bytes_from_text(host));
     resume_if_room(server);
 }
 
@@ -116,7 +99,8 @@ static void on_accept(void *context, struct io_socket *socket, const struct io_a
 {
     struct server_listener *listener = context;
     struct server *server = listener->server;
-    const uintptr_t from_host = host_count(server, peer->host);
+    const struct bytes host = bytes_from_text(peer->host);
+    const uintptr_t from_host = map_tally(&server->connections_by_host, host);
 
     server->counters.connections_accepted++;
     if (from_host >= server->limits.connection_count_max_per_ip) {
@@ -127,7 +111,7 @@ static void on_accept(void *context, struct io_socket *socket, const struct io_a
         io_socket_close(socket);
         return;
     }
-    set_host_count(server, peer->host, from_host + 1);
+    map_tally_add(&server->connections_by_host, host);
     connection_open(listener, socket, peer);
     pause_if_full(server);
 }

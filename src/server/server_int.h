@@ -91,7 +91,7 @@ struct server {
         watches_readers; /* somebody was crowded at the last look at deadlines: see connection_cut_deaf */
     struct list ending;
     uint32_t connection_count;
-    struct map connections_by_host; /* host text → count as pointer-sized integer */
+    struct map connections_by_host; /* a tally */
     uint32_t request_count;         /* in flight */
     struct list free_requests;
     uint32_t free_request_count;
