@@ -11,11 +11,10 @@
 struct err_row {
     const char *name;
     const char *sentence;
-    bool retriable;
 };
 
 static const struct err_row rows[] = {
-#define ERR(name, sentence, retriable) { "ERR_" #name, sentence, retriable },
+#define ERR(name, sentence) { "ERR_" #name, sentence },
 #include "base/err.def"
 #undef ERR
 };
@@ -54,46 +53,10 @@ const char *err_sentence(int code)
     return sentence != NULL ? sentence : "unknown error code";
 }
 
-static bool errno_is_retriable(int number)
-{
-    switch (number) {
-    case EAGAIN:
-    case EINTR:
-    case EBUSY:
-    case ENOMEM:
-    case ENOBUFS:
-    case EMFILE:
-    case ENFILE:
-    case ENOSPC: /* retention gives space back */
-    case EDQUOT:
-    case ETIMEDOUT:
-    case EPIPE:
-    case ECONNABORTED:
-    case ECONNREFUSED:
-    case ECONNRESET:
-    case EHOSTDOWN:
-    case EHOSTUNREACH:
-    case ENETDOWN:
-    case ENETRESET:
-    case ENETUNREACH:
-        return true;
-    default:
-        return false;
-    }
-}
-
 bool err_is_shortage(int code)
 {
     return code == -ENOSPC || code == -EDQUOT || code == -EMFILE || code == -ENFILE ||
            code == -ENOMEM;
-}
-
-bool err_is_retriable(int code)
-{
-    const struct err_row *row = row_of(code);
-    if (row != NULL)
-        return row->retriable;
-    return is_kernel_code(code) && errno_is_retriable(-code);
 }
 
 int err_note(struct err_note *note, int code, const char *format, ...)

@@ -14,7 +14,7 @@
 
 enum {
     ERR_FIRST_ = 4999,
-#define ERR(name, sentence, retriable) ERR_##name,
+#define ERR(name, sentence) ERR_##name,
 #include "base/err.def"
 #undef ERR
     ERR_END_
@@ -28,9 +28,6 @@ const char *err_sentence(int code);
 
 /* Of disk space, descriptors or memory: it passes, and says nothing about the health of a disk. */
 bool err_is_shortage(int code);
-
-/* Whether the same call may succeed later without anything else being changed by a person. */
-bool err_is_retriable(int code);
 
 /* Words for people on paths an operator reads (opening, recovery, configuration). Optional: every
  * function that takes one accepts NULL. Truncated, never overrun. */

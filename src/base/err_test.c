@@ -17,18 +17,12 @@ TEST(err_name, is_known_for_every_code_of_ours)
         EXPECT(err_sentence(-code)[strlen(err_sentence(-code)) - 1] != '.');
     }
     EXPECT_TEXT(err_name(-ERR_CORRUPT), "ERR_CORRUPT");
-    EXPECT(err_is_retriable(-ERR_LOCKED));
-    EXPECT(!err_is_retriable(-ERR_CORRUPT));
 }
 
 TEST(err_name, leaves_the_kernels_codes_as_they_are)
 {
     EXPECT_TEXT(err_name(-ENOSPC), "ENOSPC");
     EXPECT_TEXT(err_sentence(-ENOENT), "No such file or directory");
-    EXPECT(err_is_retriable(-ENOSPC));
-    EXPECT(err_is_retriable(-EAGAIN));
-    EXPECT(!err_is_retriable(-ENOENT));
-    EXPECT(!err_is_retriable(-EIO));
     EXPECT(err_is_shortage(-EMFILE));
     EXPECT(err_is_shortage(-ENOSPC));
     EXPECT(!err_is_shortage(-EIO));
@@ -45,7 +39,6 @@ TEST(err_name, answers_something_for_every_number)
     for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
         EXPECT(err_name(codes[i]) != NULL);
         EXPECT(err_sentence(codes[i]) != NULL);
-        (void)err_is_retriable(codes[i]);
     }
     EXPECT_TEXT(err_name(0), "success");
     EXPECT_TEXT(err_name(5), "success");

@@ -104,7 +104,6 @@ struct epoll_socket {
 };
 
 struct epoll_socket *epoll__socket_new(struct epoll_loop *loop, int descriptor, int status);
-struct epoll_socket *epoll__socket_of_source(struct epoll_source *source);
 /* Tells a socket on the ready list. */
 void epoll__socket_on_ready_list(struct list *link);
 /* Connected, or failed with a negative status: the owner is told in this turn or the next. */

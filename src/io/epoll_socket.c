@@ -27,7 +27,7 @@ static const struct epoll_socket *self_const(const struct io_socket *socket)
 
 _Static_assert(offsetof(struct epoll_socket, base) == 0, "self_const casts");
 
-struct epoll_socket *epoll__socket_of_source(struct epoll_source *source)
+static struct epoll_socket *of_source(struct epoll_source *source)
 {
     return CONTAINER_OF(source, struct epoll_socket, source);
 }
@@ -55,7 +55,7 @@ static void watch(struct epoll_socket *socket)
 
 static void on_events(struct epoll_source *source, uint32_t events)
 {
-    struct epoll_socket *socket = epoll__socket_of_source(source);
+    struct epoll_socket *socket = of_source(source);
     if (socket->status == -EINPROGRESS) {
         epoll__attempt_on_events(socket, events);
         return;
@@ -250,7 +250,7 @@ static void socket_close(struct io_socket *io_socket)
 
 static void destroy(struct epoll_source *source)
 {
-    struct epoll_socket *socket = epoll__socket_of_source(source);
+    struct epoll_socket *socket = of_source(source);
     list_remove(&socket->ready_link); /* where the loop closes what its owner has left */
     if (socket->attempt != NULL)
         epoll__attempt_abandon(socket->attempt);

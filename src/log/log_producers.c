@@ -10,7 +10,7 @@
 /* How far back the batches of a producer are looked for: those it had in flight at a restart. */
 #define RECALL_OFFSETS 4096
 
-char *log__snapshot_path(const struct log *log, int64_t offset)
+static char *snapshot_path(const struct log *log, int64_t offset)
 {
     return log_name_path(log->place.directory,
                          (struct log_name){ .kind = LOG_NAME_SNAPSHOT, .base_offset = offset });
@@ -49,7 +49,7 @@ void log__snapshot_forget(struct log *log, int64_t offset)
 void log__snapshot_remove(struct log *log, int64_t offset)
 {
     log__snapshot_forget(log, offset);
-    AUTO(mem_freep) char *path = log__snapshot_path(log, offset);
+    AUTO(mem_freep) char *path = snapshot_path(log, offset);
     /* One that stays is beyond the log's end or belongs to no segment: the next open removes it. */
     IGNORE_RESULT(io_fs_unlink(log->place.fs, path));
 }
@@ -59,7 +59,7 @@ void log__snapshot_remove(struct log *log, int64_t offset)
 /* Loads one snapshot. 0, or negative after which it has been removed. */
 static int load_snapshot(struct log *log, int64_t offset, int64_t now_ms)
 {
-    AUTO(mem_freep) char *path = log__snapshot_path(log, offset);
+    AUTO(mem_freep) char *path = snapshot_path(log, offset);
     AUTO(mem_freep) uint8_t *data = NULL;
     size_t size;
     int r = io_fs_read_whole(log->place.fs, path, PRODUCER_SNAPSHOT_BYTES_MAX, &data, &size);

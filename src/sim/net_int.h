@@ -114,16 +114,9 @@ int sim__connect(struct io *io, const char *host, uint16_t port,
 int sim__listen(struct io *io, const char *host, uint16_t port, int backlog,
                 const struct io_listener_owner *owner, struct io_listener **out,
                 struct err_note *note);
-/* NULL: nobody listens there. */
-struct sim_listener *sim__listener_find(const struct sim_node *node, uint16_t port);
-/* Queues a new connection's server end; false: there is no room. */
-bool sim__listener_offer(struct sim_listener *listener, struct sim_socket *client);
 void sim__turn_listeners(struct sim_loop *loop);
 bool sim__listeners_are_ready(const struct sim_loop *loop);
 void sim__listeners_free(struct sim_loop *loop);
-
-/* The node that a name means at `from`; NULL: there is none. */
-struct sim_node *sim__resolve(const struct sim_node *from, const char *host);
 
 /* ---- the end --------------------------------------------------------------------------------- */
 

@@ -53,7 +53,8 @@ static bool is_name_of(const struct sim_node *node, const char *host)
     return strcasecmp(host, node->name) == 0 || strcmp(host, node->address) == 0;
 }
 
-struct sim_node *sim__resolve(const struct sim_node *from, const char *host)
+/* The node that a name means at `from`; NULL: there is none. */
+static struct sim_node *resolve(const struct sim_node *from, const char *host)
 {
     const struct sim_world *world = from->world;
     for (size_t i = 0; i < world->nodes.count; i++) {
@@ -134,7 +135,8 @@ void sim__turn_listeners(struct sim_loop *loop)
     }
 }
 
-bool sim__listener_offer(struct sim_listener *listener, struct sim_socket *client)
+/* Queues a new connection's server end; false: there is no room. */
+static bool listener_offer(struct sim_listener *listener, struct sim_socket *client)
 {
     if (listener->queue_count >= listener->backlog)
         return false;
@@ -148,7 +150,8 @@ bool sim__listener_offer(struct sim_listener *listener, struct sim_socket *clien
     return true;
 }
 
-struct sim_listener *sim__listener_find(const struct sim_node *node, uint16_t port)
+/* NULL: nobody listens there. */
+static struct sim_listener *listener_find(const struct sim_node *node, uint16_t port)
 {
     for (size_t i = 0; i < node->loops.count; i++) {
         struct sim_loop *loop = node->loops.items[i];
@@ -222,9 +225,9 @@ static int choose_port(struct sim_node *node, uint16_t wanted, uint16_t *out)
     if (wanted == 0) {
         do
             wanted = sim__node_next_port(node);
-        while (sim__listener_find(node, wanted) != NULL);
+        while (listener_find(node, wanted) != NULL);
     }
-    if (sim__listener_find(node, wanted) != NULL)
+    if (listener_find(node, wanted) != NULL)
         return -EADDRINUSE;
     *out = wanted;
     return 0;
@@ -237,7 +240,7 @@ int sim__listen(struct io *io, const char *host, uint16_t port, int backlog,
     struct sim_loop *loop = sim__loop_of(io);
     const bool at_all = host == NULL || host[0] == '\0';
     int r = loop->is_dead ? -ENETDOWN : 0;
-    if (r == 0 && !at_all && sim__resolve(loop->node, host) != loop->node)
+    if (r == 0 && !at_all && resolve(loop->node, host) != loop->node)
         r = -EADDRNOTAVAIL;
     if (r == 0 && !sim__node_has_descriptor(loop->node))
         r = -EMFILE;
@@ -291,7 +294,7 @@ static void attempt_answer(struct sim_socket *socket, const struct sim_node *fro
 static void attempt_arrives(struct sim_socket *socket)
 {
     const struct sim_node *from = socket->loop->node;
-    struct sim_node *to = sim__resolve(from, socket->host);
+    struct sim_node *to = resolve(from, socket->host);
     if (to == NULL) {
         sim__socket_settle(socket, -ERR_NOT_FOUND);
         return;
@@ -301,10 +304,10 @@ static void attempt_arrives(struct sim_socket *socket)
         return;
     }
     socket->peer = address_of(to, socket->peer.port);
-    struct sim_listener *listener = sim__listener_find(to, socket->peer.port);
+    struct sim_listener *listener = listener_find(to, socket->peer.port);
     if (listener == NULL)
         attempt_answer(socket, to, true);
-    else if (sim__listener_offer(listener, socket))
+    else if (listener_offer(listener, socket))
         attempt_answer(socket, to, false);
     else
         attempt_again(socket);
@@ -350,7 +353,7 @@ int sim__connect(struct io *io, const char *host, uint16_t port,
         sim__socket_settle(socket, -EMFILE);
         return 0;
     }
-    const struct sim_node *to = sim__resolve(loop->node, host);
+    const struct sim_node *to = resolve(loop->node, host);
     const struct sim_link *link = sim__link(world, loop->node, to == NULL ? loop->node : to);
     sim__schedule(world, &socket->attempt, now_ns + sim__draw(world, link->latency));
     return 0;
