@@ -255,11 +255,6 @@ const char *config_value_text(const struct config *config, enum setting_id id)
     return config__value(config, id)->text;
 }
 
-struct config_overrides config_own_overrides(const struct config *config)
-{
-    return config->own;
-}
-
 /* ---- what several settings decide ---------------------------------------------------------------------- */
 
 bool config_has_role_broker(const struct config *broker)

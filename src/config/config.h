@@ -86,6 +86,17 @@ struct config *config_for_topic(const struct config *broker, struct config_overr
 struct config *config_for_group(const struct config *broker, struct config_overrides overrides,
                                 size_t *out_skipped, struct err_note *note);
 
+/* A number that groups may set for themselves: what the broker says of it. */
+struct config_bounded {
+    enum setting_id id; /* of the group's setting */
+    int32_t value;      /* of groups that do not */
+    int32_t min;
+    int32_t max;
+};
+struct config_bounded config_bounded_for_groups(const struct config *broker, enum setting_id id);
+/* What a group has whose own text it is (null: it has none), as config_for_group has it. */
+int32_t config_bounded_value(const struct config_bounded *setting, struct bytes own);
+
 /* A client-metrics subscription's (KIP-714). */
 struct config *config_for_client_metrics(struct config_overrides overrides, size_t *out_skipped,
                                          struct err_note *note);
@@ -110,6 +121,9 @@ struct config_list {
 };
 struct config_list config_list(const struct config *config, enum setting_id id);
 bool config_list_has(const struct config *config, enum setting_id id, const char *item);
+
+/* The short name of an assignor of group.consumer.assignors that is named so, or by Kafka's class of it; NULL: there is none such. */
+const char *config_consumer_assignor(const char *name);
 
 /* Any type, as text in the form Kafka prints it ("1.7976931348623157E308", "a,b"); NULL for null. Secrets too: for
  * showing to people use describe.h. */
@@ -136,9 +150,6 @@ int64_t config_listener_i64(const struct config *broker, const char *listener, e
 const char *config_listener_text(const struct config *broker, const char *listener,
                                  enum setting_id id);
 
-/* The overrides that made a topic, group or subscription config; for DescribeConfigs and logs. Borrowed. */
-struct config_overrides config_own_overrides(const struct config *config);
-
 /* ---- validation of what clients ask for --------------------------------------------------------- */
 
 /* Would these be the topic's (group's, …) overrides? Checks names, types, limits and the rules between settings
@@ -164,7 +175,3 @@ MUST_CHECK int config_validate_client_metrics(struct config_overrides overrides,
 MUST_CHECK int config_validate_broker(const struct config *broker,
                                       struct config_overrides overrides, bool is_cluster_wide,
                                       struct err_note *note);
-
-/* One value against its row; value NULL is null. Note as above. Returns 0, -ERR_LIMIT or -ERR_INVALID_SETTING. */
-MUST_CHECK int config_validate_value(const struct setting *setting, const char *value,
-                                     struct err_note *note);

@@ -30,7 +30,6 @@ struct config {
     struct arena arena;                           /* holds all that follows */
     struct setting_value *values;                 /* by id - range.first */
     struct properties layers[CONFIG_LAYER_COUNT]; /* raw, every text valid or of an unknown name */
-    struct config_overrides own; /* layers[CONFIG_LAYER_OWN] again, for those who ask */
     VEC(struct config_listener_value) listener_values;
     struct listeners *listeners; /* brokers only; owned */
     struct config_list log_dirs; /* paths in one form, whatever slashes were written */

@@ -234,19 +234,3 @@ int config_validate_broker(const struct config *broker, struct config_overrides 
         r = check_can_change(broker, config, overrides.items[i].name, note);
     return r;
 }
-
-int config_validate_value(const struct setting *setting, const char *value, struct err_note *note)
-{
-    if (value == NULL)
-        return setting->initial == NULL && !setting->is_required
-                   ? 0
-                   : err_note(note, -ERR_INVALID_SETTING,
-                              "Invalid value null for configuration %s: it must have a value",
-                              setting->name);
-    struct arena arena;
-    struct setting_value parsed;
-    arena_init(&arena, CONFIG_ARENA_SIZE_MAX);
-    const int r = setting_value_parse(setting, bytes_from_text(value), &arena, &parsed, note);
-    arena_deinit(&arena);
-    return r;
-}

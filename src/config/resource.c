@@ -66,17 +66,6 @@ MUST_CHECK static int lay_override(struct config *config, struct config_override
     return r;
 }
 
-static void list_own(struct config *config)
-{
-    const struct properties *own = &config->layers[CONFIG_LAYER_OWN];
-    struct config_override *items =
-        ARENA_NEW_ARRAY(&config->arena, struct config_override, own->list.count);
-    for (size_t i = 0; i < own->list.count; i++)
-        items[i] = (struct config_override){ .name = bytes_from_text(own->list.items[i].name),
-                                             .value = bytes_from_text(own->list.items[i].value) };
-    config->own = (struct config_overrides){ .items = items, .count = own->list.count };
-}
-
 static struct config *resolve(enum setting_kind kind, const struct config *broker,
                               struct config_overrides overrides, size_t *out_skipped,
                               struct err_note *note)
@@ -89,7 +78,6 @@ static struct config *resolve(enum setting_kind kind, const struct config *broke
             skipped++;
     }
     set_defaults(config, broker);
-    list_own(config);
     if (out_skipped != NULL)
         *out_skipped = skipped;
     return config;
@@ -148,16 +136,51 @@ static const struct group_bound group_bounds[] = {
       SETTING_BROKER_GROUP_STREAMS_MAX_STANDBY_REPLICAS },
 };
 
-static void clamp(struct config *group, const struct config *broker,
-                  const struct group_bound *bound)
+static int64_t clamp(int64_t value, int64_t min, int64_t max)
+{
+    return MIN(MAX(value, min), max);
+}
+
+static int64_t bound_min(const struct config *broker, const struct group_bound *bound)
+{
+    return bound->min == SETTING_COUNT ? INT32_MIN : config_i64(broker, bound->min);
+}
+
+static void keep_within(struct config *group, const struct config *broker,
+                        const struct group_bound *bound)
 {
     struct setting_value *value = config__value(group, bound->id);
     const int64_t before = value->integer;
-    if (bound->min != SETTING_COUNT)
-        value->integer = MAX(value->integer, config_i64(broker, bound->min));
-    value->integer = MIN(value->integer, config_i64(broker, bound->max));
+    value->integer = clamp(before, bound_min(broker, bound), config_i64(broker, bound->max));
     if (value->integer != before)
         value->text = arena_printf(&group->arena, "%" PRId64, value->integer);
+}
+
+struct config_bounded config_bounded_for_groups(const struct config *broker, enum setting_id id)
+{
+    size_t at = 0;
+    while (at < ARRAY_LEN(group_bounds) && group_bounds[at].id != id)
+        at++;
+    int64_t value = 0;
+    const bool is_set = config_effective_i64(broker, id, &value);
+    ASSERT(at < ARRAY_LEN(group_bounds) && is_set);
+    return (struct config_bounded){
+        .id = id,
+        .value = (int32_t)value,
+        .min = (int32_t)bound_min(broker, &group_bounds[at]),
+        .max = (int32_t)config_i64(broker, group_bounds[at].max),
+    };
+}
+
+int32_t config_bounded_value(const struct config_bounded *setting, struct bytes own)
+{
+    struct arena arena;
+    arena_init(&arena, SETTING_VALUE_SIZE_MAX);
+    struct setting_value value;
+    const bool is_set = !bytes_is_null(own) && setting_value_parse(setting_get(setting->id), own,
+                                                                   &arena, &value, NULL) == 0;
+    arena_deinit(&arena);
+    return is_set ? (int32_t)clamp(value.integer, setting->min, setting->max) : setting->value;
 }
 
 struct config *config_for_group(const struct config *broker, struct config_overrides overrides,
@@ -165,7 +188,7 @@ struct config *config_for_group(const struct config *broker, struct config_overr
 {
     struct config *group = resolve(SETTING_KIND_GROUP, broker, overrides, out_skipped, note);
     for (size_t i = 0; i < ARRAY_LEN(group_bounds); i++)
-        clamp(group, broker, &group_bounds[i]);
+        keep_within(group, broker, &group_bounds[i]);
     return group;
 }
 

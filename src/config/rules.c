@@ -201,15 +201,40 @@ static void check_quorum(const struct config *broker, struct config_problems *pr
                            own_id, config_i64(broker, ID(BROKER_ID)));
 }
 
-static void check_items(const struct config *broker, enum setting_id id, const char *const *known,
-                        size_t known_count, struct config_problems *problems)
+struct assignor_name {
+    const char *name;
+    const char *class;
+};
+
+#define ASSIGNOR(name, class)                                                                      \
+    {                                                                                              \
+        name, "org.apache.kafka.coordinator.group.assignor." class                                 \
+    }
+static const struct assignor_name consumer_assignors[] = { ASSIGNOR("uniform", "UniformAssignor"),
+                                                           ASSIGNOR("range", "RangeAssignor") };
+static const struct assignor_name share_assignors[] = { ASSIGNOR("simple", "SimpleAssignor") };
+
+static const char *assignor_name(const struct assignor_name *known, size_t count, const char *text)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(text, known[i].name) == 0 || strcmp(text, known[i].class) == 0)
+            return known[i].name;
+    }
+    return NULL;
+}
+
+const char *config_consumer_assignor(const char *name)
+{
+    return assignor_name(consumer_assignors, ARRAY_LEN(consumer_assignors), name);
+}
+
+static void check_assignors(const struct config *broker, enum setting_id id,
+                            const struct assignor_name *known, size_t known_count,
+                            struct config_problems *problems)
 {
     const struct config_list list = config_list(broker, id);
     for (size_t i = 0; i < list.count; i++) {
-        bool is_known = false;
-        for (size_t j = 0; j < known_count; j++)
-            is_known |= strcmp(known[j], list.items[i]) == 0;
-        if (!is_known)
+        if (assignor_name(known, known_count, list.items[i]) == NULL)
             config_problem_add(problems, CONFIG_ERROR,
                                "%s: no assignor %.200s: this build has the built-in ones only",
                                setting_get(id)->name, list.items[i]);
@@ -218,15 +243,10 @@ static void check_items(const struct config *broker, enum setting_id id, const c
 
 static void check_groups(const struct config *broker, struct config_problems *problems)
 {
-    static const char *const consumer[] = {
-        "range", "uniform", "org.apache.kafka.coordinator.group.assignor.RangeAssignor",
-        "org.apache.kafka.coordinator.group.assignor.UniformAssignor"
-    };
-    static const char *const share[] = {
-        "simple", "org.apache.kafka.coordinator.group.assignor.SimpleAssignor"
-    };
-    check_items(broker, ID(GROUP_CONSUMER_ASSIGNORS), consumer, ARRAY_LEN(consumer), problems);
-    check_items(broker, ID(GROUP_SHARE_ASSIGNORS), share, ARRAY_LEN(share), problems);
+    check_assignors(broker, ID(GROUP_CONSUMER_ASSIGNORS), consumer_assignors,
+                    ARRAY_LEN(consumer_assignors), problems);
+    check_assignors(broker, ID(GROUP_SHARE_ASSIGNORS), share_assignors, ARRAY_LEN(share_assignors),
+                    problems);
     if (config_list(broker, ID(GROUP_SHARE_ASSIGNORS)).count > 1)
         config_problem_add(problems, CONFIG_ERROR,
                            "group.share.assignors must contain exactly one assignor");

@@ -24,16 +24,6 @@ struct bytes coord__copy(struct arena *arena, struct bytes b)
     return bytes_from(copy, b.size);
 }
 
-struct bytes coord__prefix(struct bytes text, size_t size_max)
-{
-    if (text.size <= size_max)
-        return text;
-    size_t size = size_max;
-    while (size > 0 && (text.data[size] & 0xc0) == 0x80)
-        size--;
-    return bytes_from(text.data, size);
-}
-
 void coord__answer_now(struct group_coordinator *c, uint64_t token, int16_t api_key, void *message)
 {
     VEC_ADD(&c->effects->answers,

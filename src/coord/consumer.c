@@ -13,32 +13,21 @@ const struct consumer_profile consumer_profile_default = {
     .rebalance_timeout_ms = -1,
 };
 
-static size_t text_bytes(const struct consumer_profile *p)
+_Static_assert(offsetof(struct consumer_profile, rebalance_timeout_ms) ==
+                   sizeof(((struct consumer_profile *)NULL)->texts),
+               "its texts are all among them");
+
+static size_t profile_bytes(const struct consumer_profile *p)
 {
-    size_t size = p->instance_id.size + p->rack_id.size + p->client_id.size + p->client_host.size +
-                  p->regex.size + p->assignor.size;
+    size_t size = sizeof(*p) + p->topic_count * sizeof(p->topics[0]) +
+                  p->protocol_count * sizeof(p->protocols[0]);
+    for (size_t i = 0; i < ARRAY_LEN(p->texts); i++)
+        size += p->texts[i].size;
     for (uint32_t i = 0; i < p->topic_count; i++)
         size += p->topics[i].size;
     for (uint32_t i = 0; i < p->protocol_count; i++)
         size += p->protocols[i].name.size + p->protocols[i].metadata.size;
     return size;
-}
-
-static size_t profile_bytes(const struct consumer_profile *p)
-{
-    return sizeof(*p) + p->topic_count * sizeof(p->topics[0]) +
-           p->protocol_count * sizeof(p->protocols[0]) + text_bytes(p);
-}
-
-static struct bytes move_text(uint8_t **at, struct bytes b)
-{
-    if (bytes_is_null(b))
-        return b;
-    uint8_t *to = *at;
-    if (b.size > 0)
-        memcpy(to, b.data, b.size);
-    *at += b.size;
-    return bytes_from(to, b.size);
 }
 
 /* The struct, the arrays, then all texts. */
@@ -50,55 +39,41 @@ struct consumer_profile *consumer_profile_copy(const struct consumer_profile *pr
     struct bytes *topics = (struct bytes *)(out + 1);
     struct member_protocol *protocols = (struct member_protocol *)(topics + profile->topic_count);
     uint8_t *at = (uint8_t *)(protocols + profile->protocol_count);
-    out->instance_id = move_text(&at, profile->instance_id);
-    out->rack_id = move_text(&at, profile->rack_id);
-    out->client_id = move_text(&at, profile->client_id);
-    out->client_host = move_text(&at, profile->client_host);
-    out->regex = move_text(&at, profile->regex);
-    out->assignor = move_text(&at, profile->assignor);
+    for (size_t i = 0; i < ARRAY_LEN(profile->texts); i++)
+        out->texts[i] = bytes_append(&at, profile->texts[i]);
     for (uint32_t i = 0; i < profile->topic_count; i++)
-        topics[i] = move_text(&at, profile->topics[i]);
+        topics[i] = bytes_append(&at, profile->topics[i]);
     for (uint32_t i = 0; i < profile->protocol_count; i++) {
-        protocols[i].name = move_text(&at, profile->protocols[i].name);
-        protocols[i].metadata = move_text(&at, profile->protocols[i].metadata);
+        protocols[i].name = bytes_append(&at, profile->protocols[i].name);
+        protocols[i].metadata = bytes_append(&at, profile->protocols[i].metadata);
     }
     out->topics = topics;
     out->protocols = protocols;
     return out;
 }
 
-bool consumer_profile_same_topics(const struct consumer_profile *a,
-                                  const struct consumer_profile *b)
+static bool same_items(const struct bytes *a, const struct bytes *b, size_t count)
 {
-    if (a->topic_count != b->topic_count)
-        return false;
-    for (uint32_t i = 0; i < a->topic_count; i++) {
-        if (!bytes_equal(a->topics[i], b->topics[i]))
+    for (size_t i = 0; i < count; i++) {
+        if (!bytes_equal(a[i], b[i]))
             return false;
     }
     return true;
 }
 
-static bool same_protocols(const struct consumer_profile *a, const struct consumer_profile *b)
+bool consumer_profile_same_topics(const struct consumer_profile *a,
+                                  const struct consumer_profile *b)
 {
-    if (a->is_classic != b->is_classic || a->session_timeout_ms != b->session_timeout_ms ||
-        a->protocol_count != b->protocol_count)
-        return false;
-    for (uint32_t i = 0; i < a->protocol_count; i++) {
-        if (!bytes_equal(a->protocols[i].name, b->protocols[i].name) ||
-            !bytes_equal(a->protocols[i].metadata, b->protocols[i].metadata))
-            return false;
-    }
-    return true;
+    return a->topic_count == b->topic_count && same_items(a->topics, b->topics, a->topic_count);
 }
 
 bool consumer_profile_equal(const struct consumer_profile *a, const struct consumer_profile *b)
 {
-    return bytes_equal(a->instance_id, b->instance_id) && bytes_equal(a->rack_id, b->rack_id) &&
-           bytes_equal(a->client_id, b->client_id) && bytes_equal(a->client_host, b->client_host) &&
-           bytes_equal(a->regex, b->regex) && bytes_equal(a->assignor, b->assignor) &&
+    return same_items(a->texts, b->texts, ARRAY_LEN(a->texts)) &&
            a->rebalance_timeout_ms == b->rebalance_timeout_ms &&
-           consumer_profile_same_topics(a, b) && same_protocols(a, b);
+           consumer_profile_same_topics(a, b) && a->is_classic == b->is_classic &&
+           a->session_timeout_ms == b->session_timeout_ms &&
+           member_protocol_same(a->protocols, a->protocol_count, b->protocols, b->protocol_count);
 }
 
 void consumer_profile_set_topics(struct consumer_profile *profile, struct arena *arena,

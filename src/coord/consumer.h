@@ -16,12 +16,17 @@
 #include "coord/membership.h"
 
 struct consumer_profile {
-    struct bytes instance_id; /* null: a dynamic member */
-    struct bytes rack_id;     /* may be null */
-    struct bytes client_id;
-    struct bytes client_host;
-    struct bytes regex;    /* empty: subscribes to names only */
-    struct bytes assignor; /* that it asks for; null: any */
+    union {
+        struct {
+            struct bytes instance_id; /* null: a dynamic member */
+            struct bytes rack_id;     /* may be null */
+            struct bytes client_id;
+            struct bytes client_host;
+            struct bytes regex;    /* empty: subscribes to names only */
+            struct bytes assignor; /* that it asks for; null: any */
+        };
+        struct bytes texts[6]; /* the same, for whoever goes through all of them */
+    };
     int32_t rebalance_timeout_ms;
     uint32_t topic_count;
     const struct bytes *topics; /* that it names: sorted, each once */

@@ -134,3 +134,10 @@ enum kafka_error coord__consumer_arrive(struct group_coordinator *c, struct grou
         tell_joined(c, group, arrival);
     return error;
 }
+
+struct bytes coord__new_consumer_id(struct group_coordinator *c)
+{
+    char text[UUID_TEXT_SIZE];
+    uuid_to_text(uuid_from_random(c->event->random), text);
+    return coord__copy(&c->effects->arena, bytes_from_text(text));
+}

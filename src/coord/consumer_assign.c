@@ -258,7 +258,8 @@ static void assign(struct group_coordinator *c, struct group *group)
 /* A last time that is yet to come was told by a clock that has been set back since. */
 static bool is_too_early(const struct group_coordinator *c, const struct group *group)
 {
-    const int32_t interval_ms = coord__consumer_assignment_interval_ms(c, group);
+    const int32_t interval_ms =
+        coord__group_setting(c, group, &c->settings.consumer_assignment_interval_ms);
     const int64_t assigned_ms = group->consumer->assigned_ms;
     const int64_t wall_ms = c->event->wall_ms;
     return c->event->now_ms < group->consumer->assign_not_before_ms ||

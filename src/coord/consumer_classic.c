@@ -120,7 +120,6 @@ static struct consumer_profile told_profile(struct group_coordinator *c,
                                             const struct consumer_profile *before)
 {
     const struct join_group_request *asked = joining->asked;
-    const struct bytes client_id = c->event->request.client_id;
     struct consumer_profile after = *before;
     if (!bytes_is_null(asked->group_instance_id))
         after.instance_id = asked->group_instance_id;
@@ -131,7 +130,7 @@ static struct consumer_profile told_profile(struct group_coordinator *c,
     consumer_profile_set_topics(&after, &c->effects->arena, joining->told.topics,
                                 joining->told.topics_count);
     after.regex = BYTES_LITERAL("");
-    after.client_id = bytes_is_null(client_id) ? BYTES_LITERAL("") : client_id;
+    after.client_id = c->event->request.client_id;
     after.client_host = c->event->request.client_host;
     after.is_classic = true;
     after.session_timeout_ms = asked->session_timeout_ms;

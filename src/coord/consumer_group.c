@@ -1,8 +1,6 @@
 /* See consumer_group.h. */
 #include "coord/consumer_group.h"
 
-#include <string.h>
-
 /* Which partitions of a topic members have: partition → how many, as a pointer. Two only for moments of a load. */
 struct held_topic {
     struct map_i64 counts;
@@ -72,12 +70,8 @@ struct resolved_regex *resolved_regex_new(int64_t version, int64_t resolved_ms,
         mem_alloc(sizeof(*out) + topic_count * sizeof(*topics) + text_size + 1);
     struct bytes *copies = (struct bytes *)(out + 1);
     uint8_t *at = (uint8_t *)(copies + topic_count);
-    for (uint32_t i = 0; i < topic_count; i++) {
-        if (topics[i].size > 0)
-            memcpy(at, topics[i].data, topics[i].size);
-        copies[i] = bytes_from(at, topics[i].size);
-        at += topics[i].size;
-    }
+    for (uint32_t i = 0; i < topic_count; i++)
+        copies[i] = bytes_append(&at, topics[i]);
     *out = (struct resolved_regex){
         .version = version, .resolved_ms = resolved_ms, .topic_count = topic_count, .topics = copies
     };
@@ -168,7 +162,7 @@ struct bytes consumer_group_assignor(const struct consumer_group *group)
 
 bool consumer_group_speaks(const struct consumer_group *group, struct bytes protocol)
 {
-    return (uintptr_t)map_get(&group->protocols, protocol) == group->classic_count;
+    return map_tally(&group->protocols, protocol) == group->classic_count;
 }
 
 bool consumer_group_is_held(const struct consumer_group *group, struct uuid topic_id,
@@ -185,18 +179,6 @@ bool group_consumer_is_settled(const struct consumer *consumer, int32_t assignme
 }
 
 /* ---- figures that follow ------------------------------------------------------------------------------ */
-
-/* In a table of counts that are kept as pointers. */
-static void count_name(struct map *counts, struct bytes name, bool is_more)
-{
-    const uintptr_t before = (uintptr_t)map_get(counts, name);
-    ASSERT(is_more || before > 0);
-    const uintptr_t after = is_more ? before + 1 : before - 1;
-    if (after == 0)
-        (void)map_remove(counts, name);
-    else
-        (void)map_put(counts, name, (void *)after); /* a number, not a pointer */
-}
 
 static struct subscribed_topic *topic_entry(struct consumer_group *group, struct bytes name)
 {
@@ -306,6 +288,7 @@ static void count_held(struct consumer_group *group, const struct assignment *as
 static void count_member(struct consumer_group *group, struct consumer *consumer, bool is_more)
 {
     const uint32_t step = is_more ? 1 : UINT32_MAX;
+    void (*tally)(struct map *, struct bytes) = is_more ? map_tally_add : map_tally_drop;
     const struct consumer_profile *profile = consumer->profile;
     if (profile == NULL)
         return;
@@ -315,9 +298,9 @@ static void count_member(struct consumer_group *group, struct consumer *consumer
     count_names(group, profile, is_more);
     count_regex(group, profile->regex, is_more);
     if (!bytes_is_null(profile->assignor))
-        count_name(&group->assignors, profile->assignor, is_more);
+        tally(&group->assignors, profile->assignor);
     for (uint32_t i = 0; i < profile->protocol_count; i++)
-        count_name(&group->protocols, profile->protocols[i].name, is_more);
+        tally(&group->protocols, profile->protocols[i].name);
     if (bytes_is_null(profile->instance_id))
         return;
     if (is_more)

@@ -63,8 +63,8 @@ struct consumer_group {
     struct map regexes;     /* text → struct consumer_regex */
     uint32_t subscribed_regex_count; /* with subscribers */
     uint32_t resolved_regex_count;
-    struct map assignors; /* name → how many members ask for it, as a pointer */
-    struct map protocols; /* name → how many classic members speak it, as a pointer */
+    struct map assignors; /* a tally: how many members ask for it */
+    struct map protocols; /* a tally: how many classic members speak it */
     struct map held;      /* topic id → struct held_topic: how many members have each partition */
 
     /* Not in the log: */

@@ -79,7 +79,7 @@ static bool is_served(const struct group_coordinator *c, struct bytes name)
 
 static enum kafka_error refuse_assignor(struct group_coordinator *c, struct beat *beat)
 {
-    const struct bytes quoted = coord__prefix(beat->asked->server_assignor, QUOTED_BYTES_MAX);
+    const struct bytes quoted = bytes_utf8_prefix(beat->asked->server_assignor, QUOTED_BYTES_MAX);
     struct buf names;
     buf_init(&names, 1000);
     for (uint32_t i = 0; i < c->settings.assignor_count; i++)
@@ -184,7 +184,6 @@ static struct consumer_profile told_profile(struct group_coordinator *c, const s
                                             const struct consumer_profile *before)
 {
     const struct consumer_group_heartbeat_request *asked = beat->asked;
-    const struct bytes client_id = c->event->request.client_id;
     struct consumer_profile after = *before;
     if (!bytes_is_null(asked->instance_id))
         after.instance_id = asked->instance_id;
@@ -199,7 +198,7 @@ static struct consumer_profile told_profile(struct group_coordinator *c, const s
                                     asked->subscribed_topic_names_count);
     if (!bytes_is_null(asked->subscribed_topic_regex))
         after.regex = asked->subscribed_topic_regex;
-    after.client_id = bytes_is_null(client_id) ? BYTES_LITERAL("") : client_id;
+    after.client_id = c->event->request.client_id;
     after.client_host = c->event->request.client_host;
     after.is_classic = false;
     after.session_timeout_ms = 0;
@@ -359,7 +358,8 @@ static void tell(struct group_coordinator *c, const struct beat *beat)
         const struct consumer_state *now =
             group_consumer_now(consumer_group_member(beat->group->consumer, beat->member_id));
         out->member_epoch = now->epoch;
-        out->heartbeat_interval_ms = coord__consumer_heartbeat_interval_ms(c, beat->group);
+        out->heartbeat_interval_ms =
+            coord__group_setting(c, beat->group, &c->settings.consumer_heartbeat_interval_ms);
         if (asked->member_epoch == EPOCH_JOIN || is_full(asked) || beat->has_other_partitions)
             out->assignment = tell_assignment(arena, now->assigned);
     }

@@ -22,16 +22,6 @@ struct consumer_refusal {
 enum kafka_error consumer_refuse(struct group_coordinator *c, struct consumer_refusal *refusal,
                                  enum kafka_error error, const char *format, ...) PRINTF_LIKE(4, 5);
 
-/* ---- settings ----------------------------------------------------------------------------------- */
-
-/* Those of the group itself (KIP-848: GROUP resources), within the broker's bounds, else the broker's. */
-int32_t coord__consumer_session_timeout_ms(const struct group_coordinator *c,
-                                           const struct group *group);
-int32_t coord__consumer_heartbeat_interval_ms(const struct group_coordinator *c,
-                                              const struct group *group);
-int32_t coord__consumer_assignment_interval_ms(const struct group_coordinator *c,
-                                               const struct group *group);
-
 /* ---- records ------------------------------------------------------------------------------------- */
 
 /* Each puts a record on the draft; values are borrowed. */

@@ -6,8 +6,9 @@
 
 static int32_t session_ms(const struct group_coordinator *c, const struct consumer *consumer)
 {
-    return consumer->profile->is_classic ? consumer->profile->session_timeout_ms
-                                         : coord__consumer_session_timeout_ms(c, consumer->group);
+    return consumer->profile->is_classic
+               ? consumer->profile->session_timeout_ms
+               : coord__group_setting(c, consumer->group, &c->settings.consumer_session_timeout_ms);
 }
 
 static void arm(struct group_coordinator *c, struct deadline *deadline, enum deadline_kind kind,
@@ -41,7 +42,7 @@ void coord__arm_consumers(struct group_coordinator *c, struct consumer_group *gr
     struct consumer *consumer;
     for (struct map_walk w = { 0 }; consumer_group_next(group, &w, &consumer);) {
         arm(c, &consumer->session, DEADLINE_CONSUMER_SESSION,
-            coord__consumer_session_timeout_ms(c, group->group));
+            coord__group_setting(c, group->group, &c->settings.consumer_session_timeout_ms));
         if (group_consumer_now(consumer)->step == CONSUMER_UNREVOKED)
             arm(c, &consumer->revocation, DEADLINE_CONSUMER_REVOCATION,
                 consumer->profile->rebalance_timeout_ms);

@@ -53,55 +53,43 @@ bool consumer_record_is(const struct wire_message *key_type)
     return find_part(key_type, &part);
 }
 
-/* ---- out of a change: keys ------------------------------------------------------------------------ */
+/* ---- keys ------------------------------------------------------------------------ */
+
+/* A key is one text, the group's id, or two: whom or what in the group it is of comes behind. */
+#define OF_GROUP(type) _Static_assert(sizeof(struct type) == sizeof(struct bytes), "one text")
+#define OF_PART(type, field)                                                                       \
+    _Static_assert(sizeof(struct type) == 2 * sizeof(struct bytes) &&                              \
+                       offsetof(struct type, field) == sizeof(struct bytes),                       \
+                   "two texts")
+OF_GROUP(consumer_group_metadata_key);
+OF_GROUP(consumer_group_partition_metadata_key);
+OF_GROUP(consumer_group_target_assignment_metadata_key);
+OF_PART(consumer_group_member_metadata_key, member_id);
+OF_PART(consumer_group_target_assignment_member_key, member_id);
+OF_PART(consumer_group_current_member_assignment_key, member_id);
+OF_PART(consumer_group_regular_expression_key, regular_expression);
+
+static size_t text_count(const struct wire_message *key_type)
+{
+    return key_type->struct_bytes / sizeof(struct bytes);
+}
 
 static const void *key_from(struct arena *arena, struct bytes group_id,
                             const struct consumer_change *change)
 {
-    if (change->part == CONSUMER_EPOCH) {
-        struct consumer_group_metadata_key *key =
-            ARENA_NEW(arena, struct consumer_group_metadata_key);
-        key->group_id = group_id;
-        return key;
-    }
-    if (change->part == CONSUMER_PARTITION_METADATA) {
-        struct consumer_group_partition_metadata_key *key =
-            ARENA_NEW(arena, struct consumer_group_partition_metadata_key);
-        key->group_id = group_id;
-        return key;
-    }
-    if (change->part == CONSUMER_ASSIGNMENT_EPOCH) {
-        struct consumer_group_target_assignment_metadata_key *key =
-            ARENA_NEW(arena, struct consumer_group_target_assignment_metadata_key);
-        key->group_id = group_id;
-        return key;
-    }
-    if (change->part == CONSUMER_PROFILE) {
-        struct consumer_group_member_metadata_key *key =
-            ARENA_NEW(arena, struct consumer_group_member_metadata_key);
-        key->group_id = group_id;
-        key->member_id = change->key;
-        return key;
-    }
-    if (change->part == CONSUMER_TARGET) {
-        struct consumer_group_target_assignment_member_key *key =
-            ARENA_NEW(arena, struct consumer_group_target_assignment_member_key);
-        key->group_id = group_id;
-        key->member_id = change->key;
-        return key;
-    }
-    if (change->part == CONSUMER_STATE) {
-        struct consumer_group_current_member_assignment_key *key =
-            ARENA_NEW(arena, struct consumer_group_current_member_assignment_key);
-        key->group_id = group_id;
-        key->member_id = change->key;
-        return key;
-    }
-    struct consumer_group_regular_expression_key *key =
-        ARENA_NEW(arena, struct consumer_group_regular_expression_key);
-    key->group_id = group_id;
-    key->regular_expression = change->key;
-    return key;
+    const size_t count = text_count(types[change->part].key);
+    struct bytes *texts = ARENA_NEW_ARRAY(arena, struct bytes, count);
+    texts[0] = group_id;
+    if (count > 1)
+        texts[1] = change->key;
+    return texts;
+}
+
+static void read_key(const struct record *record, struct bytes *out_group_id, struct bytes *out_key)
+{
+    const struct bytes *texts = record->key;
+    *out_group_id = texts[0];
+    *out_key = text_count(record->key_type) > 1 ? texts[1] : BYTES_NULL;
 }
 
 /* ---- out of a change: values ------------------------------------------------------------------------ */
@@ -263,49 +251,6 @@ void consumer_record_from(struct arena *arena, struct bytes group_id,
 
 /* ---- into a change ------------------------------------------------------------------------------------- */
 
-static void read_key(const struct record *record, struct bytes *out_group_id,
-                     struct consumer_change *out)
-{
-    out->key = BYTES_NULL;
-    switch (out->part) {
-    case CONSUMER_EPOCH:
-        *out_group_id = ((const struct consumer_group_metadata_key *)record->key)->group_id;
-        break;
-    case CONSUMER_PARTITION_METADATA:
-        *out_group_id =
-            ((const struct consumer_group_partition_metadata_key *)record->key)->group_id;
-        break;
-    case CONSUMER_ASSIGNMENT_EPOCH:
-        *out_group_id =
-            ((const struct consumer_group_target_assignment_metadata_key *)record->key)->group_id;
-        break;
-    case CONSUMER_PROFILE: {
-        const struct consumer_group_member_metadata_key *key = record->key;
-        *out_group_id = key->group_id;
-        out->key = key->member_id;
-        break;
-    }
-    case CONSUMER_TARGET: {
-        const struct consumer_group_target_assignment_member_key *key = record->key;
-        *out_group_id = key->group_id;
-        out->key = key->member_id;
-        break;
-    }
-    case CONSUMER_STATE: {
-        const struct consumer_group_current_member_assignment_key *key = record->key;
-        *out_group_id = key->group_id;
-        out->key = key->member_id;
-        break;
-    }
-    case CONSUMER_REGEX: {
-        const struct consumer_group_regular_expression_key *key = record->key;
-        *out_group_id = key->group_id;
-        out->key = key->regular_expression;
-        break;
-    }
-    }
-}
-
 static void
 read_classic(const struct consumer_group_member_metadata_value_classic_member_metadata *told,
              struct arena *scratch, struct consumer_profile *out)
@@ -434,7 +379,7 @@ void consumer_record_read(const struct record *record, struct arena *scratch,
     *out = (struct consumer_change){ .is_there = record->value != NULL };
     const bool is_known = find_part(record->key_type, &out->part);
     ASSERT(is_known);
-    read_key(record, out_group_id, out);
+    read_key(record, out_group_id, &out->key);
     if (out->is_there)
         read_value(record, scratch, out);
     else if (out->part == CONSUMER_ASSIGNMENT_EPOCH)

@@ -27,18 +27,22 @@ static void on_answer(void *context, const struct coord_answer *answer)
 static void begin(struct story *s, uint64_t seed)
 {
     *s = (struct story){ .rig = { .rng = rng_from_seed(seed), .on_answer = on_answer } };
-    s->rig.settings = (struct group_settings){ .session_timeout_ms_max = 1800000,
-                                               .member_count_max = INT32_MAX,
-                                               .offsets_retention_ms = INT64_C(1) << 40,
-                                               .retention_check_interval_ms = 1000000,
-                                               .commit_timeout_ms = 5000,
-                                               .batch_bytes_max = 1 << 20,
-                                               .consumer_session_timeout_ms = { 45000, 1, 60000 },
-                                               .consumer_heartbeat_interval_ms = { 5000, 1, 60000 },
-                                               .consumer_count_max = INT32_MAX,
-                                               .regex_refresh_interval_ms = 600000,
-                                               .assignors = { ASSIGNOR_UNIFORM },
-                                               .assignor_count = 1 };
+    s->rig.settings = (struct group_settings){
+        .session_timeout_ms_max = 1800000,
+        .member_count_max = INT32_MAX,
+        .offsets_retention_ms = INT64_C(1) << 40,
+        .retention_check_interval_ms = 1000000,
+        .commit_timeout_ms = 5000,
+        .batch_bytes_max = 1 << 20,
+        .consumer_session_timeout_ms = { SETTING_GROUP_CONSUMER_SESSION_TIMEOUT_MS, 45000, 1,
+                                         60000 },
+        .consumer_heartbeat_interval_ms = { SETTING_GROUP_CONSUMER_HEARTBEAT_INTERVAL_MS, 5000, 1,
+                                            60000 },
+        .consumer_count_max = INT32_MAX,
+        .regex_refresh_interval_ms = 600000,
+        .assignors = { ASSIGNOR_UNIFORM },
+        .assignor_count = 1
+    };
     s->cluster = metadata_loader_new(NULL);
     struct topic_record record = topic_record_default;
     record.name = BYTES_LITERAL("c");

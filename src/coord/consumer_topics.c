@@ -94,7 +94,7 @@ static enum kafka_error check_regex(struct group_coordinator *c, struct bytes re
 {
     struct pattern *pattern = NULL;
     struct err_note note = { "" };
-    const struct bytes quoted = coord__prefix(regex, QUOTED_BYTES_MAX);
+    const struct bytes quoted = bytes_utf8_prefix(regex, QUOTED_BYTES_MAX);
     if (pattern_compile(regex, &pattern, &note) < 0)
         return consumer_refuse(c, refusal, KAFKA_INVALID_REGULAR_EXPRESSION,
                                "SubscribedTopicRegex `%.*s` is not a valid regular expression: %s.",

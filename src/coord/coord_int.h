@@ -139,8 +139,6 @@ void coord__writes_abandon(struct group_coordinator *c, enum kafka_error error);
 /* Where an answer to be given by coord__answer is built. After the appends of the operation. */
 struct arena *coord__arena(struct group_coordinator *c);
 struct bytes coord__copy(struct arena *arena, struct bytes b);
-struct bytes coord__prefix(struct bytes text,
-                           size_t size_max); /* not through a character of UTF-8 */
 /* `group "<id>": …` for the operator. What an undone draft told is forgotten, but for warnings. */
 void coord__tell(struct group_coordinator *c, enum coord_line_kind kind, const struct group *group,
                  const char *format, ...) PRINTF_LIKE(4, 5);
@@ -236,7 +234,6 @@ void coord__static_member_stored(struct group_coordinator *c, const struct seque
                                  enum kafka_error error);
 void coord__give_assignments(struct group_coordinator *c, struct group *group,
                              enum kafka_error error);
-void coord__sync_received(struct group_coordinator *c, struct group *group, struct member *member);
 
 /* ---- consumer groups: consumer_int.h has the rest ---------------------------------------------------------- */
 
@@ -278,7 +275,9 @@ void coord__undo_consumer(struct group_coordinator *c, struct group *group,
 
 /* ---- the rest ------------------------------------------------------------------------------------------- */
 
-void coord__on_loaded(struct group_coordinator *c);
+/* One of c->settings, as the group has it (KIP-848: GROUP resources). */
+int32_t coord__group_setting(const struct group_coordinator *c, const struct group *group,
+                             const struct config_bounded *setting);
 void coord__expire(struct group_coordinator *c);
 void coord__end_expiry_round(struct group_coordinator *c);
 void coord__delete_topics(struct group_coordinator *c, const struct group_topic_deleted *topics,

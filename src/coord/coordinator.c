@@ -33,6 +33,16 @@ void group_coordinator_set_settings(struct group_coordinator *c,
     c->settings = *settings;
 }
 
+int32_t coord__group_setting(const struct group_coordinator *c, const struct group *group,
+                             const struct config_bounded *setting)
+{
+    const struct bytes own =
+        c->image == NULL ? BYTES_NULL
+                         : metadata_config_value(c->image, METADATA_CONFIG_GROUP, group_id(group),
+                                                 bytes_from_text(setting_get(setting->id)->name));
+    return config_bounded_value(setting, own);
+}
+
 static void forget_deadlines(struct group_coordinator *c)
 {
     while (c->deadlines.heap.count > 0)
@@ -216,7 +226,7 @@ static void load_sessions(struct group_coordinator *c, struct group *group)
         coord__prepare_rebalance(c, group, "group.max.size has become smaller");
 }
 
-void coord__on_loaded(struct group_coordinator *c)
+static void on_loaded(struct group_coordinator *c)
 {
     if (c->state != COORDINATOR_LOADING)
         return;
@@ -371,7 +381,7 @@ void group_coordinator_step(struct group_coordinator *c, const struct group_even
     c->effects = effects;
     switch (event->type) {
     case GROUP_ON_LOADED:
-        coord__on_loaded(c);
+        on_loaded(c);
         break;
     case GROUP_ON_LOAD_FAILED:
         if (c->state == COORDINATOR_LOADING)

@@ -29,19 +29,13 @@
 #include "base/err.h"
 #include "base/uuid.h"
 #include "base/vec.h"
+#include "config/config.h"
 #include "coord/coordinator.h"
 #include "coord/lines.h"
 #include "wire/kafka_error.h"
 
 struct group_coordinator;
 struct metadata_image;
-
-/* A number that a group may set for itself, within bounds. */
-struct group_setting {
-    int32_t value; /* of groups that do not */
-    int32_t min;
-    int32_t max;
-};
 
 /* group.consumer.migration.policy */
 enum migration_policy {
@@ -64,14 +58,13 @@ struct group_settings {
     int64_t retention_check_interval_ms; /* offsets.retention.check.interval.ms */
     int64_t commit_timeout_ms;           /* offsets.commit.timeout.ms */
     uint32_t batch_bytes_max;            /* max.message.bytes of __consumer_offsets */
-    /* Consumer groups: */
-    struct group_setting consumer_session_timeout_ms;    /* group.consumer.session.timeout.ms */
-    struct group_setting consumer_heartbeat_interval_ms; /* group.consumer.heartbeat.interval.ms */
-    struct group_setting
-        consumer_assignment_interval_ms; /* group.consumer.assignment.interval.ms */
-    int32_t consumer_count_max;          /* group.consumer.max.size */
-    int32_t regex_refresh_interval_ms;   /* group.consumer.regex.refresh.interval.ms */
-    uint8_t migration_policy;            /* enum migration_policy */
+    /* Consumer groups, which may have those of struct config_bounded for themselves: */
+    struct config_bounded consumer_session_timeout_ms;
+    struct config_bounded consumer_heartbeat_interval_ms;
+    struct config_bounded consumer_assignment_interval_ms;
+    int32_t consumer_count_max;        /* group.consumer.max.size */
+    int32_t regex_refresh_interval_ms; /* group.consumer.regex.refresh.interval.ms */
+    uint8_t migration_policy;          /* enum migration_policy */
     uint8_t assignors
         [GROUP_ASSIGNORS_MAX]; /* group.consumer.assignors: enum assignor, the default first, each once */
     uint32_t assignor_count; /* never 0 */
@@ -94,7 +87,7 @@ struct group_request {
     uint64_t token;  /* the owner's; comes back in the answer */
     int16_t api_key; /* enum api_key */
     int16_t version;
-    struct bytes client_id;   /* null is as empty */
+    struct bytes client_id;   /* empty where it told none */
     struct bytes client_host; /* "/127.0.0.1", as Java prints an address */
     const void *message;
     uint64_t verification_guard; /* TxnOffsetCommit: struct coord_transaction */

@@ -32,7 +32,7 @@ static void print_uuid(const uint8_t random[16], char out[UUID_JAVA_SIZE])
 static struct bytes make_member_id(struct group_coordinator *c, struct bytes prefix)
 {
     const size_t size_max = INT16_MAX - 1 - UUID_JAVA_SIZE;
-    prefix = coord__prefix(prefix, size_max);
+    prefix = bytes_utf8_prefix(prefix, size_max);
     const size_t size = prefix.size + 1 + UUID_JAVA_SIZE;
     char *text = ARENA_NEW_ARRAY(&c->effects->arena, char, size);
     if (prefix.size > 0)

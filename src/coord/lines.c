@@ -78,23 +78,14 @@ void coord_lines_forget(struct coord_lines *lines, struct coord_lines_mark mark)
     lines->counts[COORD_LINE_MEMBER] = mark.counts[COORD_LINE_MEMBER];
 }
 
-/* Not through a character of UTF-8. */
-static size_t cut(struct bytes text)
-{
-    size_t size = COORD_QUOTE_BYTES_MAX;
-    while (size > 0 && (text.data[size] & 0xc0) == 0x80)
-        size--;
-    return size;
-}
-
 const char *coord_quoted(struct arena *arena, struct bytes text)
 {
     const bool is_cut = text.size > COORD_QUOTE_BYTES_MAX;
     struct buf quoted;
     buf_init(&quoted, (size_t)COORD_QUOTE_BYTES_MAX * 6 + 2);
-    buf_put_json_string(&quoted, bytes_is_null(text) ? BYTES_LITERAL("")
-                                 : is_cut            ? bytes_slice(text, 0, cut(text))
-                                                     : text);
+    buf_put_json_string(&quoted, bytes_is_null(text)
+                                     ? BYTES_LITERAL("")
+                                     : bytes_utf8_prefix(text, COORD_QUOTE_BYTES_MAX));
     const int shown = (int)quoted.size - (is_cut ? 1 : 0);
     const char *out =
         arena_printf(arena, "%.*s%s", shown, (const char *)quoted.data, is_cut ? "...\"" : "");

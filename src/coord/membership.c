@@ -8,15 +8,6 @@
 
 /* ---- protocols --------------------------------------------------------------------------------- */
 
-static struct bytes copy_to(uint8_t **at, struct bytes b)
-{
-    uint8_t *to = *at;
-    if (b.size > 0)
-        memcpy(to, b.data, b.size);
-    *at += b.size;
-    return bytes_from(to, b.size);
-}
-
 size_t member_protocols_bytes(const struct join_group_request_protocol *items, int32_t count)
 {
     const size_t item_count = count < 0 ? 0 : (size_t)count;
@@ -41,8 +32,8 @@ struct member_protocols *member_protocols_new(const struct join_group_request_pr
         if (map_put(&seen, items[i].name, out) != NULL)
             continue; /* said before: the first counts */
         struct member_protocol *item = &out->items[out->count++];
-        item->name = copy_to(&at, items[i].name);
-        item->metadata = copy_to(&at, items[i].metadata);
+        item->name = bytes_append(&at, items[i].name);
+        item->metadata = bytes_append(&at, items[i].metadata);
     }
     map_deinit(&seen);
     return out;
@@ -57,48 +48,44 @@ struct bytes member_metadata(const struct member *member, struct bytes protocol)
     return BYTES_NULL;
 }
 
-bool member_has_protocols(const struct member *member, const struct member_protocols *protocols)
+bool member_protocol_same(const struct member_protocol *a, uint32_t a_count,
+                          const struct member_protocol *b, uint32_t b_count)
 {
-    if (member->protocols->count != protocols->count)
+    if (a_count != b_count)
         return false;
-    for (uint32_t i = 0; i < protocols->count; i++) {
-        if (!bytes_equal(member->protocols->items[i].name, protocols->items[i].name) ||
-            !bytes_equal(member->protocols->items[i].metadata, protocols->items[i].metadata))
+    for (uint32_t i = 0; i < a_count; i++) {
+        if (!bytes_equal(a[i].name, b[i].name) || !bytes_equal(a[i].metadata, b[i].metadata))
             return false;
     }
     return true;
 }
 
+bool member_has_protocols(const struct member *member, const struct member_protocols *protocols)
+{
+    return member_protocol_same(member->protocols->items, member->protocols->count,
+                                protocols->items, protocols->count);
+}
+
 /* ---- votes --------------------------------------------------------------------------------------- */
-
-static uintptr_t vote_count(const struct membership *membership, struct bytes protocol)
-{
-    return (uintptr_t)map_get(&membership->votes, protocol);
-}
-
-static void set_vote_count(struct membership *membership, struct bytes protocol, uintptr_t count)
-{
-    if (count == 0)
-        (void)map_remove(&membership->votes, protocol);
-    else
-        (void)map_put(&membership->votes, protocol, (void *)count); /* counts are not pointers */
-}
 
 static void vote(struct membership *membership, const struct member *member, bool is_for)
 {
-    for (uint32_t i = 0; i < member->protocols->count; i++) {
-        const struct bytes name = member->protocols->items[i].name;
-        const uintptr_t count = vote_count(membership, name);
-        ASSERT(is_for || count > 0);
-        set_vote_count(membership, name, is_for ? count + 1 : count - 1);
-    }
+    void (*tally)(struct map *, struct bytes) = is_for ? map_tally_add : map_tally_drop;
+    for (uint32_t i = 0; i < member->protocols->count; i++)
+        tally(&membership->votes, member->protocols->items[i].name);
+}
+
+/* Whether all members do. */
+static bool all_speak(const struct membership *membership, struct bytes protocol)
+{
+    return map_tally(&membership->votes, protocol) == map_count(&membership->members);
 }
 
 bool membership_speaks(const struct membership *membership,
                        const struct member_protocols *protocols)
 {
     for (uint32_t i = 0; i < protocols->count; i++) {
-        if (vote_count(membership, protocols->items[i].name) == map_count(&membership->members))
+        if (all_speak(membership, protocols->items[i].name))
             return true;
     }
     return false;
@@ -109,7 +96,7 @@ static struct bytes preference(const struct membership *membership, const struct
 {
     for (uint32_t i = 0; i < member->protocols->count; i++) {
         const struct bytes name = member->protocols->items[i].name;
-        if (vote_count(membership, name) == map_count(&membership->members))
+        if (all_speak(membership, name))
             return name;
     }
     return BYTES_NULL;
@@ -121,9 +108,8 @@ struct bytes membership_elect_protocol(const struct membership *membership)
     map_init(&votes, membership->votes.seed);
     for (struct map_walk w = { 0 }; map_next(&membership->members, &w);) {
         const struct bytes name = preference(membership, w.value);
-        if (bytes_is_null(name))
-            continue;
-        (void)map_put(&votes, name, (void *)((uintptr_t)map_get(&votes, name) + 1));
+        if (!bytes_is_null(name))
+            map_tally_add(&votes, name);
     }
     uintptr_t most = 0;
     for (struct map_walk w = { 0 }; map_next(&votes, &w);)
@@ -132,7 +118,7 @@ struct bytes membership_elect_protocol(const struct membership *membership)
     struct bytes elected = BYTES_NULL;
     for (struct map_walk w = { 0 }; map_next(&membership->members, &w) && bytes_is_null(elected);) {
         const struct bytes name = preference(membership, w.value);
-        if (!bytes_is_null(name) && (uintptr_t)map_get(&votes, name) == most)
+        if (!bytes_is_null(name) && map_tally(&votes, name) == most)
             elected = name;
     }
     map_deinit(&votes);
@@ -227,11 +213,10 @@ static struct member *member_new(struct group *group, const struct member_params
                    params->client_id.size + params->client_host.size);
     uint8_t *at = (uint8_t *)member->text;
     member->group = group;
-    member->id = copy_to(&at, params->id);
-    member->instance_id =
-        bytes_is_null(params->instance_id) ? BYTES_NULL : copy_to(&at, params->instance_id);
-    member->client_id = copy_to(&at, params->client_id);
-    member->client_host = copy_to(&at, params->client_host);
+    member->id = bytes_append(&at, params->id);
+    member->instance_id = bytes_append(&at, params->instance_id);
+    member->client_id = bytes_append(&at, params->client_id);
+    member->client_host = bytes_append(&at, params->client_host);
     member->rebalance_timeout_ms = params->rebalance_timeout_ms;
     member->session_timeout_ms = params->session_timeout_ms;
     member->protocols = params->protocols;

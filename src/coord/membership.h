@@ -1,7 +1,7 @@
 /* The members of a classic group, and what follows from them: votes for a protocol, the leader, who is waited for.
  *
  * Exists only while a group has members or has handed out member ids; an empty group keeps none of it. Data and
- * rules, no decisions: those are in join.c, sync.c, leave.c and rebalance.c.
+ * rules, no decisions: those are in join.c, sync.c, heartbeat.c and rebalance.c.
  * Walks go in the order in which members came. KIP-62, KIP-345 (static members), KIP-394 (member ids first).
  * Threads: one.
  */
@@ -24,6 +24,8 @@ struct member_protocol {
     struct bytes name;
     struct bytes metadata;
 };
+bool member_protocol_same(const struct member_protocol *a, uint32_t a_count,
+                          const struct member_protocol *b, uint32_t b_count);
 /* In the member's order of preference, each name once. One allocation, bytes behind the items. */
 struct member_protocols {
     size_t bytes; /* of memory, all in all */
@@ -69,7 +71,7 @@ struct membership {
     struct map members;     /* id → struct member */
     struct map instances;   /* instance id → struct member */
     struct map pending;     /* id → struct pending_member */
-    struct map votes;       /* protocol name → how many members speak it, as a pointer */
+    struct map votes;       /* a tally: how many members speak a protocol */
     struct map topics;      /* that the members of this generation subscribe to; if knows_topics */
     size_t protocols_bytes; /* of all members */
     struct member *leader;

@@ -4,7 +4,7 @@
 #include "wire/messages/sync_group_request.h"
 
 /* The last of a generation to ask ends the wait for the others. */
-void coord__sync_received(struct group_coordinator *c, struct group *group, struct member *member)
+static void sync_received(struct group_coordinator *c, struct group *group, struct member *member)
 {
     member_set_sync_due(group->membership, member, false);
     if (group->membership->sync_due_count == 0)
@@ -118,7 +118,7 @@ void coord__sync(struct group_coordinator *c)
     const struct parked parked = { .token = c->event->request.token,
                                    .version = c->event->request.version,
                                    .is_parked = true };
-    coord__sync_received(c, group, member);
+    sync_received(c, group, member);
     if (group->state == GROUP_STABLE) {
         coord__answer_sync(c, &parked, KAFKA_NONE, group, member);
         return;

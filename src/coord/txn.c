@@ -123,7 +123,7 @@ bool txn_partitions_has(const struct txn_partitions *set, struct bytes name, int
     return topic != NULL && is_at(topic, place_of(topic, partition), partition);
 }
 
-void txn_partitions_copy(struct txn_partitions *out, const struct txn_partitions *from)
+static void partitions_copy(struct txn_partitions *out, const struct txn_partitions *from)
 {
     *out = (struct txn_partitions){ .count = from->count };
     for (size_t i = 0; i < from->topics.count; i++) {
@@ -146,7 +146,7 @@ void txn_values_deinit(struct txn_values *values, struct names *names)
 void txn_values_copy(struct txn_values *out, const struct txn_values *from)
 {
     *out = *from;
-    txn_partitions_copy(&out->partitions, &from->partitions);
+    partitions_copy(&out->partitions, &from->partitions);
 }
 
 struct txn *txn_new(struct bytes id)

@@ -53,7 +53,6 @@ bool txn_partitions_add(struct txn_partitions *set, struct names *names, struct 
 bool txn_partitions_remove(struct txn_partitions *set, struct names *names, struct bytes topic,
                            int32_t partition);
 bool txn_partitions_has(const struct txn_partitions *set, struct bytes topic, int32_t partition);
-void txn_partitions_copy(struct txn_partitions *out, const struct txn_partitions *from);
 
 /* ---- a transactional id -------------------------------------------------------------------------------- */
 

@@ -42,14 +42,6 @@ struct groups {
 
 /* ---- settings ---------------------------------------------------------------------------------------- */
 
-static struct group_setting bounded(const struct config *config, enum setting_id value,
-                                    enum setting_id min, enum setting_id max)
-{
-    return (struct group_setting){ .value = (int32_t)config_i64(config, value),
-                                   .min = (int32_t)config_i64(config, min),
-                                   .max = (int32_t)config_i64(config, max) };
-}
-
 static enum migration_policy migration_policy_of(const struct config *config)
 {
     static const struct {
@@ -65,25 +57,6 @@ static enum migration_policy migration_policy_of(const struct config *config)
             return policies[i].policy;
     }
     return MIGRATION_DISABLED;
-}
-
-/* By name, or by that of Kafka's class. */
-static int find_assignor(const char *text, enum assignor *out)
-{
-    static const struct {
-        const char *class;
-        enum assignor assignor;
-    } classes[] = {
-        { "org.apache.kafka.coordinator.group.assignor.UniformAssignor", ASSIGNOR_UNIFORM },
-        { "org.apache.kafka.coordinator.group.assignor.RangeAssignor", ASSIGNOR_RANGE },
-    };
-    for (size_t i = 0; i < ARRAY_LEN(classes); i++) {
-        if (strcmp(text, classes[i].class) != 0)
-            continue;
-        *out = classes[i].assignor;
-        return 0;
-    }
-    return group_assignor_by_name(bytes_from_text(text), out);
 }
 
 static void add_assignor(struct group_settings *settings, enum assignor assignor)
@@ -102,8 +75,9 @@ static void take_assignors(const struct config *config, struct group_settings *o
     _Static_assert(ASSIGNOR_COUNT == GROUP_ASSIGNORS_MAX, "each has its place");
     out->assignor_count = 0;
     for (size_t i = 0; i < names.count; i++) {
+        const char *name = config_consumer_assignor(names.items[i]);
         enum assignor assignor;
-        if (find_assignor(names.items[i], &assignor) == 0)
+        if (name != NULL && group_assignor_by_name(bytes_from_text(name), &assignor) == 0)
             add_assignor(out, assignor);
     }
     ASSERT(out->assignor_count > 0);
@@ -112,17 +86,11 @@ static void take_assignors(const struct config *config, struct group_settings *o
 static void take_consumer_settings(const struct config *config, struct group_settings *out)
 {
     out->consumer_session_timeout_ms =
-        bounded(config, SETTING_BROKER_GROUP_CONSUMER_SESSION_TIMEOUT_MS,
-                SETTING_BROKER_GROUP_CONSUMER_MIN_SESSION_TIMEOUT_MS,
-                SETTING_BROKER_GROUP_CONSUMER_MAX_SESSION_TIMEOUT_MS);
+        config_bounded_for_groups(config, SETTING_GROUP_CONSUMER_SESSION_TIMEOUT_MS);
     out->consumer_heartbeat_interval_ms =
-        bounded(config, SETTING_BROKER_GROUP_CONSUMER_HEARTBEAT_INTERVAL_MS,
-                SETTING_BROKER_GROUP_CONSUMER_MIN_HEARTBEAT_INTERVAL_MS,
-                SETTING_BROKER_GROUP_CONSUMER_MAX_HEARTBEAT_INTERVAL_MS);
+        config_bounded_for_groups(config, SETTING_GROUP_CONSUMER_HEARTBEAT_INTERVAL_MS);
     out->consumer_assignment_interval_ms =
-        bounded(config, SETTING_BROKER_GROUP_CONSUMER_ASSIGNMENT_INTERVAL_MS,
-                SETTING_BROKER_GROUP_CONSUMER_MIN_ASSIGNMENT_INTERVAL_MS,
-                SETTING_BROKER_GROUP_CONSUMER_MAX_ASSIGNMENT_INTERVAL_MS);
+        config_bounded_for_groups(config, SETTING_GROUP_CONSUMER_ASSIGNMENT_INTERVAL_MS);
     out->consumer_count_max = (int32_t)config_i64(config, SETTING_BROKER_GROUP_CONSUMER_MAX_SIZE);
     out->regex_refresh_interval_ms =
         (int32_t)config_i64(config, SETTING_BROKER_GROUP_CONSUMER_REGEX_REFRESH_INTERVAL_MS);
@@ -447,9 +415,11 @@ static struct bytes client_host(struct request *request)
 
 static struct group_request describe(struct request *request, const void *message)
 {
+    const struct bytes client_id = request->client_id;
     return (struct group_request){ .api_key = request->api->key,
                                    .version = request->version,
-                                   .client_id = request->client_id,
+                                   .client_id =
+                                       bytes_is_null(client_id) ? BYTES_LITERAL("") : client_id,
                                    .client_host = client_host(request),
                                    .message = message };
 }

@@ -468,24 +468,28 @@ static int run(struct rig *rig, struct command *command, struct err_note *note)
 struct rig *rig_new(void)
 {
     struct rig *rig = MEM_NEW(struct rig);
-    rig->settings =
-        (struct group_settings){ .session_timeout_ms_min = 6000,
-                                 .session_timeout_ms_max = 1800000,
-                                 .initial_rebalance_delay_ms = 3000,
-                                 .member_count_max = INT32_MAX,
-                                 .metadata_length_max = 4096,
-                                 .offsets_retention_ms = INT64_C(604800000),
-                                 .retention_check_interval_ms = 600000,
-                                 .commit_timeout_ms = 5000,
-                                 .batch_bytes_max = 1048588,
-                                 .consumer_session_timeout_ms = { 45000, 45000, 60000 },
-                                 .consumer_heartbeat_interval_ms = { 5000, 5000, 15000 },
-                                 .consumer_assignment_interval_ms = { 1000, 0, 15000 },
-                                 .consumer_count_max = INT32_MAX,
-                                 .regex_refresh_interval_ms = 600000,
-                                 .migration_policy = MIGRATION_BIDIRECTIONAL,
-                                 .assignors = { ASSIGNOR_UNIFORM, ASSIGNOR_RANGE },
-                                 .assignor_count = 2 };
+    rig->settings = (struct group_settings){
+        .session_timeout_ms_min = 6000,
+        .session_timeout_ms_max = 1800000,
+        .initial_rebalance_delay_ms = 3000,
+        .member_count_max = INT32_MAX,
+        .metadata_length_max = 4096,
+        .offsets_retention_ms = INT64_C(604800000),
+        .retention_check_interval_ms = 600000,
+        .commit_timeout_ms = 5000,
+        .batch_bytes_max = 1048588,
+        .consumer_session_timeout_ms = { SETTING_GROUP_CONSUMER_SESSION_TIMEOUT_MS, 45000, 45000,
+                                         60000 },
+        .consumer_heartbeat_interval_ms = { SETTING_GROUP_CONSUMER_HEARTBEAT_INTERVAL_MS, 5000,
+                                            5000, 15000 },
+        .consumer_assignment_interval_ms = { SETTING_GROUP_CONSUMER_ASSIGNMENT_INTERVAL_MS, 1000, 0,
+                                             15000 },
+        .consumer_count_max = INT32_MAX,
+        .regex_refresh_interval_ms = 600000,
+        .migration_policy = MIGRATION_BIDIRECTIONAL,
+        .assignors = { ASSIGNOR_UNIFORM, ASSIGNOR_RANGE },
+        .assignor_count = 2
+    };
     rig->next_token = 1;
     map_init(&rig->members, 1);
     map_i64_init(&rig->asked, 1);
