@@ -53,6 +53,14 @@ check("time is up", "a 0 - sleep 60\n", 1, "no end within 0 minutes")
 check("what it needs is set up", "a 1 oracle,node echo '1 passed, 0 failed'\n", 0)
 check("a set-up that fails", "a 1 broken echo '1 passed, 0 failed'\n", 1, "tests/setup broken failed", "0 passed, 1 failed")
 check("one stage by name", GOOD + "b 1 - false\n", 0, "\n2 passed, 0 failed\n", wanted=["a"])
+MEET = "{} 1 - sh -c 'touch {}.here; until [ -e {}.here ]; do sleep 0.05; done; echo 1 passed, 0 failed'\n"
+check("stages side by side", MEET.format("a", "a", "b") + MEET.format("& b", "b", "a"), 0, "a            1 passed, 0 failed",
+      "\nb            1 passed, 0 failed", "\n2 passed, 0 failed\n")
+check("the next one waits for all of them", "a 1 - echo '1 passed, 0 failed'\n&b 1 - sh -c 'sleep 1; touch here; echo 1 passed, 0 failed'\n"
+      "c 1 - sh -c '[ -e here ] && echo 1 passed, 0 failed'\n", 0, "\n3 passed, 0 failed\n")
+check("one that fails beside another", GOOD + "& b 1 - false\n", 1, "b            0 passed, 1 failed", "\n2 passed, 1 failed\n")
+check("one of those side by side by name", GOOD + "& b 1 - echo '3 passed, 0 failed'\n", 0, "\n3 passed, 0 failed\n", wanted=["b"])
+check("beside none", "& a 1 - true\n", 1, "table:1: a row is")
 check("an unknown stage", GOOD, 1, "no stage x; there are: a", wanted=["x"])
 check("a row that cannot be read", "a b c\n", 1, "table:1: a row is")
 check("an empty table", "# nothing\n", 1, "0 passed, 0 failed")
