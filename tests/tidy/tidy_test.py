@@ -4,6 +4,7 @@
 usage: tidy_test.py TIDY.PY
 """
 import concurrent.futures
+import json
 import os
 import pathlib
 import subprocess
@@ -50,6 +51,8 @@ GOOD = {
     "tools/tidy/README.md": "tidy\n",
     "tools/tidy/allow.txt": "# nothing\n",
 }
+ALONE = "int main(void)\n{\n    return 0;\n}\n"
+THREADED = "#include <pthread.h>\nint main(void)\n{\n    return pthread_create((void *)0, (void *)0, (void *)0, (void *)0);\n}\n"
 LIBRARIES = {"base": ["src/base/base.c"], "io": ["src/io/io.c"], "log": ["src/log/log.c"], "app": ["src/app/main.c"]}
 
 
@@ -60,21 +63,27 @@ def write(root, files):
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
 
 
-def build(root):
+def build(root, program, suites):
+    """Libraries, and a unit test program of these suites."""
     for room, sources in LIBRARIES.items():
         folder = pathlib.Path(root, "build/src", room)
         folder.mkdir(parents=True)
         subprocess.run(["gcc", "-w", "-fPIC", "-c", "-Isrc", "-o", folder / "x.o", *sources], cwd=root, check=True)
         subprocess.run(["ar", "rcs", folder / f"lib{room}.a", folder / "x.o"], check=True)
     pathlib.Path(root, "build/compile_commands.json").write_text("[]")
+    unit = os.path.realpath(os.path.join(root, "build/src/log/unit_log"))
+    subprocess.run(["gcc", "-w", "-x", "c", "-o", unit, "-"], input=program, text=True, check=True)
+    tests = [{"cmd": [unit], "suite": [f"x:{suite}" for suite in suites]}, {"cmd": [sys.executable, "x.py"], "suite": ["x:unit"]}]
+    pathlib.Path(root, "build/meson-info").mkdir()
+    pathlib.Path(root, "build/meson-info/intro-tests.json").write_text(json.dumps(tests))
 
 
-def run(changes, built=False, arguments=()):
+def run(changes, built=False, arguments=(), program=ALONE, suites=("unit",)):
     """The output of tidy over the good tree with some files changed (None: without it)."""
     with tempfile.TemporaryDirectory() as root:
         write(root, {k: v for k, v in (GOOD | changes).items() if v is not None})
         if built:
-            build(root)
+            build(root, program, suites)
         builds = [os.path.join(root, "build")] if built else []
         r = subprocess.run([sys.executable, tidy, *arguments, root, *builds], capture_output=True, text=True)
     return r.returncode, r.stdout + r.stderr
@@ -141,6 +150,9 @@ bad("orphans", "src/log/lost.c:1", "no meson.build", {"src/log/lost.c": "/* Lost
 bad("orphans", "src/log/lost.cc:1", "no meson.build", {"src/log/lost.cc": "/* Lost. */\nint lost(void);\n"})
 bad("orphans", "src/log/lost.h:1", "nobody includes", {"src/log/lost.h": "/* Lost. */\n#pragma once\n"})
 bad("orphans", "src/log/lost.def:1", "nobody includes", {"src/log/lost.def": "ROW(1)\n"})
+
+bad("threads", "src/log/unit_log:1", "can start threads", {}, built=True, program=THREADED)
+good("threads that the suite for them has", {}, built=True, program=THREADED, suites=("unit", "threads"))
 
 for word in ("strcpy", "sprintf", "strtok", "localtime", "rand"):
     bad("banned_words", "src/app/main.c:9", f"{word}()", append("src/app/main.c", f"#define USE(x) {word}(x)\n"))

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Stage: the test programs of one build directory that belong to one of the suites (Meson's), which it builds first.
+"""Stage: the test programs of one build directory that belong to one of the suites (Meson's); it builds them first, and no others.
 
-usage: programs.py BUILD SUITE[,SUITE...] [PART-OF-A-PROGRAM'S-NAME]      suites: unit scenario corpus
+usage: programs.py BUILD SUITE[,SUITE...] [PART-OF-A-PROGRAM'S-NAME]      suites: unit threads scenario corpus
 
 Shows what failing programs print, then the sum of all `N passed, N failed`.
 """
@@ -31,15 +31,29 @@ def run(test):
     return test["name"], passed, failed, output
 
 
+def chosen(build, suites, part):
+    """The tests that are meant, those of a higher priority first; and what ninja has to build for them."""
+    r = subprocess.run(["meson", "introspect", "--tests", "--targets", build], capture_output=True, text=True, check=True)
+    known = json.loads(r.stdout)
+    files = {target["id"]: os.path.relpath(target["filename"][0], build) for target in known["targets"]}
+    tests = [t | {"build": build} for t in known["tests"] if suites & set(t["suite"]) and part in t["name"]]
+    return sorted(tests, key=lambda t: -t["priority"]), sorted({files[d] for t in tests for d in t["depends"]})
+
+
+def build_targets(build, *targets):
+    return subprocess.run(["tools/build", build, *targets]).returncode == 0
+
+
 def main():
     if len(sys.argv) not in (3, 4):
         sys.exit(__doc__)
     build, suites = sys.argv[1], {f"ottla:{s}" for s in sys.argv[2].split(",")}
     part = sys.argv[3] if len(sys.argv) > 3 else ""
-    if subprocess.run(["tools/build", build]).returncode != 0:
+    if not build_targets(build, "build.ninja"):
         return 1
-    listed = subprocess.run(["meson", "introspect", "--tests", build], capture_output=True, text=True, check=True)
-    tests = [t | {"build": build} for t in json.loads(listed.stdout) if suites & set(t["suite"]) and part in t["name"]]
+    tests, targets = chosen(build, suites, part)
+    if targets and not build_targets(build, *targets):
+        return 1
     total_passed = total_failed = 0
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         for name, passed, failed, output in pool.map(run, tests):

@@ -1,11 +1,12 @@
 """The checks. Each takes the Tree and yields (path, line, message); tidy.py runs and counts them."""
+import concurrent.futures
+import itertools
 import json
 import os
 import pathlib
 import re
 import shutil
 import subprocess
-import tempfile
 
 import words
 
@@ -93,18 +94,18 @@ def ascii_code(tree):
 def headers_alone(tree):
     headers = [s.path for s in tree.sources("src") if s.path.endswith(".h")]
     roots = ["-I" + str(tree.root / "src")] + ["-I" + str(b / "src") for b in tree.builds]
-    with tempfile.TemporaryDirectory() as temporary:
-        stubs = {}
-        for number, path in enumerate(headers):
-            stub = pathlib.Path(temporary, f"{number}.c")
-            stub.write_text(f'#include "{path[4:]}"\n')
-            stubs[path] = stub
-        for compiler in compilers():
-            for path, stub in stubs.items():
-                r = subprocess.run([compiler, *HEADER_FLAGS, *roots, str(stub)], capture_output=True, text=True)
-                if r.returncode != 0:
-                    first = next((l for l in r.stderr.split("\n") if "error" in l), r.stderr.strip())
-                    yield path, 1, f"does not compile alone with {compiler}: {first.strip()}"
+
+    def compile_alone(pair):
+        compiler, path = pair
+        r = subprocess.run([compiler, *HEADER_FLAGS, *roots, "-"], input=f'#include "{path[4:]}"\n', capture_output=True, text=True)
+        return r.returncode, r.stderr
+
+    pairs = list(itertools.product(compilers(), headers))
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for (compiler, path), (code, said) in zip(pairs, pool.map(compile_alone, pairs)):
+            if code != 0:
+                first = next((l for l in said.split("\n") if "error" in l), said.strip())
+                yield path, 1, f"does not compile alone with {compiler}: {first.strip()}"
 
 
 def formatted(tree):
@@ -148,6 +149,21 @@ def orphans(tree):
         short = path[4:] if path.startswith("src/") else path
         if short not in included and os.path.basename(path) not in included:
             yield path, 1, "nobody includes it"
+
+
+# --- what the thread sanitizer looks at -----------------------------------------------------------------------
+
+def threads(tree):
+    """The stage `thread` runs the suite threads alone: who starts none has nothing to show it."""
+    for build in tree.builds[:1]:
+        tests = json.loads((build / "meson-info/intro-tests.json").read_text())
+        in_suite = {suite: {t["cmd"][0] for t in tests if any(name.endswith(":" + suite) for name in t["suite"])}
+                    for suite in ("unit", "threads")}
+        for program in sorted(in_suite["unit"] - in_suite["threads"]):
+            path = pathlib.Path(program)
+            if path.is_relative_to(build) and "pthread_create" in subprocess.run(
+                    ["objdump", "-T", program], capture_output=True, text=True, check=True).stdout:
+                yield path.relative_to(build).as_posix(), 1, "can start threads, and has no test in the suite threads"
 
 
 # --- words and state ------------------------------------------------------------------------------------------
@@ -197,4 +213,4 @@ def mutable_globals(tree):
 
 
 ALL = [layers, arrows, private_headers, header_comment, pragma_once, folder_readme, ascii_code, headers_alone, formatted,
-       orphans, banned_words, mutable_globals]
+       orphans, threads, banned_words, mutable_globals]
