@@ -23,7 +23,7 @@ static void look_by_job(struct log *log)
 {
     log->looking.job = (struct io_job){ .run = looking_run, .done = looking_done, .is_long = true };
     log->looking.is_running = true;
-    log__run_job(log, &log->looking.job);
+    log__run_job(log, NULL, &log->looking.job);
 }
 
 int log__look_at(struct log *log, struct segment *segment)
