@@ -50,7 +50,8 @@ static void watch(struct epoll_socket *socket)
 {
     const uint32_t in = (socket->interest & IO_READABLE) ? EPOLLIN : 0;
     const uint32_t out = (socket->interest & IO_WRITABLE) ? EPOLLOUT : 0;
-    epoll__source_want(&socket->source, in | out);
+    const uint32_t ended = (socket->interest & IO_ENDED) ? EPOLLRDHUP : 0;
+    epoll__source_want(&socket->source, in | out | ended);
 }
 
 static void on_events(struct epoll_source *source, uint32_t events)
@@ -70,7 +71,8 @@ static void on_events(struct epoll_source *source, uint32_t events)
     }
     const unsigned in = (events & EPOLLIN) ? IO_READABLE : 0;
     const unsigned out = (events & EPOLLOUT) ? IO_WRITABLE : 0;
-    tell_owner(socket, in | out);
+    const unsigned ended = (events & EPOLLRDHUP) ? IO_ENDED : 0;
+    tell_owner(socket, in | out | ended);
 }
 
 void epoll__socket_on_ready_list(struct list *link)
@@ -85,7 +87,8 @@ void epoll__socket_on_ready_list(struct list *link)
     socket->is_told = true;
     if (socket->interest != 0)
         put_on_ready_list(socket);
-    tell_owner(socket, IO_READABLE | IO_WRITABLE); /* may close it */
+    tell_owner(socket,
+               IO_READABLE | IO_WRITABLE | (socket->interest & IO_ENDED)); /* may close it */
 }
 
 void epoll__socket_settle(struct epoll_socket *socket, int status)
@@ -112,7 +115,7 @@ static void socket_set_owner(struct io_socket *socket, const struct io_socket_ow
 static void socket_set_interest(struct io_socket *io_socket, unsigned interest)
 {
     struct epoll_socket *socket = self(io_socket);
-    ASSERT((interest & ~(unsigned)(IO_READABLE | IO_WRITABLE)) == 0);
+    ASSERT((interest & ~(unsigned)(IO_READABLE | IO_WRITABLE | IO_ENDED)) == 0);
     socket->interest = (uint8_t)interest;
     if (socket->status == -EINPROGRESS)
         return; /* the attempt watches for itself */

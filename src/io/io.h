@@ -95,7 +95,11 @@ struct io_address {
     uint16_t port;
 };
 
-enum io_interest { IO_READABLE = 1, IO_WRITABLE = 2 };
+enum io_interest {
+    IO_READABLE = 1,
+    IO_WRITABLE = 2,
+    IO_ENDED = 4, /* the peer sends no more, whatever is still unread */
+};
 
 /* A stream socket's owner. `on_ready`: some of `ready` (bits of enum io_interest) may be done without waiting,
  * or the socket has failed (the next call tells). It may close the socket. */

@@ -279,6 +279,26 @@ static void check_interest(struct talk *talk)
     talk_end(talk);
 }
 
+/* Who does not read hears of the end all the same, in front of which bytes lie. */
+static void check_end_unread(struct talk *talk)
+{
+    talk_begin(talk);
+    struct talker *server = &talk->server;
+    io_socket_set_interest(server->socket, IO_ENDED);
+    say(talk, &talk->client, "unread");
+    server->heard = 0;
+    struct clock_hand hand = { .timer.fire = on_timer, .io = talk->driver->io };
+    io_timer_arm_after(talk->driver->io, &hand.timer, 5);
+    while (hand.count == 0)
+        turn(talk->driver);
+    EXPECT_EQ(server->heard, 0);
+    io_socket_finish(talk->client.socket);
+    wait_heard(talk, server);
+    EXPECT_EQ(server->ready, IO_ENDED);
+    expect_said(talk, server, "unread");
+    talk_end(talk);
+}
+
 /* Its owner closes a socket in its own callback, with bytes unread: the peer hears of a reset, or of the end. */
 static void check_close_in_callback(struct talk *talk)
 {
@@ -313,6 +333,7 @@ static void check_sockets(const struct loop_contract *driver)
     talk.port = address.port;
     check_conversation(&talk);
     check_interest(&talk);
+    check_end_unread(&talk);
     check_close_in_callback(&talk);
     check_refusal(&talk);
 }

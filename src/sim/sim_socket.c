@@ -29,11 +29,13 @@ static struct sim_world *world_of(const struct sim_socket *socket)
 static unsigned ready_of(const struct sim_socket *socket)
 {
     if (socket->status < 0 || socket->failure < 0)
-        return IO_READABLE | IO_WRITABLE;
+        return IO_READABLE | IO_WRITABLE | (socket->interest & IO_ENDED);
     const struct sim_connection *c = socket->connection;
     const bool readable =
         sim__pipe_readable(c, socket->end) > 0 || sim__pipe_has_ended(c, socket->end);
-    return (readable ? IO_READABLE : 0U) | (sim__pipe_space(c, socket->end) > 0 ? IO_WRITABLE : 0U);
+    return (readable ? IO_READABLE : 0U) |
+           (sim__pipe_space(c, socket->end) > 0 ? IO_WRITABLE : 0U) |
+           (c->pipes[!socket->end].has_end_arrived ? IO_ENDED : 0U);
 }
 
 static bool has_failed(const struct sim_socket *socket)
@@ -115,7 +117,7 @@ static void socket_set_owner(struct io_socket *socket, const struct io_socket_ow
 
 static void socket_set_interest(struct io_socket *io_socket, unsigned interest)
 {
-    ASSERT((interest & ~(unsigned)(IO_READABLE | IO_WRITABLE)) == 0);
+    ASSERT((interest & ~(unsigned)(IO_READABLE | IO_WRITABLE | IO_ENDED)) == 0);
     self(io_socket)->interest = (uint8_t)interest;
     sim__socket_update(self(io_socket));
 }
