@@ -214,6 +214,46 @@ TEST(connection, watches_who_does_not_read_only_while_others_wait)
     server_rig_end(&rig);
 }
 
+static uint32_t crowded_count(const struct server_rig *rig)
+{
+    uint32_t count = 0;
+    LIST_FOR_EACH(&rig->shard.server->crowded[PURSE_LARGE], link)
+    count++;
+    return count;
+}
+
+/* Whose requests wait for the memory of large answers, and who then go, leave their places to others. */
+TEST(connection, notices_that_a_peer_goes_while_its_request_waits)
+{
+    struct server_rig rig;
+    server_rig_begin(&rig, context->seed, "");
+    rig.limits.memory_bytes_max = 1u << 20;
+    server_rig_set_limits(&rig);
+    struct buf large = rig_buf();
+    put_amplified(&large, 1);
+    struct rig_peer deaf, waiting[4];
+    rig_peer_connect(&rig, &deaf, SERVER_RIG_PORT);
+    rig_peer_set_deaf(&deaf, true);
+    rig_peer_send(&deaf, buf_view(&large));
+    server_rig_run_ms(&rig, 100);
+    for (size_t i = 0; i < ARRAY_LEN(waiting); i++) {
+        rig_peer_connect(&rig, &waiting[i], SERVER_RIG_PORT);
+        rig_peer_send(&waiting[i], buf_view(&large));
+        rig_peer_send(&waiting[i], buf_view(&large)); /* bytes that nobody reads yet */
+    }
+    server_rig_run_ms(&rig, 100);
+    EXPECT_EQ(crowded_count(&rig), ARRAY_LEN(waiting));
+    for (size_t i = 0; i < ARRAY_LEN(waiting); i++) {
+        rig_peer_close(&waiting[i]);
+        server_rig_run_ms(&rig, 100);
+        EXPECT_EQ(crowded_count(&rig), ARRAY_LEN(waiting) - 1 - i);
+        EXPECT_EQ(server_connection_count(rig.shard.server), ARRAY_LEN(waiting) - i);
+    }
+    rig_peer_close(&deaf);
+    buf_deinit(&large);
+    server_rig_end(&rig);
+}
+
 /* Memory for requests is used up by many: one of them goes on at a time, until all are through. */
 TEST(connection, lets_one_oversized_request_finish_at_a_time)
 {

@@ -20,6 +20,8 @@ void connection__update_interest(struct connection *c)
     if (c->state == CONNECTION_LINGERING ||
         (c->state == CONNECTION_OPEN && !c->is_blocked && !list_is_linked(&c->starve_link)))
         interest |= IO_READABLE;
+    else if (list_is_linked(&c->room_link))
+        interest |= IO_ENDED; /* its place is for others when it goes */
     if (!list_is_empty(&c->out))
         interest |= IO_WRITABLE;
     if (interest != c->interest) {
@@ -154,6 +156,10 @@ static void on_ready(void *context, unsigned ready)
 
     if ((ready & IO_WRITABLE) != 0)
         connection__send_soon(c);
+    if ((ready & IO_ENDED) != 0) {
+        connection_close(c);
+        return;
+    }
     if ((ready & IO_READABLE) == 0)
         return;
     if (c->state == CONNECTION_LINGERING) {
