@@ -11,9 +11,14 @@
 #include "base/list.h"
 #include "wire/api.h"
 
-#define CLIENT_ANSWER_BYTES_MAX (512u << 20) /* a longer frame closes the connection */
-/* What decodes from a frame of the greatest size, and then some; a request is made of what answers told. */
-#define CLIENT_ARENA_BYTES_MAX  ((size_t)4 << 30)
+#define CLIENT_ANSWER_BYTES_MAX     (512u << 20) /* a longer frame closes the connection */
+/* What decoding an answer may take beside its frame: 8 times the frame and 1 MiB, and never more than the last. Answers of millions of
+ * partitions take 5 times their bytes, in all less than half of it; a broker that sends elements of nothing gets as far as 16 times. */
+#define CLIENT_DECODED_FACTOR_MAX   8
+#define CLIENT_DECODED_BYTES_SPARED ((size_t)1 << 20)
+#define CLIENT_DECODED_BYTES_MAX    ((size_t)512 << 20)
+/* A request is made of what answers told. */
+#define CLIENT_ARENA_BYTES_MAX      ((size_t)4 << 30)
 
 struct channel;
 
@@ -28,7 +33,8 @@ struct client_call {
     void *context;
 
     int result; /* 0, or why there is no answer: -ERR_CLOSED (by whoever, in order or not), -ERR_TIMEOUT, -ERR_VERSION (the broker has no common
-                             version), -ERR_CANCELLED, what connecting failed with, or what coding failed with */
+                             version), -ERR_CANCELLED, what connecting failed with, or what coding failed with: -ERR_LIMIT, an answer
+                             that takes more memory than CLIENT_DECODED_… allow */
     bool was_begun;  /* a connection was there to send it by; false: no broker has seen any of it */
     int16_t version; /* the one that was spoken */
     void *response;  /* the message's struct; valid until deinit */

@@ -237,6 +237,12 @@ static void flush(struct channel *c)
 
 /* ---- receiving ------------------------------------------------------------------------------- */
 
+static size_t decoded_bytes_max(struct bytes frame)
+{
+    return MIN(CLIENT_DECODED_BYTES_SPARED + CLIENT_DECODED_FACTOR_MAX * frame.size,
+               CLIENT_DECODED_BYTES_MAX);
+}
+
 static int decode(struct channel *c, struct client_call *call, struct bytes frame)
 {
     const struct api *api = api_get((int16_t)call->key);
@@ -252,14 +258,23 @@ static int decode(struct channel *c, struct client_call *call, struct bytes fram
             (void)read_run(&r, read_uvarint(&r));
         }
     }
-    arena_init(&call->arena_, CLIENT_ARENA_BYTES_MAX);
+    const size_t bytes_max = decoded_bytes_max(frame);
+    arena_init(&call->arena_, bytes_max);
     call->response = arena_must_zalloc(&call->arena_, 1, api->response->struct_bytes);
     int16_t version = call->version;
     /* A broker that does not know our version of ApiVersions answers in version 0 (KIP-511). */
     if (call->key == API_API_VERSIONS && reader_left(&r) >= 2 &&
         be_load_i16(r.data + r.position) == KAFKA_UNSUPPORTED_VERSION)
         version = 0;
-    return wire_decode(api->response, version, &r, &call->arena_, call->response, &call->note);
+    struct err_note note = { 0 };
+    const int decoded =
+        wire_decode(api->response, version, &r, &call->arena_, call->response, &note);
+    if (decoded == -ERR_LIMIT)
+        return err_note(&call->note, decoded,
+                        "%s:%u: the answer to %s (%zu bytes) may take %zu bytes of memory: %s",
+                        c->host, c->port, api->name, frame.size, bytes_max, note.text);
+    call->note = note;
+    return decoded;
 }
 
 static void on_answer(struct channel *c)

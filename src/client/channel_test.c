@@ -7,9 +7,12 @@
 #include "wire/messages/delete_groups_request.h"
 #include "wire/messages/find_coordinator_request.h"
 #include "wire/messages/find_coordinator_response.h"
+#include "wire/messages/list_groups_request.h"
 #include "wire/messages/metadata_request.h"
 #include "wire/messages/metadata_response.h"
 #include "wire/messages/produce_request.h"
+
+#include <string.h>
 
 #define CALLS_MAX 8
 
@@ -241,6 +244,32 @@ TEST(channel_send, fails_together_when_another_request_is_answered)
 TEST(channel_send, fails_together_when_the_answer_is_no_frame)
 {
     expect_failure(context->seed, RIG_BABBLE, -ERR_PROTOCOL);
+}
+
+/* A hostile broker: elements of hardly a byte that take many times as much in memory. The call fails alone. */
+TEST(channel_send, takes_no_more_memory_for_an_answer_than_its_size_allows)
+{
+    struct caller c;
+    begin(&c, context->seed, "");
+    struct list_groups_request groups = list_groups_request_default;
+    static const int32_t counts[] = { 5000, 300000 };
+    for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
+        c.rig.listed_groups = counts[i];
+        struct asked *asked = ask(&c, i, API_LIST_GROUPS, &groups);
+        until_done(&c, asked);
+        const size_t frame_bytes = (size_t)counts[i] * 5;
+        EXPECT(asked->call.arena_.used_bytes <=
+               CLIENT_DECODED_BYTES_SPARED + CLIENT_DECODED_FACTOR_MAX * (frame_bytes + 100));
+        EXPECT_EQ(asked->call.result, i == 0 ? 0 : -ERR_LIMIT);
+    }
+    const char *note = c.asked[1].call.note.text;
+    EXPECT(strstr(note, "broker1:9092: the answer to ListGroups (1500015 bytes) may take 13048696 "
+                        "bytes of memory") != NULL);
+    (void)ask_metadata(&c, 2);
+    until_done(&c, &c.asked[2]);
+    EXPECT_EQ(c.asked[2].call.result, 0);
+    EXPECT_EQ(c.rig.brokers[0].accepted, 1);
+    end(&c);
 }
 
 /* The negotiation is a call like others: it fails, and what waits for it. */

@@ -10,6 +10,7 @@
 #include "wire/messages/find_coordinator_response.h"
 #include "wire/messages/init_producer_id_request.h"
 #include "wire/messages/init_producer_id_response.h"
+#include "wire/messages/list_groups_response.h"
 #include "wire/messages/metadata_request.h"
 #include "wire/messages/metadata_response.h"
 
@@ -118,6 +119,16 @@ void rig_wake(struct rig_broker *broker, int16_t api_key)
 
 /* ---- what all answer ------------------------------------------------------------------------- */
 
+/* Groups of nothing: five bytes each. */
+static void answer_list_groups(struct rig_request *request)
+{
+    struct list_groups_response response = list_groups_response_default;
+    response.groups_count = request->rig->listed_groups;
+    response.groups =
+        list_groups_response_listed_group_array(&request->arena, (size_t)response.groups_count);
+    rig_answer(request, &response);
+}
+
 static void answer_api_versions(struct rig_request *request)
 {
     static const int16_t keys[] = { API_PRODUCE,       API_FETCH,
@@ -127,7 +138,7 @@ static void answer_api_versions(struct rig_request *request)
                                     API_LEAVE_GROUP,   API_SYNC_GROUP,
                                     API_API_VERSIONS,  API_FIND_COORDINATOR,
                                     API_CREATE_TOPICS, API_INIT_PRODUCER_ID,
-                                    API_END_TXN };
+                                    API_END_TXN,       API_LIST_GROUPS };
     struct api_versions_response_api_version versions[ARRAY_LEN(keys)];
     for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
         const struct api *api = api_get(keys[i]);
@@ -274,6 +285,9 @@ static void answer_coordinator(struct rig_request *request)
 static void serve(struct rig_request *request)
 {
     switch (request->api_key) {
+    case API_LIST_GROUPS:
+        answer_list_groups(request);
+        break;
     case API_API_VERSIONS:
         answer_api_versions(request);
         break;

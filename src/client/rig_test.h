@@ -108,6 +108,7 @@ struct client_rig {
     uint32_t counts[API_KEY_COUNT]; /* requests that came */
     int32_t hidden_broker;          /* not told in metadata; 0: all are */
     bool is_old;                    /* knows no later ApiVersions than 0 */
+    int32_t listed_groups;          /* in the answer to ListGroups */
     int64_t next_producer_id;
     int16_t transaction_version; /* the level of the feature; 2 */
     struct {
