@@ -73,7 +73,8 @@ struct consumer_group {
     int64_t
         topics_hash; /* of `topics`, as they are in the coordinator's image of this number; 0: not known */
     uint64_t topics_hash_image;
-    struct deadline regex; /* armed: the expressions are being resolved, in a round */
+    struct deadline regex;      /* armed: the expressions are to be resolved, in a round */
+    uint64_t resolution_number; /* of the resolution that is out; 0: none */
     uint32_t regex_round;
     bool is_regex_other;          /* one stands for other topics than before this round */
     bool has_regex_failed;        /* one could not be written */

@@ -64,6 +64,8 @@ enum kafka_error coord__consumer_arrive(struct group_coordinator *c, struct grou
 
 /* ---- topics ------------------------------------------------------------------------------------------ */
 
+#define REGEX_PAUSE_MS 10000 /* at least, between rounds of resolving a group's expressions */
+
 /* What a change of profile did to a member's subscription. */
 struct subscription_change {
     bool has_changed;     /* names or expression */
@@ -76,6 +78,8 @@ coord__consumer_update(struct group_coordinator *c, struct group *group, struct 
                        struct subscription_change *out, struct consumer_refusal *refusal);
 /* Raises the group's epoch: when it must be, or when its topics are no longer what they were. */
 void coord__consumer_refresh(struct group_coordinator *c, struct group *group, bool must);
+/* The same after expressions were resolved. */
+void coord__raise_epoch_if_other(struct group_coordinator *c, struct group *group, bool must);
 int64_t coord__consumer_metadata_hash(struct group_coordinator *c, struct consumer_group *group);
 bool coord__consumer_subscribes(const struct group_coordinator *c, const struct consumer *consumer,
                                 struct uuid topic_id);

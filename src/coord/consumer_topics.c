@@ -1,8 +1,8 @@
 /* What the members of a consumer group subscribe to: names, expressions, and when a change of them or of the topics themselves
  * raises the group's epoch (KIP-848, KIP-1101).
  *
- * Expressions of a group are resolved in rounds, each in a step of its own (Kafka does that on another thread), at most every
- * REGEX_PAUSE_MS, when a new one came, topics came into being, or group.consumer.regex.refresh.interval.ms has passed.
+ * Expressions of a group are resolved in rounds (resolution.c), at most every REGEX_PAUSE_MS, when a new one came, topics came into
+ * being, or group.consumer.regex.refresh.interval.ms has passed.
  */
 #include "base/mem.h"
 #include "coord/consumer_int.h"
@@ -11,8 +11,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-
-#define REGEX_PAUSE_MS 10000
 
 /* ---- a member's subscription ----------------------------------------------------------------------- */
 
@@ -72,7 +70,7 @@ static void schedule_resolution(struct group_coordinator *c, struct consumer_gro
     const bool was_resolved = before->resolved_ms != INT64_MIN;
     const bool was_set_back = before->resolved_ms > wall_ms; /* the clock, since then */
     if (group->subscribed_regex_count == 0 || deadline_is_armed(&group->regex) ||
-        c->event->now_ms < group->regex_not_before_ms ||
+        group->resolution_number != 0 || c->event->now_ms < group->regex_not_before_ms ||
         (was_resolved && !was_set_back &&
          wall_ms <= i64_add_clamped(before->resolved_ms, REGEX_PAUSE_MS)))
         return;
@@ -197,6 +195,15 @@ void coord__consumer_refresh(struct group_coordinator *c, struct group *group, b
         coord__put_partition_metadata_tombstone(c, group);
 }
 
+void coord__raise_epoch_if_other(struct group_coordinator *c, struct group *group, bool must)
+{
+    const int64_t hash = coord__consumer_metadata_hash(c, group->consumer);
+    if (!must && hash == group->consumer->metadata_hash)
+        return;
+    coord__raise_epoch(c, group, hash);
+    refreshed(c, group->consumer);
+}
+
 /* ---- the cluster changes ---------------------------------------------------------------------------------- */
 
 struct changes {
@@ -283,115 +290,4 @@ void coord__on_image(struct group_coordinator *c)
     }
     VEC_DEINIT(&changes.topics);
     metadata_image_unref(before);
-}
-
-/* ---- resolution -------------------------------------------------------------------------------------------- */
-
-static bool same_topics(const struct resolved_regex *before, const struct bytes *now, size_t count)
-{
-    if (count != (before == NULL ? 0 : before->topic_count))
-        return false;
-    for (size_t i = 0; i < count; i++) {
-        if (!bytes_equal(before->topics[i], now[i]))
-            return false;
-    }
-    return true;
-}
-
-/* On the draft; answers whether it stands for other topics than before. */
-static bool resolve(struct group_coordinator *c, const struct group *group, struct bytes text)
-{
-    VEC(struct bytes) topics = { 0 };
-    struct pattern *pattern = NULL;
-    /* It was compiled when it came. What cannot be now (a log of another build) stands for no topic. */
-    if (pattern_compile(text, &pattern, NULL) < 0)
-        pattern = NULL;
-    struct metadata_walk walk;
-    const struct metadata_topic *topic;
-    metadata_walk_topics(&walk, c->image); /* by name, so that what matches is sorted */
-    while (pattern != NULL && (topic = metadata_next_topic(&walk)) != NULL) {
-        if (pattern_matches(pattern, topic->name))
-            VEC_ADD(&topics, topic->name);
-    }
-    pattern_free(pattern);
-    const struct resolved_regex *before = consumer_group_resolved(group->consumer, text);
-    const bool is_other = !same_topics(before, topics.items, topics.count);
-    const struct resolved_regex resolved = { .version = c->image->provenance.offset,
-                                             .resolved_ms = c->event->wall_ms,
-                                             .topic_count = (uint32_t)topics.count,
-                                             .topics = topics.items };
-    coord__put_regex(c, group, text, &resolved);
-    VEC_DEINIT(&topics);
-    return is_other;
-}
-
-static void raise_epoch_if_other(struct group_coordinator *c, struct group *group, bool must)
-{
-    const int64_t hash = coord__consumer_metadata_hash(c, group->consumer);
-    if (!must && hash == group->consumer->metadata_hash)
-        return;
-    coord__raise_epoch(c, group, hash);
-    refreshed(c, group->consumer);
-}
-
-/* One that somebody subscribes to, and that this round has not resolved; NULL: none. */
-static struct consumer_regex *unresolved(const struct consumer_group *group, struct bytes *out_text)
-{
-    for (struct map_walk w = { 0 }; map_next(&group->regexes, &w);) {
-        struct consumer_regex *regex = w.value;
-        if (regex->subscriber_count == 0 || regex->round == group->regex_round)
-            continue;
-        *out_text = w.key;
-        return regex;
-    }
-    return NULL;
-}
-
-static void end_round(struct group_coordinator *c, struct group *group)
-{
-    struct consumer_group *consumer = group->consumer;
-    struct write *write;
-    coord__draft_begin(c);
-    raise_epoch_if_other(c, group, consumer->is_regex_other);
-    IGNORE_RESULT(coord__draft_append(c, &write)); /* a record that always fits */
-}
-
-/* The group's epoch is written with the last one. Whether that is done. */
-static bool resolve_next(struct group_coordinator *c, struct group *group,
-                         struct consumer_regex *regex, struct bytes text)
-{
-    struct consumer_group *consumer = group->consumer;
-    struct write *write;
-    struct bytes other;
-    regex->round = consumer->regex_round;
-    const bool is_last = unresolved(consumer, &other) == NULL;
-    coord__draft_begin(c);
-    const bool is_other = resolve(c, group, text);
-    if (is_last)
-        raise_epoch_if_other(c, group, consumer->is_regex_other || is_other);
-    const bool fits = coord__draft_append(c, &write) == KAFKA_NONE;
-    consumer->is_regex_other |= fits && is_other;
-    consumer->has_regex_failed |= !fits;
-    return is_last && fits;
-}
-
-/* Each expression is resolved in a step of its own, and written for itself. */
-void coord__on_regex_deadline(struct group_coordinator *c, struct consumer_group *consumer)
-{
-    if (c->image == NULL)
-        return;
-    struct group *group = consumer->group;
-    struct bytes text;
-    struct consumer_regex *regex = unresolved(consumer, &text);
-    const bool is_done =
-        regex != NULL && resolve_next(c, group, regex, coord__copy(&c->effects->arena, text));
-    if (unresolved(consumer, &text) != NULL) {
-        deadline_arm(&c->deadlines, &consumer->regex, c->event->now_ms);
-        return;
-    }
-    if (!is_done && consumer->subscribed_regex_count > 0)
-        end_round(c, group);
-    /* What does not fit now does not with the next heartbeat. */
-    consumer->regex_not_before_ms =
-        consumer->has_regex_failed ? i64_add_clamped(c->event->now_ms, REGEX_PAUSE_MS) : 0;
 }

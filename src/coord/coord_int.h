@@ -61,6 +61,7 @@ struct group_coordinator {
     uint64_t
         image_number; /* of images in which topics were others than in the one before; 0: none */
     struct topic_hashes topic_hashes;
+    uint64_t resolution_number; /* of the latest; 0: none yet */
     struct arena load_arena;
 
     const struct group_event *event;
@@ -245,6 +246,7 @@ void coord__disarm_consumers(struct group_coordinator *c, struct consumer_group 
 void coord__on_consumer_deadline(struct group_coordinator *c, struct consumer *consumer,
                                  enum deadline_kind kind);
 void coord__on_regex_deadline(struct group_coordinator *c, struct consumer_group *group);
+void coord__on_resolved(struct group_coordinator *c);
 void coord__on_image(struct group_coordinator *c);
 
 /* JoinGroup and its like where the group is one of consumers (consumer_classic.c). */

@@ -99,6 +99,7 @@ void group_effects_clear(struct group_effects *effects)
     effects->spent.count = 0;
     effects->appends.count = 0;
     effects->answers.count = 0;
+    effects->resolutions.count = 0;
     coord_lines_clear(&effects->lines);
     arena_reset(&effects->arena);
 }
@@ -109,6 +110,7 @@ void group_effects_deinit(struct group_effects *effects)
     arena_deinit(&effects->arena);
     VEC_DEINIT(&effects->appends);
     VEC_DEINIT(&effects->answers);
+    VEC_DEINIT(&effects->resolutions);
     coord_lines_deinit(&effects->lines);
     VEC_DEINIT(&effects->spent);
 }
@@ -408,6 +410,9 @@ void group_coordinator_step(struct group_coordinator *c, const struct group_even
         break;
     case GROUP_ON_IMAGE:
         coord__on_image(c);
+        break;
+    case GROUP_ON_RESOLVED:
+        coord__on_resolved(c);
         break;
     }
     ASSERT(c->records.count == 0 && c->draft.write == NULL);

@@ -3,7 +3,7 @@
  * protocol: KIP-848, 1101, 1251, 1263).
  *
  * A pure state machine, group_coordinator_step(coordinator, event, effects): it decides, its owner (server/groups) does. No
- * clock, no chance, no files: events carry both times and random bytes. Cooperative rebalancing (KIP-429) is the clients'
+ * clock, no chance, no files: events carry both times and random bytes; no step matches an expression. Cooperative rebalancing (KIP-429) is the clients'
  * affair: the coordinator hands their bytes about.
  *
  *   LOADING ── LOADED ──► ACTIVE ── UNLOAD ──► CLOSED       group_coordinator_replay feeds the log while LOADING
@@ -70,6 +70,14 @@ struct group_settings {
     uint32_t assignor_count; /* never 0 */
 };
 
+/* ---- expressions -------------------------------------------------------------------------------- */
+
+/* Which topics of an image an expression of a group stands for: long work, given out as an effect and taken back as an event. */
+struct group_resolution;
+/* A part of it, on any thread, one at a time. True: all is done. */
+MUST_CHECK bool group_resolution_work(struct group_resolution *resolution);
+void group_resolution_free(struct group_resolution *resolution); /* NULL is fine */
+
 /* ---- events ------------------------------------------------------------------------------------ */
 
 /* A client's request, decoded. `message` is the struct of its API's request:
@@ -114,6 +122,7 @@ enum group_event_type {
     GROUP_ON_TRANSACTION_END, /* a transaction ends here; in any state */
     GROUP_ON_TOPICS_DELETED, /* their committed offsets go too; while ACTIVE, else nothing happens */
     GROUP_ON_IMAGE, /* of the cluster, in any state; groups whose topics have changed look at them again */
+    GROUP_ON_RESOLVED, /* all of a resolution is done; in any state */
 };
 
 struct group_event {
@@ -133,6 +142,7 @@ struct group_event {
             uint32_t count;
         } topics_deleted;
         struct metadata_image *image; /* a reference is taken; later than the one before */
+        const struct group_resolution *resolution; /* borrowed until the effects are cleared */
     };
 };
 
@@ -142,7 +152,8 @@ struct group_event {
 struct group_effects {
     VEC(struct coord_append) appends; /* first these, in order */
     VEC(struct coord_answer) answers;
-    struct coord_lines lines; /* for the operator */
+    struct coord_lines lines;                   /* for the operator */
+    VEC(struct group_resolution *) resolutions; /* to be worked at and taken back; the receiver's */
     int64_t
         deadline_ms; /* when to come back with GROUP_ON_TIMER; INT64_MAX: never. Replaces the last one */
     struct arena arena;

@@ -14,8 +14,16 @@ void rig_group_begin(struct rig_group *rig)
     rig->coordinator = rig_group_reload(rig, rng_u64(&rig->rng));
 }
 
+static void forget_resolutions(struct rig_group *rig)
+{
+    for (size_t i = 0; i < rig->resolutions.count; i++)
+        group_resolution_free(rig->resolutions.items[i]);
+    VEC_DEINIT(&rig->resolutions);
+}
+
 void rig_group_end(struct rig_group *rig)
 {
+    forget_resolutions(rig);
     rig_log_deinit(&rig->log);
     group_coordinator_free(rig->coordinator);
     group_effects_deinit(&rig->effects);
@@ -31,9 +39,24 @@ void rig_group_step(struct rig_group *rig, struct group_event event)
         (void)rig_log_append(&rig->log, &rig->effects.appends.items[i]);
     for (size_t i = 0; i < rig->effects.answers.count; i++)
         rig->on_answer(rig->context, &rig->effects.answers.items[i]);
+    for (size_t i = 0; i < rig->effects.resolutions.count; i++)
+        VEC_ADD(&rig->resolutions, rig->effects.resolutions.items[i]);
     group_effects_clear(&rig->effects);
     if (rig->on_stepped != NULL)
         rig->on_stepped(rig->context);
+    while (!rig->holds_resolutions && rig->resolutions.count > 0)
+        rig_group_resolve(rig);
+}
+
+void rig_group_resolve(struct rig_group *rig)
+{
+    struct group_resolution *resolution = rig->resolutions.items[0];
+    VEC_REMOVE_AT(&rig->resolutions, 0);
+    while (!group_resolution_work(resolution))
+        continue;
+    rig_group_step(rig,
+                   (struct group_event){ .type = GROUP_ON_RESOLVED, .resolution = resolution });
+    group_resolution_free(resolution);
 }
 
 void rig_group_ask(struct rig_group *rig, uint64_t *token, int16_t api_key, int16_t version,
@@ -84,6 +107,7 @@ struct group_coordinator *rig_group_reload(const struct rig_group *rig, uint64_t
 void rig_group_replace(struct rig_group *rig)
 {
     rig_log_forget_writes(&rig->log);
+    forget_resolutions(rig);
     group_coordinator_free(rig->coordinator);
     rig->coordinator = rig_group_reload(rig, rng_u64(&rig->rng));
 }

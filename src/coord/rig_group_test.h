@@ -13,6 +13,8 @@ struct rig_group {
     struct group_coordinator *coordinator; /* owned */
     struct group_effects effects;
     struct rig_log log;
+    VEC(struct group_resolution *) resolutions; /* that are out, oldest first; owned */
+    bool holds_resolutions; /* else each comes back after the step that gave it out */
     int64_t now_ms;
     uint64_t next_token;
     void (*on_answer)(void *context, const struct coord_answer *answer);
@@ -31,6 +33,8 @@ void rig_group_ask(struct rig_group *rig, uint64_t *token, int16_t api_key, int1
                    const void *message);
 /* The oldest write ends; with an error all others do with it. */
 void rig_group_end_write(struct rig_group *rig, enum kafka_error error);
+/* The oldest resolution is done, and comes back. */
+void rig_group_resolve(struct rig_group *rig);
 void rig_group_pass_time(struct rig_group *rig, int64_t ms);
 
 /* One more coordinator that has what is in the log, LOADING; owned by the caller. */

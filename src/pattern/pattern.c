@@ -123,6 +123,11 @@ bool pattern_matches(const struct pattern *pattern, struct bytes text)
     return pattern__re2_matches(pattern, (const char *)text.data, text.size);
 }
 
+uint64_t pattern_work(const struct pattern *pattern, size_t text_bytes)
+{
+    return (uint64_t)pattern__re2_program_size(pattern) * (text_bytes + 1);
+}
+
 void pattern_free(struct pattern *pattern)
 {
     pattern__re2_free(pattern);

@@ -27,7 +27,11 @@ struct pattern; /* heap */
 MUST_CHECK int pattern_compile(struct bytes text, struct pattern **out, struct err_note *note);
 
 /* Whether the pattern describes the whole text, from its first byte to its last. Mostly a microsecond for a name, but a hard
- * pattern, as (a|b)*a(a|b){500}, takes some 8 us for each byte, and holds up whoever asks about many texts in one step. */
+ * pattern, as (a|b)*a(a|b){500}, takes some 8 us for each byte, and holds up whoever asks in a step of the loop: strangers'
+ * patterns are matched by jobs. */
 bool pattern_matches(const struct pattern *pattern, struct bytes text);
+
+/* What matching a text of that size costs at most: up to 5 ns each. */
+uint64_t pattern_work(const struct pattern *pattern, size_t text_bytes);
 
 void pattern_free(struct pattern *pattern);

@@ -76,6 +76,11 @@ bool pattern__re2_matches(const struct pattern *pattern, const char *text, size_
     return re2::RE2::FullMatch(re2::StringPiece(text, size), pattern->re2);
 }
 
+uint32_t pattern__re2_program_size(const struct pattern *pattern) noexcept
+{
+    return static_cast<uint32_t>(pattern->re2.ProgramSize());
+}
+
 void pattern__re2_free(struct pattern *pattern) noexcept
 {
     delete pattern;

@@ -43,6 +43,8 @@ enum pattern__fault pattern__re2_new(const char *text, size_t size, int64_t memo
                                      struct pattern **out) PATTERN__NOEXCEPT;
 bool pattern__re2_matches(const struct pattern *pattern, const char *text,
                           size_t size) PATTERN__NOEXCEPT;
+/* Instructions; each is done at most once for a byte. */
+uint32_t pattern__re2_program_size(const struct pattern *pattern) PATTERN__NOEXCEPT;
 void pattern__re2_free(struct pattern *pattern) PATTERN__NOEXCEPT;
 
 #ifdef __cplusplus

@@ -191,11 +191,22 @@ static void tell_loaded(struct coord_logs *logs)
 
 static void close_if_idle(struct coord_logs *logs)
 {
-    if (!logs->is_closed || logs->load_count > 0 || logs->on_closed == NULL)
+    if (!logs->is_closed || logs->load_count > 0 || logs->job_count > 0 || logs->on_closed == NULL)
         return;
     void (*on_closed)(void *context) = logs->on_closed;
     logs->on_closed = NULL;
     on_closed(logs->closed_context);
+}
+
+void coord_logs_job_begun(struct coord_logs *logs)
+{
+    logs->job_count++;
+}
+
+void coord_logs_job_ended(struct coord_logs *logs)
+{
+    logs->job_count--;
+    close_if_idle(logs);
 }
 
 static void on_loaded(void *context, void *owner, void *coordinator,

@@ -73,6 +73,7 @@ struct coord_logs {
 
     struct list waits; /* appends under way */
     uint32_t load_count;
+    uint32_t job_count;    /* of the kind's own */
     uint32_t loaded_count; /* since the last line about it */
     uint64_t loaded_records;
     int64_t load_begun_ns;
@@ -91,6 +92,10 @@ void coord_logs_follow(struct coord_logs *logs, const struct metadata_image *ima
 void coord_logs_load(struct coord_logs *logs);
 /* All go. `done` (may be NULL) is called, now or later, when no job of ours is under way. */
 void coord_logs_close(struct coord_logs *logs, void (*done)(void *context), void *context);
+
+/* A job of the kind's own: closing waits for its end. */
+void coord_logs_job_begun(struct coord_logs *logs);
+void coord_logs_job_ended(struct coord_logs *logs);
 
 /* NULL: this node does not lead it; *out_error says what to tell who asks: NOT_COORDINATOR, or COORDINATOR_LOAD_IN_PROGRESS. */
 struct coord_log *coord_logs_serving(const struct coord_logs *logs, int32_t partition,

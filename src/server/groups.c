@@ -38,6 +38,17 @@ struct groups {
     struct coord_logs logs; /* of __consumer_offsets */
     struct map_i64 asks;    /* token → struct group_ask */
     uint64_t next_token;
+    struct list resolving; /* struct resolving */
+};
+
+/* An expression that jobs resolve, part by part. */
+struct resolving {
+    struct io_job job;
+    struct list link;
+    struct groups *groups;
+    struct coord_log *log;               /* NULL: it has gone, and nobody wants the result */
+    struct group_resolution *resolution; /* owned */
+    bool is_done;
 };
 
 /* ---- settings ---------------------------------------------------------------------------------------- */
@@ -128,6 +139,64 @@ static struct group_settings settings_for(const struct coord_log *log)
     return settings;
 }
 
+/* ---- expressions ----------------------------------------------------------------------------------------- */
+
+static void step(struct coord_log *log, struct group_event event);
+
+static void resolving_free(struct resolving *resolving)
+{
+    list_remove(&resolving->link);
+    group_resolution_free(resolving->resolution);
+    mem_free(resolving);
+}
+
+static void resolving_run(struct io_job *job)
+{
+    struct resolving *resolving = CONTAINER_OF(job, struct resolving, job);
+    resolving->is_done = group_resolution_work(resolving->resolution);
+}
+
+static void resolving_done(struct io_job *job)
+{
+    struct resolving *resolving = CONTAINER_OF(job, struct resolving, job);
+    struct coord_log *log = resolving->log;
+    struct coord_logs *logs = &resolving->groups->logs;
+    if (log != NULL && !resolving->is_done) {
+        io_submit(logs->shard->io, NULL, job);
+        return;
+    }
+    if (log != NULL)
+        step(log, (struct group_event){ .type = GROUP_ON_RESOLVED,
+                                        .resolution = resolving->resolution });
+    resolving_free(resolving);
+    coord_logs_job_ended(logs);
+}
+
+static void resolve(struct coord_log *log, struct group_resolution *resolution)
+{
+    struct groups *groups = log->logs->owner;
+    struct resolving *resolving = MEM_NEW(struct resolving);
+    resolving->job =
+        (struct io_job){ .run = resolving_run, .done = resolving_done, .is_long = true };
+    resolving->groups = groups;
+    resolving->log = log;
+    resolving->resolution = resolution;
+    list_push_back(&groups->resolving, &resolving->link);
+    coord_logs_job_begun(log->logs);
+    io_submit(log->logs->shard->io, NULL, &resolving->job);
+}
+
+static void forget_resolving(const struct coord_log *log)
+{
+    const struct groups *groups = log->logs->owner;
+    LIST_FOR_EACH(&groups->resolving, link)
+    {
+        struct resolving *resolving = LIST_ENTRY(link, struct resolving, link);
+        if (resolving->log == log)
+            resolving->log = NULL;
+    }
+}
+
 /* ---- carrying out --------------------------------------------------------------------------------------- */
 
 static void answer(struct groups *groups, const struct coord_answer *answer)
@@ -149,6 +218,8 @@ static void carry_out(struct coord_log *log, struct group_event *out_failed)
         *out_failed = failed;
     for (size_t i = 0; i < effects->answers.count; i++)
         answer(log->logs->owner, &effects->answers.items[i]);
+    for (size_t i = 0; i < effects->resolutions.count; i++)
+        resolve(log, effects->resolutions.items[i]);
     coord_log_print(log, &effects->lines);
     coord_log_arm(log, effects->deadline_ms);
     group_effects_clear(effects);
@@ -279,6 +350,7 @@ static void on_unload(struct coord_log *log)
 static void on_close(struct coord_log *log)
 {
     struct slot *slot = log->own;
+    forget_resolving(log);
     group_effects_deinit(&slot->effects);
     forget_deleted(slot);
     mem_free(slot);
@@ -356,6 +428,7 @@ struct groups *groups_new(struct shard *shard)
     struct groups *groups = MEM_NEW(struct groups);
     groups->shard = shard;
     groups->next_token = 1;
+    list_init(&groups->resolving);
     coord_logs_init(&groups->logs, &group_kind, shard, groups);
     map_i64_init(&groups->asks, shard->hash_seed);
     follow_config(groups);
@@ -372,6 +445,8 @@ void groups_free(struct groups *groups)
     if (groups == NULL)
         return;
     coord_logs_deinit(&groups->logs);
+    while (!list_is_empty(&groups->resolving)) /* the loop has ended */
+        resolving_free(LIST_ENTRY(groups->resolving.next, struct resolving, link));
     map_i64_deinit(&groups->asks);
     metadata_image_unref(groups->image);
     config_unref(groups->config);

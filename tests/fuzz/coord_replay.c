@@ -52,6 +52,7 @@ static void step(struct run *run, struct group_event event)
                                             append->records[j].value, NULL) == 0);
     }
     run->answered += run->effects.answers.count;
+    ASSERT(run->effects.resolutions.count == 0); /* there is no image */
     group_effects_clear(&run->effects);
 }
 

@@ -120,6 +120,16 @@ static void end_write(struct rig *rig, enum kafka_error error)
                                     .appended = { .write_id = write_id, .error = error } });
 }
 
+/* Without delay: an expression is resolved when its turn comes. */
+static void resolve(struct rig *rig)
+{
+    struct group_resolution *resolution = VEC_POP(&rig->resolutions);
+    while (!group_resolution_work(resolution))
+        continue;
+    step(rig, (struct group_event){ .type = GROUP_ON_RESOLVED, .resolution = resolution });
+    group_resolution_free(resolution);
+}
+
 /* ---- steps --------------------------------------------------------------------------------------------------- */
 
 static void step(struct rig *rig, struct group_event event)
@@ -135,7 +145,11 @@ static void step(struct rig *rig, struct group_event event)
     rig_put_lines(rig->out, &rig->effects.lines, &rig->members);
     for (size_t i = 0; i < rig->effects.answers.count; i++)
         print_answer(rig, &rig->effects.answers.items[i]);
+    for (size_t i = 0; i < rig->effects.resolutions.count; i++)
+        VEC_ADD(&rig->resolutions, rig->effects.resolutions.items[i]);
     group_effects_clear(&rig->effects);
+    while (rig->resolutions.count > 0)
+        resolve(rig);
     while (!rig->holds_writes && rig->log.writes.count > 0)
         end_write(rig, KAFKA_NONE);
 }

@@ -14,7 +14,8 @@ struct rig {
     struct group_coordinator *coordinator;
     struct group_settings settings;
     struct group_effects effects;
-    struct arena arena; /* of a command */
+    VEC(struct group_resolution *) resolutions; /* to come back after the step */
+    struct arena arena;                         /* of a command */
     struct buf *out;
     int64_t now_ms;
     int64_t wall_skew_ms; /* by which the wall clock was put forward */
