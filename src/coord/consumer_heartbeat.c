@@ -93,6 +93,27 @@ static enum kafka_error refuse_assignor(struct group_coordinator *c, struct beat
     return error;
 }
 
+/* Whether it tells of more topics and partitions than a record holds: that is not sorted, to be refused in the end. */
+static bool tells_too_much(const struct group_coordinator *c,
+                           const struct consumer_group_heartbeat_request *asked)
+{
+    size_t left = c->settings.batch_bytes_max;
+    for (int32_t i = 0; i < asked->subscribed_topic_names_count; i++) {
+        const size_t bytes = asked->subscribed_topic_names[i].size + 1;
+        if (bytes > left)
+            return true;
+        left -= bytes;
+    }
+    for (int32_t i = 0; i < asked->topic_partitions_count; i++) {
+        const size_t bytes = sizeof(struct uuid) +
+                             (size_t)asked->topic_partitions[i].partitions_count * sizeof(int32_t);
+        if (bytes > left)
+            return true;
+        left -= bytes;
+    }
+    return false;
+}
+
 static enum kafka_error check(struct group_coordinator *c, struct beat *beat)
 {
     const char *blank = blank_field(c, beat);
@@ -104,6 +125,11 @@ static enum kafka_error check(struct group_coordinator *c, struct beat *beat)
         return consumer_refuse(c, &beat->refusal, KAFKA_INVALID_REQUEST, "%s", wrong);
     if (!bytes_is_null(beat->asked->server_assignor) && !is_served(c, beat->asked->server_assignor))
         return refuse_assignor(c, beat);
+    if (tells_too_much(c, beat->asked))
+        return consumer_refuse(c, &beat->refusal, KAFKA_UNKNOWN_SERVER_ERROR,
+                               "SubscribedTopicNames and TopicPartitions have more bytes than the "
+                               "%u of a batch.",
+                               c->settings.batch_bytes_max);
     return KAFKA_NONE;
 }
 

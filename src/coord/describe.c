@@ -24,6 +24,42 @@ static bool equals_folded(struct bytes text, const char *name)
     return true;
 }
 
+/* Names that filters can mean, of states and kinds. */
+static const char *const filter_names[] = { "Empty",
+                                            "PreparingRebalance",
+                                            "CompletingRebalance",
+                                            "Assigning",
+                                            "Reconciling",
+                                            "Stable",
+                                            "Unknown",
+                                            "classic",
+                                            "consumer",
+                                            "share",
+                                            "streams" };
+
+/* What means nothing is left out, but for one, so that the filter does not become one that lets all pass. */
+static void reduce(struct bytes *filter, int32_t *count)
+{
+    uint32_t seen = 0;
+    int32_t kept = 0;
+    for (int32_t i = 0; i < *count; i++) {
+        for (uint32_t n = 0; n < ARRAY_LEN(filter_names); n++) {
+            if ((seen & 1u << n) != 0 || !equals_folded(bytes_trim(filter[i]), filter_names[n]))
+                continue;
+            seen |= 1u << n;
+            filter[kept++] = filter[i];
+            break;
+        }
+    }
+    *count = MIN(*count, MAX(kept, 1));
+}
+
+void group_reduce_filters(struct list_groups_request *asked)
+{
+    reduce(asked->states_filter, &asked->states_filter_count);
+    reduce(asked->types_filter, &asked->types_filter_count);
+}
+
 /* Whether a filter lets a name pass; an empty filter lets all. */
 static bool passes(const struct bytes *filter, int32_t count, const char *name)
 {

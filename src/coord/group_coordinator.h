@@ -89,7 +89,7 @@ void group_resolution_free(struct group_resolution *resolution); /* NULL is fine
  *   OffsetFetch                the same; in the form of version 8 and later with one group, topics by name
  *   ConsumerGroupHeartbeat     the same
  *   DescribeGroups, ConsumerGroupDescribe, DeleteGroups  the same; with groups of this partition only, each once
- *   ListGroups                 the same
+ *   ListGroups                 the same; after group_reduce_filters
  */
 struct group_request {
     uint64_t token;  /* the owner's; comes back in the answer */
@@ -191,6 +191,11 @@ void group_coordinator_step(struct group_coordinator *coordinator, const struct 
  * shape it: a Heartbeat while COORDINATOR_LOAD_IN_PROGRESS is well. */
 void *group_refusal(const struct group_request *request, enum kafka_error error,
                     struct arena *arena);
+
+/* Leaves in the filters of a ListGroups each name once, so that each group is held against some ten of them at most: once, for all
+ * coordinators that are asked. */
+struct list_groups_request;
+void group_reduce_filters(struct list_groups_request *asked);
 
 /* What an append's error means to clients of a coordinator. */
 enum kafka_error group_error_of_append(enum kafka_error error);

@@ -54,6 +54,16 @@ struct txn_settings {
     uint32_t batch_bytes_max; /* max.message.bytes of __transaction_state */
 };
 
+/* What a ListTransactions asks for, made once for all coordinators: a request may name a million ids and states. */
+struct txn_filter {
+    uint32_t states;             /* bits of enum txn_state */
+    const int64_t *producer_ids; /* ascending, of the request */
+    int32_t producer_id_count;   /* 0: any */
+};
+struct list_transactions_request;
+/* Sorts the producer ids of the request. Any thread. */
+void txn_filter_init(struct txn_filter *filter, struct list_transactions_request *asked);
+
 /* ---- events ------------------------------------------------------------------------------------ */
 
 /* A client's or broker's request, decoded. `message` is the struct of its API's request and stays valid until the answer:
@@ -63,7 +73,7 @@ struct txn_settings {
  *                         is asked too, as the partition of __consumer_offsets
  *   EndTxn
  *   DescribeTransactions  with ids of this partition only
- *   ListTransactions      with a pattern that matches_pattern knows how to apply
+ *   ListTransactions      with the filter made of it; names of states, producer ids and the pattern are not looked at
  *
  * The version tells which errors a client understands and how it runs transactions. */
 struct txn_request {
@@ -71,9 +81,7 @@ struct txn_request {
     int16_t api_key; /* enum api_key */
     int16_t version;
     const void *message;
-    /* ListTransactions: whether an id is asked for; NULL: all are. Called until the answer, in steps of some ids each. */
-    bool (*matches_pattern)(const void *pattern, struct bytes transactional_id);
-    const void *pattern;
+    const struct txn_filter *filter; /* ListTransactions: stays valid as the message does */
 };
 
 /* What became of a marker. */
@@ -174,7 +182,6 @@ void txn_coordinator_step(struct txn_coordinator *coordinator, const struct txn_
 void *txn_refusal(const struct txn_request *request, enum kafka_error error, struct arena *arena);
 
 /* Which of the state filters of ListTransactions no state bears; `out` points into `asked`. */
-struct list_transactions_request;
 struct list_transactions_response;
 void txn_tell_unknown_states(const struct list_transactions_request *asked, struct arena *arena,
                              struct list_transactions_response *out);

@@ -1,4 +1,5 @@
 /* ListTransactions of a coordinator that has very many ids: in slices, while ids go. */
+#include "base/mem.h"
 #include "base/test.h"
 #include "coord/record.h"
 #include "coord/rig_log_test.h"
@@ -18,8 +19,8 @@ enum { IDS = 5000, OLD_FIRST = 4000, OLD_COUNT = 10, SLICE = 1000 };
 struct lister {
     struct txn_coordinator *coordinator;
     struct txn_effects effects;
-    int matched; /* how often the pattern was asked */
     struct list_transactions_request request;
+    struct txn_filter filter;
 };
 
 static void replay_id(struct txn_coordinator *coordinator, int number)
@@ -47,24 +48,16 @@ static void step(struct lister *l, int64_t now_ms, struct txn_event event)
     txn_coordinator_step(l->coordinator, &event, &l->effects);
 }
 
-static bool is_even(const void *pattern, struct bytes id)
-{
-    struct lister *l = (struct lister *)(uintptr_t)pattern;
-    l->matched++;
-    return (id.data[id.size - 1] - '0') % 2 == 0;
-}
-
 static void ask(struct lister *l, uint64_t token)
 {
-    list_transactions_request_init(&l->request);
+    txn_filter_init(&l->filter, &l->request);
     step(l, 0,
          (struct txn_event){ .type = TXN_ON_REQUEST,
                              .request = { .token = token,
                                           .api_key = API_LIST_TRANSACTIONS,
                                           .version = 2,
                                           .message = &l->request,
-                                          .matches_pattern = is_even,
-                                          .pattern = l } });
+                                          .filter = &l->filter } });
 }
 
 static void begin(struct lister *l)
@@ -77,6 +70,7 @@ static void begin(struct lister *l)
                                            .batch_bytes_max = 1048588 };
     *l = (struct lister){ .coordinator = txn_coordinator_new(&settings, 1) };
     txn_effects_init(&l->effects);
+    list_transactions_request_init(&l->request);
     for (int i = 0; i < IDS; i++)
         replay_id(l->coordinator, i);
     step(l, 0, (struct txn_event){ .type = TXN_ON_LOADED });
@@ -97,7 +91,6 @@ TEST(txn_list, looks_at_some_ids_a_step_while_others_go)
     int slices = 1;
     bool has_expired = false;
     while (l.effects.answers.count == 0) {
-        EXPECT_EQ(l.matched, slices * SLICE);
         EXPECT(l.effects.deadline_ms <= 1);
         if (l.effects.appends.count > 0) {
             const uint64_t write_id = l.effects.appends.items[0].write_id;
@@ -115,11 +108,45 @@ TEST(txn_list, looks_at_some_ids_a_step_while_others_go)
     EXPECT_EQ(slices, IDS / SLICE);
     const struct list_transactions_response *told = l.effects.answers.items[0].message;
     EXPECT_EQ(l.effects.answers.items[0].token, 7);
-    EXPECT_EQ(told->transaction_states_count, (IDS - OLD_COUNT) / 2);
+    EXPECT_EQ(told->transaction_states_count, IDS - OLD_COUNT);
     for (int32_t i = 0; i < told->transaction_states_count; i++)
-        EXPECT_EQ(told->transaction_states[i].producer_id,
-                  2 * i + (2 * i < OLD_FIRST ? 0 : OLD_COUNT));
+        EXPECT_EQ(told->transaction_states[i].producer_id, i + (i < OLD_FIRST ? 0 : OLD_COUNT));
     end(&l);
+}
+
+enum { FILTERS = 250000 };
+
+/* As many producer ids and states as a request can name, in no order: each id of the coordinator is looked up among them. */
+TEST(txn_list, finds_ids_among_very_many_filters)
+{
+    struct lister l;
+    begin(&l);
+    int64_t *ids = MEM_NEW_ARRAY(int64_t, FILTERS);
+    struct bytes *states = MEM_NEW_ARRAY(struct bytes, FILTERS);
+    for (int i = 0; i < FILTERS; i++) {
+        ids[i] = (int64_t)(FILTERS - i) * 7;
+        states[i] = i == FILTERS - 1 ? BYTES_LITERAL("Empty") : BYTES_LITERAL("None");
+    }
+    l.request.producer_id_filters = ids;
+    l.request.producer_id_filters_count = FILTERS;
+    l.request.state_filters = states;
+    l.request.state_filters_count = FILTERS;
+    ask(&l, 7);
+    while (l.effects.answers.count == 0)
+        step(&l, 0, (struct txn_event){ .type = TXN_ON_TIMER });
+    const struct list_transactions_response *told = l.effects.answers.items[0].message;
+    EXPECT_EQ(told->transaction_states_count, (IDS - 1) / 7);
+    for (int32_t i = 0; i < told->transaction_states_count; i++)
+        EXPECT_EQ(told->transaction_states[i].producer_id, 7 * (i + 1));
+    states[FILTERS - 1] = BYTES_LITERAL("Ongoing");
+    ask(&l, 8);
+    while (l.effects.answers.count == 0)
+        step(&l, 0, (struct txn_event){ .type = TXN_ON_TIMER });
+    told = l.effects.answers.items[0].message;
+    EXPECT_EQ(told->transaction_states_count, 0);
+    end(&l);
+    mem_free(ids);
+    mem_free(states);
 }
 
 TEST(txn_list, is_answered_when_the_coordinator_moves)

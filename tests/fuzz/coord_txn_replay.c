@@ -175,6 +175,8 @@ static void ask(struct run *run, uint8_t what)
     struct txn_event event = { .type = TXN_ON_REQUEST };
     event.request.message =
         make_request(&run->arena, what, name_of(what / 16), &event.request.api_key);
+    const struct txn_filter filter = { .states = UINT32_MAX };
+    event.request.filter = &filter;
     const struct api *api = api_get(event.request.api_key);
     event.request.version = what % 32 < 16 ? api->version_max_stable : api->version_min;
     event.request.token = run->next_token++;

@@ -296,6 +296,7 @@ static void *list(struct rig *rig, struct command *command)
         texts(&rig->arena, command_option(command, "states", NULL), &m->states_filter_count);
     m->types_filter =
         texts(&rig->arena, command_option(command, "types", NULL), &m->types_filter_count);
+    group_reduce_filters(m);
     return m;
 }
 

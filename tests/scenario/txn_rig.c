@@ -30,7 +30,8 @@ struct rig {
     struct txn_coordinator *coordinator;
     struct txn_settings settings;
     struct txn_effects effects;
-    struct arena arena; /* of a command */
+    struct arena arena;       /* of a command */
+    struct txn_filter filter; /* the same */
     struct buf *out;
     int64_t now_ms;
     int64_t wall_skew_ms; /* by which the wall clock was put forward */
@@ -283,12 +284,8 @@ static void *list(struct rig *rig, struct command *command)
     for (int32_t i = 0; i < m->producer_id_filters_count; i++)
         m->producer_id_filters[i] = number(command, ids[i]);
     m->duration_filter = command_number(command, "duration", -1);
+    txn_filter_init(&rig->filter, m);
     return m;
-}
-
-static bool begins_with(const void *pattern, struct bytes id)
-{
-    return bytes_starts_with(id, bytes_from_text(pattern));
 }
 
 static const struct {
@@ -318,9 +315,7 @@ static int ask(struct rig *rig, struct command *command, struct err_note *note)
         return err_note(note, -ERR_INVALID_ARGUMENT, "no word \"%s\"", command->words[0]);
     request->version =
         (int16_t)command_number(command, "v", api_get(request->api_key)->version_max_stable);
-    request->pattern = command_option(command, "pattern", NULL);
-    if (request->pattern != NULL)
-        request->matches_pattern = begins_with;
+    request->filter = &rig->filter;
     request->token = rig->next_token++;
     const int r = command_check(command, note); /* the words are the request's from here on */
     if (r < 0)

@@ -1,4 +1,5 @@
 /* ListGroups: the groups of every coordinator of this broker (KIP-518, KIP-848). */
+#include "coord/group_coordinator.h"
 #include "server/api_handler.h"
 #include "server/authorize.h"
 #include "server/gather.h"
@@ -84,6 +85,7 @@ static void handle(struct request *request)
     struct list_groups *op = REQUEST_NEW(request, struct list_groups);
     op->request = request;
     gather_begin(&op->gather, finish);
+    group_reduce_filters(request->message);
     op->part_count = groups_partition_count(request->shard);
     op->parts = REQUEST_NEW_ARRAY(request, struct part, op->part_count);
     for (int32_t i = 0; i < op->part_count; i++) {
