@@ -46,18 +46,20 @@ bool connection__is_out_full(const struct connection *c)
 
 /* Half of the memory for each purse: who asks little is served while large answers are not read. One answer may go
  * beyond, so that the largest can always be given. */
-static bool has_room(const struct server *server, enum purse purse)
+bool connection__has_room(const struct server *server, enum purse purse)
 {
-    return server->purse_bytes[purse] <= server->limits.memory_bytes_max / 2;
+    return server->purse_bytes[purse] + server->stepping_bytes[purse] <=
+           server->limits.memory_bytes_max / 2;
 }
 
 bool connection__may_answer(struct connection *c, struct bytes body)
 {
-    if (has_room(c->server, PURSE_SMALL) && has_room(c->server, PURSE_LARGE))
+    if (connection__has_room(c->server, PURSE_SMALL) &&
+        connection__has_room(c->server, PURSE_LARGE))
         return true;
     bool needs_room;
     const enum purse purse = pipeline_purse(c, body, &needs_room);
-    if (!needs_room || has_room(c->server, purse))
+    if (!needs_room || connection__has_room(c->server, purse))
         return true;
     if (!list_is_linked(&c->room_link))
         list_push_back(&c->server->crowded[purse], &c->room_link);
@@ -69,7 +71,7 @@ void connection_uncrowd(struct server *server)
 {
     for (enum purse purse = 0; purse < PURSE_COUNT; purse++) {
         struct list *link;
-        while (has_room(server, purse) &&
+        while (connection__has_room(server, purse) &&
                (link = list_pop_front(&server->crowded[purse])) != NULL) {
             struct connection *c = LIST_ENTRY(link, struct connection, room_link);
             if (!list_is_linked(&c->resume_link))
@@ -97,7 +99,7 @@ static bool is_deaf(struct connection *c, int64_t now_ns)
 void connection_cut_deaf(struct server *server, int64_t now_ns)
 {
     const bool is_crowded = !list_is_empty(&server->crowded[PURSE_SMALL]) ||
-                            !list_is_empty(&server->crowded[PURSE_LARGE]);
+                            !list_is_empty(&server->crowded[PURSE_LARGE]) || steps_wait(server);
     if (!is_crowded && !server->watches_readers)
         return;
     server->watches_readers = is_crowded;

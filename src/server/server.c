@@ -16,6 +16,11 @@ static void on_again(struct io_timer *timer)
     (void)timer;
 }
 
+static void on_step(struct io_timer *timer)
+{
+    steps_take_turn(CONTAINER_OF(timer, struct server, step));
+}
+
 int server_new(struct shard *shard, const struct server_limits *limits, struct server **out)
 {
     struct server *server = MEM_NEW(struct server);
@@ -23,6 +28,7 @@ int server_new(struct shard *shard, const struct server_limits *limits, struct s
     server->limits = *limits;
     server->deadlines.fire = on_deadlines;
     server->again.fire = on_again;
+    server->step.fire = on_step;
     list_init(&server->listeners);
     list_init(&server->connections);
     list_init(&server->resume);
@@ -31,6 +37,8 @@ int server_new(struct shard *shard, const struct server_limits *limits, struct s
     list_init(&server->starved);
     for (int purse = 0; purse < PURSE_COUNT; purse++)
         list_init(&server->crowded[purse]);
+    for (int purse = 0; purse < PURSE_COUNT; purse++)
+        list_init(&server->stepping[purse]);
     list_init(&server->ending);
     list_init(&server->free_requests);
     map_init(&server->connections_by_host, shard->hash_seed);
@@ -58,6 +66,7 @@ void server_close(struct server *server)
     io_timer_cancel(server->shard->io, &server->again);
     while (!list_is_empty(&server->connections))
         connection_close(LIST_ENTRY(server->connections.next, struct connection, link));
+    steps_end_all(server);
     while (!list_is_empty(&server->listeners))
         listener_free(LIST_ENTRY(server->listeners.next, struct server_listener, link));
 }
@@ -97,6 +106,7 @@ bool server_send(struct server *server)
         connection_send(LIST_ENTRY(link, struct connection, send_link));
     connection_unstarve(server);
     connection_uncrowd(server);
+    steps_make_turn(server);
     if (list_is_empty(&server->resume))
         return false;
     io_timer_arm_after(server->shard->io, &server->again, 0);

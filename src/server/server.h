@@ -55,6 +55,7 @@ struct server_limits {
 
 struct server_counters {
     uint64_t requests;
+    uint64_t steps; /* after the first one, of requests that are cut (steps.h) */
     uint64_t received_bytes;
     uint64_t sent_bytes;
     uint64_t connections_accepted;

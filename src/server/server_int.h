@@ -6,6 +6,7 @@
  *   foreign.c     what is said to who speaks something else
  *   send.c        answers in order, bytes out
  *   pipeline.c    frame → request → handler, and back to an encoded answer
+ *   steps.c       requests that take more than a turn
  *   server.c      the value that holds them
  */
 #pragma once
@@ -101,9 +102,12 @@ struct server {
     size_t waiting_bytes;            /* of requests that wait */
     struct receive_window landing;   /* where connections without a window receive */
     struct io_timer deadlines;
-    struct io_timer again; /* makes a turn follow */
-    bool is_paused;        /* as many connections as may be */
-    int64_t full_told_ns;  /* when that was told last; 0: never */
+    struct io_timer again;              /* makes a turn follow */
+    struct list stepping[PURSE_COUNT];  /* struct steps */
+    size_t stepping_bytes[PURSE_COUNT]; /* that they hold */
+    struct io_timer step;               /* makes the turn of a step */
+    bool is_paused;                     /* as many connections as may be */
+    int64_t full_told_ns;               /* when that was told last; 0: never */
     bool memory_warned;
     int64_t
         pressed_ns; /* since when received bytes of large frames are watched, as memory is short; 0: not */
@@ -160,6 +164,7 @@ bool connection__is_out_full(const struct connection *c);
 /* Whether this whole frame may start, given what all connections have not read yet. False: it is started again later. */
 bool connection__may_answer(struct connection *c, struct bytes body);
 void connection_uncrowd(struct server *server);
+bool connection__has_room(const struct server *server, enum purse purse);
 /* Answers that nobody reads go when others wait for their place. */
 void connection_cut_deaf(struct server *server, int64_t now_ns);
 
@@ -175,3 +180,9 @@ bool pipeline_may_start(const struct connection *connection, struct bytes body);
 void pipeline_free_request(struct request *request);
 void out_part_free(struct out_part *part);
 void pipeline_deinit(struct server *server);
+
+/* steps.c */
+void steps_take_turn(struct server *server);
+void steps_make_turn(struct server *server);  /* where some may go on */
+bool steps_wait(const struct server *server); /* some, for answers to be read */
+void steps_end_all(struct server *server);    /* their peers are gone */

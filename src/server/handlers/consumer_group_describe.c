@@ -2,6 +2,7 @@
 #include "server/api_handler.h"
 #include "server/authorize.h"
 #include "server/groups.h"
+#include "server/steps.h"
 #include "wire/messages/consumer_group_describe_request.h"
 #include "wire/messages/consumer_group_describe_response.h"
 
@@ -18,6 +19,8 @@ struct part {
 struct describe {
     struct request *request;
     struct consumer_group_describe_response response;
+    struct steps steps;
+    int32_t next; /* to be asked */
     int32_t left; /* parts to be answered, and one while they are asked */
 };
 
@@ -171,6 +174,23 @@ static void ask_group(struct describe *op, struct bytes *group_id,
                &part->ask);
 }
 
+static enum steps_result step(struct steps *steps)
+{
+    struct describe *op = CONTAINER_OF(steps, struct describe, steps);
+    const struct consumer_group_describe_request *asked = steps->request->message;
+    for (; op->next < asked->group_ids_count; op->next++) {
+        if (!steps_may_add(steps, 10))
+            return STEPS_MORE;
+        ask_group(op, &asked->group_ids[op->next], &op->response.groups[op->next]);
+    }
+    return STEPS_DONE;
+}
+
+static void end(struct steps *steps)
+{
+    part_done(CONTAINER_OF(steps, struct describe, steps));
+}
+
 static void handle(struct request *request)
 {
     const struct consumer_group_describe_request *asked = request->message;
@@ -181,9 +201,7 @@ static void handle(struct request *request)
     op->response.groups = consumer_group_describe_response_described_group_array(
         &request->arena, (size_t)asked->group_ids_count);
     op->response.groups_count = asked->group_ids_count;
-    for (int32_t i = 0; i < asked->group_ids_count; i++)
-        ask_group(op, &asked->group_ids[i], &op->response.groups[i]);
-    part_done(op);
+    steps_begin(&op->steps, request, step, end);
 }
 
 const struct api_handler consumer_group_describe_handler = {

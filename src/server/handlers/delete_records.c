@@ -1,6 +1,7 @@
 /* DeleteRecords: moves the start of logs up (KIP-107). */
 #include "server/api_handler.h"
 #include "server/authorize.h"
+#include "server/steps.h"
 #include "server/topic_lookup.h"
 #include "wire/messages/delete_records_request.h"
 #include "wire/messages/delete_records_response.h"
@@ -43,24 +44,52 @@ static void answer_one(struct request *request, struct bytes topic_name,
     out->error_code = (int16_t)error;
 }
 
+struct delete_records {
+    struct steps steps;
+    struct delete_records_response response;
+    int32_t topic; /* at this one, and this partition of it */
+    int32_t partition;
+};
+
+static enum steps_result step(struct steps *steps)
+{
+    struct delete_records *op = CONTAINER_OF(steps, struct delete_records, steps);
+    const struct delete_records_request *asked = steps->request->message;
+    for (; op->topic < asked->topics_count; op->topic++, op->partition = 0) {
+        const struct delete_records_request_topic *topic = &asked->topics[op->topic];
+        struct delete_records_response_topic_result *out = &op->response.topics[op->topic];
+        for (; op->partition < topic->partitions_count; op->partition++) {
+            if (!steps_may_add(steps, 1))
+                return STEPS_MORE;
+            answer_one(steps->request, topic->name, &topic->partitions[op->partition],
+                       &out->partitions[op->partition]);
+        }
+    }
+    return STEPS_DONE;
+}
+
+static void end(struct steps *steps)
+{
+    request_reply(steps->request, &CONTAINER_OF(steps, struct delete_records, steps)->response);
+}
+
 static void handle(struct request *request)
 {
     const struct delete_records_request *asked = request->message;
-    struct delete_records_response response = delete_records_response_default;
-    response.topics_count = asked->topics_count;
-    response.topics =
+    struct delete_records *op = REQUEST_NEW(request, struct delete_records);
+    op->response = delete_records_response_default;
+    op->response.topics_count = asked->topics_count;
+    op->response.topics =
         delete_records_response_topic_result_array(&request->arena, (size_t)asked->topics_count);
     for (int32_t t = 0; t < asked->topics_count; t++) {
         const struct delete_records_request_topic *topic = &asked->topics[t];
-        struct delete_records_response_topic_result *out = &response.topics[t];
+        struct delete_records_response_topic_result *out = &op->response.topics[t];
         out->name = topic->name;
         out->partitions_count = topic->partitions_count;
         out->partitions = delete_records_response_partition_result_array(
             &request->arena, (size_t)topic->partitions_count);
-        for (int32_t i = 0; i < topic->partitions_count; i++)
-            answer_one(request, topic->name, &topic->partitions[i], &out->partitions[i]);
     }
-    request_reply(request, &response);
+    steps_begin(&op->steps, request, step, end);
 }
 
 const struct api_handler delete_records_handler = {

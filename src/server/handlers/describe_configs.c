@@ -7,21 +7,28 @@
 #include "server/api_handler.h"
 #include "server/authorize.h"
 #include "server/loggers.h"
+#include "server/steps.h"
 #include "server/topic_lookup.h"
 #include "wire/messages/describe_configs_request.h"
 #include "wire/messages/describe_configs_response.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+/* Each of hundreds of settings is looked up among the keys, of which there may be very many. */
+static void sort_keys(const struct describe_configs_request_resource *asked)
+{
+    if (asked->configuration_keys_count > 1)
+        qsort(asked->configuration_keys, (size_t)asked->configuration_keys_count,
+              sizeof(*asked->configuration_keys), bytes_compare_items);
+}
 
 static bool is_wanted(const struct describe_configs_request_resource *asked, const char *name)
 {
-    if (asked->configuration_keys_count <= 0) /* null, and as in Kafka none, are all */
-        return true;
-    for (int32_t i = 0; i < asked->configuration_keys_count; i++) {
-        if (bytes_equal_text(asked->configuration_keys[i], name))
-            return true;
-    }
-    return false;
+    const struct bytes key = bytes_from_text(name);
+    return asked->configuration_keys_count <= 0 || /* null, and as in Kafka none, are all */
+           bsearch(&key, asked->configuration_keys, (size_t)asked->configuration_keys_count,
+                   sizeof(key), bytes_compare_items) != NULL;
 }
 
 /* Configs live shorter than the answer: texts move to the arena. */
@@ -224,16 +231,39 @@ static void describe(struct request *request, const struct describe_configs_requ
     }
 }
 
+struct describe_configs {
+    struct steps steps;
+    struct describe_configs_response response;
+    int32_t next;
+};
+
+static enum steps_result step(struct steps *steps)
+{
+    struct describe_configs *op = CONTAINER_OF(steps, struct describe_configs, steps);
+    const struct describe_configs_request *asked = steps->request->message;
+    for (; op->next < asked->resources_count; op->next++) {
+        if (!steps_may_add(steps, 100))
+            return STEPS_MORE;
+        sort_keys(&asked->resources[op->next]);
+        describe(steps->request, &asked->resources[op->next], &op->response.results[op->next]);
+    }
+    return STEPS_DONE;
+}
+
+static void end(struct steps *steps)
+{
+    request_reply(steps->request, &CONTAINER_OF(steps, struct describe_configs, steps)->response);
+}
+
 static void handle(struct request *request)
 {
     const struct describe_configs_request *asked = request->message;
-    struct describe_configs_response response = describe_configs_response_default;
-    response.results =
+    struct describe_configs *op = REQUEST_NEW(request, struct describe_configs);
+    op->response = describe_configs_response_default;
+    op->response.results =
         describe_configs_response_result_array(&request->arena, (size_t)asked->resources_count);
-    response.results_count = asked->resources_count;
-    for (int32_t i = 0; i < asked->resources_count; i++)
-        describe(request, &asked->resources[i], &response.results[i]);
-    request_reply(request, &response);
+    op->response.results_count = asked->resources_count;
+    steps_begin(&op->steps, request, step, end);
 }
 
 const struct api_handler describe_configs_handler = {

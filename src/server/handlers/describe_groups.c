@@ -2,6 +2,7 @@
 #include "server/api_handler.h"
 #include "server/authorize.h"
 #include "server/groups.h"
+#include "server/steps.h"
 #include "wire/messages/describe_groups_request.h"
 #include "wire/messages/describe_groups_response.h"
 
@@ -18,6 +19,8 @@ struct part {
 struct describe_groups {
     struct request *request;
     struct describe_groups_response response;
+    struct steps steps;
+    int32_t next; /* to be asked */
     int32_t left; /* parts to be answered, and one while they are asked */
 };
 
@@ -101,6 +104,23 @@ static void ask_group(struct describe_groups *op, struct bytes *group_id,
                &part->ask);
 }
 
+static enum steps_result step(struct steps *steps)
+{
+    struct describe_groups *op = CONTAINER_OF(steps, struct describe_groups, steps);
+    const struct describe_groups_request *asked = steps->request->message;
+    for (; op->next < asked->groups_count; op->next++) {
+        if (!steps_may_add(steps, 10))
+            return STEPS_MORE;
+        ask_group(op, &asked->groups[op->next], &op->response.groups[op->next]);
+    }
+    return STEPS_DONE;
+}
+
+static void end(struct steps *steps)
+{
+    part_done(CONTAINER_OF(steps, struct describe_groups, steps));
+}
+
 static void handle(struct request *request)
 {
     const struct describe_groups_request *asked = request->message;
@@ -111,9 +131,7 @@ static void handle(struct request *request)
     op->response.groups = describe_groups_response_described_group_array(
         &request->arena, (size_t)asked->groups_count);
     op->response.groups_count = asked->groups_count;
-    for (int32_t i = 0; i < asked->groups_count; i++)
-        ask_group(op, &asked->groups[i], &op->response.groups[i]);
-    part_done(op);
+    steps_begin(&op->steps, request, step, end);
 }
 
 const struct api_handler describe_groups_handler = {

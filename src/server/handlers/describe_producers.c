@@ -2,6 +2,7 @@
 #include "base/topic_name.h"
 #include "server/api_handler.h"
 #include "server/authorize.h"
+#include "server/steps.h"
 #include "server/topic_lookup.h"
 #include "wire/messages/describe_producers_request.h"
 #include "wire/messages/describe_producers_response.h"
@@ -45,6 +46,35 @@ static void answer_one(struct request *request, struct bytes name, int32_t index
         out->error_message = bytes_from_text(kafka_error_sentence((int16_t)error));
 }
 
+struct describe_producers {
+    struct steps steps;
+    struct describe_producers_response response;
+    int32_t topic; /* at this one, and this partition of it */
+    int32_t partition;
+};
+
+static enum steps_result step(struct steps *steps)
+{
+    struct describe_producers *op = CONTAINER_OF(steps, struct describe_producers, steps);
+    const struct describe_producers_request *asked = steps->request->message;
+    for (; op->topic < asked->topics_count; op->topic++, op->partition = 0) {
+        const struct describe_producers_request_topic_request *topic = &asked->topics[op->topic];
+        struct describe_producers_response_topic_response *out = &op->response.topics[op->topic];
+        for (; op->partition < topic->partition_indexes_count; op->partition++) {
+            if (!steps_may_add(steps, 1))
+                return STEPS_MORE;
+            answer_one(steps->request, topic->name, topic->partition_indexes[op->partition],
+                       &out->partitions[op->partition]);
+        }
+    }
+    return STEPS_DONE;
+}
+
+static void end(struct steps *steps)
+{
+    request_reply(steps->request, &CONTAINER_OF(steps, struct describe_producers, steps)->response);
+}
+
 static void handle(struct request *request)
 {
     const struct describe_producers_request *asked = request->message;
@@ -54,21 +84,20 @@ static void handle(struct request *request)
     if (!request_reserve(request, count,
                          sizeof(struct describe_producers_response_partition_response)))
         return;
-    struct describe_producers_response response = describe_producers_response_default;
-    response.topics_count = asked->topics_count;
-    response.topics = describe_producers_response_topic_response_array(&request->arena,
-                                                                       (size_t)asked->topics_count);
+    struct describe_producers *op = REQUEST_NEW(request, struct describe_producers);
+    op->response = describe_producers_response_default;
+    op->response.topics_count = asked->topics_count;
+    op->response.topics = describe_producers_response_topic_response_array(
+        &request->arena, (size_t)asked->topics_count);
     for (int32_t t = 0; t < asked->topics_count; t++) {
         const struct describe_producers_request_topic_request *topic = &asked->topics[t];
-        struct describe_producers_response_topic_response *out = &response.topics[t];
+        struct describe_producers_response_topic_response *out = &op->response.topics[t];
         out->name = topic->name;
         out->partitions_count = topic->partition_indexes_count;
         out->partitions = describe_producers_response_partition_response_array(
-            &request->arena, (size_t)out->partitions_count);
-        for (int32_t i = 0; i < topic->partition_indexes_count; i++)
-            answer_one(request, topic->name, topic->partition_indexes[i], &out->partitions[i]);
+            &request->arena, (size_t)topic->partition_indexes_count);
     }
-    request_reply(request, &response);
+    steps_begin(&op->steps, request, step, end);
 }
 
 const struct api_handler describe_producers_handler = {

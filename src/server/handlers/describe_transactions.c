@@ -1,6 +1,7 @@
 /* DescribeTransactions: each id's coordinator is asked; answers in the order of the request (KIP-664). */
 #include "server/api_handler.h"
 #include "server/authorize.h"
+#include "server/steps.h"
 #include "server/transactions.h"
 #include "wire/messages/describe_transactions_request.h"
 #include "wire/messages/describe_transactions_response.h"
@@ -18,6 +19,8 @@ struct part {
 struct describe_transactions {
     struct request *request;
     struct describe_transactions_response response;
+    struct steps steps;
+    int32_t next; /* to be asked */
     int32_t left; /* parts to be answered, and one while they are asked */
 };
 
@@ -94,6 +97,23 @@ static void ask_id(struct describe_transactions *op, struct bytes *id,
     transactions_ask(request->shard, transactions_partition_of(request->shard, *id), &part->ask);
 }
 
+static enum steps_result step(struct steps *steps)
+{
+    struct describe_transactions *op = CONTAINER_OF(steps, struct describe_transactions, steps);
+    const struct describe_transactions_request *asked = steps->request->message;
+    for (; op->next < asked->transactional_ids_count; op->next++) {
+        if (!steps_may_add(steps, 10))
+            return STEPS_MORE;
+        ask_id(op, &asked->transactional_ids[op->next], &op->response.transaction_states[op->next]);
+    }
+    return STEPS_DONE;
+}
+
+static void end(struct steps *steps)
+{
+    part_done(CONTAINER_OF(steps, struct describe_transactions, steps));
+}
+
 static void handle(struct request *request)
 {
     const struct describe_transactions_request *asked = request->message;
@@ -104,9 +124,7 @@ static void handle(struct request *request)
     op->response.transaction_states = describe_transactions_response_transaction_state_array(
         &request->arena, (size_t)asked->transactional_ids_count);
     op->response.transaction_states_count = asked->transactional_ids_count;
-    for (int32_t i = 0; i < asked->transactional_ids_count; i++)
-        ask_id(op, &asked->transactional_ids[i], &op->response.transaction_states[i]);
-    part_done(op);
+    steps_begin(&op->steps, request, step, end);
 }
 
 const struct api_handler describe_transactions_handler = {

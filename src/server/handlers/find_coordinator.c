@@ -4,6 +4,7 @@
 #include "server/auto_topic.h"
 #include "server/cluster_view.h"
 #include "server/groups.h"
+#include "server/steps.h"
 #include "server/topic_lookup.h"
 #include "server/transactions.h"
 #include "wire/messages/find_coordinator_request.h"
@@ -70,30 +71,59 @@ static void answer_one(struct request *request, const struct find_coordinator_re
     request_reply(request, &response);
 }
 
+/* ---- many keys ---------------------------------------------------------------------------------------- */
+
+struct find_many {
+    struct steps steps;
+    struct find_coordinator_response response;
+    int32_t next;
+};
+
+static void answer_key(struct request *request, int8_t key_type, struct bytes key,
+                       struct find_coordinator_response_coordinator *out)
+{
+    const struct metadata_endpoint *endpoint = NULL;
+    int32_t node_id = -1;
+    const enum kafka_error error = find(request, key_type, key, &endpoint, &node_id);
+    out->key = key;
+    out->error_code = (int16_t)error;
+    out->node_id = error == KAFKA_NONE ? node_id : -1;
+    out->port = -1;
+    if (error == KAFKA_INVALID_REQUEST)
+        out->error_message = bytes_from_text(kafka_error_sentence((int16_t)error));
+    if (error == KAFKA_NONE) {
+        const struct bytes host = endpoint->host; /* the image's */
+        out->host = bytes_from(arena_dup(&request->arena, host.data, host.size), host.size);
+        out->port = endpoint->port;
+    }
+}
+
+static enum steps_result step(struct steps *steps)
+{
+    struct find_many *op = CONTAINER_OF(steps, struct find_many, steps);
+    const struct find_coordinator_request *asked = steps->request->message;
+    for (; op->next < asked->coordinator_keys_count; op->next++) {
+        if (!steps_may_add(steps, 1))
+            return STEPS_MORE;
+        answer_key(steps->request, asked->key_type, asked->coordinator_keys[op->next],
+                   &op->response.coordinators[op->next]);
+    }
+    return STEPS_DONE;
+}
+
+static void end(struct steps *steps)
+{
+    request_reply(steps->request, &CONTAINER_OF(steps, struct find_many, steps)->response);
+}
+
 static void answer_many(struct request *request, const struct find_coordinator_request *asked)
 {
-    struct find_coordinator_response response = find_coordinator_response_default;
-    response.coordinators = find_coordinator_response_coordinator_array(
+    struct find_many *op = REQUEST_NEW(request, struct find_many);
+    op->response = find_coordinator_response_default;
+    op->response.coordinators = find_coordinator_response_coordinator_array(
         &request->arena, (size_t)asked->coordinator_keys_count);
-    response.coordinators_count = asked->coordinator_keys_count;
-    for (int32_t i = 0; i < asked->coordinator_keys_count; i++) {
-        struct find_coordinator_response_coordinator *out = &response.coordinators[i];
-        const struct metadata_endpoint *endpoint = NULL;
-        int32_t node_id = -1;
-        const enum kafka_error error =
-            find(request, asked->key_type, asked->coordinator_keys[i], &endpoint, &node_id);
-        out->key = asked->coordinator_keys[i];
-        out->error_code = (int16_t)error;
-        out->node_id = error == KAFKA_NONE ? node_id : -1;
-        out->port = -1;
-        if (error == KAFKA_INVALID_REQUEST)
-            out->error_message = bytes_from_text(kafka_error_sentence((int16_t)error));
-        if (error == KAFKA_NONE) {
-            out->host = endpoint->host;
-            out->port = endpoint->port;
-        }
-    }
-    request_reply(request, &response);
+    op->response.coordinators_count = asked->coordinator_keys_count;
+    steps_begin(&op->steps, request, step, end);
 }
 
 static void handle(struct request *request)

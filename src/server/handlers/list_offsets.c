@@ -3,6 +3,7 @@
 #include "base/map.h"
 #include "server/api_handler.h"
 #include "server/authorize.h"
+#include "server/steps.h"
 #include "server/topic_lookup.h"
 #include "wire/messages/list_offsets_request.h"
 #include "wire/messages/list_offsets_response.h"
@@ -25,6 +26,7 @@ struct asked_partition {
 };
 
 struct list_offsets {
+    struct steps steps;
     struct request *request;
     struct list_offsets_response *response;
     struct asked_partition *row;
@@ -33,8 +35,6 @@ struct list_offsets {
     struct io_job job;
     struct log_wait wait;
 };
-
-static void go_on(struct list_offsets *op);
 
 /* The log says what is to be done first: bytes read, or a long batch looked through. */
 static void wait_run(struct io_job *job)
@@ -45,7 +45,7 @@ static void wait_run(struct io_job *job)
 
 static void wait_done(struct io_job *job)
 {
-    go_on(CONTAINER_OF(job, struct list_offsets, job));
+    steps_go_on(&CONTAINER_OF(job, struct list_offsets, job)->steps);
 }
 
 /* The first version that knows a special timestamp. */
@@ -154,17 +154,34 @@ static int answer_one(struct list_offsets *op, const struct asked_partition *ite
     return error == KAFKA_NONE ? answer_time(op, p, asked->timestamp, out) : 0;
 }
 
-static void go_on(struct list_offsets *op)
+/* A look through indexes and a batch costs as much as many that only look up what is known. */
+static uint32_t cost_of(int64_t timestamp)
 {
+    return timestamp >= 0 || timestamp == TIME_MAX ? 20 : 1;
+}
+
+static enum steps_result step(struct steps *steps)
+{
+    struct list_offsets *op = CONTAINER_OF(steps, struct list_offsets, steps);
     for (; op->next < op->count; op->next++) {
-        if (answer_one(op, &op->row[op->next]) == 0) {
+        const struct asked_partition *item = &op->row[op->next];
+        if (!steps_may_add(steps, cost_of(item->asked->timestamp)))
+            return STEPS_MORE;
+        if (answer_one(op, item) == 0) {
             log_wait_deinit(&op->wait); /* where the partition went away meanwhile */
             continue;
         }
         op->job = (struct io_job){ .run = wait_run, .done = wait_done, .is_long = true };
         io_submit(op->request->shard->io, NULL, &op->job);
-        return;
+        return STEPS_WAIT;
     }
+    return STEPS_DONE;
+}
+
+static void end(struct steps *steps)
+{
+    struct list_offsets *op = CONTAINER_OF(steps, struct list_offsets, steps);
+    log_wait_deinit(&op->wait); /* where the peer went away meanwhile */
     request_reply(op->request, op->response);
 }
 
@@ -235,7 +252,7 @@ static void handle(struct request *request)
     op->response->topics =
         list_offsets_response_topic_response_array(&request->arena, (size_t)asked->topics_count);
     lay_out(op);
-    go_on(op);
+    steps_begin(&op->steps, request, step, end);
 }
 
 const struct api_handler list_offsets_handler = {

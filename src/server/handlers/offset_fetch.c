@@ -8,6 +8,7 @@
 #include "server/api_handler.h"
 #include "server/authorize.h"
 #include "server/groups.h"
+#include "server/steps.h"
 #include "server/topic_lookup.h"
 #include "wire/messages/offset_fetch_request.h"
 #include "wire/messages/offset_fetch_response.h"
@@ -33,8 +34,11 @@ struct part {
 
 struct fetch {
     struct request *request;
-    struct offset_fetch_response response; /* in the form of version 8 */
-    int32_t left;                          /* parts to be answered, and one while they are asked */
+    struct steps steps;
+    struct offset_fetch_response response;           /* in the form of version 8 */
+    const struct offset_fetch_request_group *groups; /* the same of the request */
+    int32_t next;                                    /* of them to be asked about */
+    int32_t left; /* parts to be answered, and one while they are asked */
 };
 
 /* ---- answers ------------------------------------------------------------------------------------------- */
@@ -214,9 +218,10 @@ static void ask_topics(struct part *part, struct offset_fetch_request_group *que
 }
 
 static void ask_group(struct fetch *fetch, const struct offset_fetch_request_group *asked,
-                      bool requires_stable, struct offset_fetch_response_group *out)
+                      struct offset_fetch_response_group *out)
 {
     struct request *request = fetch->request;
+    const struct offset_fetch_request *message = request->message;
     out->group_id = asked->group_id;
     if (!authorize(request, ACL_DESCRIBE, ACL_GROUP, asked->group_id)) {
         out->error_code = KAFKA_GROUP_AUTHORIZATION_FAILED;
@@ -232,7 +237,7 @@ static void ask_group(struct fetch *fetch, const struct offset_fetch_request_gro
     part->asked = asked;
     part->out = out;
     offset_fetch_request_init(&part->question);
-    part->question.require_stable = requires_stable;
+    part->question.require_stable = message->require_stable;
     part->question.groups = offset_fetch_request_group_array(&request->arena, 1);
     part->question.groups_count = 1;
     part->question.groups[0] = *asked;
@@ -272,6 +277,22 @@ static uint64_t count_partitions(const struct offset_fetch_request_group *groups
     return sum;
 }
 
+static enum steps_result step(struct steps *steps)
+{
+    struct fetch *fetch = CONTAINER_OF(steps, struct fetch, steps);
+    for (; fetch->next < fetch->response.groups_count; fetch->next++) {
+        if (!steps_may_add(steps, 10))
+            return STEPS_MORE;
+        ask_group(fetch, &fetch->groups[fetch->next], &fetch->response.groups[fetch->next]);
+    }
+    return STEPS_DONE;
+}
+
+static void end(struct steps *steps)
+{
+    part_done(CONTAINER_OF(steps, struct fetch, steps));
+}
+
 static void handle(struct request *request)
 {
     const struct offset_fetch_request *asked = request->message;
@@ -287,9 +308,8 @@ static void handle(struct request *request)
     offset_fetch_response_init(&fetch->response);
     fetch->response.groups = offset_fetch_response_group_array(&request->arena, (size_t)count);
     fetch->response.groups_count = count;
-    for (int32_t i = 0; i < count; i++)
-        ask_group(fetch, &groups[i], asked->require_stable, &fetch->response.groups[i]);
-    part_done(fetch);
+    fetch->groups = groups;
+    steps_begin(&fetch->steps, request, step, end);
 }
 
 const struct api_handler offset_fetch_handler = {

@@ -1,6 +1,7 @@
 /* OffsetForLeaderEpoch: where an epoch ended here (KIP-101, KIP-279, KIP-320). */
 #include "server/api_handler.h"
 #include "server/authorize.h"
+#include "server/steps.h"
 #include "server/topic_lookup.h"
 #include "wire/messages/offset_for_leader_epoch_request.h"
 #include "wire/messages/offset_for_leader_epoch_response.h"
@@ -29,26 +30,57 @@ answer_one(struct request *request, struct bytes topic_name,
     out->end_offset = end.end_offset;
 }
 
+struct offset_for_leader_epoch {
+    struct steps steps;
+    struct offset_for_leader_epoch_response response;
+    int32_t topic; /* at this one, and this partition of it */
+    int32_t partition;
+};
+
+static enum steps_result step(struct steps *steps)
+{
+    struct offset_for_leader_epoch *op = CONTAINER_OF(steps, struct offset_for_leader_epoch, steps);
+    const struct offset_for_leader_epoch_request *asked = steps->request->message;
+    for (; op->topic < asked->topics_count; op->topic++, op->partition = 0) {
+        const struct offset_for_leader_epoch_request_offset_for_leader_topic *topic =
+            &asked->topics[op->topic];
+        struct offset_for_leader_epoch_response_offset_for_leader_topic_result *out =
+            &op->response.topics[op->topic];
+        for (; op->partition < topic->partitions_count; op->partition++) {
+            if (!steps_may_add(steps, 1))
+                return STEPS_MORE;
+            answer_one(steps->request, topic->topic, &topic->partitions[op->partition],
+                       &out->partitions[op->partition]);
+        }
+    }
+    return STEPS_DONE;
+}
+
+static void end(struct steps *steps)
+{
+    request_reply(steps->request,
+                  &CONTAINER_OF(steps, struct offset_for_leader_epoch, steps)->response);
+}
+
 static void handle(struct request *request)
 {
     const struct offset_for_leader_epoch_request *asked = request->message;
-    struct offset_for_leader_epoch_response response = offset_for_leader_epoch_response_default;
-    response.topics_count = asked->topics_count;
-    response.topics = offset_for_leader_epoch_response_offset_for_leader_topic_result_array(
+    struct offset_for_leader_epoch *op = REQUEST_NEW(request, struct offset_for_leader_epoch);
+    op->response = offset_for_leader_epoch_response_default;
+    op->response.topics_count = asked->topics_count;
+    op->response.topics = offset_for_leader_epoch_response_offset_for_leader_topic_result_array(
         &request->arena, (size_t)asked->topics_count);
     for (int32_t t = 0; t < asked->topics_count; t++) {
         const struct offset_for_leader_epoch_request_offset_for_leader_topic *topic =
             &asked->topics[t];
         struct offset_for_leader_epoch_response_offset_for_leader_topic_result *out =
-            &response.topics[t];
+            &op->response.topics[t];
         out->topic = topic->topic;
         out->partitions_count = topic->partitions_count;
         out->partitions = offset_for_leader_epoch_response_epoch_end_offset_array(
             &request->arena, (size_t)topic->partitions_count);
-        for (int32_t i = 0; i < topic->partitions_count; i++)
-            answer_one(request, topic->topic, &topic->partitions[i], &out->partitions[i]);
     }
-    request_reply(request, &response);
+    steps_begin(&op->steps, request, step, end);
 }
 
 const struct api_handler offset_for_leader_epoch_handler = {
