@@ -115,3 +115,38 @@ TEST(group_reduce_filters, keeps_each_name_once)
     EXPECT_EQ(asked.states_filter_count, 0); /* it lets all pass */
     mem_free(states);
 }
+
+/* Whether an expression is one is found out by a job, before the heartbeat is asked: no step makes a program of it. */
+TEST(consumer_heartbeat, believes_what_was_found_out_of_its_expression)
+{
+    struct story s;
+    begin(&s, context->seed);
+    struct consumer_group_heartbeat_request asked = consumer_group_heartbeat_request_default;
+    asked.group_id = BYTES_LITERAL("g");
+    asked.member_id = BYTES_LITERAL("m");
+    asked.rebalance_timeout_ms = 5000;
+    asked.topic_partitions_count = 0;
+    asked.subscribed_topic_regex = BYTES_LITERAL("(a");
+    struct err_note note = { "" };
+    EXPECT(!group_check_regex(&asked, &note));
+    EXPECT_TEXT(note.text, "missing closing )");
+    struct group_event event = { .type = GROUP_ON_REQUEST,
+                                 .request = { .token = 1,
+                                              .api_key = API_CONSUMER_GROUP_HEARTBEAT,
+                                              .version = 1,
+                                              .client_id = BYTES_LITERAL("c"),
+                                              .client_host = BYTES_LITERAL("/h"),
+                                              .message = &asked,
+                                              .regex_fault = note.text } };
+    rig_group_step(&s.rig, event);
+    EXPECT_EQ(s.error, KAFKA_INVALID_REGULAR_EXPRESSION);
+    EXPECT_TEXT(s.message,
+                "SubscribedTopicRegex `(a` is not a valid regular expression: missing closing ).");
+    event.request.regex_fault = NULL;
+    rig_group_step(&s.rig, event);
+    EXPECT_EQ(s.rig.log.writes.count, 1);
+    while (s.rig.log.writes.count > 0)
+        rig_group_end_write(&s.rig, KAFKA_NONE);
+    EXPECT_EQ(s.error, KAFKA_NONE);
+    rig_group_end(&s.rig);
+}

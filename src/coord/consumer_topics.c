@@ -8,6 +8,7 @@
 #include "coord/consumer_int.h"
 #include "metadata/diff.h"
 #include "pattern/pattern.h"
+#include "wire/messages/consumer_group_heartbeat_request.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -87,17 +88,24 @@ static void schedule_resolution(struct group_coordinator *c, struct consumer_gro
     deadline_arm(&c->deadlines, &group->regex, c->event->now_ms);
 }
 
+bool group_check_regex(const struct consumer_group_heartbeat_request *asked, struct err_note *note)
+{
+    struct pattern *pattern = NULL;
+    const bool is_well = asked->subscribed_topic_regex.size == 0 ||
+                         pattern_compile(asked->subscribed_topic_regex, &pattern, note) == 0;
+    pattern_free(pattern);
+    return is_well;
+}
+
 static enum kafka_error check_regex(struct group_coordinator *c, struct bytes regex,
                                     struct consumer_refusal *refusal)
 {
-    struct pattern *pattern = NULL;
-    struct err_note note = { "" };
+    const char *fault = c->event->request.regex_fault;
     const struct bytes quoted = bytes_utf8_prefix(regex, QUOTED_BYTES_MAX);
-    if (pattern_compile(regex, &pattern, &note) < 0)
+    if (fault != NULL)
         return consumer_refuse(c, refusal, KAFKA_INVALID_REGULAR_EXPRESSION,
                                "SubscribedTopicRegex `%.*s` is not a valid regular expression: %s.",
-                               BYTES_PRINTF(quoted), note.text);
-    pattern_free(pattern);
+                               BYTES_PRINTF(quoted), fault);
     return KAFKA_NONE;
 }
 

@@ -78,6 +78,12 @@ struct group_resolution;
 MUST_CHECK bool group_resolution_work(struct group_resolution *resolution);
 void group_resolution_free(struct group_resolution *resolution); /* NULL is fine */
 
+/* Whether the expression of a heartbeat is one: up to 50 ms, so that it is asked by a job before the heartbeat is. Any thread. True: it
+ * is, or there is none; else the note says why not. */
+struct consumer_group_heartbeat_request;
+MUST_CHECK bool group_check_regex(const struct consumer_group_heartbeat_request *asked,
+                                  struct err_note *note);
+
 /* ---- events ------------------------------------------------------------------------------------ */
 
 /* A client's request, decoded. `message` is the struct of its API's request:
@@ -99,6 +105,8 @@ struct group_request {
     struct bytes client_host; /* "/127.0.0.1", as Java prints an address */
     const void *message;
     uint64_t verification_guard; /* TxnOffsetCommit: struct coord_transaction */
+    /* ConsumerGroupHeartbeat: what group_check_regex said of its expression; NULL: it is well, or there is none. Valid for the call. */
+    const char *regex_fault;
 };
 
 /* A marker is to be written: WriteTxnMarkers. The answer is a partition result of that API (the index is left to the owner). */

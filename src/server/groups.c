@@ -505,6 +505,7 @@ void groups_ask(struct request *request, int32_t partition, const void *message,
     struct groups *groups = request->shard->groups;
     struct group_event event = { .type = GROUP_ON_REQUEST, .request = describe(request, message) };
     event.request.verification_guard = ask->verification_guard;
+    event.request.regex_fault = ask->regex_fault;
     enum kafka_error error = KAFKA_NONE;
     struct coord_log *log = coord_logs_serving(&groups->logs, partition, &error);
     if (log == NULL) {

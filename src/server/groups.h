@@ -30,6 +30,8 @@ struct group_ask {
     /* Once, perhaps before groups_ask returns: `response` is the struct of the API's response, borrowed for the call
      * and free to be changed. */
     void (*done)(struct group_ask *ask, void *response);
+    const char *
+        regex_fault; /* ConsumerGroupHeartbeat: as struct group_request has it; valid for the call */
     uint64_t
         verification_guard; /* TxnOffsetCommit: log_verification_begin, once the coordinator has said yes; else 0 */
 };

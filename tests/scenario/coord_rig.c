@@ -167,6 +167,10 @@ static int ask(struct rig *rig, struct command *command, struct err_note *note)
     const int r = command_check(command, note); /* the words are the request's from here on */
     if (r < 0)
         return r;
+    struct err_note fault = { "" };
+    if (request->api_key == API_CONSUMER_GROUP_HEARTBEAT &&
+        !group_check_regex(request->message, &fault))
+        request->regex_fault = fault.text;
     rig_asked_put(&rig->asked, request->token, command->label, request->version, &rig->arena);
     step(rig, event);
     return 0;
