@@ -23,6 +23,7 @@ struct committed {
 
 struct group {
     char name[16];
+    bool is_of_subscribers;
     struct committed committed[COMMITS_KEYS_MAX];
 };
 
@@ -41,8 +42,10 @@ struct commits *commits_new(const struct scene *scene)
     struct rng rng = scene_rng(scene, "commits");
     c->scene = scene;
     c->group_count = 1 + (uint32_t)rng_below(&rng, COMMITS_GROUPS_MAX);
-    for (uint32_t i = 0; i < c->group_count; i++)
+    for (uint32_t i = 0; i < c->group_count; i++) {
         (void)snprintf(c->groups[i].name, sizeof(c->groups[i].name), "group%u", i);
+        c->groups[i].is_of_subscribers = rng_chance(&rng, 400000);
+    }
     (void)VEC_PUSH(&c->offsets);
     for (uint32_t i = 0; i < model_plan_count(scene->model); i++) {
         const struct model_plan *plan = model_plan(scene->model, i);
@@ -73,6 +76,20 @@ uint32_t commits_group_count(const struct commits *c)
 const char *commits_group_name(const struct commits *c, uint32_t group)
 {
     return c->groups[group].name;
+}
+
+int commits_find_group(const struct commits *c, struct bytes name)
+{
+    for (uint32_t i = 0; i < c->group_count; i++) {
+        if (bytes_equal_text(name, c->groups[i].name))
+            return (int)i;
+    }
+    return -ERR_NOT_FOUND;
+}
+
+bool commits_is_of_subscribers(const struct commits *c, uint32_t group)
+{
+    return c->groups[group].is_of_subscribers;
 }
 
 uint32_t commits_key_count(const struct commits *c)

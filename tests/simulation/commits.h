@@ -17,7 +17,7 @@
 #define COMMITS_GROUPS_MAX  2
 #define COMMITS_TOPICS_MAX  2
 #define COMMITS_MEMBERS_MAX 8
-#define COMMITS_KEYS_MAX    8 /* partitions that a group reads */
+#define COMMITS_KEYS_MAX    12 /* partitions that a group reads */
 
 struct commits;
 
@@ -32,6 +32,10 @@ void commits_free(struct commits *commits);
 
 uint32_t commits_group_count(const struct commits *commits);
 const char *commits_group_name(const struct commits *commits, uint32_t group); /* "group0" */
+int commits_find_group(const struct commits *commits,
+                       struct bytes name); /* negative: none of these */
+/* Whether its members speak the consumer protocol (subscriber.h), and not the classic one (member.h). */
+bool commits_is_of_subscribers(const struct commits *commits, uint32_t group);
 uint32_t commits_key_count(const struct commits *commits);
 struct commits_key commits_key(const struct commits *commits, uint32_t key);
 int commits_find_key(const struct commits *commits, struct bytes topic, int32_t partition);

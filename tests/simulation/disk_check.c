@@ -4,10 +4,13 @@
 #include "base/mem.h"
 #include "commits.h"
 #include "model.h"
+#include "ownership.h"
 #include "records.h"
 #include "rot.h"
 #include "sim_broker.h"
 #include "wire/batch.h"
+#include "wire/messages/consumer_group_target_assignment_metadata_key.h"
+#include "wire/messages/consumer_group_target_assignment_metadata_value.h"
 #include "wire/messages/offset_commit_key.h"
 #include "wire/messages/offset_commit_value.h"
 #include "wire/record_frame.h"
@@ -392,63 +395,78 @@ static void lose_partition(struct scene *scene, struct model_partition *p)
 /* ---- and of the groups ------------------------------------------------------------------------------ */
 
 /* Walks what is in a partition of the groups now; below stable_end it is sure to stay. */
-struct commit_walk {
-    struct codec_contexts *codecs;
-    struct commits *commits;
+struct group_walk {
+    struct scene *scene;
     int64_t stable_end;
     struct arena arena;
 };
 
-static int find_group(const struct commits *commits, struct bytes name)
+static uint32_t get_group(const struct group_walk *walk, const struct record *record,
+                          struct bytes name)
 {
-    for (uint32_t i = 0; i < commits_group_count(commits); i++) {
-        if (bytes_equal_text(name, commits_group_name(commits, i)))
-            return (int)i;
-    }
-    return -1;
+    const int group = commits_find_group(walk->scene->commits, name);
+    if (group < 0)
+        model_fail("the record at offset %" PRId64 " of " OFFSETS_TOPIC
+                   " is of the group %.*s, which nobody made",
+                   record->offset, BYTES_PRINTF(name));
+    return (uint32_t)group;
 }
 
-static void lose_record(struct commit_walk *walk, const struct record *record)
+static void lose_commit(struct group_walk *walk, const struct record *record,
+                        const struct offset_commit_key *of, const struct offset_commit_value *told)
+{
+    struct commits *commits = walk->scene->commits;
+    const int index = commits_find_key(commits, of->topic, of->partition);
+    if (index < 0)
+        model_fail("the record at offset %" PRId64 " of " OFFSETS_TOPIC
+                   " is a commit that nobody sent",
+                   record->offset);
+    commits_lose_commit(commits, get_group(walk, record, of->group), (uint32_t)index,
+                        commits_stamp_of(told->metadata), record->offset < walk->stable_end);
+}
+
+static void lose_record(struct group_walk *walk, const struct record *record)
 {
     struct framed_record key;
     struct framed_record value;
     arena_reset(&walk->arena);
     int r = coordinator_key_decode(WIRE_KIND_GROUP_KEY, record->key, &walk->arena, &key, NULL);
-    if (r == 0 && (key.message != &offset_commit_key_message || bytes_is_null(record->value)))
+    const bool is_commit = r == 0 && key.message == &offset_commit_key_message;
+    const bool is_epoch =
+        r == 0 && key.message == &consumer_group_target_assignment_metadata_key_message;
+    if (r == 0 && ((!is_commit && !is_epoch) || bytes_is_null(record->value)))
         return;
     if (r == 0)
         r = coordinator_value_decode(&key, record->value, &walk->arena, &value, NULL);
     if (r < 0)
         model_fail("the record at offset %" PRId64 " of " OFFSETS_TOPIC " cannot be read: %s",
                    record->offset, err_name(r));
-    const struct offset_commit_key *of = key.value;
-    const struct offset_commit_value *told = value.value;
-    const int group = find_group(walk->commits, of->group);
-    const int index = commits_find_key(walk->commits, of->topic, of->partition);
-    if (group < 0 || index < 0)
-        model_fail("the record at offset %" PRId64 " of " OFFSETS_TOPIC
-                   " is a commit that nobody sent",
-                   record->offset);
-    commits_lose_commit(walk->commits, (uint32_t)group, (uint32_t)index,
-                        commits_stamp_of(told->metadata), record->offset < walk->stable_end);
+    if (is_commit) {
+        lose_commit(walk, record, key.value, value.value);
+        return;
+    }
+    const struct consumer_group_target_assignment_metadata_key *of = key.value;
+    const struct consumer_group_target_assignment_metadata_value *told = value.value;
+    ownership_lose_epoch(walk->scene->ownership, get_group(walk, record, of->group_id),
+                         told->assignment_epoch, record->offset < walk->stable_end);
 }
 
-static void walk_commits(struct disk_log *log, const struct batch_view *batch)
+static void walk_groups(struct disk_log *log, const struct batch_view *batch)
 {
-    struct commit_walk *walk = log->context;
+    struct group_walk *walk = log->context;
     /* In transactions there are only offsets of groups that txns.h knows. */
     if ((batch->attributes & BATCH_TRANSACTIONAL) != 0)
         return;
     AUTO(record_walk_deinit) struct record_walk records;
     struct record record;
-    record_walk_init(&records, batch, walk->codecs, RECORD_BYTES_MAX);
+    record_walk_init(&records, batch, walk->scene->codecs, RECORD_BYTES_MAX);
     while (record_walk_next(&records, &record) > 0)
         lose_record(walk, &record);
 }
 
-static void lose_commits(struct scene *scene, int32_t partition)
+static void lose_groups(struct scene *scene, int32_t partition)
 {
-    struct commit_walk walk = { .codecs = scene->codecs, .commits = scene->commits };
+    struct group_walk walk = { .scene = scene };
     struct disk_log stable = { .disk = disk_of(scene), .rot = scene->rot, .view = SIM_STABLE };
     scan(&stable, OFFSETS_TOPIC, partition);
     walk.stable_end = stable.end;
@@ -456,7 +474,7 @@ static void lose_commits(struct scene *scene, int32_t partition)
     struct disk_log now = { .disk = disk_of(scene),
                             .rot = scene->rot,
                             .view = SIM_VOLATILE,
-                            .on_batch = walk_commits,
+                            .on_batch = walk_groups,
                             .context = &walk };
     scan(&now, OFFSETS_TOPIC, partition);
     arena_deinit(&walk.arena);
@@ -473,6 +491,7 @@ void disk_check_losing(struct scene *scene)
             lose_partition(scene, &topic->partitions[k]);
     }
     commits_lose_begin(scene->commits);
+    ownership_lose_begin(scene->ownership);
     for (int32_t k = 0; k < PARTITIONS_MAX; k++)
-        lose_commits(scene, k);
+        lose_groups(scene, k);
 }

@@ -18,11 +18,13 @@
 #include "generations.h"
 #include "member.h"
 #include "model.h"
+#include "ownership.h"
 #include "painter.h"
 #include "portrait.h"
 #include "producer.h"
 #include "rot.h"
 #include "sim_broker.h"
+#include "subscriber.h"
 #include "transactor.h"
 #include "txns.h"
 #include "weather.h"
@@ -47,6 +49,8 @@ struct history {
     uint32_t producer_count;
     struct member *members[COMMITS_GROUPS_MAX * MEMBERS_MAX];
     uint32_t member_count;
+    struct subscriber *subscribers[COMMITS_GROUPS_MAX * MEMBERS_MAX];
+    uint32_t subscriber_count;
     struct transactor *transactors[TXNS_IDS_MAX * TRANSACTORS_OF_AN_ID];
     uint32_t transactor_count;
     struct auditor *auditor;
@@ -143,6 +147,9 @@ static void add_intervals(struct settings *out, struct rng *rng)
     add_setting(out, "log.flush.offset.checkpoint.interval.ms", rng_between(rng, 300, 10000));
     add_setting(out, "group.initial.rebalance.delay.ms", rng_between(rng, 0, 500));
     add_setting(out, "group.min.session.timeout.ms", 1000);
+    add_setting(out, "group.consumer.min.session.timeout.ms", 1000);
+    add_setting(out, "group.consumer.session.timeout.ms", SUBSCRIBER_SESSION_MS);
+    add_setting(out, "group.consumer.assignment.interval.ms", rng_between(rng, 0, 1500));
     add_setting(out, "offsets.topic.num.partitions", rng_between(rng, 1, 3));
     add_setting(out, "offsets.topic.segment.bytes", 1048576);
     add_setting(out, "metadata.log.max.record.bytes.between.snapshots",
@@ -189,7 +196,10 @@ static void begin_clients(struct history *h)
         h->producers[i] = producer_new(&h->scene, i);
     for (uint32_t g = 0; g < commits_group_count(h->scene.commits); g++) {
         const uint32_t count = 1 + (uint32_t)rng_below(&h->rng, MEMBERS_MAX);
-        for (uint32_t i = 0; i < count; i++)
+        const bool is_of_subscribers = commits_is_of_subscribers(h->scene.commits, g);
+        for (uint32_t i = 0; i < count && is_of_subscribers; i++)
+            h->subscribers[h->subscriber_count++] = subscriber_new(&h->scene, g, i);
+        for (uint32_t i = 0; i < count && !is_of_subscribers; i++)
             h->members[h->member_count++] = member_new(&h->scene, g, i);
     }
     begin_transactors(h);
@@ -201,6 +211,8 @@ static void begin_clients(struct history *h)
         weather_add_client(h->weather, producer_client(h->producers[i]));
     for (uint32_t i = 0; i < h->member_count; i++)
         weather_add_client(h->weather, member_client(h->members[i]));
+    for (uint32_t i = 0; i < h->subscriber_count; i++)
+        weather_add_client(h->weather, subscriber_client(h->subscribers[i]));
     for (uint32_t i = 0; i < h->transactor_count; i++)
         weather_add_client(h->weather, transactor_client(h->transactors[i]));
     weather_add_client(h->weather, auditor_client(h->auditor));
@@ -213,6 +225,8 @@ static void end_clients(struct history *h)
         producer_free(h->producers[i]);
     for (uint32_t i = 0; i < h->member_count; i++)
         member_free(h->members[i]);
+    for (uint32_t i = 0; i < h->subscriber_count; i++)
+        subscriber_free(h->subscribers[i]);
     for (uint32_t i = 0; i < h->transactor_count; i++)
         transactor_free(h->transactors[i]);
     auditor_free(h->auditor);
@@ -228,8 +242,8 @@ static void run_for(struct history *h, int64_t duration_ns)
     sim_world_run_for(h->scene.world, duration_ns);
 }
 
-/* Of each group all members are in one generation, and each partition has an owner. */
-static const struct member *find_unsettled(const struct history *h)
+/* Of each classic group all members are in one generation, and each partition has an owner. */
+static const struct member *find_unsettled_member(const struct history *h)
 {
     uint32_t keys[COMMITS_GROUPS_MAX] = { 0 };
     int32_t generations[COMMITS_GROUPS_MAX] = { 0 };
@@ -247,6 +261,42 @@ static const struct member *find_unsettled(const struct history *h)
             return h->members[i];
     }
     return NULL;
+}
+
+/* Of each consumer group all members are in one epoch, and each partition that one subscribes to has an owner who does. */
+static const struct subscriber *find_unsettled_subscriber(const struct history *h)
+{
+    uint32_t wanted[COMMITS_GROUPS_MAX] = { 0 };
+    uint32_t owned[COMMITS_GROUPS_MAX] = { 0 };
+    int32_t epochs[COMMITS_GROUPS_MAX] = { 0 };
+    for (uint32_t i = 0; i < h->subscriber_count; i++) {
+        const struct subscriber *s = h->subscribers[i];
+        const uint32_t group = subscriber_group(s);
+        if (epochs[group] == 0)
+            epochs[group] = subscriber_epoch(s);
+        if (!subscriber_is_settled(s) || subscriber_epoch(s) != epochs[group] ||
+            (subscriber_owned(s) & ~subscriber_wants(s)) != 0 ||
+            (subscriber_owned(s) & owned[group]) != 0)
+            return s;
+        owned[group] |= subscriber_owned(s);
+        wanted[group] |= subscriber_wants(s);
+    }
+    for (uint32_t i = 0; i < h->subscriber_count; i++) {
+        const uint32_t group = subscriber_group(h->subscribers[i]);
+        if (owned[group] != wanted[group])
+            return h->subscribers[i];
+    }
+    return NULL;
+}
+
+/* What is said of a group that is not settled; NULL: all are. */
+static const char *find_unsettled(const struct history *h)
+{
+    const struct member *member = find_unsettled_member(h);
+    if (member != NULL)
+        return member_words(member);
+    const struct subscriber *subscriber = find_unsettled_subscriber(h);
+    return subscriber == NULL ? NULL : subscriber_words(subscriber);
 }
 
 /* Of each transactional id a transaction was committed. After a power loss one may be open for good where what its coordinator
@@ -268,7 +318,7 @@ static void demand_progress(struct history *h)
         committed[i] = txns_committed_count(h->scene.txns, i);
     const uint64_t acknowledged = h->scene.acknowledged;
     const int64_t end_ns = scene_now_ns(&h->scene) + PATIENCE_NS;
-    const struct member *unsettled = NULL;
+    const char *unsettled = NULL;
     while (scene_now_ns(&h->scene) < end_ns) {
         run_for(h, STEP_NS);
         unsettled = find_unsettled(h);
@@ -292,8 +342,7 @@ static void demand_progress(struct history *h)
                    txns_id_name(h->scene.txns, (uint32_t)stuck),
                    transactor_words(h->transactors[stuck * TRANSACTORS_OF_AN_ID]),
                    transactor_words(h->transactors[stuck * TRANSACTORS_OF_AN_ID + 1]));
-    model_fail("the faults ended two minutes ago, and a group does not settle: %s",
-               member_words(unsettled));
+    model_fail("the faults ended two minutes ago, and a group does not settle: %s", unsettled);
 }
 
 static bool is_anyone_waiting(const struct history *h)
@@ -304,6 +353,10 @@ static bool is_anyone_waiting(const struct history *h)
     }
     for (uint32_t i = 0; i < h->member_count; i++) {
         if (member_is_committing(h->members[i]))
+            return true;
+    }
+    for (uint32_t i = 0; i < h->subscriber_count; i++) {
+        if (subscriber_is_committing(h->subscribers[i]))
             return true;
     }
     for (uint32_t i = 0; i < h->transactor_count; i++) {
@@ -415,6 +468,7 @@ void history_run(const struct history_options *options, struct history_result *o
     scene->model = model_new(&model_rng, scene->is_flushed);
     scene->commits = commits_new(scene);
     scene->generations = generations_new(scene->commits);
+    scene->ownership = ownership_new(scene);
     scene->txns = txns_new(scene);
     scene->rot = rot_new(scene);
     scene->codecs = codec_contexts_new();
@@ -444,6 +498,7 @@ void history_run(const struct history_options *options, struct history_result *o
     codec_contexts_free(scene->codecs);
     txns_free(scene->txns);
     rot_free(scene->rot);
+    ownership_free(scene->ownership);
     generations_free(scene->generations);
     commits_free(scene->commits);
     model_free(scene->model);

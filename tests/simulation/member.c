@@ -9,6 +9,7 @@
 #include "base/be.h"
 #include "client.h"
 #include "commits.h"
+#include "cursor.h"
 #include "generations.h"
 #include "model.h"
 #include "sim_broker.h"
@@ -21,10 +22,6 @@
 #include "wire/messages/join_group_response.h"
 #include "wire/messages/leave_group_request.h"
 #include "wire/messages/leave_group_response.h"
-#include "wire/messages/offset_commit_request.h"
-#include "wire/messages/offset_commit_response.h"
-#include "wire/messages/offset_fetch_request.h"
-#include "wire/messages/offset_fetch_response.h"
 #include "wire/messages/sync_group_request.h"
 #include "wire/messages/sync_group_response.h"
 
@@ -36,8 +33,6 @@
 #define SYNC_VERSION        5
 #define HEARTBEAT_VERSION   4
 #define LEAVE_VERSION       5
-#define COMMIT_VERSION      9
-#define FETCH_VERSION       9
 #define SESSION_MS          6000
 #define REBALANCE_MS        3000
 #define NAP_MAX_NS          (9 * NS_PER_SECOND)
@@ -49,11 +44,6 @@
 
 enum state { AWAY, FINDING, JOINING, SYNCING, LEARNING, SETTLED };
 
-struct commit {
-    int64_t stamp; /* 0: none */
-    int64_t offset;
-};
-
 struct member {
     struct client client; /* first */
     uint32_t group;
@@ -64,15 +54,12 @@ struct member {
     int32_t generation;
     bool is_leader;
     uint32_t keys;
-    int64_t positions[COMMITS_KEYS_MAX];
-    struct commit commits[COMMITS_KEYS_MAX]; /* under way */
+    struct cursor cursor;
     int32_t newest; /* generation that was known when the commit was sent */
     bool has_committed;
-    bool is_committing;
     bool is_forgotten; /* perhaps: it has slept, and nothing was said to it since */
     int64_t asleep_until_ns;
     uint64_t life; /* of the broker, when the question was asked */
-    struct commits_look look;
     bool goes_on;  /* in its generation, once the coordinator is found again */
     int16_t error; /* last told */
     char words[160];
@@ -90,7 +77,7 @@ bool member_is_settled(const struct member *m)
 
 bool member_is_committing(const struct member *m)
 {
-    return m->is_committing;
+    return m->cursor.is_committing;
 }
 
 uint32_t member_group(const struct member *m)
@@ -369,118 +356,38 @@ static void join(struct member *m)
 
 /* ---- learning where to go on -------------------------------------------------------------------- */
 
-static void take_offset(struct member *m, struct bytes topic,
-                        const struct offset_fetch_response_partitions *told)
-{
-    const int key = commits_find_key(commits_of(m), topic, told->partition_index);
-    if (key < 0 || told->error_code != KAFKA_NONE)
-        model_fail("%s: the committed offset of %.*s-%d is answered with %s",
-                   commits_group_name(commits_of(m), m->group), BYTES_PRINTF(topic),
-                   told->partition_index, kafka_error_name(told->error_code));
-    commits_told(commits_of(m), m->group, (uint32_t)key, &m->look, told->committed_offset,
-                 told->metadata);
-    m->positions[key] = MAX(told->committed_offset, INT64_C(0));
-}
-
-static void on_learned(void *context, const void *message)
+static void on_learned(void *context, bool is_unanswered, int16_t error, uint32_t taken)
 {
     struct member *m = context;
-    const struct offset_fetch_response *answer = message;
-    if (is_lost(m, answer))
-        return;
-    const struct offset_fetch_response_group *group = &answer->groups[0];
-    m->error = group->error_code;
-    if (group->error_code != KAFKA_NONE) {
-        on_error(m, group->error_code, "an OffsetFetch");
+    (void)taken;
+    if (is_unanswered) {
+        client_again(&m->client);
         return;
     }
-    for (int32_t i = 0; i < group->topics_count; i++) {
-        for (int32_t k = 0; k < group->topics[i].partitions_count; k++)
-            take_offset(m, group->topics[i].name, &group->topics[i].partitions[k]);
-    }
-    go_to(m, SETTLED);
+    m->error = error;
+    if (error != KAFKA_NONE)
+        on_error(m, error, "an OffsetFetch");
+    else
+        go_to(m, SETTLED);
 }
 
 static void learn(struct member *m)
 {
-    struct offset_fetch_request_topics topics[COMMITS_KEYS_MAX];
-    int32_t partitions[COMMITS_KEYS_MAX];
-    struct offset_fetch_request_group group = offset_fetch_request_group_default;
-    group.group_id = group_id(m);
-    group.member_id = BYTES_NULL;
-    group.topics = topics;
-    group.topics_count = 0;
-    for (uint32_t k = 0; k < commits_key_count(commits_of(m)); k++) {
-        if ((m->keys & (1u << k)) == 0)
-            continue;
-        const struct commits_key key = commits_key(commits_of(m), k);
-        struct offset_fetch_request_topics *topic = &topics[group.topics_count];
-        partitions[group.topics_count++] = key.partition;
-        *topic = offset_fetch_request_topics_default;
-        topic->name = bytes_from_text(key.topic);
-        topic->partition_indexes = &partitions[group.topics_count - 1];
-        topic->partition_indexes_count = 1;
-    }
-    struct offset_fetch_request request = offset_fetch_request_default;
-    request.groups = &group;
-    request.groups_count = 1;
-    request.require_stable = rng_chance(&m->client.rng, 500000);
-    m->look = commits_look(commits_of(m), m->group);
-    client_ask(&m->client, API_OFFSET_FETCH, FETCH_VERSION, &request, on_learned, m);
+    cursor_learn(&m->cursor, &CURSOR_ANYBODY, m->keys);
 }
 
 /* ---- committing --------------------------------------------------------------------------------- */
 
-/* What a commit's error says of its effect. */
-static enum commits_outcome outcome_of(int16_t error)
-{
-    switch ((int)error) {
-    case KAFKA_NONE:
-        return COMMITS_DONE;
-    case KAFKA_ILLEGAL_GENERATION:
-    case KAFKA_UNKNOWN_MEMBER_ID:
-    case KAFKA_FENCED_INSTANCE_ID:
-    case KAFKA_REBALANCE_IN_PROGRESS:
-    case KAFKA_GROUP_ID_NOT_FOUND:
-    case KAFKA_COORDINATOR_LOAD_IN_PROGRESS:
-        return COMMITS_REFUSED;
-    default: /* an append that failed or took too long, or a coordinator that ended */
-        return COMMITS_UNKNOWN;
-    }
-}
-
-static int16_t take_outcome(struct member *m, struct bytes topic,
-                            const struct offset_commit_response_partition *told)
-{
-    const int key = commits_find_key(commits_of(m), topic, told->partition_index);
-    if (key < 0)
-        model_fail("%.*s-%d was not committed, but it is answered", BYTES_PRINTF(topic),
-                   told->partition_index);
-    if (told->error_code == KAFKA_NONE && m->generation < m->newest)
-        model_fail("%s: a commit of generation %d was taken, after generation %d began",
-                   commits_group_name(commits_of(m), m->group), m->generation, m->newest);
-    commits_end(commits_of(m), m->group, (uint32_t)key, m->commits[key].stamp,
-                outcome_of(told->error_code));
-    if (told->error_code == KAFKA_NONE)
-        m->positions[key] = m->commits[key].offset;
-    return told->error_code;
-}
-
-static void on_committed(void *context, const void *message)
+static void on_committed(void *context, bool is_unanswered, int16_t error, uint32_t taken)
 {
     struct member *m = context;
-    const struct offset_commit_response *answer = message;
-    m->is_committing = false;
-    if (is_lost(m, answer))
-        return; /* whether they were made is not known */
-    int16_t error = KAFKA_NONE;
-    for (int32_t i = 0; i < answer->topics_count; i++) {
-        for (int32_t k = 0; k < answer->topics[i].partitions_count; k++) {
-            const int16_t e =
-                take_outcome(m, answer->topics[i].name, &answer->topics[i].partitions[k]);
-            error = e != KAFKA_NONE ? e : error;
-        }
+    if (is_unanswered) {
+        client_again(&m->client); /* whether they were made is not known */
+        return;
     }
+    if (taken != 0 && m->generation < m->newest)
+        model_fail("%s: a commit of generation %d was taken, after generation %d began",
+                   commits_group_name(commits_of(m), m->group), m->generation, m->newest);
     m->error = error;
     if (error != KAFKA_NONE) {
         on_error(m, error, "an OffsetCommit");
@@ -494,43 +401,12 @@ static void on_committed(void *context, const void *message)
 
 static void commit(struct member *m)
 {
-    struct offset_commit_request_topic topics[COMMITS_KEYS_MAX];
-    struct offset_commit_request_partition partitions[COMMITS_KEYS_MAX];
-    char *metadata[COMMITS_KEYS_MAX];
-    struct offset_commit_request request = offset_commit_request_default;
-    request.group_id = group_id(m);
-    request.generation_id_or_member_epoch = m->generation;
-    request.member_id = bytes_from_text(m->id);
-    request.group_instance_id = instance_id(m);
-    request.topics = topics;
-    request.topics_count = 0;
-    for (uint32_t k = 0; k < commits_key_count(commits_of(m)); k++) {
-        if ((m->keys & (1u << k)) == 0 || rng_chance(&m->client.rng, 300000) ||
-            !model_has_topic(m->client.scene->model, commits_key(commits_of(m), k).topic))
-            continue;
-        const int32_t n = request.topics_count++;
-        const struct commits_key key = commits_key(commits_of(m), k);
-        const int64_t offset = m->positions[k] + rng_between(&m->client.rng, 0, 5);
-        const int64_t stamp = commits_begin(commits_of(m), m->group, k, offset);
-        m->commits[k] = (struct commit){ .stamp = stamp, .offset = offset };
-        metadata[n] = commits_metadata(stamp);
-        partitions[n] = offset_commit_request_partition_default;
-        partitions[n].partition_index = key.partition;
-        partitions[n].committed_offset = offset;
-        partitions[n].committed_metadata = bytes_from_text(metadata[n]);
-        topics[n] = offset_commit_request_topic_default;
-        topics[n].name = bytes_from_text(key.topic);
-        topics[n].partitions = &partitions[n];
-        topics[n].partitions_count = 1;
-    }
+    const struct cursor_who who = { .member_id = bytes_from_text(m->id),
+                                    .instance_id = instance_id(m),
+                                    .epoch = m->generation };
     m->newest = generations_newest(generations_of(m), m->group);
-    m->is_committing = request.topics_count > 0;
-    if (request.topics_count > 0)
-        client_ask(&m->client, API_OFFSET_COMMIT, COMMIT_VERSION, &request, on_committed, m);
-    else
+    if (!cursor_commit(&m->cursor, &who, m->keys))
         client_again(&m->client);
-    for (int32_t i = 0; i < request.topics_count; i++)
-        mem_free(metadata[i]);
 }
 
 /* ---- beating, leaving --------------------------------------------------------------------------- */
@@ -655,6 +531,9 @@ struct member *member_new(struct scene *scene, uint32_t group, uint32_t index)
     m->is_static = rng_chance(&rng, 300000);
     (void)snprintf(m->name, sizeof(m->name), "%c%u.%u/", m->is_static ? 's' : 'd', group, index);
     client_init(&m->client, scene, m->name, act);
+    m->cursor = (struct cursor){
+        .client = &m->client, .group = group, .on_learned = on_learned, .on_committed = on_committed
+    };
     m->client.pause_min_ns = PAUSE_MIN_NS;
     m->client.pause_max_ns = PAUSE_MAX_NS;
     m->client.works_at_rest = true;

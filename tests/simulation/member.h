@@ -9,7 +9,7 @@ struct client;
 struct member;
 
 /* So long after a member has left without a word its group has changed: a session and a rebalance. */
-#define MEMBER_MISSED_NS (10 * NS_PER_SECOND)
+#define MEMBER_MISSED_NS (14 * NS_PER_SECOND)
 
 struct member *member_new(struct scene *scene, uint32_t group, uint32_t index);
 void member_free(struct member *member);

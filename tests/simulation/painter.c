@@ -6,9 +6,12 @@
 #include "client.h"
 #include "commits.h"
 #include "model.h"
+#include "ownership.h"
 #include "portrait.h"
 #include "txns.h"
 #include "wire/kafka_error.h"
+#include "wire/messages/consumer_group_describe_request.h"
+#include "wire/messages/consumer_group_describe_response.h"
 #include "wire/messages/describe_configs_request.h"
 #include "wire/messages/describe_configs_response.h"
 #include "wire/messages/describe_groups_request.h"
@@ -34,6 +37,7 @@
 #define PRODUCERS_VERSION 0
 #define LIST_VERSION      5
 #define DESCRIBE_VERSION  6
+#define CONSUMER_VERSION  1
 #define FETCH_VERSION     9
 #define DIRS_VERSION      4
 #define TXNS_VERSION      0
@@ -48,6 +52,7 @@ struct log_name {
     int32_t partition;
     enum portrait_part part;
     bool is_trimmed; /* its start moves as time passes */
+    bool grows;      /* its ends do, also at rest */
 };
 
 enum step {
@@ -124,6 +129,17 @@ static enum portrait_part part_of(const struct painter *p, struct bytes topic, b
     return p->client.scene->is_flushed ? PORTRAIT_SYNCED : PORTRAIT_LOGS;
 }
 
+/* Expressions that they subscribe by are resolved anew after a restart, and every now and then. */
+static bool has_subscribers(const struct painter *p)
+{
+    const struct commits *commits = p->client.scene->commits;
+    for (uint32_t i = 0; i < commits_group_count(commits); i++) {
+        if (commits_is_of_subscribers(commits, i))
+            return true;
+    }
+    return false;
+}
+
 static void on_metadata(void *context, const void *message)
 {
     struct painter *p = context;
@@ -142,6 +158,7 @@ static void on_metadata(void *context, const void *message)
             log->topic = bytes_to_text(topic->name);
             log->partition = topic->partitions[k].partition_index;
             log->part = part_of(p, topic->name, &log->is_trimmed);
+            log->grows = bytes_equal_text(topic->name, "__consumer_offsets") && has_subscribers(p);
         }
     }
     next_step(p);
@@ -269,8 +286,9 @@ static bool take_offset(struct painter *p, const struct list_offsets_response *a
     if (!has_offset(p, answer))
         return false;
     const struct log_name *log = &p->logs.items[p->index];
-    portrait_add(p->portrait, log->part, "log %s-%d: %s %" PRId64, log->topic, log->partition, what,
-                 answer->topics[0].partitions[0].offset);
+    if (!log->grows)
+        portrait_add(p->portrait, log->part, "log %s-%d: %s %" PRId64, log->topic, log->partition,
+                     what, answer->topics[0].partitions[0].offset);
     return true;
 }
 
@@ -352,25 +370,37 @@ static void ask_dirs(struct painter *p)
 
 /* ---- groups -------------------------------------------------------------------------------------- */
 
+static void next_group(struct painter *p)
+{
+    p->index++;
+    client_at_once(&p->client);
+}
+
+/* True: another one is looked at, or this one again, because its members are on their way. */
+static bool has_no_group(struct painter *p, const void *answer, int16_t error, struct bytes state,
+                         const char *what)
+{
+    if (error == KAFKA_GROUP_ID_NOT_FOUND) { /* a power loss may have taken it */
+        portrait_add(p->portrait, PORTRAIT_GROUPS, "group %u: none", p->index);
+        next_group(p);
+        return true;
+    }
+    if (must_repeat(p, answer, error, what))
+        return true;
+    const bool is_settled = bytes_equal_text(state, "Stable") || bytes_equal_text(state, "Empty");
+    if (!is_settled)
+        client_again(&p->client);
+    return !is_settled;
+}
+
 static void on_group(void *context, const void *message)
 {
     struct painter *p = context;
     const struct describe_groups_response *answer = message;
-    const int16_t error = answer == NULL ? KAFKA_NONE : answer->groups[0].error_code;
-    if (error == KAFKA_GROUP_ID_NOT_FOUND) { /* a power loss may have taken it */
-        portrait_add(p->portrait, PORTRAIT_GROUPS, "group %u: none", p->index);
-        p->index++;
-        client_at_once(&p->client);
+    const struct describe_groups_response_described_group *group =
+        answer == NULL ? &describe_groups_response_described_group_default : &answer->groups[0];
+    if (has_no_group(p, answer, group->error_code, group->group_state, "DescribeGroups"))
         return;
-    }
-    if (must_repeat(p, answer, error, "DescribeGroups"))
-        return;
-    const struct describe_groups_response_described_group *group = &answer->groups[0];
-    if (!bytes_equal_text(group->group_state, "Stable") &&
-        !bytes_equal_text(group->group_state, "Empty")) { /* its members are on their way */
-        client_again(&p->client);
-        return;
-    }
     portrait_add(p->portrait, PORTRAIT_GROUPS, "group %.*s: %.*s, %.*s %.*s",
                  BYTES_PRINTF(group->group_id), BYTES_PRINTF(group->group_state),
                  BYTES_PRINTF(group->protocol_type), BYTES_PRINTF(group->protocol_data));
@@ -385,8 +415,55 @@ static void on_group(void *context, const void *message)
             BYTES_PRINTF(member->client_host), BYTES_PRINTF(member->member_metadata),
             bytes_hash(member->member_assignment, 0));
     }
-    p->index++;
-    client_at_once(&p->client);
+    next_group(p);
+}
+
+static void add_assignment(struct painter *p, struct bytes member, const char *what,
+                           const struct consumer_group_describe_response_assignment *told)
+{
+    for (int32_t i = 0; i < told->topic_partitions_count; i++) {
+        const struct consumer_group_describe_response_topic_partitions *topic =
+            &told->topic_partitions[i];
+        for (int32_t k = 0; k < topic->partitions_count; k++)
+            portrait_add(p->portrait, PORTRAIT_GROUPS, "member %.*s %s %.*s-%d",
+                         BYTES_PRINTF(member), what, BYTES_PRINTF(topic->topic_name),
+                         topic->partitions[k]);
+    }
+}
+
+static void add_subscriber(struct painter *p, struct bytes group,
+                           const struct consumer_group_describe_response_member *member)
+{
+    portrait_add(
+        p->portrait, PORTRAIT_GROUPS,
+        "member %.*s of %.*s: instance %.*s, epoch %d, client %.*s at %.*s, expression %.*s",
+        BYTES_PRINTF(member->member_id), BYTES_PRINTF(group), BYTES_PRINTF(member->instance_id),
+        member->member_epoch, BYTES_PRINTF(member->client_id), BYTES_PRINTF(member->client_host),
+        BYTES_PRINTF(member->subscribed_topic_regex));
+    for (int32_t i = 0; i < member->subscribed_topic_names_count; i++)
+        portrait_add(p->portrait, PORTRAIT_GROUPS, "member %.*s subscribes to %.*s",
+                     BYTES_PRINTF(member->member_id),
+                     BYTES_PRINTF(member->subscribed_topic_names[i]));
+    add_assignment(p, member->member_id, "has", &member->assignment);
+    add_assignment(p, member->member_id, "is to have", &member->target_assignment);
+}
+
+static void on_consumer_group(void *context, const void *message)
+{
+    struct painter *p = context;
+    const struct consumer_group_describe_response *answer = message;
+    const struct consumer_group_describe_response_described_group *group =
+        answer == NULL ? &consumer_group_describe_response_described_group_default
+                       : &answer->groups[0];
+    if (has_no_group(p, answer, group->error_code, group->group_state, "ConsumerGroupDescribe"))
+        return;
+    ownership_told_group(p->client.scene->ownership, p->index, group->group_epoch);
+    portrait_add(p->portrait, PORTRAIT_GROUPS, "group %.*s: %.*s, epoch %d, assignment's %d, %.*s",
+                 BYTES_PRINTF(group->group_id), BYTES_PRINTF(group->group_state),
+                 group->group_epoch, group->assignment_epoch, BYTES_PRINTF(group->assignor_name));
+    for (int32_t i = 0; i < group->members_count; i++)
+        add_subscriber(p, group->group_id, &group->members[i]);
+    next_group(p);
 }
 
 static void ask_groups(struct painter *p)
@@ -397,6 +474,14 @@ static void ask_groups(struct painter *p)
         return;
     }
     struct bytes name = bytes_from_text(commits_group_name(commits, p->index));
+    if (commits_is_of_subscribers(commits, p->index)) {
+        struct consumer_group_describe_request request = consumer_group_describe_request_default;
+        request.group_ids = &name;
+        request.group_ids_count = 1;
+        client_ask(&p->client, API_CONSUMER_GROUP_DESCRIBE, CONSUMER_VERSION, &request,
+                   on_consumer_group, p);
+        return;
+    }
     struct describe_groups_request request = describe_groups_request_default;
     request.groups = &name;
     request.groups_count = 1;

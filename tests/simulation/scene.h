@@ -9,6 +9,7 @@ struct codec_contexts;
 struct commits;
 struct generations;
 struct model;
+struct ownership;
 struct rot;
 struct sim_broker;
 struct txns;
@@ -20,6 +21,7 @@ struct scene {
     struct model *model;
     struct commits *commits;
     struct generations *generations;
+    struct ownership *ownership;
     struct txns *txns;
     struct rot *rot;
     struct codec_contexts *codecs; /* for all clients and checkers */
