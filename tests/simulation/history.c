@@ -39,6 +39,7 @@
 #define FAULTS_MAX_NS  (16 * NS_PER_SECOND)
 #define PATIENCE_NS    (120 * NS_PER_SECOND)
 #define STEP_NS        (100 * NS_PER_MS)
+#define HONESTY_NS     (10 * NS_PER_SECOND)
 #define PROGRESS       20 /* records and commits that must be acknowledged */
 #define SETTINGS_BYTES 2000
 
@@ -438,6 +439,23 @@ static void demand_identity(struct history *h)
     h->scene.is_resting = false;
 }
 
+/* A bit flips in a coordinator's log, and the node is started again: it names the batch, does not serve what it cannot know, and
+ * serves everything else. */
+static void demand_honesty(struct history *h)
+{
+    struct scene *scene = &h->scene;
+    sim_disk_cool(sim_node_disk(sim_broker_node(scene->broker)), 1000000);
+    if (!rot_strike_coordinator(scene->rot, &h->rng))
+        return;
+    const uint64_t acknowledged = scene->acknowledged;
+    const uint64_t read = scene->read;
+    restart(h, &endings[rng_below(&h->rng, ARRAY_LEN(endings))]);
+    run_for(h, HONESTY_NS);
+    rot_demand_words(scene->rot);
+    if (scene->acknowledged == acknowledged || scene->read == read)
+        model_fail("a coordinator's log is damaged, and nothing is served any more");
+}
+
 /* ---- the whole ----------------------------------------------------------------------------------- */
 
 static void print_line(void *context, int64_t now_ns, const char *text)
@@ -483,6 +501,7 @@ void history_run(const struct history_options *options, struct history_result *o
         demand_identity(h);
         demand_progress(h);
     }
+    demand_honesty(h);
 
     *out = (struct history_result){ .trace = sim_world_trace(scene->world),
                                     .lives = scene->life + 1,

@@ -11,17 +11,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FLIPS_MAX    6 /* of one history */
-#define TRIES        20
-#define LENGTH_AT    8 /* the first byte that is checked */
-#define EPOCH_AT     12
-#define MAGIC_AT     16
-#define CHECKPOINT   SIM_BROKER_DIR "/recovery-point-offset-checkpoint"
-#define DAMAGE_WORDS "the batch at byte "
-#define ASIDE_WORDS  " is not compacted any more until it is opened again: "
+#define FLIPS_MAX            6 /* of one history */
+#define COORDINATOR_LOGS_MAX 3 /* partitions */
+#define TRIES                20
+#define LENGTH_AT            8 /* the first byte that is checked */
+#define EPOCH_AT             12
+#define MAGIC_AT             16
+#define CHECKPOINT           SIM_BROKER_DIR "/recovery-point-offset-checkpoint"
+#define DAMAGE_WORDS         "the batch at byte "
+#define ASIDE_WORDS          " is not compacted any more until it is opened again: "
+#define GROUPS_WORDS         " cannot be loaded, its groups are not served: "
+#define TRANSACTIONS_WORDS   " cannot be loaded, its transactions are not served: "
+
+/* A log that bits flip in. */
+struct place {
+    const struct model_partition *partition; /* NULL: of a coordinator */
+    const char *topic;
+    int32_t index;
+    bool has_gaps; /* that compaction leaves */
+};
 
 struct flip {
-    const struct model_partition *partition;
+    struct place in;
     char *path;       /* owned: of the file */
     size_t position;  /* of the batch */
     uint8_t *damaged; /* owned: the batch as it is now */
@@ -84,7 +95,7 @@ static struct flip *find_at(const struct rot *rot, const struct model_partition 
 {
     for (size_t i = 0; i < rot->flips.count; i++) {
         struct flip *flip = &rot->flips.items[i];
-        if (flip->partition == partition && flip->lowest <= offset && offset < flip->behind &&
+        if (flip->in.partition == partition && flip->lowest <= offset && offset < flip->behind &&
             is_there(rot, flip))
             return flip;
     }
@@ -103,7 +114,7 @@ bool rot_covers(const struct rot *rot, const struct model_partition *partition, 
 bool rot_has(const struct rot *rot, const struct model_partition *partition)
 {
     for (size_t i = 0; i < rot->flips.count; i++) {
-        if (rot->flips.items[i].partition == partition && is_there(rot, &rot->flips.items[i]))
+        if (rot->flips.items[i].in.partition == partition && is_there(rot, &rot->flips.items[i]))
             return true;
     }
     return false;
@@ -133,10 +144,8 @@ void rot_told(const struct rot *rot, const struct model_partition *partition, in
 static bool is_named(const struct flip *flip, const char *text)
 {
     char words[200];
-    const bool has_gaps = flip->partition->topic->plan->is_compacted;
     (void)snprintf(words, sizeof(words), "%s-%d: %s: " DAMAGE_WORDS "%zu, offsets from ",
-                   flip->partition->topic->plan->name, flip->partition->index, flip->path,
-                   flip->position);
+                   flip->in.topic, flip->in.index, flip->path, flip->position);
     if (strncmp(text, words, strlen(words)) != 0)
         return false;
     char *rest;
@@ -144,9 +153,9 @@ static bool is_named(const struct flip *flip, const char *text)
     const int64_t last =
         strncmp(rest, " to ", 4) == 0 ? strtoll(rest + 4, &rest, 10) : flip->behind - 1;
     return strncmp(rest, ", is damaged: ", 14) == 0 || strncmp(rest, " on, is damaged: ", 17) == 0
-               ? (has_gaps ? first >= flip->lowest && first <= flip->first_offset &&
-                                 last >= flip->last_offset && last < flip->behind
-                           : first == flip->first_offset && last == flip->last_offset)
+               ? (flip->in.has_gaps ? first >= flip->lowest && first <= flip->first_offset &&
+                                          last >= flip->last_offset && last < flip->behind
+                                    : first == flip->first_offset && last == flip->last_offset)
                : false;
 }
 
@@ -165,13 +174,13 @@ static bool explains_damage(struct rot *rot, const char *text)
     return false;
 }
 
-static bool explains_setting_aside(const struct rot *rot, const char *text)
+/* What a damaged log is not used for any more. */
+static bool explains_setting_aside(const struct rot *rot, const char *text, const char *of)
 {
     for (size_t i = 0; i < rot->flips.count; i++) {
         char words[200];
         const struct flip *flip = &rot->flips.items[i];
-        (void)snprintf(words, sizeof(words), "%s-%d" ASIDE_WORDS,
-                       flip->partition->topic->plan->name, flip->partition->index);
+        (void)snprintf(words, sizeof(words), "%s-%d%s", flip->in.topic, flip->in.index, of);
         if (strncmp(text, words, strlen(words)) == 0 && strstr(text, flip->path) != NULL &&
             is_there(rot, flip))
             return true;
@@ -181,21 +190,36 @@ static bool explains_setting_aside(const struct rot *rot, const char *text)
 
 bool rot_explains(struct rot *rot, const char *text)
 {
-    return explains_damage(rot, text) || explains_setting_aside(rot, text);
+    return explains_damage(rot, text) || explains_setting_aside(rot, text, ASIDE_WORDS) ||
+           explains_setting_aside(rot, text, GROUPS_WORDS) ||
+           explains_setting_aside(rot, text, TRANSACTIONS_WORDS);
 }
 
 /* ---- flips -------------------------------------------------------------------------------------- */
 
-/* Where the partition's checkpoint says that recovery would begin; -1: it has no line. */
-static int64_t recovery_point(const struct rot *rot, const struct model_partition *partition)
+static struct place place_of(const struct model_partition *partition)
+{
+    const struct model_plan *plan = partition->topic->plan;
+    return (struct place){ .partition = partition,
+                           .topic = plan->name,
+                           .index = partition->index,
+                           .has_gaps = plan->is_compacted };
+}
+
+static char *directory_of(struct place place)
+{
+    return mem_printf(SIM_BROKER_DIR "/%s-%d", place.topic, place.index);
+}
+
+/* Where the log's checkpoint says that recovery would begin; -1: it has no line. */
+static int64_t recovery_point(const struct rot *rot, struct place place)
 {
     AUTO(mem_freep) uint8_t *data = NULL;
     size_t size = 0;
     if (sim_disk_look(disk_of(rot), SIM_STABLE, CHECKPOINT, &data, &size) < 0)
         return -1;
     AUTO(mem_freep) char *text = mem_strndup((const char *)data, size);
-    AUTO(mem_freep)
-    char *name = mem_printf("\n%s %d ", partition->topic->plan->name, partition->index);
+    AUTO(mem_freep) char *name = mem_printf("\n%s %d ", place.topic, place.index);
     const char *line = strstr(text, name);
     return line == NULL ? -1 : strtoll(line + strlen(name), NULL, 10);
 }
@@ -262,15 +286,13 @@ static void choose_bit(struct flip *flip, struct rng *rng)
 }
 
 /* Whether it has happened: the place was not in memory. */
-static bool try_flip(struct rot *rot, const struct model_partition *partition, struct rng *rng)
+static bool try_flip(struct rot *rot, struct place place, struct rng *rng)
 {
-    AUTO(mem_freep)
-    char *directory =
-        mem_printf(SIM_BROKER_DIR "/%s-%d", partition->topic->plan->name, partition->index);
-    struct flip flip = { .partition = partition };
+    AUTO(mem_freep) char *directory = directory_of(place);
+    struct flip flip = { .in = place };
     int64_t base;
     int64_t next;
-    if (!choose_segment(rot, directory, recovery_point(rot, partition), rng, &base, &next))
+    if (!choose_segment(rot, directory, recovery_point(rot, place), rng, &base, &next))
         return false;
     AUTO(mem_freep) char *path = mem_printf("%s/%020" PRId64 ".log", directory, base);
     AUTO(mem_freep) uint8_t *data = NULL;
@@ -288,14 +310,62 @@ static bool try_flip(struct rot *rot, const struct model_partition *partition, s
     return true;
 }
 
+/* Nobody needs to know of it: nothing may come of it. */
+static bool try_flip_in_index(const struct rot *rot, struct place place, struct rng *rng)
+{
+    AUTO(mem_freep) char *directory = directory_of(place);
+    int64_t base;
+    int64_t next;
+    if (!choose_segment(rot, directory, recovery_point(rot, place), rng, &base, &next))
+        return false;
+    const char *suffix = rng_chance(rng, 500000) ? "index" : "timeindex";
+    AUTO(mem_freep) char *path = mem_printf("%s/%020" PRId64 ".%s", directory, base, suffix);
+    AUTO(mem_freep) uint8_t *data = NULL;
+    size_t size = 0;
+    if (sim_disk_look(disk_of(rot), SIM_VOLATILE, path, &data, &size) < 0 || size == 0)
+        return false;
+    const int64_t byte = (int64_t)rng_below(rng, size);
+    return sim_disk_rot(disk_of(rot), path, byte, (unsigned)rng_below(rng, 8)) > 0;
+}
+
 void rot_strike(struct rot *rot, struct rng *rng)
 {
+    const bool is_of_index = rng_chance(rng, 400000);
     for (int i = 0; i < TRIES && rot->flips.count < FLIPS_MAX; i++) {
         const struct model_partition *partition = model_choose_partition(rot->scene->model, rng);
         if (partition != NULL && partition->topic->state == MODEL_TOPIC_PRESENT &&
-            try_flip(rot, partition, rng)) {
+            (is_of_index ? try_flip_in_index(rot, place_of(partition), rng)
+                         : try_flip(rot, place_of(partition), rng))) {
             rot->scene->rotten++;
             return;
         }
+    }
+}
+
+bool rot_strike_coordinator(struct rot *rot, struct rng *rng)
+{
+    static const char *const topics[] = { "__consumer_offsets", "__transaction_state" };
+    for (int i = 0; i < TRIES; i++) {
+        const struct place place = { .topic = topics[rng_below(rng, ARRAY_LEN(topics))],
+                                     .index = (int32_t)rng_below(rng, COORDINATOR_LOGS_MAX),
+                                     .has_gaps = true };
+        if (!try_flip(rot, place, rng))
+            continue;
+        rot->scene->rotten++;
+        return true;
+    }
+    return false;
+}
+
+void rot_demand_words(const struct rot *rot)
+{
+    for (size_t i = 0; i < rot->flips.count; i++) {
+        const struct flip *flip = &rot->flips.items[i];
+        /* A compaction that had read it before may have replaced it. */
+        if (flip->in.partition == NULL && flip->told_in_life != rot->scene->life + 1 &&
+            is_there(rot, flip))
+            model_fail(
+                "%s-%d was loaded, and nothing is said of the damaged batch at byte %zu of %s",
+                flip->in.topic, flip->in.index, flip->position, flip->path);
     }
 }

@@ -6,6 +6,8 @@
  *   - nobody is served the batch; who asks for one of its offsets is told CORRUPT_MESSAGE (auditor.c), and all others are served
  *   - the node says so in one line that names partition, file, byte and offsets, and says it of no other batch
  *   - who looks at the disk from outside sees the batch as it was: what is checked of the rest goes on (disk_check.c)
+ * Bits flip in the indexes of such segments, too: nothing comes of it, since what an index says is not believed before the batch that it
+ * leads to was looked at.
  */
 #pragma once
 
@@ -19,6 +21,10 @@ void rot_free(struct rot *rot);
 
 /* A bit flips, where one can. */
 void rot_strike(struct rot *rot, struct rng *rng);
+/* One flips in a log of a coordinator; false: there is none where one can. */
+bool rot_strike_coordinator(struct rot *rot, struct rng *rng);
+/* Such logs were loaded: the node must have said what it found. */
+void rot_demand_words(const struct rot *rot);
 
 /* Whether the offset belongs to a batch that is damaged now, or lies in a gap beside it; then the first offset behind. */
 bool rot_covers(const struct rot *rot, const struct model_partition *partition, int64_t offset,
