@@ -258,11 +258,16 @@ TEST(log_flush, makes_the_index_of_the_segment_that_is_written_to)
     shard_end(&shard);
 }
 
-/* Jobs that keep both workers until the pipe has a byte for each. */
+/* A job that keeps one of the two workers until the pipe has a byte for it. */
 struct blocker {
     struct io_job job;
     int gate;
     bool is_done;
+};
+
+struct blockade {
+    struct blocker blockers[2];
+    int gate[2];
 };
 
 static void block(struct io_job *job)
@@ -276,12 +281,31 @@ static void unblocked(struct io_job *job)
     CONTAINER_OF(job, struct blocker, job)->is_done = true;
 }
 
+static void block_workers(struct shard *shard, struct blockade *blockade)
+{
+    EXPECT_OK(pipe(blockade->gate));
+    for (int i = 0; i < 2; i++) {
+        blockade->blockers[i] = (struct blocker){ .job = { .run = block, .done = unblocked },
+                                                  .gate = blockade->gate[0] };
+        io_submit(shard->io, NULL, &blockade->blockers[i].job);
+    }
+}
+
+/* Until the log's flushes are through. */
+static void unblock_workers(struct shard *shard, struct blockade *blockade, const struct log *log)
+{
+    EXPECT_EQ(write(blockade->gate[1], "ab", 2), 2);
+    while (log_is_flushing(log) || !blockade->blockers[0].is_done || !blockade->blockers[1].is_done)
+        EXPECT_OK(epoll_io_turn(shard->io, 100));
+    close(blockade->gate[0]);
+    close(blockade->gate[1]);
+}
+
 /* Retention, or compaction, may take a segment between the decision to flush it and the sync. */
 TEST(log_flush, syncs_files_that_have_lost_their_names_meanwhile)
 {
     struct shard shard;
-    int gate[2];
-    struct blocker blockers[2];
+    struct blockade blockade;
     shard_begin(&shard, context, 100);
     struct log *log = attach_partition(&shard, 0);
     sample_append(log, &(struct sample_batch){ .has_producer = true,
@@ -293,43 +317,68 @@ TEST(log_flush, syncs_files_that_have_lost_their_names_meanwhile)
     EXPECT(has_file(&shard, "00000000000000000000.txnindex"));
     EXPECT_OK(log_roll(log, SAMPLE_NOW_MS, NULL));
 
-    EXPECT_OK(pipe(gate));
-    for (int i = 0; i < 2; i++) {
-        blockers[i] =
-            (struct blocker){ .job = { .run = block, .done = unblocked }, .gate = gate[0] };
-        io_submit(shard.io, NULL, &blockers[i].job);
-    }
+    block_workers(&shard, &blockade);
     log_flush(log);
     AUTO(mem_freep)
     char *path = mem_printf("%s/t-0/00000000000000000000.txnindex", shard.directory);
     EXPECT_OK(io_fs_unlink(posix_fs(), path));
-    EXPECT_EQ(write(gate[1], "ab", 2), 2);
-    while (log_is_flushing(log) || !blockers[0].is_done || !blockers[1].is_done)
-        EXPECT_OK(epoll_io_turn(shard.io, 100));
+    unblock_workers(&shard, &blockade, log);
     EXPECT_EQ(shard.failed_count, 0);
     EXPECT_EQ(log_offsets(log)->flushed_end, 2);
-    close(gate[0]);
-    close(gate[1]);
     detach(&shard, log);
     log_abandon(log);
     shard_end(&shard);
 }
 
-/* One sync serves all who asked while another was under way. */
-TEST(log_flush, joins_requests_and_moves_the_flushed_end)
+static void append_and_flush(struct log *log, int count)
 {
-    struct shard shard;
-    shard_begin(&shard, context, 100);
-    struct log *log = attach_partition(&shard, 0);
-    for (int i = 0; i < 10; i++) {
+    for (int i = 0; i < count; i++) {
         sample_append(log, &(struct sample_batch){ 0 });
         log_flush(log);
     }
-    EXPECT(log_is_flushing(log));
-    while (log_is_flushing(log))
-        EXPECT_OK(epoll_io_turn(shard.io, 100));
+}
+
+/* One sync serves all who asked before it began, until there are other files to be synced. */
+TEST(log_flush, serves_all_who_asked_before_it_began)
+{
+    struct shard shard;
+    struct blockade blockade;
+    shard_begin(&shard, context, 100);
+    struct log *log = attach_partition(&shard, 0);
+    block_workers(&shard, &blockade);
+    append_and_flush(log, 10);
+    unblock_workers(&shard, &blockade, log);
     EXPECT_EQ(log_offsets(log)->flushed_end, 10);
-    EXPECT_EQ(shard.flushed_count, 2);
+    EXPECT_EQ(shard.flushed_count, 1);
+
+    block_workers(&shard, &blockade);
+    append_and_flush(log, 5);
+    EXPECT_OK(log_roll(log, SAMPLE_NOW_MS, NULL));
+    append_and_flush(log, 5);
+    unblock_workers(&shard, &blockade, log);
+    EXPECT_EQ(log_offsets(log)->flushed_end, 20);
+    EXPECT_EQ(log_unflushed(log).bytes, 0);
+    EXPECT(shard.flushed_count >= 3);
+    detach(&shard, log);
+    log_abandon(log);
+    shard_end(&shard);
+}
+
+/* What was cut off while a flush was under way, and written anew, is not flushed with it. */
+TEST(log_flush, tells_nothing_of_what_replaced_what_it_flushed)
+{
+    struct shard shard;
+    struct blockade blockade;
+    shard_begin(&shard, context, 100);
+    struct log *log = attach_partition(&shard, 0);
+    block_workers(&shard, &blockade);
+    append_and_flush(log, 4);
+    EXPECT_OK(log_truncate(log, 2, SAMPLE_NOW_MS, NULL));
+    sample_append(log, &(struct sample_batch){ .count = 5 });
+    unblock_workers(&shard, &blockade, log);
+    EXPECT_EQ(log_offsets(log)->flushed_end, 2);
+    flush_through(&shard, log);
+    EXPECT_EQ(log_offsets(log)->flushed_end, 7);
     detach(&shard, log);
     log_abandon(log);
     shard_end(&shard);

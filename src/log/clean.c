@@ -281,7 +281,7 @@ static void run(struct log_cleaning *c)
     c->step_bytes = 0;
     c->is_stage_done = false;
     c->is_read_error = false;
-    log__run_job(c->log, &c->job);
+    log__run_job(c->log, NULL, &c->job);
 }
 
 static void on_timer(struct io_timer *timer)

@@ -177,6 +177,46 @@ TEST(log_damage, of_indexes_costs_nothing)
     }
 }
 
+/* One bit of a file's byte at that place, counted through all files with the suffix. False: they are not so long. */
+static bool flip_bit(struct sim_disk *disk, const char *suffix, int64_t byte)
+{
+    struct io_names names;
+    bool was_flipped = false;
+    EXPECT_OK(io_fs_list(sim_disk_fs(disk), "/d/t-0", 1000, &names));
+    for (uint32_t i = 0; i < names.count && !was_flipped; i++) {
+        const char *end = strchr(names.items[i], '.');
+        struct io_stat st;
+        if (end == NULL || strcmp(end, suffix) != 0)
+            continue;
+        AUTO(mem_freep) char *path = mem_printf("/d/t-0/%s", names.items[i]);
+        EXPECT_OK(io_fs_stat(sim_disk_fs(disk), path, &st));
+        was_flipped = byte < st.size_bytes;
+        if (was_flipped)
+            EXPECT_OK(sim_disk_flip_bit(disk, path, byte, (unsigned)(byte % 8)));
+        byte -= st.size_bytes;
+    }
+    io_names_deinit(&names);
+    return was_flipped;
+}
+
+/* An entry that looks like one is believed only as far as the batch that it leads to says the same. */
+TEST(log_damage, of_a_bit_of_an_index_costs_nothing)
+{
+    static const char *const suffixes[] = { ".index", ".timeindex" };
+    for (size_t i = 0; i < ARRAY_LEN(suffixes); i++) {
+        bool is_within = true;
+        for (int64_t byte = 0; is_within; byte++) {
+            struct scene scene;
+            make_scene(&scene);
+            is_within = flip_bit(scene.disk, suffixes[i], byte);
+            char where[60];
+            snprintf(where, sizeof(where), "byte %" PRId64 " of all %s", byte, suffixes[i]);
+            check_scene(&scene, true, where);
+            end_scene(&scene);
+        }
+    }
+}
+
 TEST(log_damage, of_producer_snapshots_costs_nothing)
 {
     for (int damage = GONE; damage < DAMAGES; damage++) {

@@ -3,8 +3,11 @@
  * In order: producer snapshots, partition.metadata and its name, leader epochs (so that a directory that has those has had
  * its topic's id), then the segments, then the names in the directory. Only when all of it is there does the flushed end move: below it nothing
  * is scanned for what the small files hold, unless there was no space for one of them, which is seen when it is read.
- * Indexes are synced with the segments that are not
- * written to any more; those of the active one are rebuilt after a crash, and have a file.
+ * Two of a log may be submitted, in a lane: the second begins when the first is through, without waiting for the loop, whose turn
+ * may be long. What is written until a worker begins one is taken along.
+ *
+ * Indexes are synced with the segments that are not written to any more; those of the active one are rebuilt after a crash, and
+ * have a file.
  *
  * At the close all that was written is synced, the indexes of the active segment and the producers too: nobody would see
  * that an older index is there after a power failure. The epoch file alone is not, since each start makes a new one for
@@ -20,13 +23,17 @@
 #include <errno.h>
 
 #define RETRY_MS 500
+#define BEGUN    (-1)
 
 struct log_flush {
     struct io_job job;
     struct log *log;
     struct io_fs *fs;
-    char *directory;                          /* owned copy: valid on the worker */
-    int64_t offset;                           /* flushed below this, when done */
+    char *directory; /* owned copy: valid on the worker */
+    int64_t offset;  /* flushed below this, when done */
+    int64_t
+        taken_offset; /* the loop may raise it until the worker takes it, and leaves BEGUN: see extend */
+    int64_t kept_end;                         /* the log was cut here meanwhile */
     int64_t bytes;                            /* that were not, when it began */
     int64_t indexed_end;                      /* and the indexes of segments below this */
     VEC(struct io_file *) files;              /* references */
@@ -37,8 +44,11 @@ struct log_flush {
     bool lacks_epochs;   /* they could not be written for want of space */
     bool syncs_metadata; /* partition.metadata, and its name */
     bool has_new_names;  /* in the log's directory */
-    char *new_in;  /* owned: the directory that holds the log's, when that is new; else NULL */
-    bool is_close; /* see log__flush_to_close */
+    char *new_in;    /* owned: the directory that holds the log's, when that is new; else NULL */
+    bool is_close;   /* see log__flush_to_close */
+    bool has_active; /* the file of the segment that is written to is among them */
+    bool
+        is_void; /* the flush before it came to nothing, which the device may have told that one alone */
     bool syncs_indexes;
     bool syncs_snapshots; /* and what is one must be written */
     bool syncs_epochs;
@@ -176,6 +186,7 @@ static int flush_all(struct log_flush *flush)
 static void flush_run(struct io_job *job)
 {
     struct log_flush *flush = CONTAINER_OF(job, struct log_flush, job);
+    flush->offset = __atomic_exchange_n(&flush->taken_offset, BEGUN, __ATOMIC_ACQ_REL);
     flush->result = flush_all(flush);
 }
 
@@ -232,6 +243,7 @@ static int add_segment(struct log_flush *flush, struct segment *segment, bool is
         r = add_file(flush, r, file);
         if (r == 0)
             segment->is_dirty = false;
+        flush->has_active = is_active;
     }
     if (r == 0 && is_active && segment->is_new && !log->is_always_recovered)
         r = make_index(flush, segment);
@@ -335,39 +347,54 @@ static void retry_later(struct log *log, int64_t offset)
     io_timer_arm_after(log_files_io(log->place.files), &log->flush_retry, RETRY_MS);
 }
 
+static void settle(struct log *log, const struct log_flush *flush)
+{
+    struct log_offsets *offsets = &log->offsets;
+    const int64_t end = MIN(MIN(flush->offset, flush->kept_end), offsets->end);
+    offsets->flushed_end = MAX(offsets->flushed_end, end);
+    if (flush->kept_end == INT64_MAX)
+        log->indexed_end = MAX(log->indexed_end, flush->indexed_end);
+    log->unflushed_bytes = MAX(log->unflushed_bytes - flush->bytes, INT64_C(0));
+    if (offsets->flushed_end == offsets->end)
+        log->unflushed_bytes = 0;
+    if (log->next_flush != NULL)
+        log->next_flush->bytes = MAX(log->next_flush->bytes - flush->bytes, INT64_C(0));
+    log__settle_recovery_point(log);
+    if (log->place.files == NULL)
+        return;
+    log->flushed_ms = io_now_ms(log_files_io(log->place.files));
+    if (log->owner.on_flushed != NULL)
+        log->owner.on_flushed(log->owner.context, log);
+}
+
+static void come_to_nothing(struct log *log, const struct log_flush *flush)
+{
+    log__mark_unflushed(log);
+    if (log->next_flush != NULL)
+        log->next_flush->is_void = true;
+    if (flush->is_device_bad)
+        log__break(log, flush->result, &flush->note);
+    else if (flush->result < 0)
+        IGNORE_RESULT(log__fail(log, flush->result, &flush->note));
+    retry_later(log, flush->offset);
+}
+
 static void flush_done(struct io_job *job)
 {
     struct log_flush *flush = CONTAINER_OF(job, struct log_flush, job);
     struct log *log = flush->log;
-    log->flush = NULL;
+    ASSERT(log->flush == flush);
     log->epochs.is_dirty |= flush->lacks_epochs;
-    if (flush->result == 0) {
-        log->offsets.flushed_end =
-            MAX(log->offsets.flushed_end, MIN(flush->offset, log->offsets.end));
-        log->indexed_end = MAX(log->indexed_end, flush->indexed_end);
-        log->unflushed_bytes = MAX(log->unflushed_bytes - flush->bytes, INT64_C(0));
-        if (log->offsets.flushed_end == log->offsets.end)
-            log->unflushed_bytes = 0;
-        log__settle_recovery_point(log);
-        if (log->place.files != NULL) {
-            log->flushed_ms = io_now_ms(log_files_io(log->place.files));
-            if (log->owner.on_flushed != NULL)
-                log->owner.on_flushed(log->owner.context, log);
-        }
-    } else {
-        log__mark_unflushed(log);
-        if (flush->is_device_bad)
-            log__break(log, flush->result, &flush->note);
-        else
-            IGNORE_RESULT(log__fail(log, flush->result, &flush->note));
-        retry_later(log, flush->offset);
-    }
-    const bool again = log->is_flush_wanted && log->failure == 0 && log->on_detached == NULL;
-    const int64_t wanted = log->flush_wanted_offset;
-    log->is_flush_wanted = false;
+    if (flush->result == 0 && !flush->is_void)
+        settle(log, flush);
+    else
+        come_to_nothing(log, flush);
+    log->flush = TAKE(log->next_flush);
     flush_free(flush);
-    if (again)
-        start_flush(log, wanted);
+    if (log->is_flush_wanted) {
+        log->is_flush_wanted = false;
+        log__flush_to(log, log->flush_wanted_offset);
+    }
     log__job_done(log);
 }
 
@@ -377,7 +404,8 @@ static struct log_flush *flush_new(struct log *log, int64_t offset)
     flush->log = log;
     flush->fs = log->place.fs;
     flush->directory = mem_strdup(log->place.directory);
-    flush->offset = offset;
+    flush->offset = flush->taken_offset = offset;
+    flush->kept_end = INT64_MAX;
     flush->bytes = offset < log->offsets.end ? 0 : log->unflushed_bytes;
     flush->syncs_indexes = true;
     flush->syncs_snapshots = flush->syncs_epochs = !log->is_always_recovered;
@@ -397,21 +425,61 @@ static void start_flush(struct log *log, int64_t offset)
         retry_later(log, offset);
         return;
     }
-    log->flush = flush;
-    log__run_job(log, &flush->job);
+    if (log->flush_lane == NULL && log->place.files != NULL)
+        log->flush_lane = io_job_queue_new(log_files_io(log->place.files));
+    *(log->flush == NULL ? &log->flush : &log->next_flush) = flush;
+    log__run_job(log, log->flush_lane, &flush->job);
+}
+
+/* Whether a flush up to the end would take along no more than the file that is written to. */
+static bool is_active_enough(const struct log *log)
+{
+    return log->snapshots.count == 0 && !log->is_directory_new && !log->is_metadata_unsynced &&
+           !log->epochs.is_dirty && !log__active(log)->is_new;
+}
+
+/* Has a flush that no worker has begun reach to `offset`, so that jobs that wait for a worker, or for the one before them, serve
+ * whoever writes meanwhile. False: it has begun, or would need more files than it has. */
+static bool extend(struct log *log, struct log_flush *flush, int64_t offset)
+{
+    struct segment *active = log__active(log);
+    int64_t offset_before = __atomic_load_n(&flush->taken_offset, __ATOMIC_RELAXED);
+    if (offset_before == BEGUN || flush->is_void || !flush->has_active ||
+        flush->indexed_end != active->meter.base_offset || !is_active_enough(log))
+        return false;
+    if (!__atomic_compare_exchange_n(&flush->taken_offset, &offset_before,
+                                     MAX(offset_before, offset), false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_RELAXED))
+        return false;
+    if (offset == log->offsets.end) {
+        active->is_dirty = false;
+        flush->bytes = log->unflushed_bytes;
+    }
+    return true;
 }
 
 void log__flush_to(struct log *log, int64_t offset)
 {
     if (log->failure != 0 || log->on_detached != NULL)
         return;
-    if (log->flush != NULL) {
-        log->flush_wanted_offset =
-            log->is_flush_wanted ? MAX(log->flush_wanted_offset, offset) : offset;
-        log->is_flush_wanted = true;
+    struct log_flush *last = log->next_flush != NULL ? log->next_flush : log->flush;
+    if (last != NULL && extend(log, last, offset))
+        return;
+    if (log->next_flush == NULL) {
+        start_flush(log, offset);
         return;
     }
-    start_flush(log, offset);
+    log->flush_wanted_offset =
+        log->is_flush_wanted ? MAX(log->flush_wanted_offset, offset) : offset;
+    log->is_flush_wanted = true;
+}
+
+void log__cut_flushes(struct log *log, int64_t end)
+{
+    if (log->flush != NULL)
+        log->flush->kept_end = MIN(log->flush->kept_end, end);
+    if (log->next_flush != NULL)
+        log->next_flush->kept_end = MIN(log->next_flush->kept_end, end);
 }
 
 void log_flush(struct log *log)
@@ -443,7 +511,7 @@ static void let_go_of_files(struct log_flush *flush)
 
 int log__flush_to_close(struct log *log, bool sync, struct err_note *note)
 {
-    ASSERT(log->place.files == NULL && log->flush == NULL);
+    ASSERT(log->place.files == NULL && log->flush == NULL && log->next_flush == NULL);
     struct log_flush *flush = flush_new(log, log->offsets.end);
     flush->is_close = true;
     flush->syncs_indexes = sync && !log->is_always_recovered;

@@ -268,11 +268,11 @@ void log__mend_note(struct log *log, const struct err_note *note)
     log->recovery.notes = log->notes;
 }
 
-void log__run_job(struct log *log, struct io_job *job)
+void log__run_job(struct log *log, struct io_job_queue *lane, struct io_job *job)
 {
     log->job_count++;
     if (log->place.files != NULL) {
-        io_submit(log_files_io(log->place.files), NULL, job);
+        io_submit(log_files_io(log->place.files), lane, job);
     } else {
         job->run(job);
         job->done(job);
@@ -284,6 +284,7 @@ static void finish_detach(struct log *log)
     void (*then)(void *, struct log *) = log->on_detached;
     for (size_t i = 0; i < log->segments.count; i++)
         segment_close_files(log->segments.items[i], log->place.files);
+    io_job_queue_free(log_files_io(log->place.files), TAKE(log->flush_lane));
     log->place.files = NULL;
     log->on_detached = NULL;
     then(log->on_detached_context, log);
@@ -402,7 +403,8 @@ void log__free(struct log *log)
 {
     if (log == NULL)
         return;
-    ASSERT(log->job_count == 0 && log->flush == NULL && log->cleaning == NULL);
+    ASSERT(log->job_count == 0 && log->flush == NULL && log->next_flush == NULL &&
+           log->cleaning == NULL);
     for (size_t i = 0; i < log->segments.count; i++)
         segment_free(log->segments.items[i], log->place.files);
     for (size_t i = 0; i < log->plan.batches.count; i++) {

@@ -77,14 +77,17 @@ struct log {
     struct rng rng;
     int failure;
 
-    struct log_flush *flush;       /* under way, or NULL */
+    struct log_flush *flush;      /* under way, or NULL */
+    struct log_flush *next_flush; /* submitted to follow that one at once, or NULL */
+    struct io_job_queue *
+        flush_lane; /* so that no two sync a file at a time: an error is told only once. NULL: none yet */
     struct log_cleaning *cleaning; /* under way, or NULL */
     int64_t cleaned_end;           /* compacted below this; 0: never */
     bool is_set_aside;             /* compaction met damage */
     struct log_looking looking;
     struct log_departure *departure; /* owned: files that retention takes away; NULL: none */
     uint32_t job_count;              /* all jobs of this log under way */
-    bool is_flush_wanted;            /* again, when the present one is through */
+    bool is_flush_wanted; /* again, when the present one is through and the next has begun */
     int64_t flush_wanted_offset;
     int64_t indexed_end; /* base of the first segment whose indexes may not be on stable storage */
     int64_t flush_due_end; /* what lies below is acknowledged when it is flushed: flush.messages */
@@ -120,9 +123,8 @@ void log__break(struct log *log, int error, const struct err_note *note);
 /* Adds one note to those of the recovery. */
 void log__mend_note(struct log *log, const struct err_note *note);
 
-/* Runs a job of this log: on a worker while attached, else at once. `done` calls log__job_done
- * first. */
-void log__run_job(struct log *log, struct io_job *job);
+/* Runs a job of this log: on a worker while attached (in the lane, or NULL), else at once. `done` calls log__job_done. */
+void log__run_job(struct log *log, struct io_job_queue *lane, struct io_job *job);
 void log__job_done(struct log *log);
 
 /* What lies from the flushed end on is to be taken along by the next flush, whatever was written of it by whom: after a flush
@@ -147,6 +149,8 @@ void log__settle_recovery_point(struct log *log);
 void log__follow_flush_messages(struct log *log);
 /* Asks for a flush up to `offset`: segments that begin below it. */
 void log__flush_to(struct log *log, int64_t offset);
+/* The log was cut at `end`: flushes that are under way tell nothing of what comes behind it. */
+void log__cut_flushes(struct log *log, int64_t end);
 
 /* The active segment as a reader finds it after a clean shutdown: indexes of exact size, the time index with its last
  * entry. For jobs. */

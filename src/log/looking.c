@@ -1,6 +1,6 @@
 /* Looking at segments for retention and compaction: their times are read by jobs, since they ask from timers. See log_int.h.
  *
- * The active segment was looked at when the log was opened. Of the others a look takes two or three small reads, unless their indexes
+ * The active segment was looked at when the log was opened. Of the others a look takes three or four small reads, unless their indexes
  * are damaged: then the whole segment is read through (segment_build).
  */
 #include "log/log_int.h"
@@ -23,7 +23,7 @@ static void look_by_job(struct log *log)
 {
     log->looking.job = (struct io_job){ .run = looking_run, .done = looking_done, .is_long = true };
     log->looking.is_running = true;
-    log__run_job(log, &log->looking.job);
+    log__run_job(log, NULL, &log->looking.job);
 }
 
 int log__look_at(struct log *log, struct segment *segment)

@@ -138,7 +138,7 @@ static void departure_done(struct io_job *job)
 static void depart(struct log_departure *departure)
 {
     departure->is_running = true;
-    log__run_job(departure->log, &departure->job);
+    log__run_job(departure->log, NULL, &departure->job);
 }
 
 void log__departure_free(struct log_departure *departure)

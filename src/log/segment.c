@@ -290,6 +290,17 @@ static int load_files(struct segment *segment, const struct log_place *place,
     return r == 0 && are_entries_missing(segment, index_interval_bytes) ? 1 : r;
 }
 
+/* Indexes that are of no use: 1 when others are ready now. */
+static int build_anew(struct segment *segment, const struct log_place *place,
+                      uint32_t index_interval_bytes, struct log_wait *out_wait)
+{
+    segment->offsets.is_ready = segment->times.is_ready = false;
+    if (!place->may_sleep)
+        return wait_for_build(segment, place, index_interval_bytes, out_wait);
+    const int r = segment_rebuild(segment, place, index_interval_bytes);
+    return r < 0 ? r : 1;
+}
+
 int segment_load_indexes(struct segment *segment, const struct log_place *place,
                          uint32_t index_interval_bytes, struct log_wait *out_wait)
 {
@@ -299,13 +310,8 @@ int segment_load_indexes(struct segment *segment, const struct log_place *place,
     if (r != 0)
         return r;
     r = load_files(segment, place, index_interval_bytes, out_wait);
-    if (r > 0) {
-        segment->offsets.is_ready = segment->times.is_ready = false;
-        if (!place->may_sleep)
-            return wait_for_build(segment, place, index_interval_bytes, out_wait);
-        r = segment_rebuild(segment, place, index_interval_bytes);
-        return r < 0 ? r : 1;
-    }
+    if (r > 0)
+        return build_anew(segment, place, index_interval_bytes, out_wait);
     if (r < 0)
         return r;
     segment->meter.offset_entries = index_count(&segment->offsets);
@@ -337,6 +343,54 @@ static int load_first_timestamp(struct segment *segment, const struct log_place 
     return r;
 }
 
+/* From a batch on, by their headers, to the first that reaches the offset: 1, or 0. A position that is no batch's beginning, and a batch that
+ * is damaged: as batch_scan_next. */
+static int find_header(struct segment *segment, const struct log_place *place, uint32_t position,
+                       int64_t offset, bool checks_crc, struct scanned_batch *out,
+                       struct log_wait *out_wait)
+{
+    struct io_file *file;
+    int r = segment_file(segment, place, false, &file);
+    if (r < 0)
+        return r;
+    struct batch_scan scan;
+    batch_scan_init(&scan, file, position, segment->meter.size_bytes, BATCH_SCAN_WINDOW_SMALL);
+    scan.may_sleep = place->may_sleep;
+    scan.crc_from = checks_crc ? position : INT64_MAX;
+    do {
+        r = batch_scan_next(&scan, out);
+    } while (r > 0 && out->last_offset < offset);
+    if (r == -ERR_WOULD_BLOCK)
+        r = wait_for_scan(segment, &scan, out_wait);
+    batch_scan_deinit(&scan);
+    return r;
+}
+
+/* Retention and lookups by time go by the last entry of the time index, so it is held against the batch that it names: 1 when that is whole
+ * and says otherwise, else 0. */
+static int is_time_wrong(struct segment *segment, const struct log_place *place,
+                         struct index_entry last, struct log_wait *out_wait)
+{
+    const int64_t offset = segment->meter.base_offset + last.value;
+    struct index_entry before = { 0 };
+    struct index_wait wait;
+    struct scanned_batch batch;
+    int r = index_find(&segment->offsets, segment_index_place(segment, place), last.value, &before,
+                       &wait);
+    if (r == -ERR_WOULD_BLOCK)
+        return wait_for_index(&wait, out_wait);
+    if (r < 0 && r != -ERR_CORRUPT)
+        return r;
+    if (before.value >= segment->meter.size_bytes)
+        return 0;
+    r = find_header(segment, place, before.value, offset, false, &batch, out_wait);
+    if (r > 0 && batch.max_timestamp != last.key)
+        r = find_header(segment, place, (uint32_t)batch.position, offset, true, &batch, out_wait);
+    if (batch_scan_is_damage(r))
+        return 0;
+    return r < 0 ? r : r == 0 || batch.max_timestamp != last.key;
+}
+
 int segment_load_times(struct segment *segment, const struct log_place *place,
                        uint32_t index_interval_bytes, struct log_wait *out_wait)
 {
@@ -352,6 +406,11 @@ int segment_load_times(struct segment *segment, const struct log_place *place,
     if (r == -ERR_WOULD_BLOCK)
         return wait_for_index(&wait, out_wait);
     if (r > 0) {
+        r = is_time_wrong(segment, place, last, out_wait);
+        if (r > 0)
+            r = build_anew(segment, place, index_interval_bytes, out_wait);
+        if (r != 0)
+            return r;
         segment->meter.indexed_timestamp = segment->meter.max_timestamp = last.key;
         segment->meter.max_timestamp_offset = segment->meter.base_offset + last.value;
     }

@@ -109,8 +109,8 @@ MUST_CHECK int segment_file(struct segment *segment, const struct log_place *pla
  * memory; the files stay as they are until segment_mend. Negative: as io says, -ERR_CORRUPT, -ERR_WOULD_BLOCK with out_wait set. */
 MUST_CHECK int segment_load_indexes(struct segment *segment, const struct log_place *place,
                                     uint32_t index_interval_bytes, struct log_wait *out_wait);
-/* Fills in the timestamps of a meter that was not: the last entry of the time index and the first
- * batch. */
+/* Fills in the timestamps of a meter that was not: the last entry of the time index, once the batch that it names says the same, and the
+ * first batch. */
 MUST_CHECK int segment_load_times(struct segment *segment, const struct log_place *place,
                                   uint32_t index_interval_bytes, struct log_wait *out_wait);
 

@@ -58,6 +58,7 @@ static int cut_active(struct log *log, int64_t offset, int64_t now_ms, int64_t *
 static void set_end(struct log *log, int64_t end)
 {
     log->offsets.planned_end = log->offsets.end = end;
+    log__cut_flushes(log, end);
     log->offsets.flushed_end = MIN(log->offsets.flushed_end, end);
     log->cleaned_end = MIN(log->cleaned_end, end);
     if (log->offsets.flushed_end == end)
@@ -136,6 +137,7 @@ int log_truncate_fully(struct log *log, int64_t offset, int64_t start_offset, in
         log__break(log, r, note);
         return r;
     }
+    log__cut_flushes(log, 0);
     log->flush_due_end = 0;
     log->cleaned_end = 0;
     log->unflushed_bytes = 0;

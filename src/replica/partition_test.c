@@ -52,7 +52,7 @@ TEST(partition_append, of_one_turn_is_one_write)
     struct partition *p = get(&rig, replica_rig_topic(&rig, "t", 1), 0);
     struct rig_append appends[20];
     replica_rig_append(p, 1, false, &appends[0]);
-    replica_rig_turn(&rig); /* the segment is open now */
+    replica_rig_run_ms(&rig, 1000); /* the segment is open now, and no job under way */
     const uint64_t before = sim_disk_change_count(sim_node_disk(rig.machine));
     for (size_t i = 0; i < ARRAY_LEN(appends); i++)
         replica_rig_append(p, 1, i % 2 == 0, &appends[i]);

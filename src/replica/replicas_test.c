@@ -590,6 +590,37 @@ TEST(partition_append, is_acknowledged_when_flushed_where_the_setting_of_that_na
         context->seed, "ottla.flush.before.ack=true\nlog.flush.interval.messages=1000");
 }
 
+/* What a flush could not put on stable storage is missing to the one behind it too, which has other files. */
+TEST(partition_append, is_not_acknowledged_behind_a_flush_that_failed)
+{
+    struct replica_rig rig;
+    replica_rig_begin(&rig, context->seed, 1, "log.flush.interval.messages=1");
+    const struct uuid topic = replica_rig_topic(&rig, "t", 1);
+    struct partition *p = replicas_get(rig.replicas, topic, 0);
+    struct sim_disk *disk = sim_node_disk(rig.machine);
+    sim_disk_add_fault(disk, &(struct sim_fault){ .calls = SIM_OPEN,
+                                                  .path_part = "partition.metadata",
+                                                  .count = 1,
+                                                  .error = -EMFILE });
+    enum { COUNT_MAX = 200 };
+    AUTO(mem_freep) struct rig_append *appends = MEM_NEW_ARRAY(struct rig_append, COUNT_MAX);
+    size_t count = 0;
+    while (count < COUNT_MAX && log_offsets(p->log)->flushed_end == 0) {
+        replica_rig_append(p, 1, true, &appends[count++]);
+        replica_rig_turn(&rig);
+    }
+    replica_rig_run_ms(&rig, log_offsets(p->log)->flushed_end == 0 ? 1000 : 0);
+    AUTO(mem_freep) uint8_t *content = NULL;
+    size_t size = 0;
+    EXPECT_OK(sim_disk_look(disk, SIM_STABLE, "/a/t-0/partition.metadata", &content, &size));
+    EXPECT(size > 0);
+    replica_rig_run_ms(&rig, 1000);
+    for (size_t i = 0; i < count; i++)
+        EXPECT_EQ(appends[i].error, KAFKA_NONE);
+    EXPECT_EQ(log_offsets(p->log)->flushed_end, (int64_t)count);
+    replica_rig_end(&rig);
+}
+
 /* An append that is followed by another one, when it is told of. */
 struct followed {
     struct rig_append append;

@@ -7,7 +7,7 @@ PARTITIONS = 10
 SIZES = {1: 3000, 10: 3000, 1000: 1000}  # records of one: how many of them
 CONNECTIONS = 16
 RATE = 12  # transactions a second of one connection
-PACED = 1000
+PACED = 3000        # of each size on the schedule: its p99 is to be more than the disk's worst ten moments
 
 
 def _figures():
