@@ -223,6 +223,38 @@ TEST(log_aborted_txns, come_from_the_batches_when_their_file_is_damaged)
     sim_disk_free(disk);
 }
 
+/* How far a piece reaches is told by the offset index, which a flipped bit makes tell of other batches. */
+TEST(log_aborted_txns, are_all_told_when_a_bit_of_an_offset_index_flips)
+{
+    struct sim_disk *disk = sim_disk_new(1);
+    struct io_fs *fs = sim_disk_fs(disk);
+    struct log *log = sample_open(&(struct sample_open){ .fs = fs });
+    struct story story;
+    story_init(&story, log, 3);
+    AUTO(mem_freep)
+    char *path =
+        log_name_path("/d/t-0", (struct log_name){ .kind = LOG_NAME_OFFSET_INDEX,
+                                                   .base_offset = log_segment_base(log, 1) });
+    EXPECT_OK(log_close(log, true, NULL, NULL));
+    AUTO(mem_freep) uint8_t *right = NULL;
+    size_t size;
+    EXPECT_OK(io_fs_read_whole(fs, path, 1u << 20, &right, &size));
+    EXPECT(size > 0);
+    for (size_t byte = 3; byte < size; byte += 4) {
+        const uint8_t wrong = right[byte] ^ (uint8_t)(1u << byte % 8);
+        struct io_file *file;
+        EXPECT_OK(io_file_open(fs, path, IO_OPEN_WRITE, &file));
+        EXPECT_OK(io_file_write(file, 0, right, size));
+        EXPECT_OK(io_file_write(file, (int64_t)byte, &wrong, 1));
+        io_file_unref(file);
+        log = sample_open(&(struct sample_open){ .fs = fs });
+        check_story(&story, log);
+        log_abandon(log);
+    }
+    VEC_DEINIT(&story.offsets);
+    sim_disk_free(disk);
+}
+
 /* On a disk that is full a marker is not written without its entry, nor an entry kept without its marker. */
 TEST(log_aborted_txns, are_told_of_with_the_marker_or_not_at_all)
 {

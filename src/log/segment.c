@@ -597,13 +597,23 @@ int segment_bound_of_position(struct segment *segment, const struct log_place *p
 {
     struct index_entry entry;
     struct index_wait wait;
-    const int r = index_find_value(&segment->offsets, segment_index_place(segment, place), position,
-                                   &entry, &wait);
+    struct scanned_batch batch;
+    int r = index_find_value(&segment->offsets, segment_index_place(segment, place), position,
+                             &entry, &wait);
     if (r == -ERR_WOULD_BLOCK)
         return wait_for_index(&wait, out_wait);
-    if (r > 0)
-        *out = segment->meter.base_offset + entry.key;
-    return r;
+    if (r <= 0)
+        return r;
+    const int64_t last_offset = segment->meter.base_offset + entry.key;
+    if (entry.value < position || entry.value >= segment->meter.size_bytes)
+        return 0;
+    r = find_header(segment, place, entry.value, last_offset, false, &batch, out_wait);
+    if (r < 0)
+        return batch_scan_is_damage(r) ? 0 : r;
+    if (r == 0 || batch.position != entry.value || batch.last_offset != last_offset)
+        return 0; /* the batch that it leads to is another one */
+    *out = last_offset;
+    return 1;
 }
 
 /* ---- changing -------------------------------------------------------------------------------- */
