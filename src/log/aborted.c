@@ -9,7 +9,7 @@ static int find_end(struct log *log, uint32_t index, const struct log_piece *pie
                     struct log_wait *out_wait)
 {
     struct segment *segment = log->segments.items[index];
-    int r = segment_load_indexes(segment, &log->place, log->config.index_interval_bytes, out_wait);
+    int r = log__load_indexes(log, segment, out_wait);
     if (r >= 0 && segment->is_replacement)
         r = 0; /* the piece may be of what was there before, and its position mean nothing here */
     else if (r >= 0)

@@ -528,7 +528,40 @@ static uint32_t find_by_jobs(struct log *log, int64_t offset)
     return built;
 }
 
-/* Who reads from a shard neither reads a segment through nor writes; the close mends the files. */
+/* What the owner of an attached log hears. */
+struct heard {
+    uint32_t mended;
+    uint32_t damaged;
+    struct err_note first_mended;
+    struct err_note last_mended;
+    struct err_note last_damaged;
+};
+
+static void on_mended(void *context, struct log *log, const struct err_note *note)
+{
+    struct heard *heard = context;
+    (void)log;
+    if (heard->mended++ == 0)
+        heard->first_mended = *note;
+    heard->last_mended = *note;
+}
+
+static void on_damaged(void *context, struct log *log, const struct err_note *note)
+{
+    struct heard *heard = context;
+    (void)log;
+    heard->damaged++;
+    heard->last_damaged = *note;
+}
+
+static void listen_to(struct log *log, struct heard *heard)
+{
+    *heard = (struct heard){ 0 };
+    log->owner =
+        (struct log_owner){ .on_mended = on_mended, .on_damaged = on_damaged, .context = heard };
+}
+
+/* Who reads from a shard neither reads a segment through nor writes; the close mends the files. Each is told of once. */
 TEST(log_damage, of_an_index_is_mended_by_a_job_and_by_the_close)
 {
     for (int damage = EMPTY; damage < DAMAGES; damage++) {
@@ -552,12 +585,23 @@ TEST(log_damage, of_an_index_is_mended_by_a_job_and_by_the_close)
 
         uint32_t built = 0;
         for (int life = 0; life < 2; life++) {
+            struct heard heard;
             log = sample_open(&(struct sample_open){ .fs = fs });
+            listen_to(log, &heard);
             sim_disk_cool(disk, 1000000);
             uint32_t changes = 0;
             sim_disk_set_hooks(
                 disk, &(struct sim_disk_hooks){ .context = &changes, .on_call = count_change });
             built = read_by_jobs(log, second + 3) + find_by_jobs(log, third + 3);
+            EXPECT_EQ(heard.mended, built);
+            if (built == 2)
+                EXPECT(strstr(heard.first_mended.text, index) != NULL);
+            if (built > 0 && heard.mended > 0)
+                EXPECT(strstr(heard.last_mended.text, times) != NULL ||
+                       strstr(heard.last_mended.text, index) != NULL);
+            (void)read_by_jobs(log, second + 3);
+            EXPECT_EQ(heard.mended, built);
+            EXPECT_EQ(heard.damaged, 0);
             EXPECT_EQ(changes, 0);
             sim_disk_set_hooks(disk, &(struct sim_disk_hooks){ 0 });
             /* An offset index that lacks entries is sparse, and may be believed. */
@@ -565,6 +609,153 @@ TEST(log_damage, of_an_index_is_mended_by_a_job_and_by_the_close)
             EXPECT_OK(log_close(log, true, NULL, NULL));
         }
         EXPECT_EQ(built, 0);
+        sim_disk_free(disk);
+    }
+}
+
+/* An entry in the middle that leads elsewhere is found by who is led there, told of once, and made good: it is no damage of batches. */
+TEST(log_damage, of_an_entry_within_an_index_is_told_once_and_mended)
+{
+    struct sim_disk *disk = sim_disk_new(context->seed);
+    struct io_fs *fs = sim_disk_fs(disk);
+    struct log *log = sample_open(&(struct sample_open){ .fs = fs });
+    for (int64_t i = 0; log_segment_count(log) < 3; i++)
+        sample_append(log, &(struct sample_batch){ .value_bytes = 200 });
+    const int64_t second = log_segment_base(log, 1);
+    AUTO(mem_freep)
+    char *index =
+        segment_path(log->segments.items[0], &log->place, LOG_NAME_OFFSET_INDEX, LOG_NAME_LIVE);
+    EXPECT_OK(log_close(log, true, NULL, NULL));
+    EXPECT_OK(sim_disk_flip_bit(disk, index, INDEX_ENTRY_OFFSET * 2 + 7, 3)); /* its position */
+    for (int life = 0; life < 2; life++) {
+        struct heard heard;
+        log = sample_open(&(struct sample_open){ .fs = fs });
+        listen_to(log, &heard);
+        for (int round = 0; round < 3; round++) {
+            for (int64_t offset = 0; offset < second; offset++)
+                (void)read_by_jobs(log, offset);
+        }
+        EXPECT_EQ(heard.mended, life == 0);
+        EXPECT(life > 0 || strstr(heard.last_mended.text, index) != NULL);
+        EXPECT_EQ(heard.damaged, 0);
+        EXPECT_OK(log_close(log, true, NULL, NULL));
+    }
+    sim_disk_free(disk);
+}
+
+/* What opening itself needs is told by its notes, a file each. */
+TEST(log_damage, of_indexes_that_opening_meets_is_among_its_notes)
+{
+    static const char *const suffixes[] = { ".index", ".timeindex" };
+    for (int damage = 0; damage < DAMAGES; damage++) {
+        for (size_t i = 0; i < ARRAY_LEN(suffixes); i++) {
+            struct sim_disk *disk = sim_disk_new(1);
+            struct io_fs *fs = sim_disk_fs(disk);
+            struct log *log = sample_open(&(struct sample_open){ .fs = fs });
+            for (int k = 0; k < 10; k++)
+                sample_append(log, &(struct sample_batch){ .value_bytes = 200,
+                                                           .timestamp_ms = SAMPLE_NOW_MS + k });
+            EXPECT_EQ(log_segment_count(log), 1);
+            EXPECT_OK(log_close(log, true, NULL, NULL));
+            AUTO(mem_freep) char *path = mem_printf("/d/t-0/%020d%s", 0, suffixes[i]);
+            damage_file(fs, path, (enum damage)damage);
+            log = sample_open(&(struct sample_open){ .fs = fs });
+            const struct log_recovery recovery = log_recovery(log);
+            /* Cut where an entry ends it is believed, as is an offset index without any of a short file. */
+            const bool may_be_believed =
+                damage == CUT_IN_HALF || (damage == EMPTY && i == 0) || damage == NOISE_TAIL;
+            if (!may_be_believed)
+                EXPECT_EQ(recovery.note_count, 1);
+            EXPECT(recovery.note_count <= 1);
+            EXPECT(recovery.note_count == 0 || strstr(recovery.notes[0].text, path) != NULL);
+            EXPECT_EQ(log_offsets(log)->end, 10);
+            EXPECT_OK(log_close(log, true, NULL, NULL));
+            log = sample_open(&(struct sample_open){ .fs = fs });
+            EXPECT_EQ(log_recovery(log).note_count, 0);
+            log_abandon(log);
+            sim_disk_free(disk);
+        }
+    }
+}
+
+/* ---- batches that are not there ---------------------------------------------------------------- */
+
+/* As a shard reads all of it: how many batches are served. */
+static int64_t walk_by_jobs(struct log *log)
+{
+    int64_t offset = 0;
+    int64_t served = 0;
+    while (offset < log_offsets(log)->end) {
+        struct arena arena;
+        arena_init(&arena, 1u << 16);
+        const struct log_read request = { .offset = offset,
+                                          .end_offset = INT64_MAX,
+                                          .bytes_max = 1,
+                                          .min_one = true,
+                                          .copy_max = UINT32_MAX,
+                                          .arena = &arena };
+        struct log_piece piece;
+        struct log_wait wait = { 0 };
+        struct batch_view view;
+        int r;
+        while ((r = log_read(log, &request, &piece, &wait, NULL)) == -ERR_WOULD_BLOCK)
+            log_wait_run(&wait);
+        EXPECT_OK(r);
+        EXPECT(batch_parse(bytes_from(piece.data, piece.size_bytes), &view) > 0);
+        offset = batch_last_offset(&view) + 1;
+        arena_deinit(&arena);
+        served++;
+    }
+    return served;
+}
+
+/* A segment that was cut while the node was down: readers pass over what is missing, as Apache Kafka's do, and the owner hears once
+ * where the file ends and what is not there. Under compaction a segment may end early, but in the midst of a batch it may not. */
+TEST(log_damage, by_a_cut_of_a_sealed_segment_is_told_once)
+{
+    for (int is_compacted = 0; is_compacted < 2; is_compacted++) {
+        struct log_config config = sample_log_config();
+        config.cleanup_compact = is_compacted != 0;
+        struct sim_disk *disk = sim_disk_new(1);
+        struct io_fs *fs = sim_disk_fs(disk);
+        const struct sample_open open = { .fs = fs, .config = &config };
+        struct log *log = sample_open(&open);
+        while (log_segment_count(log) < 3)
+            sample_append(log, &(struct sample_batch){ .value_bytes = 200 });
+        const int64_t second = log_segment_base(log, 1);
+        const int64_t end = log_offsets(log)->end;
+        EXPECT_OK(log_close(log, true, NULL, NULL));
+        AUTO(mem_freep) uint8_t *bytes = NULL;
+        size_t size;
+        const char *path = "/d/t-0/00000000000000000000.log";
+        EXPECT_OK(io_fs_read_whole(fs, path, 1u << 20, &bytes, &size));
+        const size_t batch = size / (size_t)second;
+
+        for (size_t cut = 0; cut < size; cut += cut % batch == 0 ? 7 : batch - 7) {
+            EXPECT_OK(io_fs_replace(fs, path, bytes_from(bytes, cut)));
+            struct heard heard;
+            log = sample_open(&open);
+            listen_to(log, &heard);
+            const int64_t left = (int64_t)(cut / batch);
+            const bool is_whole = cut % batch == 0;
+            EXPECT_EQ(walk_by_jobs(log), left + end - second);
+            EXPECT_EQ(heard.damaged, !is_whole || is_compacted == 0);
+            char words[100];
+            snprintf(words, sizeof(words),
+                     is_whole ? "ends at byte %zu, before offset %" PRId64
+                              : "the batch at byte %zu, offsets from %" PRId64,
+                     is_whole ? cut : cut / batch * batch, left);
+            if (heard.damaged > 0 && (strstr(heard.last_damaged.text, words) == NULL ||
+                                      strstr(heard.last_damaged.text, path) == NULL))
+                test_fail(__FILE__, __LINE__, "cut at %zu: %s", cut, heard.last_damaged.text);
+            snprintf(words, sizeof(words),
+                     is_whole ? "begins with offset %" PRId64 : " to %" PRId64 ",",
+                     is_whole ? second : second - 1);
+            EXPECT(heard.damaged == 0 || strstr(heard.last_damaged.text, words) != NULL);
+            (void)walk_by_jobs(log);
+            EXPECT_EQ(heard.damaged, !is_whole || is_compacted == 0);
+            log_abandon(log);
+        }
         sim_disk_free(disk);
     }
 }

@@ -12,6 +12,7 @@
 enum damage_cause {
     DAMAGE_OF_CRC,    /* the checksum is another one */
     DAMAGE_OF_HEADER, /* an impossible length, format or offset delta */
+    DAMAGE_OF_END,    /* by its length it goes on behind the end of the file */
     DAMAGE_OF_ORDER, /* offset or leader epoch, which no checksum covers, contradict the batches around it */
 };
 
@@ -20,12 +21,20 @@ struct damaged_batch {
     uint32_t size_bytes; /* 0: where the next batch begins is not known */
     int64_t
         first_offset; /* behind the batch before; by its header, where nothing is known of that */
-    int64_t last_offset; /* before the batch behind; INT64_MAX: not known */
+    int64_t
+        last_offset; /* before the batch behind, where that is known, else before the next segment; INT64_MAX: there is none */
     enum damage_cause cause;
     uint32_t crc_found;    /* of the bytes; with DAMAGE_OF_CRC */
     uint32_t crc_expected; /* by the header */
     bool is_told;
 };
+
+/* The file of a sealed segment was cut off within it, and nothing of the segment follows. */
+static inline bool damage_is_cut(const struct damaged_batch *damage)
+{
+    return damage->cause == DAMAGE_OF_END && damage->size_bytes == 0 &&
+           damage->last_offset < INT64_MAX;
+}
 
 /* Zeroed: none. */
 struct damages {

@@ -125,6 +125,13 @@ static bool is_plausible(enum index_kind kind, struct index_entry entry, struct 
            (entry.key > 0 || entry.value > 0);
 }
 
+static int find_fault(struct index *index, enum index_fault fault)
+{
+    index->is_ready = true;
+    index->fault = fault;
+    return 1;
+}
+
 int index_load(struct index *index, struct index_place place, struct index_limits limits,
                struct index_wait *out_wait)
 {
@@ -132,22 +139,22 @@ int index_load(struct index *index, struct index_place place, struct index_limit
         return 0;
     struct io_file *file;
     int r = index_file(index, place, false, &file);
+    if (r == -ENOENT && limits.segment_bytes > 0)
+        return find_fault(index, INDEX_IS_MISSING);
     const int64_t size = r == -ENOENT ? 0 : r < 0 ? r : io_file_size(file);
     if (size < 0)
         return (int)size;
     const uint32_t entry_bytes = index_entry_bytes(index->kind);
-    if (size % entry_bytes != 0 || size > INT32_MAX) {
-        index->is_ready = true;
-        return 1;
-    }
+    if (size % entry_bytes != 0 || size > INT32_MAX)
+        return find_fault(index, INDEX_HAS_ODD_SIZE);
     const uint32_t count = (uint32_t)(size / entry_bytes);
     uint8_t last[INDEX_ENTRY_TIME];
     r = count == 0 ? 0 : read_entries(index, place, count - 1, 1, last, out_wait);
     if (r < 0 && r != -ERR_CORRUPT)
         return r;
-    index->is_ready = true;
     if (r < 0 || (count > 0 && !is_plausible(index->kind, index_decode(index->kind, last), limits)))
-        return 1;
+        return find_fault(index, INDEX_ENDS_BADLY);
+    index->is_ready = true;
     index->disk_count = count;
     return 0;
 }

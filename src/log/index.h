@@ -22,8 +22,20 @@ enum index_kind { INDEX_OFFSET, INDEX_TIME };
 #define INDEX_ENTRY_OFFSET 8u
 #define INDEX_ENTRY_TIME   12u
 
+/* Why an index file is of no use. */
+enum index_fault {
+    INDEX_IS_RIGHT,
+    INDEX_IS_MISSING,
+    INDEX_IS_EMPTY,
+    INDEX_HAS_ODD_SIZE,   /* no multiple of an entry's */
+    INDEX_ENDS_BADLY,     /* its last entry is none of this segment */
+    INDEX_HAS_WRONG_TIME, /* the last batch it names is of another time, or not there */
+    INDEX_MISLEADS,       /* where it led to, no batch of its offset begins */
+};
+
 struct index {
     enum index_kind kind;
+    enum index_fault fault; /* found, and not told yet (log__tell_mended) */
     bool is_ready;          /* disk_count is known */
     bool has_file;          /* it was there when the log was opened */
     bool is_dirty;          /* the file was written since the last sync */
@@ -71,8 +83,8 @@ struct index_wait {
     int64_t size_bytes;
 };
 
-/* Finds out how many entries the file holds (an absent one: none). What does not fit (a size that
- * is no multiple, zeros at the end, a last entry outside of the limits) makes it count as empty: 1
+/* Finds out how many entries the file holds. What does not fit (no file beside batches, a size that
+ * is no multiple, zeros at the end, a last entry outside of the limits) makes it count as empty, and is its fault: 1
  * is answered then, else 0; or -ERR_WOULD_BLOCK, or what io says. */
 MUST_CHECK int index_load(struct index *index, struct index_place place, struct index_limits limits,
                           struct index_wait *out_wait);

@@ -97,9 +97,12 @@ struct log_owner {
     /* The log has failed (see above); `error` as io gave it. Called once, in the midst of whatever the log is doing: it
      * may be marked, but not detached, within. */
     void (*on_failed)(void *context, struct log *log, int error, const struct err_note *note);
-    /* A batch is damaged: its place, offsets and checksums, once for each that a reader met; nothing else follows from it. Members of
+    /* A batch is damaged: its place, offsets and checksums, once for each that a reader met; nothing else follows from it. Or batches
+     * are missing at the end of a segment file, or a part of its last one, which readers pass over: once for each. Members of
      * the log are not to be called within. */
     void (*on_damaged)(void *context, struct log *log, const struct err_note *note);
+    /* An index file was of no use, for the cause that is told, and is built anew: once for each file. As on_damaged. */
+    void (*on_mended)(void *context, struct log *log, const struct err_note *note);
     void *context;
 };
 

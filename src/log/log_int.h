@@ -204,9 +204,21 @@ void log__end_call(struct log *log, struct log_call *call);
 
 /* Words for a read that failed; answers `error`. */
 int log__fail_read(struct log *log, int error, int64_t offset, struct err_note *note);
-/* Words for a damaged batch, which the owner hears too, the first time; answers -ERR_DAMAGED. */
+
+/* telling.c: what the owner hears of segments that are not as they were written, once; while the log is opened, its notes. */
+/* Words for a damaged batch; answers -ERR_DAMAGED. */
 int log__tell_damage(struct log *log, const struct segment *segment, struct damaged_batch *damage,
                      struct err_note *note);
+/* Whether it is but where the file was cut, at the end of a segment, so that reading goes on with the next one: told as above. */
+bool log__pass_cut(struct log *log, const struct segment *segment, struct damaged_batch *damage);
+/* Batches that are missing where segment->batches_end tells that the file ends, and the next segment begins further on. */
+void log__tell_end(struct log *log, struct segment *segment);
+/* The faults of its indexes that are ready, and thus built anew. */
+void log__tell_mended(struct log *log, struct segment *segment);
+/* As segment_load_indexes and segment_load_times; faults are told. */
+MUST_CHECK int log__load_indexes(struct log *log, struct segment *segment,
+                                 struct log_wait *out_wait);
+MUST_CHECK int log__load_times(struct log *log, struct segment *segment, struct log_wait *out_wait);
 
 /* looking.c: what retention and compaction ask of segments. */
 /* Brings times and counts of a segment's index entries into its meter, if they are not there. -ERR_WOULD_BLOCK, of an attached log:

@@ -34,7 +34,7 @@ int log__look_at(struct log *log, struct segment *segment)
         return -ERR_WOULD_BLOCK;
     struct log_wait *wait = &log->looking.wait;
     struct log_call call = log__begin_call(log, log->place.files == NULL, wait);
-    const int r = segment_load_times(segment, &log->place, log->config.index_interval_bytes, wait);
+    const int r = log__load_times(log, segment, wait);
     log__end_call(log, &call);
     if (r == -ERR_WOULD_BLOCK)
         look_by_job(log);

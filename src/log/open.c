@@ -584,6 +584,8 @@ static int open_files(struct log *log, const struct log_params *params, struct i
         r = load_producers(log, &recovery, note);
     if (r == 0)
         r = load_active(log, note);
+    for (size_t i = 0; i < log->segments.count; i++)
+        log__tell_mended(log, log->segments.items[i]);
     return r < 0 ? r : flush_what_is_due(log, note);
 }
 

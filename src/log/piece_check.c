@@ -102,14 +102,12 @@ static uint32_t find_size(const struct walk *w, uint32_t position, const uint8_t
     return 0;
 }
 
-/* The first offset of what follows; -1: not known. */
+/* The first offset of what follows, which is in the next segment where nobody knows where the batch ends; -1: not known. */
 static int64_t offset_behind(const struct walk *w, const struct damaged_batch *damage)
 {
     const uint32_t end = damage->position + damage->size_bytes;
     struct scanned_batch batch;
-    if (damage->size_bytes == 0)
-        return -1;
-    if (end == w->check->limit)
+    if (damage->size_bytes == 0 || end == w->check->limit)
         return w->check->offset_limit == INT64_MAX ? -1 : w->check->offset_limit + 1;
     if (!read_header(w, end, &batch) || batch.magic != BATCH_MAGIC)
         return -1;
@@ -140,6 +138,14 @@ static void find_crcs(const struct walk *w, struct damaged_batch *out)
         out->cause = DAMAGE_OF_HEADER;
 }
 
+/* Whether the file ends within the batch, by the length that it tells. */
+static bool is_cut_off(const struct walk *w, uint32_t position, const uint8_t *header, int64_t n)
+{
+    const int size = n < BATCH_PREFIX_BYTES ? BATCH_PREFIX_BYTES
+                                            : batch_size(bytes_from(header, BATCH_PREFIX_BYTES));
+    return size > 0 && (int64_t)position + size > w->check->limit;
+}
+
 static void note_damage(struct walk *w, uint32_t position, enum damage_cause cause)
 {
     uint8_t header[BATCH_OVERHEAD_BYTES] = { 0 };
@@ -150,12 +156,12 @@ static void note_damage(struct walk *w, uint32_t position, enum damage_cause cau
         find_offsets(w, header, (size_t)n, &damage);
     } else {
         damage.first_offset = MAX(w->next_offset, w->check->base_offset);
-        damage.last_offset = INT64_MAX;
+        damage.last_offset = w->check->offset_limit;
     }
     if (cause == DAMAGE_OF_CRC && damage.size_bytes > 0)
         find_crcs(w, &damage);
     else if (cause == DAMAGE_OF_CRC)
-        damage.cause = DAMAGE_OF_HEADER;
+        damage.cause = is_cut_off(w, position, header, n) ? DAMAGE_OF_END : DAMAGE_OF_HEADER;
     w->check->has_damage = true;
     w->check->damage = damage;
 }

@@ -14,7 +14,6 @@
 #include "base/mem.h"
 
 #include <errno.h>
-#include <stdio.h>
 
 #define WARM_BYTES (64u << 10) /* read at once by a job that warms */
 
@@ -75,8 +74,7 @@ static int locate(struct log *log, struct segment *segment, int64_t offset,
             return 1;
         }
     }
-    const int r =
-        segment_load_indexes(segment, &log->place, log->config.index_interval_bytes, out_wait);
+    const int r = log__load_indexes(log, segment, out_wait);
     return r < 0 ? r : segment_find(segment, &log->place, offset, from, out, out_wait);
 }
 
@@ -208,14 +206,26 @@ static int bound(struct log *log, struct segment *segment, const struct log_read
     return 0;
 }
 
+/* Whether a segment, by what locate has answered, holds nothing from the offset on. */
+static bool ends_below(struct log *log, struct segment *segment, int r,
+                       const struct segment_found *found)
+{
+    if (r > 0)
+        return found->damage != NULL && log__pass_cut(log, segment, found->damage);
+    if (r == 0)
+        log__tell_end(log, segment);
+    return r == 0;
+}
+
 static int read_from(struct log *log, const struct log_read *request, struct log_piece *piece,
                      struct log_wait *out_wait)
 {
     struct segment_found found;
     uint32_t index = log__segment_index(log, request->offset);
     int r = locate(log, log->segments.items[index], request->offset, &found, out_wait);
-    /* Compaction may have left nothing between the last batch of a segment and the next segment. */
-    while (r == 0 && index + 1 < log->segments.count) {
+    /* Compaction may have left nothing between the last batch of a segment and the next segment, or its file was cut. */
+    while (index + 1 < log->segments.count &&
+           ends_below(log, log->segments.items[index], r, &found)) {
         index++;
         r = locate(log, log->segments.items[index], request->offset, &found, out_wait);
     }
@@ -301,44 +311,4 @@ int log__fail_read(struct log *log, int error, int64_t offset, struct err_note *
     err_note(note, error, "read %s at offset %" PRId64 ": %s", log->place.directory, offset,
              err_sentence(error));
     return error;
-}
-
-/* ---- damaged batches ------------------------------------------------------------------------- */
-
-static const char *cause_words(const struct damaged_batch *damage, char *space, size_t size_bytes)
-{
-    switch (damage->cause) {
-    case DAMAGE_OF_CRC:
-        (void)snprintf(space, size_bytes,
-                       "its checksum was to be %08" PRIx32 ", and its bytes have %08" PRIx32,
-                       damage->crc_expected, damage->crc_found);
-        return space;
-    case DAMAGE_OF_HEADER:
-        return "its header cannot be";
-    case DAMAGE_OF_ORDER:
-        return "its offset or leader epoch contradict the batches around it";
-    }
-    return "";
-}
-
-int log__tell_damage(struct log *log, const struct segment *segment, struct damaged_batch *damage,
-                     struct err_note *note)
-{
-    char cause[120];
-    char last[40] = "on";
-    struct err_note own;
-    AUTO(mem_freep) char *path = segment_path(segment, &log->place, LOG_NAME_LOG, LOG_NAME_LIVE);
-    if (damage->last_offset < INT64_MAX)
-        (void)snprintf(last, sizeof(last), "to %" PRId64, damage->last_offset);
-    err_note(&own, -ERR_DAMAGED,
-             "%s-%" PRId32 ": %s: the batch at byte %" PRIu32 ", offsets from %" PRId64
-             " %s, is damaged: %s",
-             log->topic, log->partition, path, damage->position, damage->first_offset, last,
-             cause_words(damage, cause, sizeof(cause)));
-    if (note != NULL)
-        *note = own;
-    if (!damage->is_told && log->owner.on_damaged != NULL)
-        log->owner.on_damaged(log->owner.context, log, &own);
-    damage->is_told = true;
-    return -ERR_DAMAGED;
 }

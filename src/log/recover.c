@@ -363,8 +363,10 @@ static int find_end(struct log *log, struct segment *segment, struct segment_end
     const struct index_place at = segment_index_place(segment, &log->place);
     struct index_wait wait;
     int r = index_load(&segment->offsets, at, segment_index_limits(segment), &wait);
+    if (r > 0)
+        segment->offsets.is_ready = false; /* who needs it finds its fault again */
     if (r != 0)
-        return r < 0 ? r : 0;
+        return MIN(r, 0);
     struct index_entry last = { 0 };
     struct io_file *file;
     r = index_last(&segment->offsets, at, &last, &wait);
@@ -386,8 +388,7 @@ static int find_end(struct log *log, struct segment *segment, struct segment_end
     return r == 0 ? 1 : r > 0 || batch_scan_is_damage(r) ? 0 : r;
 }
 
-/* A sealed segment whose index files are missing or of an odd size gets new ones. What is inside
- * them is looked at when they are used. */
+/* A sealed segment whose index files are missing gets new ones. What is inside them is looked at when they are used. */
 static int mend_sealed_indexes(struct log *log, uint32_t end, struct err_note *note)
 {
     for (uint32_t i = 0; i < end; i++) {
@@ -395,15 +396,15 @@ static int mend_sealed_indexes(struct log *log, uint32_t end, struct err_note *n
         if (segment->meter.size_bytes == 0 ||
             (segment->offsets.has_file && segment->times.has_file))
             continue;
+        if (!segment->offsets.has_file)
+            segment->offsets.fault = INDEX_IS_MISSING;
+        if (!segment->times.has_file)
+            segment->times.fault = INDEX_IS_MISSING;
         const int r = segment_rebuild(segment, &log->place, log->config.index_interval_bytes);
         if (r < 0) {
             return err_note(note, r, "rebuild the indexes of segment %020" PRId64 " of %s: %s",
                             segment->meter.base_offset, log->place.directory, err_sentence(r));
         }
-        struct err_note mended;
-        err_note(&mended, 0, "segment %020" PRId64 " of %s had no index: it was built anew",
-                 segment->meter.base_offset, log->place.directory);
-        log__mend_note(log, &mended);
         segment_close_files(segment, NULL);
     }
     return 0;

@@ -23,6 +23,7 @@ struct segment *segment_new(int64_t base_offset, int64_t now_ms, int64_t roll_ji
                                              .roll_jitter_ms = roll_jitter_ms };
     segment->modified_ms = now_ms;
     segment->offset_limit = INT64_MAX;
+    segment->batches_end = segment->doubted_offset = -1;
     index_init(&segment->offsets, INDEX_OFFSET);
     index_init(&segment->times, INDEX_TIME);
     return segment;
@@ -108,6 +109,7 @@ void segment_builder_init(struct segment_builder *builder, const struct segment 
                           uint32_t index_interval_bytes)
 {
     *builder = (struct segment_builder){ .meter = segment->meter,
+                                         .end_offset = segment->meter.base_offset,
                                          .index_interval_bytes = index_interval_bytes };
     builder->meter.size_bytes = 0;
     builder->meter.bytes_since_entry = 0;
@@ -145,6 +147,7 @@ void segment_builder_add(struct segment_builder *builder, const struct scanned_b
         put_entry(&builder->offsets, INDEX_OFFSET, entries.offset);
     if (entries.has_time)
         put_entry(&builder->times, INDEX_TIME, entries.time);
+    builder->end_offset = batch->last_offset + 1;
 }
 
 int segment_builder_finish(struct segment_builder *builder, struct segment *segment,
@@ -160,6 +163,7 @@ int segment_builder_finish(struct segment_builder *builder, struct segment *segm
     if (r < 0)
         return r;
     segment->meter = builder->meter;
+    segment->batches_end = builder->end_offset;
     segment->is_meter_ready = true;
     return 0;
 }
@@ -194,6 +198,7 @@ static int build_from(struct segment_builder *builder, struct io_file *file, uin
     if (!batch_scan_is_damage(r))
         return r;
     builder->meter.size_bytes = size_bytes;
+    builder->end_offset = -1; /* whoever reads there is told of the damage */
     return 1;
 }
 
@@ -252,6 +257,7 @@ static int adopt_built(struct segment *segment, struct segment_build *build)
     index_adopt(&segment->offsets, buf_take(&builder->offsets), builder->meter.offset_entries);
     index_adopt(&segment->times, buf_take(&builder->times), builder->meter.time_entries);
     segment->meter = builder->meter;
+    segment->batches_end = builder->end_offset;
     segment->is_meter_ready = segment->are_indexes_adopted = true;
     return 1;
 }
@@ -267,12 +273,14 @@ int segment_mend(struct segment *segment, const struct log_place *place)
 
 /* A sealed segment's time index has an entry at least, and many batches have one in the other. A
  * power failure soon after a clean shutdown may take the entries back. */
-static bool are_entries_missing(const struct segment *segment, uint32_t index_interval_bytes)
+static void look_for_entries(struct segment *segment, uint32_t index_interval_bytes)
 {
     const uint32_t size = segment->meter.size_bytes;
-    return (size > 0 && index_count(&segment->times) == 0) ||
-           (size > LARGE_BYTES && size / 16 > index_interval_bytes &&
-            index_count(&segment->offsets) == 0);
+    if (size > 0 && index_count(&segment->times) == 0 && segment->times.fault == INDEX_IS_RIGHT)
+        segment->times.fault = INDEX_IS_EMPTY;
+    if (size > LARGE_BYTES && size / 16 > index_interval_bytes &&
+        index_count(&segment->offsets) == 0 && segment->offsets.fault == INDEX_IS_RIGHT)
+        segment->offsets.fault = INDEX_IS_EMPTY;
 }
 
 /* What the files hold: 0, or 1 when they are of no use. */
@@ -283,18 +291,22 @@ static int load_files(struct segment *segment, const struct log_place *place,
     const struct index_limits limits = segment_index_limits(segment);
     struct index_wait wait;
     int r = index_load(&segment->offsets, at, limits, &wait);
-    if (r == 0)
+    if (r >= 0)
         r = index_load(&segment->times, at, limits, &wait);
     if (r == -ERR_WOULD_BLOCK)
         return wait_for_index(&wait, out_wait);
-    return r == 0 && are_entries_missing(segment, index_interval_bytes) ? 1 : r;
+    if (r < 0)
+        return r;
+    look_for_entries(segment, index_interval_bytes);
+    return segment->offsets.fault != INDEX_IS_RIGHT || segment->times.fault != INDEX_IS_RIGHT;
 }
 
 /* Indexes that are of no use: 1 when others are ready now. */
 static int build_anew(struct segment *segment, const struct log_place *place,
                       uint32_t index_interval_bytes, struct log_wait *out_wait)
 {
-    segment->offsets.is_ready = segment->times.is_ready = false;
+    /* One that misleads has been emptied, and serves so until the new one is there: whoever has looked at times does not look again. */
+    segment->offsets.is_ready = segment->times.is_ready = segment->is_meter_ready;
     if (!place->may_sleep)
         return wait_for_build(segment, place, index_interval_bytes, out_wait);
     const int r = segment_rebuild(segment, place, index_interval_bytes);
@@ -304,7 +316,8 @@ static int build_anew(struct segment *segment, const struct log_place *place,
 int segment_load_indexes(struct segment *segment, const struct log_place *place,
                          uint32_t index_interval_bytes, struct log_wait *out_wait)
 {
-    if (segment->offsets.is_ready && segment->times.is_ready)
+    if (segment->offsets.is_ready && segment->times.is_ready &&
+        segment->offsets.fault != INDEX_MISLEADS)
         return 0;
     int r = adopt_built(segment, place->built);
     if (r != 0)
@@ -407,8 +420,10 @@ int segment_load_times(struct segment *segment, const struct log_place *place,
         return wait_for_index(&wait, out_wait);
     if (r > 0) {
         r = is_time_wrong(segment, place, last, out_wait);
-        if (r > 0)
+        if (r > 0) {
+            segment->times.fault = INDEX_HAS_WRONG_TIME;
             r = build_anew(segment, place, index_interval_bytes, out_wait);
+        }
         if (r != 0)
             return r;
         segment->meter.indexed_timestamp = segment->meter.max_timestamp = last.key;
@@ -437,9 +452,11 @@ struct offset_walk {
     struct segment *segment;
     const struct log_place *place;
     int64_t offset;
-    uint32_t position;            /* of the next batch */
-    int64_t expected_last;        /* of the first batch, by the index; -1: not known */
-    int64_t first_last;           /* as it is; INT64_MIN: none was met */
+    uint32_t position;     /* of the next batch */
+    int64_t expected_last; /* of the first batch, by the index; -1: not known */
+    int64_t first_last;    /* as it is; INT64_MIN: none was met */
+    int64_t end;           /* behind the last batch that was passed; -1: none was */
+    bool met_damage;
     struct damaged_batch *passed; /* the batch before, where it is damaged; NULL */
 };
 
@@ -477,6 +494,7 @@ static int walk_good(struct offset_walk *walk, uint32_t end, struct segment_foun
         if (is_of_passed(walk, batch.base_offset) || batch.last_offset >= walk->offset)
             break;
         walk->passed = NULL;
+        walk->end = batch.last_offset + 1;
     }
     walk->position = (uint32_t)scan.position;
     batch_scan_deinit(&scan);
@@ -497,6 +515,7 @@ static bool pass_damage(struct offset_walk *walk, struct damaged_batch *damage)
 {
     if (walk->first_last == INT64_MIN)
         walk->first_last = walk->expected_last;
+    walk->end = damage->last_offset == INT64_MAX ? -1 : damage->last_offset + 1;
     walk->passed = damage;
     walk->position += damage->size_bytes;
     return damage->size_bytes > 0;
@@ -520,6 +539,7 @@ static int walk_trusted(struct offset_walk *walk, uint32_t begin, struct segment
     const int64_t expected_last = at == begin ? walk->expected_last : -1;
     int r = segment_trust(walk->segment, walk->place, at, expected_last, at + WALK_BYTES, &trust,
                           out_wait);
+    walk->met_damage |= r == SEGMENT_DAMAGED;
     if (r == SEGMENT_MISFIT)
         return -ERR_NOT_FOUND;
     if (r == SEGMENT_DAMAGED && pass_damage(walk, trust.damage))
@@ -547,6 +567,7 @@ static int walk_to(struct offset_walk *walk, struct segment_found *out, struct l
     const uint32_t begin = walk->position;
     int r = 0;
     walk->first_last = INT64_MIN;
+    walk->end = -1;
     walk->passed = NULL;
     while (r == 0 && walk->position < walk->segment->meter.size_bytes)
         r = walk_trusted(walk, begin, out, out_wait);
@@ -557,11 +578,33 @@ static int walk_to(struct offset_walk *walk, struct segment_found *out, struct l
     return r;
 }
 
-/* The index points at something else than the batch it names: it is not to be trusted. */
-static void distrust_indexes(struct segment *segment)
+/* The index points at something else than the batch it names, on the way to an offset: it is not to be trusted. */
+static void distrust_indexes(struct segment *segment, int64_t offset)
 {
     index_drop_pending(&segment->offsets);
     segment->offsets.disk_count = 0;
+    segment->doubted_offset = offset;
+}
+
+/* Whoever comes from the first batch as far as the index was to lead, and meets no damage on the way, knows that the index is
+ * what was wrong. One that is not written to any more is made anew. */
+static void judge_indexes(struct segment *segment, const struct offset_walk *walk)
+{
+    if (segment->doubted_offset < 0 || walk->offset < segment->doubted_offset ||
+        walk->place->may_sleep) /* nothing was checked */
+        return;
+    segment->doubted_offset = -1;
+    if (segment->is_sealed && !walk->met_damage)
+        segment->offsets.fault = INDEX_MISLEADS;
+}
+
+/* Where a walk has come to the end of the file, it knows where the batches end. */
+static int note_end(struct segment *segment, const struct offset_walk *walk, int r)
+{
+    if (r == 0)
+        segment->batches_end =
+            segment->meter.size_bytes == 0 ? segment->meter.base_offset : walk->end;
+    return r;
 }
 
 int segment_find(struct segment *segment, const struct log_place *place, int64_t offset,
@@ -582,14 +625,18 @@ int segment_find(struct segment *segment, const struct log_place *place, int64_t
         walk.expected_last = segment->meter.base_offset + entry.key;
         r = walk_to(&walk, out, out_wait);
         if (walk.first_last == walk.expected_last || r == -ERR_WOULD_BLOCK)
-            return r;
-        distrust_indexes(segment);
+            return note_end(segment, &walk, r);
+        distrust_indexes(segment, offset);
     } else if (r == -ERR_CORRUPT) {
-        distrust_indexes(segment);
+        distrust_indexes(segment, offset);
     }
     walk.position = from_position;
     walk.expected_last = -1;
-    return walk_to(&walk, out, out_wait);
+    walk.met_damage = false;
+    r = walk_to(&walk, out, out_wait);
+    if (r >= 0 && from_position == 0)
+        judge_indexes(segment, &walk);
+    return note_end(segment, &walk, r);
 }
 
 int segment_bound_of_position(struct segment *segment, const struct log_place *place,

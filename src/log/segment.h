@@ -65,6 +65,11 @@ struct segment {
         are_indexes_adopted; /* they were of no use, are made anew in memory, and not written: segment_mend */
     bool is_new;             /* its name may not be on stable storage */
     bool has_txn_index;
+    bool is_end_told; /* log__tell_end */
+    int64_t
+        batches_end; /* the offset behind its last batch, as whoever came there last found it; -1: nobody has */
+    int64_t
+        doubted_offset; /* to which the offset index has misled, or a damaged batch; -1: it has not */
     bool is_replacement; /* compaction put it in the place of others, since the log was opened */
     bool
         is_swapping; /* its files are on their way from their .swap names to those of what it replaces */
@@ -104,7 +109,8 @@ static inline struct index_limits segment_index_limits(const struct segment *seg
 MUST_CHECK int segment_file(struct segment *segment, const struct log_place *place, bool create,
                             struct io_file **out);
 
-/* Makes both indexes ready. Where one is damaged both are made anew from the batches: 1 is answered then. Where place->may_sleep is
+/* Makes both indexes ready. Where one is damaged both are made anew from the batches: 1 is answered then, and faults are to be told
+ * (log__load_indexes). Where place->may_sleep is
  * false a job makes them (struct segment_build, in out_wait), and the call that is repeated with it as place->built takes them into
  * memory; the files stay as they are until segment_mend. Negative: as io says, -ERR_CORRUPT, -ERR_WOULD_BLOCK with out_wait set. */
 MUST_CHECK int segment_load_indexes(struct segment *segment, const struct log_place *place,
@@ -140,6 +146,7 @@ MUST_CHECK int segment_bound_of_position(struct segment *segment, const struct l
 /* Meter and indexes made anew from the batches, in order from the first. */
 struct segment_builder {
     struct segment_meter meter;
+    int64_t end_offset; /* behind the last batch; the segment's base: there was none */
     uint32_t index_interval_bytes;
     struct buf offsets; /* entries in file form */
     struct buf times;

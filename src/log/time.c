@@ -143,6 +143,8 @@ static int scan_from(struct lookup *l, struct segment *segment, uint32_t positio
     while (r == 0 && position < segment->meter.size_bytes) {
         struct segment_trust trust;
         r = segment_trust(segment, place, position, -1, position + WALK_BYTES, &trust, &l->wait);
+        if (r == SEGMENT_DAMAGED && log__pass_cut(l->log, segment, trust.damage))
+            return 0;
         if (r == SEGMENT_DAMAGED) {
             l->damaged_in = segment;
             l->damage = trust.damage;
@@ -194,18 +196,13 @@ static int find_in_segment(struct lookup *l, struct segment *segment)
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
-static int load_times(struct log *log, struct segment *segment, struct log_wait *out_wait)
-{
-    return segment_load_times(segment, &log->place, log->config.index_interval_bytes, out_wait);
-}
-
 static int find_for_time(struct lookup *l)
 {
     struct log *log = l->log;
     for (uint32_t i = log__segment_index(log, l->search.start_offset); i < log->segments.count;
          i++) {
         struct segment *segment = log->segments.items[i];
-        int r = load_times(log, segment, &l->wait);
+        int r = log__load_times(log, segment, &l->wait);
         if (r < 0)
             return r;
         if (segment->meter.max_timestamp < l->search.timestamp)
@@ -230,7 +227,7 @@ static int find_max_time(struct lookup *l)
     struct segment *latest = NULL;
     for (uint32_t i = 0; i < log->segments.count; i++) {
         struct segment *segment = log->segments.items[i];
-        const int r = load_times(log, segment, &l->wait);
+        const int r = log__load_times(log, segment, &l->wait);
         if (r < 0)
             return r;
         if (latest == NULL || segment->meter.max_timestamp > latest->meter.max_timestamp)

@@ -262,6 +262,13 @@ static void on_log_damaged(void *context, struct log *log, const struct err_note
     DIAG_ERROR(p->replicas->diag, "log", "%s", note->text);
 }
 
+static void on_log_mended(void *context, struct log *log, const struct err_note *note)
+{
+    const struct partition *p = context;
+    (void)log; /* the note names it */
+    DIAG_WARN(p->replicas->diag, "log", "%s", note->text);
+}
+
 void replicas__attach(struct replicas *r, struct partition *p, struct log *log,
                       uint32_t log_dir_index)
 {
@@ -272,6 +279,7 @@ void replicas__attach(struct replicas *r, struct partition *p, struct log *log,
                                      .on_looked = on_log_looked,
                                      .on_failed = on_log_failed,
                                      .on_damaged = on_log_damaged,
+                                     .on_mended = on_log_mended,
                                      .context = p };
     log_attach(log, r->files, &owner);
     partition__online(p, log, log_dir_index);

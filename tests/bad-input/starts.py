@@ -317,6 +317,8 @@ def indexes_that_are_none(world):
                 os.remove(path) if how == "gone" else damage(path, how)
                 try:
                     goes_on(node)
+                    if how in ("garbage", "gone"):  # what is cut where an entry ends may be believed
+                        expect(sum(path in line for line in node.lines("WARN")) == 1, f"not one line names it: {node.last_lines()}")
                 except Exception as e:
                     raise type(e)(f"{suffix} {how} of {os.path.basename(os.path.dirname(source))}: {e}")
 
