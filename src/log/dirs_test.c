@@ -535,6 +535,27 @@ TEST(log_load, never_sets_aside_what_was_flushed_for_want_of_its_topic_id)
     }
 }
 
+/* No bit of the file that flips costs more than the file. In the id it makes another topic's of it: that one is set aside. */
+TEST(log_load, survives_any_bit_of_the_topic_id_file)
+{
+    static const char text[] = "version: 0\ntopic_id: ";
+    struct sim_disk *disk = sim_disk_new(1);
+    struct io_fs *fs = sim_disk_fs(disk);
+    struct log *log = sample_open(&(struct sample_open){ .fs = fs });
+    sample_append(log, &(struct sample_batch){ .count = 3 });
+    EXPECT_OK(log_close(log, true, NULL, NULL));
+    for (size_t byte = 0; byte < sizeof(text) - 1; byte++) {
+        for (unsigned bit = 0; bit < 8; bit++) {
+            EXPECT_OK(sim_disk_flip_bit(disk, "/d/t-0/partition.metadata", (int64_t)byte, bit));
+            log = sample_open(&(struct sample_open){ .fs = fs });
+            EXPECT_EQ(log_offsets(log)->end, 3);
+            log_abandon(log);
+            EXPECT_OK(partition_metadata_write(fs, "/d/t-0", sample_topic_id, NULL));
+        }
+    }
+    sim_disk_free(disk);
+}
+
 TEST(log_load, ends_at_once_in_an_empty_directory)
 {
     struct scene scene;

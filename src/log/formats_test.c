@@ -363,7 +363,11 @@ TEST(partition_metadata, has_kafkas_form)
     struct uuid found;
     EXPECT_OK(partition_metadata_read(fs, "", &found, NULL));
     EXPECT(uuid_equal(found, id));
-    put_text(fs, "/partition.metadata", "version: 1\ntopic_id: p7aiRLnVRsqHbryItLdjxA");
+    /* Later versions are read as this one, as Kafka reads them: it would not be safe to go back otherwise. So is a flipped digit. */
+    put_text(fs, "/partition.metadata", "version: 8\ntopic_id: p7aiRLnVRsqHbryItLdjxA");
+    EXPECT_OK(partition_metadata_read(fs, "", &found, NULL));
+    EXPECT(uuid_equal(found, id));
+    put_text(fs, "/partition.metadata", "version: -1\ntopic_id: p7aiRLnVRsqHbryItLdjxA");
     EXPECT_ERR(partition_metadata_read(fs, "", &found, NULL), ERR_VERSION);
     put_text(fs, "/partition.metadata", "version: 0\ntopic_id: p7aiRLnVRsqH");
     EXPECT_ERR(partition_metadata_read(fs, "", &found, NULL), ERR_OVERRUN);

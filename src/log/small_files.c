@@ -33,10 +33,8 @@ static int parse_metadata(const char *path, struct bytes text, struct uuid *out,
     const struct bytes version_text = value_of(text, "version:");
     if (bytes_is_null(version_text) || bytes_to_i64(version_text, &version) < 0)
         return err_note(note, -ERR_MALFORMED, "%s has no version line", path);
-    if (version != 0) {
-        return err_note(note, -ERR_VERSION,
-                        "%s has version %" PRId64 "; this build knows version 0", path, version);
-    }
+    if (version < 0)
+        return err_note(note, -ERR_VERSION, "%s has version %" PRId64, path, version);
     const struct bytes id = value_of(text, "topic_id:");
     if (bytes_is_null(id) || uuid_from_text(id, out) < 0 || uuid_is_zero(*out)) {
         return err_note(note, -ERR_MALFORMED, "%s: topic_id is '%.*s'", path,
