@@ -393,6 +393,8 @@ void replicas_tick(struct replicas *r, int64_t now_ms)
         if (p->state == PARTITION_ONLINE)
             log_tick(p->log, now_ms);
     }
+    if (r->is_retention_due)
+        replicas_retain(r, now_ms);
 }
 
 void replicas__retain(struct replicas *r, struct partition *p, int64_t now_ms)
@@ -438,6 +440,7 @@ static void on_retain_timer(struct io_timer *timer)
 
 void replicas_retain(struct replicas *r, int64_t now_ms)
 {
+    r->is_retention_due = false;
     if (r->is_closing || r->retain_next != &r->partitions)
         return;
     r->retain_next = r->partitions.next;

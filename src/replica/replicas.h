@@ -76,7 +76,7 @@ uint32_t replicas_count(const struct replicas *replicas);
 
 /* Called by node's timers: log_tick of every log (each second or so), logs that could not be opened for want of space
  * tried again, one of a directory at a time, and after one that was in vain not for a second, then two, to about a minute, or until
- * appends are resumed there; and retention. */
+ * appends are resumed there; and retention, which a tick begins as well where a directory has become full. */
 void replicas_tick(struct replicas *replicas, int64_t now_ms);
 void replicas_retain(struct replicas *replicas, int64_t now_ms);
 /* Whether topics and partitions had better not be created: where they would go, or where the metadata log is, so little is left

@@ -79,6 +79,7 @@ struct replicas {
     struct list *
         retain_next; /* link of the partition that retention goes on with; the list itself: none is under way */
     int64_t retain_now_ms;
+    bool is_retention_due; /* a directory has become full since it last began */
     struct io_timer retain_timer;
 
     struct io_timer clean_timer; /* cleaner.c */

@@ -7,7 +7,8 @@
  *
  * The mark is ottla.disk.min.free.bytes. Space is measured by a job: at each tick, and after so many appended bytes as reach the
  * mark half-way, or a quarter of it, for others write there too. Who fills the disk in between makes writes fail with -ENOSPC, which refuses appends as well
- * (replicas_write). Whatever refuses them, the operator is told once, and once of its end.
+ * (replicas_write). Whatever refuses them, the operator is told once, and once of its end; and retention does not wait for its time:
+ * the next tick looks what may go.
  */
 #include "replica/replicas_int.h"
 
@@ -46,7 +47,7 @@ static int64_t missing_reserve(const struct replicas *r, uint32_t log_dir_index)
 static void begin_full(struct replicas *r, uint32_t log_dir_index)
 {
     struct replicas_dir *dir = &r->dir_states[log_dir_index];
-    dir->is_full = true;
+    dir->is_full = r->is_retention_due = true;
     if (dir->is_short)
         return; /* it was told when a write failed */
     dir->is_short = true;
@@ -200,6 +201,7 @@ void replicas__tell_write(struct replicas *r, const struct partition *p,
         return;
     }
     dir->was_refused = true;
+    r->is_retention_due |= !dir->is_short;
     if (!dir->is_short)
         DIAG_ERROR(r->diag, "log",
                    "log directory %s: %s; appends are refused until there is more (%s-%d: %s)",

@@ -129,6 +129,40 @@ TEST(space, is_measured_while_it_is_used)
     replica_rig_end(&rig);
 }
 
+/* Whoever becomes full looks at once what may go, long before it is time for retention: at the mark, and where a write has failed. */
+TEST(space, lets_retention_look_when_a_directory_becomes_full)
+{
+    for (int is_by_others = 0; is_by_others < 2; is_by_others++) {
+        struct replica_rig rig;
+        struct partition *p = begin(
+            &rig, context->seed,
+            "ottla.disk.min.free.bytes=65536\nottla.disk.reserve.bytes=0\nlog.retention.bytes=0");
+        for (int i = 0; i < 3; i++) {
+            struct rig_append written;
+            replica_rig_append(p, 100, false, &written);
+            replica_rig_turn(&rig);
+            EXPECT_OK(log_roll(p->log, SAMPLE_NOW_MS, NULL));
+        }
+        replica_rig_run_ms(&rig, 1000); /* for them to be flushed */
+        tick(&rig);
+        EXPECT_EQ(partition_log_start(p), 0);
+        if (is_by_others != 0) {
+            leave_free(&rig, 0);
+            struct rig_append full;
+            replica_rig_append(p, 1000, false, &full);
+            replica_rig_turn(&rig);
+            EXPECT_EQ(full.error, KAFKA_KAFKA_STORAGE_ERROR);
+        } else {
+            leave_free(&rig, 60 * KIB);
+            tick(&rig);
+            EXPECT_EQ(client_append(&rig, p), KAFKA_KAFKA_STORAGE_ERROR);
+        }
+        tick(&rig);
+        EXPECT_EQ(partition_log_start(p), 300);
+        replica_rig_end(&rig);
+    }
+}
+
 /* Somebody else fills the disk at once: the write fails, what was acknowledged stays, and no second line is printed for the mark.
  * Then space returns, and appends go on with the next offset. */
 TEST(space, survives_a_disk_that_others_fill)
