@@ -256,7 +256,7 @@ static int16_t mark(struct world *w, int16_t version, const char *topic_name, in
     EXPECT_EQ(answer->markers[0].producer_id, WORLD_FIRST_PRODUCER_ID);
     EXPECT_EQ(answer->markers[0].topics[0].partitions_count, 2);
     EXPECT_EQ(answer->markers[0].topics[0].partitions[1].error_code,
-              KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
+              epoch == -1 ? KAFKA_UNKNOWN_SERVER_ERROR : KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
     return answer->markers[0].topics[0].partitions[0].error_code;
 }
 
@@ -268,7 +268,8 @@ TEST(write_txn_markers, answers_for_each_partition)
     EXPECT_EQ(produce_one(&w, 12, (struct batch_wanted){ .epoch = epoch }), KAFKA_NONE);
     EXPECT_EQ(mark(&w, 1, "t", 3, epoch, 5), KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
     EXPECT_EQ(mark(&w, 1, "u", 0, epoch, 5), KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
-    EXPECT_EQ(mark(&w, 1, "t", 0, epoch - 1, 5), KAFKA_INVALID_PRODUCER_EPOCH);
+    EXPECT_EQ(mark(&w, 1, "t", 0, epoch - 2, 5), KAFKA_INVALID_PRODUCER_EPOCH);
+    EXPECT_EQ(mark(&w, 1, "t", 0, -1, 5), KAFKA_UNKNOWN_SERVER_ERROR); /* all of the request */
     EXPECT_EQ(mark(&w, 2, "t", 0, epoch, 5), KAFKA_INVALID_PRODUCER_EPOCH);
     EXPECT_EQ(mark(&w, 2, "t", 0, epoch + 1, 5), KAFKA_NONE);
     EXPECT_EQ(mark(&w, 1, "t", 0, epoch + 1, 4), KAFKA_TRANSACTION_COORDINATOR_FENCED);

@@ -3,6 +3,7 @@
 #include "replica/replicas.h"
 #include "server/api_handler.h"
 #include "server/authorize.h"
+#include "server/topic_lookup.h"
 #include "server/transaction_markers.h"
 #include "wire/messages/write_txn_markers_request.h"
 #include "wire/messages/write_txn_markers_response.h"
@@ -21,7 +22,28 @@ struct marking {
     struct marking_part *parts;
     uint32_t part_count;
     uint32_t waiting_count;
+    bool
+        is_refused; /* a marker that cannot be written: those after it are not, and no partition is answered otherwise */
 };
+
+static void set_all(struct marking *marking, enum kafka_error error)
+{
+    for (int32_t i = 0; i < marking->response.markers_count; i++) {
+        struct write_txn_markers_response_writable_txn_marker_result *marker =
+            &marking->response.markers[i];
+        for (int32_t j = 0; j < marker->topics_count; j++) {
+            for (int32_t k = 0; k < marker->topics[j].partitions_count; k++)
+                marker->topics[j].partitions[k].error_code = (int16_t)error;
+        }
+    }
+}
+
+static void finish(struct marking *marking)
+{
+    if (marking->is_refused)
+        set_all(marking, KAFKA_UNKNOWN_SERVER_ERROR);
+    request_reply(marking->request, &marking->response);
+}
 
 static void on_done(struct transaction_marker_write *write, enum kafka_error error, bool is_gone)
 {
@@ -29,7 +51,7 @@ static void on_done(struct transaction_marker_write *write, enum kafka_error err
     struct marking *marking = part->marking;
     part->out->error_code = (int16_t)(is_gone ? KAFKA_UNKNOWN_TOPIC_OR_PARTITION : error);
     if (--marking->waiting_count == 0)
-        request_reply(marking->request, &marking->response);
+        finish(marking);
 }
 
 /* As Kafka answers: what is not open here is unknown, whoever leads it. */
@@ -39,6 +61,12 @@ static bool is_here(const struct shard *shard, struct bytes name, int32_t index)
     const struct partition *p =
         topic == NULL ? NULL : replicas_get(shard->replicas, topic->id, index);
     return p != NULL && p->state == PARTITION_ONLINE;
+}
+
+/* No batch can be of such a producer, or of such an epoch of one. Other negative numbers are written, as Kafka writes them. */
+static bool is_impossible(const struct write_txn_markers_request_writable_txn_marker *asked)
+{
+    return asked->producer_id == -1 || asked->producer_epoch == -1;
 }
 
 static void add_topic(struct marking *marking,
@@ -56,6 +84,13 @@ static void add_topic(struct marking *marking,
         out->partitions[i].partition_index = index;
         if (!is_here(request->shard, topic->name, index)) {
             out->partitions[i].error_code = KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
+            continue;
+        }
+        /* The group coordinator refuses its partition alone. */
+        marking->is_refused |=
+            is_impossible(asked) && !bytes_equal_text(topic->name, TOPIC_CONSUMER_OFFSETS);
+        if (is_impossible(asked) || marking->is_refused) {
+            out->partitions[i].error_code = KAFKA_UNKNOWN_SERVER_ERROR;
             continue;
         }
         struct marking_part *part = &marking->parts[marking->part_count++];
@@ -129,7 +164,7 @@ static void handle(struct request *request)
         return;
     }
     if (marking->part_count == 0) {
-        request_reply(request, &marking->response);
+        finish(marking);
         return;
     }
     /* Each is answered at a turn's end at the earliest. */
