@@ -51,7 +51,7 @@ static void on_refused(struct producer *p, struct batch *b,
     }
     AUTO(mem_freep) char *words = bytes_to_text(answer->error_message);
     producer__failed(p, b, answer->error_code,
-                     words == NULL ? kafka_error_sentence(answer->error_code) : words);
+                     words == NULL ? kafka_error_sentence(answer->error_code) : words, answer);
 }
 
 static void on_batch_answer(struct producer *p, const struct client_call *call, struct batch *b)
@@ -65,7 +65,7 @@ static void on_batch_answer(struct producer *p, const struct client_call *call, 
         producer__failed(p, b,
                          call->result == -ERR_VERSION ? KAFKA_UNSUPPORTED_VERSION
                                                       : KAFKA_NETWORK_EXCEPTION,
-                         call->note.text);
+                         call->note.text, NULL);
         return;
     }
     if (p->acks == 0) {
@@ -76,7 +76,7 @@ static void on_batch_answer(struct producer *p, const struct client_call *call, 
         find_answer(call->response, b->queue);
     if (answer == NULL)
         producer__failed(p, b, KAFKA_UNKNOWN_SERVER_ERROR,
-                         "the broker's answer lacks the partition");
+                         "the broker's answer lacks the partition", NULL);
     else if (answer->error_code == KAFKA_NONE)
         producer__deliver(p, b, KAFKA_NONE, answer->base_offset, NULL);
     else
@@ -261,7 +261,7 @@ static void take_from(struct producer *p, struct queue *q, struct map_i64 *open,
     struct bytes sealed;
     const int r = producer__take(p, b, &sealed);
     if (r < 0) {
-        producer__failed(p, b, KAFKA_UNKNOWN_SERVER_ERROR, err_sentence(r));
+        producer__failed(p, b, KAFKA_UNKNOWN_SERVER_ERROR, err_sentence(r), NULL);
         return;
     }
     add_to_flight(f, b, sealed);

@@ -39,6 +39,7 @@ struct queue {
     uint64_t next_number;
     uint32_t in_flight;    /* how many those are */
     int64_t not_before_ns; /* after a failure */
+    int16_t failure; /* the last one, since something was delivered; KAFKA_NONE: there was none */
 
     int64_t producer_id; /* -1: none yet */
     int16_t producer_epoch;
@@ -152,8 +153,11 @@ void producer__not_tried(struct batch *b);
 /* Tells the owner of each record, and frees the batch. */
 void producer__deliver(struct producer *p, struct batch *b, int16_t error, int64_t base_offset,
                        const char *words);
-/* Refused, or not known to be written: goes back in its place, or is given up. */
-void producer__failed(struct producer *p, struct batch *b, int16_t error, const char *words);
+/* Refused, or not known to be written: goes back in its place, or is given up. `answer`: the broker's, which may tell what is wrong
+ * with single records; NULL: there was none. */
+struct produce_response_partition_produce_response;
+void producer__failed(struct producer *p, struct batch *b, int16_t error, const char *words,
+                      const struct produce_response_partition_produce_response *answer);
 /* Gives up all that waits. */
 void producer__fail_queue(struct producer *p, struct queue *q, int16_t error, const char *words);
 /* Gives up what is over its time; *wake: when the next one is. */

@@ -2,6 +2,7 @@
 #include "client/producer_int.h"
 
 #include "wire/kafka_error.h"
+#include "wire/messages/produce_response.h"
 
 #define IN_FLIGHT_PER_PARTITION 5 /* as many batches as a broker remembers sequences of */
 
@@ -84,23 +85,65 @@ static void batch_free(struct producer *p, struct batch *b)
     mem_free(b);
 }
 
+static void deliver_one(struct producer *p, const struct batch *b, size_t index,
+                        struct producer_delivery *delivery)
+{
+    delivery->context = b->contexts.items[index];
+    delivery->topic = bytes_from_text(b->queue->topic);
+    delivery->partition = b->queue->partition;
+    p->pending--;
+    p->owner.on_delivery(p->owner.context, delivery);
+}
+
 void producer__deliver(struct producer *p, struct batch *b, int16_t error, int64_t base_offset,
                        const char *words)
 {
     b->queue->is_anchored |= error == KAFKA_NONE && b->has_sequence;
     if (error != KAFKA_NONE)
         producer__transaction_fail(p, words);
+    else
+        b->queue->failure = KAFKA_NONE;
     for (size_t i = 0; i < b->contexts.count; i++) {
-        const struct producer_delivery delivery = {
-            .context = b->contexts.items[i],
-            .topic = bytes_from_text(b->queue->topic),
-            .partition = b->queue->partition,
-            .offset = base_offset < 0 ? -1 : base_offset + (int64_t)i,
-            .error = error,
-            .words = words,
+        struct producer_delivery delivery = { .offset =
+                                                  base_offset < 0 ? -1 : base_offset + (int64_t)i,
+                                              .error = error,
+                                              .words = words };
+        deliver_one(p, b, i, &delivery);
+    }
+    batch_free(p, b);
+}
+
+/* What the broker says of the record at that place of its batch; NULL: that another one is wrong. */
+static const struct produce_response_batch_index_and_error_message *
+find_record_error(const struct produce_response_partition_produce_response *answer, size_t index)
+{
+    for (int32_t i = 0; i < answer->record_errors_count; i++) {
+        if (answer->record_errors[i].batch_index == (int64_t)index)
+            return &answer->record_errors[i];
+    }
+    return NULL;
+}
+
+/* Given up for the sake of single records, each of which is told its own (KIP-467). Of several the code says INVALID_RECORD, as in
+ * Kafka's client: the partition's is that of one of them. */
+static void deliver_record_errors(struct producer *p, struct batch *b, const char *words,
+                                  const struct produce_response_partition_produce_response *answer)
+{
+    producer__transaction_fail(p, words);
+    for (size_t i = 0; i < b->contexts.count; i++) {
+        const struct produce_response_batch_index_and_error_message *own =
+            find_record_error(answer, i);
+        AUTO(mem_freep)
+        char *text = own == NULL ? NULL : bytes_to_text(own->batch_index_error_message);
+        struct producer_delivery delivery = {
+            .offset = -1,
+            .error = own != NULL && answer->record_errors_count == 1 ? answer->error_code
+                                                                     : KAFKA_INVALID_RECORD,
+            .words = own == NULL    ? "another record of its batch is invalid"
+                     : text != NULL ? text
+                                    : words,
         };
-        p->pending--;
-        p->owner.on_delivery(p->owner.context, &delivery);
+        deliver_one(p, b, i, &delivery);
     }
     batch_free(p, b);
 }
@@ -112,9 +155,10 @@ static struct batch *first_of(const struct queue *q)
     return list_is_empty(&q->ready) ? NULL : LIST_ENTRY(q->ready.next, struct batch, link);
 }
 
-static void put_back(struct producer *p, struct batch *b)
+static void put_back(struct producer *p, struct batch *b, int16_t error)
 {
     struct queue *q = b->queue;
+    q->failure = error;
     struct list *before = &q->ready;
     LIST_FOR_EACH(&q->ready, link)
     {
@@ -162,7 +206,8 @@ static bool is_over(const struct producer *p, const struct batch *b, int64_t now
     return now_ns - b->born_ns >= p->delivery_ns;
 }
 
-void producer__failed(struct producer *p, struct batch *b, int16_t error, const char *words)
+void producer__failed(struct producer *p, struct batch *b, int16_t error, const char *words,
+                      const struct produce_response_partition_produce_response *answer)
 {
     struct queue *q = b->queue;
     const bool is_late = is_over(p, b, io_monotonic_ns(p->io));
@@ -177,13 +222,28 @@ void producer__failed(struct producer *p, struct batch *b, int16_t error, const 
     if (error == KAFKA_DUPLICATE_SEQUENCE_NUMBER) {
         producer__deliver(p, b, KAFKA_NONE, -1, NULL);
     } else if (may_retry && !is_late && b->attempts <= p->retries) {
-        put_back(p, b);
+        put_back(p, b, error);
         if (is_lost)
             lose_sequences(q);
+    } else if (!may_retry && answer != NULL && answer->record_errors_count > 0) {
+        q->has_gap |= b->has_sequence;
+        deliver_record_errors(p, b, words, answer);
     } else {
         q->has_gap |= b->has_sequence;
         producer__deliver(p, b, is_late && may_retry ? KAFKA_REQUEST_TIMED_OUT : error, -1, words);
     }
+}
+
+static void give_up_late(struct producer *p, struct batch *b)
+{
+    struct queue *q = b->queue;
+    AUTO(mem_freep)
+    char *words = q->failure == KAFKA_NONE
+                      ? mem_strdup("delivery.timeout.ms is over")
+                      : mem_printf("delivery.timeout.ms is over; the last try ended with %s",
+                                   kafka_error_name(q->failure));
+    q->has_gap |= b->has_sequence;
+    producer__deliver(p, b, KAFKA_REQUEST_TIMED_OUT, -1, words);
 }
 
 void producer__drop_late(struct producer *p, struct queue *q, int64_t now_ns, int64_t *wake)
@@ -192,10 +252,8 @@ void producer__drop_late(struct producer *p, struct queue *q, int64_t now_ns, in
         return; /* in order: not before those that are under way */
     if (q->open != NULL && is_over(p, q->open, now_ns))
         producer__close_batch(q);
-    for (struct batch *b; (b = first_of(q)) != NULL && is_over(p, b, now_ns);) {
-        q->has_gap |= b->has_sequence;
-        producer__deliver(p, b, KAFKA_REQUEST_TIMED_OUT, -1, "delivery.timeout.ms is over");
-    }
+    for (struct batch *b; (b = first_of(q)) != NULL && is_over(p, b, now_ns);)
+        give_up_late(p, b);
     const struct batch *next = first_of(q) == NULL ? q->open : first_of(q);
     if (next != NULL)
         *wake = MIN(*wake, next->born_ns + p->delivery_ns);

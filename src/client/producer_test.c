@@ -15,6 +15,7 @@ struct fate {
     int16_t error;
     int32_t partition;
     int64_t offset;
+    char words[48]; /* of a failure, cut */
 };
 
 struct scene {
@@ -47,6 +48,7 @@ static void on_delivery(void *context, const struct producer_delivery *delivery)
     if (delivery->error != KAFKA_NONE) {
         EXPECT(delivery->words != NULL);
         (void)snprintf(s->last_words, sizeof(s->last_words), "%s", delivery->words);
+        (void)snprintf(fate->words, sizeof(fate->words), "%.47s", delivery->words);
     }
     s->told++;
     s->last_told = number;
@@ -295,6 +297,31 @@ TEST(producer, writes_each_record_once_whatever_is_lost)
     }
 }
 
+/* Each record of a batch that is refused for the sake of some of them hears what is wrong with it, or that it is another one. */
+TEST(producer, tells_each_record_what_the_broker_says_of_it)
+{
+    static const int16_t errors[] = { KAFKA_INVALID_RECORD, KAFKA_INVALID_TIMESTAMP };
+    for (size_t i = 0; i < ARRAY_LEN(errors); i++) {
+        struct scene *s = begin(context->seed, "linger.ms=1000");
+        rule(s, RIG_REFUSE, errors[i], 1);
+        send(s, 0, 4);
+        flush(s);
+        EXPECT_EQ(s->fates[1].error, errors[i]);
+        EXPECT(strcmp(s->fates[1].words, "it has no key") == 0);
+        for (int32_t k = 0; k < 4; k++) {
+            const bool is_named = k == 1 || (k == 2 && errors[i] == KAFKA_INVALID_RECORD);
+            EXPECT_EQ(s->fates[k].error, k == 1 ? errors[i] : KAFKA_INVALID_RECORD);
+            EXPECT_EQ(strstr(s->fates[k].words, "another record") == NULL, is_named);
+        }
+        EXPECT(errors[i] != KAFKA_INVALID_RECORD ||
+               strcmp(s->fates[2].words, "records have been rejected") == 0);
+        send(s, 0, 1);
+        flush(s);
+        EXPECT_EQ(s->fates[4].error, KAFKA_NONE);
+        end(s);
+    }
+}
+
 /* A batch that is refused for good is given up; those behind it, under way already, are written once and in order. */
 TEST(producer, goes_on_after_a_batch_that_cannot_be_written)
 {
@@ -524,7 +551,8 @@ TEST(producer, gives_up_when_the_time_is_over)
     EXPECT(passed_ms(s) >= 5000 && passed_ms(s) < 5500);
     for (int32_t i = 1; i <= 10; i++)
         EXPECT_EQ(s->fates[i].error, KAFKA_REQUEST_TIMED_OUT);
-    EXPECT_TEXT(s->last_words, "delivery.timeout.ms is over");
+    EXPECT_TEXT(s->last_words,
+                "delivery.timeout.ms is over; the last try ended with NOT_LEADER_OR_FOLLOWER");
     client_rig_lead(s->topic, 0, 2);
     send(s, 0, 5);
     flush(s);

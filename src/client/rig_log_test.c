@@ -140,6 +140,25 @@ static int16_t write(struct rig_partition *p, struct bytes batch, int64_t *offse
     return KAFKA_NONE;
 }
 
+/* What brokers say of single records beside these errors (KIP-467): the second one is at fault, and of several the third is, too,
+ * without a word. */
+static void tell_records(struct rig_request *request,
+                         struct produce_response_partition_produce_response *out)
+{
+    if (out->error_code != KAFKA_INVALID_RECORD && out->error_code != KAFKA_INVALID_TIMESTAMP)
+        return;
+    out->error_message = BYTES_LITERAL("records have been rejected");
+    out->record_errors_count = out->error_code == KAFKA_INVALID_RECORD ? 2 : 1;
+    out->record_errors = produce_response_batch_index_and_error_message_array(
+        &request->arena, (size_t)out->record_errors_count);
+    out->record_errors[0].batch_index = 1;
+    out->record_errors[0].batch_index_error_message = BYTES_LITERAL("it has no key");
+    if (out->record_errors_count == 2) {
+        out->record_errors[1].batch_index = 2;
+        out->record_errors[1].batch_index_error_message = BYTES_NULL;
+    }
+}
+
 /* Who waits for records looks again. */
 static void wake_fetches(struct client_rig *rig);
 
@@ -167,6 +186,7 @@ void rig_produce(struct rig_request *request)
             if (out->error_code == KAFKA_NONE)
                 out->error_code =
                     write(p, bytes_from(data->records.data, data->records.size), &out->base_offset);
+            tell_records(request, out);
         }
     }
     struct client_rig *rig = request->rig;
