@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Proves that the runner of stages (tools/stages/run.py) takes no failure, and no silence, for a success.
+"""Proves that the runner of stages (tools/stages/run.py) takes no failure, and no silence, for a success; and that tests/oracle says
+what to run where it lacks what tests/setup installs.
 
 usage: stages_test.py RUN.PY
 """
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -64,6 +66,31 @@ check("beside none", "& a 1 - true\n", 1, "table:1: a row is")
 check("an unknown stage", GOOD, 1, "no stage x; there are: a", wanted=["x"])
 check("a row that cannot be read", "a b c\n", 1, "table:1: a row is")
 check("an empty table", "# nothing\n", 1, "0 passed, 0 failed")
+
+
+
+def check_lack(what, script, words, has=()):
+    """Run where nothing is installed but what every system has, and `has`, the script ends with one line, which says what to run."""
+    global passed, failed
+    oracle = pathlib.Path(__file__).resolve().parent.parent / "oracle"
+    with tempfile.TemporaryDirectory() as empty:
+        for name in ("bash", "cat", "cut", "dirname", "find", "mkdir", "sha256sum", "sort"):
+            pathlib.Path(empty, name).symlink_to(shutil.which(name))
+        for name in has:
+            program = pathlib.Path(empty, name)
+            program.write_text("#!/bin/sh\n")
+            program.chmod(0o755)
+        r = subprocess.run([oracle / script[0], *script[1:]], capture_output=True, text=True, timeout=60, cwd=empty,
+                           env={"PATH": empty, "HOME": empty, "OTTLA_CACHE": f"{empty}/cache"})
+    good = r.returncode != 0 and r.stderr.splitlines() == [words] and r.stdout == ""
+    passed, failed = (passed + 1, failed) if good else (passed, failed + 1)
+    if not good:
+        print(f"FAIL oracle: {what} (exit status {r.returncode})\n{r.stdout}{r.stderr}")
+
+
+check_lack("no Java", ("kafka", "start", "dir", "1"), "kafka: there is no java: run tests/setup first")
+check_lack("no Java for a tool", ("kafka", "tool", "topics"), "kafka: there is no java: run tests/setup first")
+check_lack("no jars, and no Maven", ("kafka", "start", "dir", "1"), "fetch: there is no mvn: run tests/setup first", ("java",))
 
 print(f"{passed} passed, {failed} failed")
 sys.exit(1 if failed else 0)
