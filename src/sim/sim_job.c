@@ -166,6 +166,15 @@ void sim__jobs_end(struct sim_node *node)
     node->is_down = was_down;
 }
 
+void sim__jobs_drop_mail(struct sim_node *node)
+{
+    struct io_job *ended_later = TAKE(node->first_ended); /* as the node went down */
+    for (size_t i = 0; i < node->loops.count; i++)
+        sim__loop_drop_mail(node->loops.items[i]);
+    while (ended_later != NULL)
+        append(&node->first_ended, &node->last_ended, take_first(&ended_later));
+}
+
 bool sim__job_keep_end(struct sim_node *node, struct io_message *message)
 {
     if (message->deliver != job_done)

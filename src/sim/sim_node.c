@@ -163,8 +163,7 @@ void sim__node_go_down(struct sim_node *node, enum sim_crash kind)
 void sim__node_settle(struct sim_node *node)
 {
     node->needs_settling = false;
-    for (size_t i = 0; i < node->loops.count; i++)
-        sim__loop_drop_mail(node->loops.items[i]); /* first: these jobs ended earlier */
+    sim__jobs_drop_mail(node);
     sim__jobs_end(node);
     if (node->on_crash != NULL)
         node->on_crash(node->on_crash_context);

@@ -177,6 +177,8 @@ void sim__worker_init(struct sim_worker *worker, struct sim_node *node);
 void sim__worker_wait(struct sim_worker *worker, int64_t duration_ns);
 /* Runs what has begun to its end; the rest is ready. */
 void sim__jobs_end(struct sim_node *node);
+/* Drops what is under way to the node's loops, and keeps the ends of jobs among it, in the order in which they ended. */
+void sim__jobs_drop_mail(struct sim_node *node);
 /* Is the message, which is dropped, the end of a job? Then it is kept for sim_node_end_jobs. */
 bool sim__job_keep_end(struct sim_node *node, struct io_message *message);
 void sim__jobs_forget(struct sim_node *node);
