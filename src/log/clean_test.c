@@ -510,15 +510,16 @@ TEST(log_clean, survives_whichever_call_fails)
 
 /* ---- what opening makes of it ------------------------------------------------------------------ */
 
-/* The power is lost while names are changed, and again while opening completes the swap: 1 when that was so. */
-static bool is_lost_again(uint64_t seed, uint64_t change, uint64_t again)
+/* The process is killed, or the power lost, while names are changed, and the power while opening completes the swap: 1 when that
+ * was so. What a killed process did with names is not on stable storage at the next open. */
+static bool is_lost_again(uint64_t seed, uint64_t change, enum sim_crash first, uint64_t again)
 {
     struct clean_history h;
     struct place_text where;
     prepared(&h, seed);
     const int64_t end = log_offsets(h.log)->end;
     const int64_t recovery_point = log_offsets(h.log)->recovery_point;
-    sim_disk_crash_at(h.disk, change, SIM_POWER_LOST);
+    sim_disk_crash_at(h.disk, change, first);
     (void)clean_history_clean(&h, 10);
     const bool has_crashed = sim_disk_crash_count(h.disk) > 0;
     sim_disk_crash_at(h.disk, has_crashed ? again : 0, SIM_POWER_LOST);
@@ -533,18 +534,29 @@ static bool is_lost_again(uint64_t seed, uint64_t change, uint64_t again)
     return is_cut;
 }
 
-TEST(log_clean, loses_nothing_when_power_is_lost_again_at_the_next_open)
+static void lose_again(uint64_t seed_first, enum sim_crash first)
 {
     uint32_t cut = 0;
-    for (uint64_t seed = 9; seed < 12; seed++) { /* found holes before names were synced */
+    for (uint64_t seed = seed_first; seed < seed_first + 3; seed++) {
         for (uint64_t change = 10; change < 60; change++) {
             uint64_t again = 1;
-            while (is_lost_again(context->seed + seed, change, again))
+            while (is_lost_again(seed, change, first, again))
                 again++;
             cut += again > 4;
         }
     }
     EXPECT(cut > 20);
+}
+
+TEST(log_clean, loses_nothing_when_power_is_lost_again_at_the_next_open)
+{
+    lose_again(context->seed + 9, SIM_POWER_LOST); /* these found holes before names were synced */
+}
+
+TEST(log_clean, loses_nothing_when_power_is_lost_at_the_open_after_a_kill)
+{
+    lose_again(context->seed + 5,
+               SIM_PROCESS_KILLED); /* these before they were synced at the open */
 }
 
 /* What a swap replaces is found by reading it. When that fails for the moment, so does opening: nothing goes for the sake of a part. */

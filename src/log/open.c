@@ -141,11 +141,14 @@ static int sync_names(struct log *log, struct err_note *note)
     return r < 0 ? err_note(note, r, "sync %s: %s", log->place.directory, err_sentence(r)) : 0;
 }
 
-/* Second pass: what was replaced goes, then its replacement gets the name, the .log before the others: each for good before the
- * next, as in clean_swap.c, for the power may fail here, too. */
+/* Second pass: the names that call it a swap are put on stable storage, for they may be a killed process's; what was replaced goes,
+ * then its replacement gets the name, the .log before the others: each for good before the next, as in clean_swap.c, for the
+ * power may fail here, too. */
 static int finish_swaps(struct log *log, struct inventory *inventory, struct err_note *note)
 {
-    int r = remove_replaced(log, inventory, note);
+    int r = sync_names(log, note);
+    if (r == 0)
+        r = remove_replaced(log, inventory, note);
     if (r == 0)
         r = sync_names(log, note);
     if (r == 0)
