@@ -100,6 +100,15 @@ void consumer__send(struct consumer *c, struct client_call *call, enum api_key k
     channel_send(cluster_coordinator(c->cluster, c->coordinator), call);
 }
 
+/* What asking again does not help against: no common version, an answer that is more than this client takes. */
+static bool fail_for_good(struct consumer *c, const struct client_call *call)
+{
+    const bool is_final = call->result == -ERR_VERSION || call->result == -ERR_LIMIT;
+    if (is_final)
+        consumer__fail(c, call->result, "Group %s: %s", c->group_id, call->note.text);
+    return is_final;
+}
+
 /* ---- coordinator ----------------------------------------------------------------------------- */
 
 static void on_found(struct client_call *call)
@@ -110,18 +119,18 @@ static void on_found(struct client_call *call)
     if (c->is_closing)
         return;
     c->coordinator = -1;
-    if (call->result == -ERR_VERSION)
-        consumer__fail(c, call->result, "Group %s: %s", c->group_id, call->note.text);
-    else if (call->result < 0)
-        cluster_pass_over(c->cluster, call->result, call->note.text);
-    else if (response->error_code == KAFKA_NONE &&
-             cluster_broker(c->cluster, response->node_id) != NULL)
+    if (call->result < 0) {
+        if (!fail_for_good(c, call))
+            cluster_pass_over(c->cluster, call->result, call->note.text);
+    } else if (response->error_code == KAFKA_NONE &&
+               cluster_broker(c->cluster, response->node_id) != NULL) {
         c->coordinator = response->node_id;
-    else if (response->error_code == KAFKA_NONE)
+    } else if (response->error_code == KAFKA_NONE) {
         (void)cluster_refresh(c->cluster);
-    else if (!kafka_error_is_retriable(response->error_code))
+    } else if (!kafka_error_is_retriable(response->error_code)) {
         consumer__fail(c, -ERR_PROTOCOL, "Group %s: %s", c->group_id,
                        kafka_error_sentence(response->error_code));
+    }
     if (c->group == GROUP_FINDING)
         c->group = c->coordinator < 0 ? GROUP_LOST : GROUP_UNJOINED;
     if (c->coordinator < 0)
@@ -184,6 +193,7 @@ static void on_synced(struct client_call *call)
     arena_deinit(&c->group_arena);
     if (c->is_closing)
         return;
+    (void)fail_for_good(c, call);
     if (call->result < 0) {
         consumer__lose_coordinator(c);
         c->group = GROUP_LOST;
@@ -379,7 +389,8 @@ static void on_joined(struct client_call *call)
     arena_init(&c->group_arena, CLIENT_ARENA_BYTES_MAX);
     const int16_t error = call->result < 0 ? KAFKA_NONE : response->error_code;
     if (call->result == 0 && (error == KAFKA_NONE || error == KAFKA_MEMBER_ID_REQUIRED))
-        set_member(c, response->member_id);       /* KIP-394: to come again with */
+        set_member(c, response->member_id); /* KIP-394: to come again with */
+    (void)fail_for_good(c, call);
     if (call->result < 0 || c->coordinator < 0) { /* another call may have lost it meanwhile */
         consumer__lose_coordinator(c);
         c->group = GROUP_LOST;
