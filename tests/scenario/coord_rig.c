@@ -533,6 +533,7 @@ void rig_free(struct rig *rig)
     metadata_loader_free(rig->cluster);
     arena_deinit(&rig->arena);
     buf_deinit(&rig->last_state);
+    VEC_DEINIT(&rig->resolutions);
     mem_free(rig);
 }
 
