@@ -118,6 +118,16 @@ char *bytes_to_text(struct bytes b)
     return text;
 }
 
+struct bytes bytes_dup(struct bytes b)
+{
+    return bytes_is_null(b) ? b : bytes_from(mem_dup(b.data, b.size), b.size);
+}
+
+void bytes_free(struct bytes b)
+{
+    mem_free((void *)(uintptr_t)b.data);
+}
+
 /* What RFC 3629 allows after each lead byte: how many bytes follow, and the range of the first of them,
  * which is where overlong forms, surrogates and numbers above U+10FFFF are caught. */
 static int utf8_follow_count(uint8_t lead, uint8_t *low, uint8_t *high)

@@ -36,6 +36,10 @@ MUST_CHECK int bytes_to_i64(struct bytes b, int64_t *out);
 /* A heap copy with a final NUL; NULL for null. */
 char *bytes_to_text(struct bytes b);
 
+/* A copy on the heap, which bytes_free takes back; null for null, which bytes_free lets be. */
+struct bytes bytes_dup(struct bytes b);
+void bytes_free(struct bytes b);
+
 /* A copy where *at points, which then points behind it; null for null. */
 struct bytes bytes_append(uint8_t **at, struct bytes b);
 

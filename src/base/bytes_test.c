@@ -133,6 +133,20 @@ TEST(bytes_to_text, terminates_and_keeps_null)
     EXPECT(bytes_to_text(BYTES_NULL) == NULL);
 }
 
+TEST(bytes_dup, copies_and_keeps_null)
+{
+    uint8_t from[] = { 'a', 'b', 'c' };
+    const struct bytes copy = bytes_dup(bytes_from(from, sizeof(from)));
+    from[0] = 'x';
+    EXPECT_BYTES(copy, BYTES_LITERAL("abc"));
+    const struct bytes empty = bytes_dup(EMPTY);
+    EXPECT(!bytes_is_null(empty) && empty.size == 0);
+    EXPECT(bytes_is_null(bytes_dup(BYTES_NULL)));
+    bytes_free(copy);
+    bytes_free(empty);
+    bytes_free(BYTES_NULL);
+}
+
 static size_t utf8_write(uint32_t code, uint8_t *out)
 {
     if (code < 0x80) {

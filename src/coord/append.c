@@ -199,7 +199,7 @@ static void undo_all(struct group_coordinator *c, struct write *write, struct li
         struct undo undo = VEC_POP(&write->undos);
         undo_one(c, &undo, failed, error);
         if (undo.kind == UNDO_FOREIGN)
-            mem_free((void *)(uintptr_t)undo.foreign.key.data);
+            bytes_free(undo.foreign.key);
         else if (undo.kind == UNDO_CONSUMER)
             consumer_change_deinit(&undo.consumer, true);
     }

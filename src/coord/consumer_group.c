@@ -463,5 +463,5 @@ void consumer_change_deinit(struct consumer_change *change, bool owns_key)
         break;
     }
     if (owns_key)
-        mem_free((void *)(uintptr_t)change->key.data);
+        bytes_free(change->key);
 }

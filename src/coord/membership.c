@@ -128,8 +128,8 @@ struct bytes membership_elect_protocol(const struct membership *membership)
 static void bytes_assign(struct bytes *owned, struct bytes from)
 {
     const struct bytes old = *owned;
-    *owned = from.data == NULL ? BYTES_NULL : bytes_from(mem_dup(from.data, from.size), from.size);
-    mem_free((void *)(uintptr_t)old.data);
+    *owned = bytes_dup(from);
+    bytes_free(old);
 }
 
 void membership_set_protocol(struct membership *membership, struct bytes protocol)
@@ -170,7 +170,7 @@ static void member_free(struct member *member)
     ASSERT(!member->join.is_parked && !member->sync.is_parked);
     ASSERT(!deadline_is_armed(&member->session));
     mem_free(member->protocols);
-    mem_free((void *)(uintptr_t)member->assignment.data);
+    bytes_free(member->assignment);
     mem_free(member);
 }
 
@@ -192,7 +192,7 @@ void membership_free(struct membership *membership)
     map_deinit(&membership->pending);
     map_deinit(&membership->votes);
     map_deinit(&membership->topics);
-    mem_free((void *)(uintptr_t)membership->protocol.data);
+    bytes_free(membership->protocol);
     mem_free(membership);
 }
 

@@ -200,8 +200,7 @@ static void keep_consumer_change(struct write *write, struct group *group,
         consumer_change_deinit(before, false);
         return;
     }
-    if (!bytes_is_null(before->key))
-        before->key = bytes_from(mem_dup(before->key.data, before->key.size), before->key.size);
+    before->key = bytes_dup(before->key);
     VEC_ADD(&write->undos,
             ((struct undo){ .kind = UNDO_CONSUMER, .group = group, .consumer = *before }));
 }
@@ -264,12 +263,10 @@ static void replay_foreign(struct group_coordinator *c, struct bytes key, bool i
         group->state = GROUP_EMPTY;
     }
     if (was_alive && write != NULL)
-        VEC_ADD(
-            &write->undos,
-            ((struct undo){ .kind = UNDO_FOREIGN,
-                            .group = group,
-                            .foreign = { .key = bytes_from(mem_dup(key.data, key.size), key.size),
-                                         .group_kind = kind_before } }));
+        VEC_ADD(&write->undos,
+                ((struct undo){ .kind = UNDO_FOREIGN,
+                                .group = group,
+                                .foreign = { .key = bytes_dup(key), .group_kind = kind_before } }));
     if (group_is_void(group))
         coord__remove(c, group, write);
 }

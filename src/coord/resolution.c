@@ -24,18 +24,13 @@ struct group_resolution {
 
 /* ---- the work, on any thread ------------------------------------------------------------------------ */
 
-static struct bytes keep(struct bytes b)
-{
-    return bytes_from(mem_dup(b.data, b.size), b.size);
-}
-
 static struct group_resolution *resolution_new(uint64_t number, struct bytes group_id,
                                                struct bytes text, struct metadata_image *image)
 {
     struct group_resolution *resolution = MEM_NEW(struct group_resolution);
     resolution->number = number;
-    resolution->group_id = keep(group_id);
-    resolution->text = keep(text);
+    resolution->group_id = bytes_dup(group_id);
+    resolution->text = bytes_dup(text);
     resolution->image = metadata_image_ref(image);
     return resolution;
 }
@@ -47,8 +42,8 @@ void group_resolution_free(struct group_resolution *resolution)
     VEC_DEINIT(&resolution->topics);
     pattern_free(resolution->pattern);
     metadata_image_unref(resolution->image);
-    mem_free((void *)(uintptr_t)resolution->group_id.data);
-    mem_free((void *)(uintptr_t)resolution->text.data);
+    bytes_free(resolution->group_id);
+    bytes_free(resolution->text);
     mem_free(resolution);
 }
 

@@ -7,21 +7,17 @@
 #include "wire/messages/transaction_log_key.h"
 #include "wire/messages/transaction_log_value.h"
 
-static struct bytes keep(struct bytes b)
-{
-    return bytes_is_null(b) ? b : bytes_from(mem_dup(b.data, b.size), b.size);
-}
-
 struct rig_record rig_record_new(int64_t producer_id, struct bytes key, struct bytes value)
 {
-    return (
-        struct rig_record){ .producer_id = producer_id, .key = keep(key), .value = keep(value) };
+    return (struct rig_record){ .producer_id = producer_id,
+                                .key = bytes_dup(key),
+                                .value = bytes_dup(value) };
 }
 
 void rig_record_deinit(struct rig_record *record)
 {
-    mem_free((void *)(uintptr_t)record->key.data);
-    mem_free((void *)(uintptr_t)record->value.data);
+    bytes_free(record->key);
+    bytes_free(record->value);
 }
 
 struct rig_write *rig_log_write(struct rig_log *log, uint64_t id)

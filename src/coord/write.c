@@ -22,7 +22,7 @@ static void undo_free(struct undo *undo, struct names *names)
         offset_saved_deinit(&undo->offset, names);
         break;
     case UNDO_FOREIGN:
-        mem_free((void *)(uintptr_t)undo->foreign.key.data);
+        bytes_free(undo->foreign.key);
         break;
     case UNDO_PENDING:
         pending_change_deinit(&undo->pending, names);

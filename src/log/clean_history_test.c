@@ -312,7 +312,7 @@ static bool *find_records(const struct clean_history *h, const char *where)
     EXPECT_EQ(next, log_offsets(h->log)->end);
     for (uint32_t i = 0; i < CLEAN_PRODUCERS; i++)
         EXPECT_EQ(is_open[i], h->is_open[i]);
-    mem_free((void *)(uintptr_t)all.data);
+    bytes_free(all);
     return check.is_there;
 }
 

@@ -109,7 +109,7 @@ TEST(log_clean, takes_tombstones_and_markers_away_in_time)
         EXPECT(!is_marker || view.record_count == 0 || is_met[view.producer_id - 100]);
         is_met[view.producer_id - 100] = !is_marker;
     }
-    mem_free((void *)(uintptr_t)all.data);
+    bytes_free(all);
     clean_history_expect(&h, "after all");
     clean_history_deinit(&h);
 }

@@ -33,7 +33,7 @@ static void make_image(struct image *image)
     }
     const struct bytes all = sample_read_all(log, 0);
     buf_put_bytes(&image->bytes, all);
-    mem_free((void *)(uintptr_t)all.data);
+    bytes_free(all);
     log_abandon(log);
     sim_disk_free(disk);
 }
@@ -69,7 +69,7 @@ static void expect_recovered(const struct image *image, struct bytes content, si
     EXPECT_EQ(log_recovery(log).note_count, (int64_t)content.size == end ? 0 : 1);
     const struct bytes all = sample_read_all(log, 0);
     EXPECT_BYTES(all, bytes_slice(buf_view(&image->bytes), 0, (size_t)end));
-    mem_free((void *)(uintptr_t)all.data);
+    bytes_free(all);
     /* The offsets that were lost are handed out again. */
     EXPECT_EQ(sample_append(log, &(struct sample_batch){ 0 }), log_offsets(log)->end - 1);
     sample_expect_readable(log);

@@ -344,7 +344,7 @@ TEST(log_open, completes_an_interrupted_swap)
         EXPECT(!has_name(fs, "00000000000000000002.log"));
         EXPECT(!has_name(fs, "00000000000000000000.log.swap"));
         log_abandon(log);
-        mem_free((void *)(uintptr_t)all.data);
+        bytes_free(all);
         sim_disk_free(disk);
     }
 }

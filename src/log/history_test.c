@@ -6,7 +6,7 @@
 void history_deinit(struct history *history)
 {
     for (size_t i = 0; i < history->ever.count; i++)
-        mem_free((void *)(uintptr_t)history->ever.items[i].bytes.data);
+        bytes_free(history->ever.items[i].bytes);
     VEC_DEINIT(&history->ever);
     VEC_DEINIT(&history->batches);
     VEC_DEINIT(&history->planned);

@@ -216,7 +216,7 @@ TEST(log_kafka, writes_the_same_files_from_the_same_batches)
             rest = bytes_slice(rest, view.bytes.size, rest.size);
         }
         EXPECT_EQ(log_offsets(log)->end, fixtures[i].end_offset);
-        mem_free((void *)(uintptr_t)all.data);
+        bytes_free(all);
         log_abandon(source);
         EXPECT_OK(log_close(log, true, NULL, NULL));
     }

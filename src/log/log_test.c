@@ -295,8 +295,8 @@ TEST(log, is_the_same_after_a_clean_close_and_scans_nothing)
                                                          .producer_id = 77,
                                                          .sequence = 200 }),
               200);
-    mem_free((void *)(uintptr_t)before.data);
-    mem_free((void *)(uintptr_t)after.data);
+    bytes_free(before);
+    bytes_free(after);
     log_abandon(log);
     sim_disk_free(disk);
 }

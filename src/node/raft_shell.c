@@ -373,7 +373,7 @@ int raft_shell_open(struct raft_shell *s, const struct raft_shell_params *params
             if (r < 0) /* of quorum-state, which it names */
                 r = err_note_prefix(note, r, "%s", s->log.directory);
         }
-        mem_free((void *)(uintptr_t)event.start.quorum_state.data);
+        bytes_free(event.start.quorum_state);
     }
     raft_voters_deinit(&voters);
     return r;

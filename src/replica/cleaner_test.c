@@ -35,7 +35,7 @@ static int64_t count_records(struct replica_rig *rig, struct uuid topic)
     struct batch_view view;
     for (; batch_parse(rest, &view) > 0; rest = bytes_slice(rest, view.bytes.size, rest.size))
         count += view.record_count;
-    mem_free((void *)(uintptr_t)all.data);
+    bytes_free(all);
     return count;
 }
 

@@ -63,10 +63,7 @@ static void session_put(struct fetch_sessions *sessions, struct fetch_session *s
         return;
     }
     p = MEM_NEW(struct fetch_partition);
-    const struct bytes name =
-        session->uses_topic_ids
-            ? BYTES_NULL
-            : bytes_from(mem_dup(topic->topic.data, topic->topic.size), topic->topic.size);
+    const struct bytes name = session->uses_topic_ids ? BYTES_NULL : bytes_dup(topic->topic);
     partition_init(p, name, topic->topic_id, asked);
     map_put(&session->by_key, key, p);
     list_push_back(&session->partitions, &p->link);
@@ -77,7 +74,7 @@ static void partition_free(struct fetch_sessions *sessions, struct fetch_partiti
 {
     sessions->partition_count--;
     list_remove(&p->link);
-    mem_free((void *)(uintptr_t)p->topic.data);
+    bytes_free(p->topic);
     mem_free(p);
 }
 

@@ -63,7 +63,7 @@ static struct workload make(enum codec codec, size_t value_bytes, size_t batch_b
     for (uint32_t i = 0; i < w.batch_count; i++) {
         if (codec != CODEC_NONE &&
             i % 16 != 0) { /* packing is slow, and its speed is not asked for here */
-            w.batches[i] = bytes_from(mem_dup(first.data, first.size), first.size);
+            w.batches[i] = bytes_dup(first);
         } else {
             batch_builder_reset(&b, &options);
             while (batch_builder_size(&b) < batch_bytes) {
@@ -75,7 +75,7 @@ static struct workload make(enum codec codec, size_t value_bytes, size_t batch_b
             struct bytes batch;
             if (batch_builder_finish(&b, &batch) < 0)
                 abort();
-            w.batches[i] = first = bytes_from(mem_dup(batch.data, batch.size), batch.size);
+            w.batches[i] = first = bytes_dup(batch);
         }
         struct batch_view view;
         if (batch_parse(w.batches[i], &view) < 0)
@@ -92,7 +92,7 @@ static struct workload make(enum codec codec, size_t value_bytes, size_t batch_b
 static void drop(struct workload *w)
 {
     for (uint32_t i = 0; i < w->batch_count; i++)
-        mem_free((void *)(uintptr_t)w->batches[i].data);
+        bytes_free(w->batches[i]);
     mem_free(w->batches);
 }
 

@@ -294,7 +294,7 @@ static void close_lanes(struct grouping *g)
 {
     for (int32_t i = 0; i < g->options->connections; i++) {
         if (g->lanes[i].id.size > 0)
-            mem_free((void *)(uintptr_t)g->lanes[i].id.data);
+            bytes_free(g->lanes[i].id);
     }
     mem_free(g->lanes);
     mem_free(g->owned_in);
