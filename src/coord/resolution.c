@@ -8,9 +8,6 @@
 #include "coord/consumer_int.h"
 #include "pattern/pattern.h"
 
-/* Of a part: some 80 ms for the hardest of expressions, 2 ms for those that people write. */
-#define PART_WORK_MAX ((uint64_t)1 << 24)
-
 struct group_resolution {
     uint64_t number;       /* by which the group knows it */
     struct bytes group_id; /* owned, as is the text */
@@ -63,7 +60,7 @@ bool group_resolution_work(struct group_resolution *resolution)
         begin(resolution);
     const struct pattern *pattern = resolution->pattern;
     uint64_t work = 0;
-    while (pattern != NULL && work < PART_WORK_MAX) {
+    while (pattern != NULL && work < PATTERN_PART_WORK_MAX) {
         const struct metadata_topic *topic = metadata_next_topic(&resolution->walk);
         if (topic == NULL)
             return true;

@@ -166,6 +166,17 @@ static void wait_heard(struct talk *talk, struct talker *talker)
         turn(talk->driver);
 }
 
+/* It hears of nothing for five milliseconds. */
+static void expect_silence(struct talk *talk, struct talker *talker)
+{
+    talker->heard = 0;
+    struct clock_hand hand = { .timer.fire = on_timer, .io = talk->driver->io };
+    io_timer_arm_after(talk->driver->io, &hand.timer, 5);
+    while (hand.count == 0)
+        turn(talk->driver);
+    EXPECT_EQ(talker->heard, 0);
+}
+
 static void talk_connect(struct talk *talk)
 {
     talk->client = (struct talker){ 0 };
@@ -270,12 +281,7 @@ static void check_interest(struct talk *talk)
         wait_heard(talk, server);
     EXPECT_EQ(server->ready, IO_READABLE);
     io_socket_set_interest(server->socket, 0);
-    server->heard = 0;
-    struct clock_hand hand = { .timer.fire = on_timer, .io = talk->driver->io };
-    io_timer_arm_after(talk->driver->io, &hand.timer, 5);
-    while (hand.count == 0)
-        turn(talk->driver);
-    EXPECT_EQ(server->heard, 0);
+    expect_silence(talk, server);
     talk_end(talk);
 }
 
@@ -286,12 +292,7 @@ static void check_end_unread(struct talk *talk)
     struct talker *server = &talk->server;
     io_socket_set_interest(server->socket, IO_ENDED);
     say(talk, &talk->client, "unread");
-    server->heard = 0;
-    struct clock_hand hand = { .timer.fire = on_timer, .io = talk->driver->io };
-    io_timer_arm_after(talk->driver->io, &hand.timer, 5);
-    while (hand.count == 0)
-        turn(talk->driver);
-    EXPECT_EQ(server->heard, 0);
+    expect_silence(talk, server);
     io_socket_finish(talk->client.socket);
     wait_heard(talk, server);
     EXPECT_EQ(server->ready, IO_ENDED);

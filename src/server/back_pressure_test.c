@@ -72,8 +72,7 @@ TEST(connection, makes_no_more_answers_than_memory_holds)
 {
     struct server_rig rig;
     server_rig_begin(&rig, context->seed, "");
-    rig.limits.memory_bytes_max = 1u << 20;
-    server_rig_set_limits(&rig);
+    server_rig_set_memory(&rig, 1u << 20);
     (void)server_rig_topic(&rig, "t", 1000);
     struct buf large = rig_buf(), small = rig_buf();
     put_amplified(&large, 1);
@@ -140,8 +139,7 @@ TEST(connection, serves_producers_while_large_answers_are_not_read)
 {
     struct server_rig rig;
     server_rig_begin(&rig, context->seed, "");
-    rig.limits.memory_bytes_max = 4u << 20;
-    server_rig_set_limits(&rig);
+    server_rig_set_memory(&rig, 4u << 20);
     (void)server_rig_topic(&rig, "t", 1);
     struct buf large = rig_buf(), records = rig_buf(), names = rig_buf();
     put_amplified(&large, 1);
@@ -191,15 +189,13 @@ TEST(connection, watches_who_does_not_read_only_while_others_wait)
     rig_peer_send(&deaf, buf_view(&large));
     server_rig_run_ms(&rig, 100);
     for (int turn = 0; turn < 5; turn++) {
-        rig.limits.memory_bytes_max = 1u << 20;
-        server_rig_set_limits(&rig);
+        server_rig_set_memory(&rig, 1u << 20);
         struct rig_peer other;
         rig_peer_connect(&rig, &other, SERVER_RIG_PORT);
         rig_peer_send(&other, buf_view(&large));
         server_rig_run_ms(&rig, 1500);
         EXPECT_EQ(rig_peer_waiting(&other), 0);
-        rig.limits.memory_bytes_max = 64u << 20; /* it need not wait any more */
-        server_rig_set_limits(&rig);
+        server_rig_set_memory(&rig, 64u << 20); /* it need not wait any more */
         server_rig_run_ms(&rig, 10000);
         EXPECT_EQ(rig_peer_take_id(&other, API_DESCRIBE_CONFIGS, 4), 1);
         rig_peer_close(&other);
@@ -227,8 +223,7 @@ TEST(connection, notices_that_a_peer_goes_while_its_request_waits)
 {
     struct server_rig rig;
     server_rig_begin(&rig, context->seed, "");
-    rig.limits.memory_bytes_max = 1u << 20;
-    server_rig_set_limits(&rig);
+    server_rig_set_memory(&rig, 1u << 20);
     struct buf large = rig_buf();
     put_amplified(&large, 1);
     struct rig_peer deaf, waiting[4];
@@ -259,8 +254,7 @@ TEST(connection, lets_one_oversized_request_finish_at_a_time)
 {
     struct server_rig rig;
     server_rig_begin(&rig, context->seed, "");
-    rig.limits.memory_bytes_max = 1u << 20;
-    server_rig_set_limits(&rig);
+    server_rig_set_memory(&rig, 1u << 20);
     (void)server_rig_topic(&rig, "t", 1);
     struct buf request = rig_buf();
     uint8_t padding[1000] = { 0 };
@@ -295,8 +289,7 @@ TEST(connection, serves_everyone_with_hardly_any_memory)
 {
     struct server_rig rig;
     server_rig_begin(&rig, context->seed, "");
-    rig.limits.memory_bytes_max = 1;
-    server_rig_set_limits(&rig);
+    server_rig_set_memory(&rig, 1);
     const struct uuid topic = server_rig_shared_topic(&rig, "s", 1);
     struct rig_peer peers[10], holder;
     struct buf request = rig_buf(), produce = rig_buf();
@@ -341,8 +334,7 @@ TEST(connection, serves_small_requests_while_others_hoard_memory)
 {
     struct server_rig rig;
     server_rig_begin(&rig, context->seed, "");
-    rig.limits.memory_bytes_max = 4u << 20;
-    server_rig_set_limits(&rig);
+    server_rig_set_memory(&rig, 4u << 20);
     uint8_t *junk = mem_alloc(600000);
     memset(junk, 0, 600000);
     be_store_u32(junk, 50u << 20);
@@ -387,8 +379,7 @@ TEST(connection, gives_up_frames_that_stand_still_while_memory_is_short)
 {
     struct server_rig rig;
     server_rig_begin(&rig, context->seed, "");
-    rig.limits.memory_bytes_max = 1u << 20;
-    server_rig_set_limits(&rig);
+    server_rig_set_memory(&rig, 1u << 20);
     uint8_t *junk = mem_alloc(600000);
     memset(junk, 0, 600000);
     be_store_u32(junk, 50u << 20);

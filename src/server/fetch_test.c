@@ -164,8 +164,7 @@ TEST(fetch, does_not_wait_when_too_much_is_held_by_those_who_do)
                                   .epoch = -1 });
         if (i == 4) {
             server_rig_run_ms(&rig, 100);
-            rig.limits.memory_bytes_max = rig.shard.server->waiting_bytes + 1;
-            server_rig_set_limits(&rig);
+            server_rig_set_memory(&rig, rig.shard.server->waiting_bytes + 1);
         }
     }
     server_rig_run_ms(&rig, 1000);

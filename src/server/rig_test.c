@@ -162,6 +162,12 @@ void server_rig_set_limits(struct server_rig *rig)
     server_set_limits(rig->shard.server, &rig->limits);
 }
 
+void server_rig_set_memory(struct server_rig *rig, size_t bytes_max)
+{
+    rig->limits.memory_bytes_max = bytes_max;
+    server_rig_set_limits(rig);
+}
+
 static void take_image(struct server_rig *rig)
 {
     metadata_image_unref(rig->shard.image);

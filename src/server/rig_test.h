@@ -44,6 +44,7 @@ void server_rig_end(
     struct server_rig *rig); /* closes what is open; every request has been answered */
 
 void server_rig_set_limits(struct server_rig *rig); /* after a change of rig->limits */
+void server_rig_set_memory(struct server_rig *rig, size_t bytes_max); /* that limit alone */
 /* Topics as replica_rig_topic and replica_rig_shared_topic; other changes: put records, then apply. */
 struct uuid server_rig_topic(struct server_rig *rig, const char *name, int32_t partitions);
 struct uuid server_rig_shared_topic(struct server_rig *rig, const char *name, int32_t partitions);

@@ -209,8 +209,7 @@ TEST(steps, hold_no_more_than_the_memory_for_answers)
 {
     struct server_rig rig;
     server_rig_begin(&rig, context->seed, "");
-    rig.limits.memory_bytes_max = 4u << 20;
-    server_rig_set_limits(&rig);
+    server_rig_set_memory(&rig, 4u << 20);
     struct buf request = rig_buf();
     put_configs(&request, 1, 100);
     struct rig_peer peers[20];
@@ -245,8 +244,7 @@ TEST(steps, end_with_the_server)
 {
     struct server_rig rig;
     server_rig_begin(&rig, context->seed, "");
-    rig.limits.memory_bytes_max = 1u << 20;
-    server_rig_set_limits(&rig);
+    server_rig_set_memory(&rig, 1u << 20);
     struct buf request = rig_buf();
     put_configs(&request, 1, 100);
     struct rig_peer deaf[4];

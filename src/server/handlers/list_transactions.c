@@ -46,16 +46,13 @@ static void submit(struct list_transactions *op, void (*run)(struct io_job *job)
 
 /* ---- the pattern ---------------------------------------------------------------------------------------- */
 
-/* Of a job: some 80 ms for the hardest of patterns, and for ids of hundreds of bytes. */
-#define MATCH_WORK_MAX ((uint64_t)1 << 24)
-
 /* What matches moves up to what has matched before. */
 static void match_run(struct io_job *job)
 {
     struct list_transactions *op = CONTAINER_OF(job, struct list_transactions, job);
     struct list_transactions_response *response = &op->response;
     const int32_t count = (int32_t)op->count;
-    for (uint64_t work = 0; work < MATCH_WORK_MAX && op->matched_count < count;) {
+    for (uint64_t work = 0; work < PATTERN_PART_WORK_MAX && op->matched_count < count;) {
         const struct list_transactions_response_transaction_state *state =
             &response->transaction_states[op->matched_count++];
         work += pattern_work(op->pattern, state->transactional_id.size);
