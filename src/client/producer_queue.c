@@ -113,15 +113,19 @@ void producer__deliver(struct producer *p, struct batch *b, int16_t error, int64
     batch_free(p, b);
 }
 
-/* What the broker says of the record at that place of its batch; NULL: that another one is wrong. */
-static const struct produce_response_batch_index_and_error_message *
-find_record_error(const struct produce_response_partition_produce_response *answer, size_t index)
+typedef struct produce_response_batch_index_and_error_message record_error;
+
+/* What the broker says of each record of a batch: an array (heap), with NULL where another one is wrong. */
+static const record_error **
+sort_record_errors(const struct produce_response_partition_produce_response *answer, size_t count)
 {
+    const record_error **errors = MEM_NEW_ARRAY(const record_error *, count);
     for (int32_t i = 0; i < answer->record_errors_count; i++) {
-        if (answer->record_errors[i].batch_index == (int64_t)index)
-            return &answer->record_errors[i];
+        const record_error *told = &answer->record_errors[i];
+        if (told->batch_index >= 0 && (size_t)told->batch_index < count)
+            errors[told->batch_index] = told;
     }
-    return NULL;
+    return errors;
 }
 
 /* Given up for the sake of single records, each of which is told its own (KIP-467). Of several the code says INVALID_RECORD, as in
@@ -130,9 +134,9 @@ static void deliver_record_errors(struct producer *p, struct batch *b, const cha
                                   const struct produce_response_partition_produce_response *answer)
 {
     producer__transaction_fail(p, words);
+    const record_error **errors = sort_record_errors(answer, b->contexts.count);
     for (size_t i = 0; i < b->contexts.count; i++) {
-        const struct produce_response_batch_index_and_error_message *own =
-            find_record_error(answer, i);
+        const record_error *own = errors[i];
         AUTO(mem_freep)
         char *text = own == NULL ? NULL : bytes_to_text(own->batch_index_error_message);
         struct producer_delivery delivery = {
@@ -145,6 +149,7 @@ static void deliver_record_errors(struct producer *p, struct batch *b, const cha
         };
         deliver_one(p, b, i, &delivery);
     }
+    mem_free(errors);
     batch_free(p, b);
 }
 
