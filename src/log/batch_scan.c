@@ -1,6 +1,8 @@
 /* Going through the batches of a file: see batch_scan.h. */
 #include "log/batch_scan.h"
 
+#include "log/batch_length.h"
+
 #include "base/be.h"
 #include "base/mem.h"
 #include "wire/legacy.h"
@@ -206,12 +208,14 @@ static int is_batch_here(struct batch_scan *scan, int64_t first_offset, int64_t 
 int batch_scan_resync(struct batch_scan *scan, int64_t first_offset, int64_t last_offset)
 {
     const int64_t damaged = scan->position;
-    struct bytes input;
-    int r = need(scan, BATCH_PREFIX_BYTES, &input);
-    const int size = r < 0 ? r : batch_size(input);
-    r = 0;
-    /* Where its length is right, what lies within its records may look like a batch, too. */
-    if (size > 0 && size <= scan->end - damaged) {
+    const struct batch_bounds bounds = { .file = scan->file,
+                                         .limit = scan->end,
+                                         .first_offset = first_offset,
+                                         .last_offset = last_offset };
+    /* Where its end is known, what lies within its records may look like a batch, too. */
+    const uint32_t size = batch_length_find(&bounds, damaged);
+    int r = 0;
+    if (size > 0) {
         scan->position = damaged + size;
         r = is_batch_here(scan, first_offset, last_offset);
     }

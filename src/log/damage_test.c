@@ -773,12 +773,13 @@ static bool reads_as_written(struct log *log, const struct history_batch *batch)
                                       .end_offset = INT64_MAX,
                                       .bytes_max = 1,
                                       .min_one = true,
-                                      .may_sleep = true,
                                       .copy_max = UINT32_MAX,
                                       .arena = &arena };
     struct log_piece piece;
     struct log_wait wait = { 0 };
-    const int r = log_read(log, &request, &piece, &wait, NULL);
+    int r;
+    while ((r = log_read(log, &request, &piece, &wait, NULL)) == -ERR_WOULD_BLOCK)
+        log_wait_run(&wait);
     const bool is_same =
         r >= 0 && bytes_equal(bytes_from(piece.data, piece.size_bytes), batch->bytes);
     arena_deinit(&arena);
@@ -859,5 +860,46 @@ TEST(log_damage, of_a_flushed_batch_takes_nothing_else_away)
             }
             end_scene(&scene);
         }
+    }
+}
+
+static struct shared *batch_of_size(uint32_t size_bytes, int64_t base_offset)
+{
+    struct sample_batch sample = { .base_offset = base_offset, .value_bytes = 1 };
+    for (;;) {
+        struct shared *batch = sample_batch(&sample);
+        if (batch->size >= size_bytes) {
+            EXPECT_EQ(batch->size, size_bytes);
+            return batch;
+        }
+        shared_unref(batch);
+        sample.value_bytes++;
+    }
+}
+
+/* With one bit flipped the first batch's length leads to the third batch, as if the second were part of it. */
+TEST(log_damage, of_a_length_that_leads_to_a_later_batch_takes_nothing_else_away)
+{
+    for (int is_unclean = 0; is_unclean < 2; is_unclean++) {
+        struct scene scene = { .disk = sim_disk_new(1) };
+        struct io_fs *fs = sim_disk_fs(scene.disk);
+        struct log *log = sample_open(&(struct sample_open){ .fs = fs });
+        const uint32_t sizes[] = { 80, 128, 90, 100 };
+        for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
+            EXPECT_EQ(history_plan(&scene.history, log, LOG_ORIGIN_REPLICATION,
+                                   batch_of_size(sizes[i], (int64_t)i))
+                          .error,
+                      KAFKA_NONE);
+        EXPECT_OK(history_write(&scene.history, log));
+        EXPECT_EQ(log_segment_count(log), 1);
+        EXPECT_OK(log_close(log, true, &scene.offsets, NULL));
+
+        EXPECT_OK(sim_disk_flip_bit(scene.disk, "/d/t-0/00000000000000000000.log", 11, 7));
+        log = sample_open(&(struct sample_open){
+            .fs = fs, .is_unclean = is_unclean, .recovery_point = scene.offsets.flushed_end });
+        EXPECT_EQ(log_offsets(log)->end, 4);
+        expect_only_one_lost(&scene, log, 0, ARRAY_LEN(sizes), is_unclean ? "unclean" : "clean");
+        log_abandon(log);
+        end_scene(&scene);
     }
 }

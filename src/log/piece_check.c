@@ -1,14 +1,9 @@
 /* See piece_check.h. */
 #include "log/piece_check.h"
 
-#include "log/batch_scan.h"
+#include "log/batch_length.h"
 
-#include "base/be.h"
 #include "base/mem.h"
-
-#define LENGTH_AT    8 /* see wire/batch.h and wire/legacy.h */
-#define LENGTH_BITS  32
-#define BEFORE_BYTES 12 /* which the length does not count */
 
 /* What is to be known of a batch for its neighbours' sake. */
 struct walked {
@@ -42,74 +37,24 @@ static struct walked walked_of(const struct scanned_batch *batch)
 
 /* ---- a damaged batch ------------------------------------------------------------------------- */
 
-/* The header at a position, by itself: false when no batch can begin there. */
-static bool read_header(const struct walk *w, uint32_t position, struct scanned_batch *out)
+/* Where the damaged batch may end. */
+static struct batch_bounds bounds_of(const struct walk *w)
 {
-    struct batch_scan scan;
-    batch_scan_init(&scan, w->file, position, w->check->limit, BATCH_OVERHEAD_BYTES);
-    scan.may_sleep = true;
-    const int r = batch_scan_next(&scan, out);
-    batch_scan_deinit(&scan);
-    return r > 0;
-}
-
-/* Whether a batch may begin there, or the segment ends: then what is before it ends there. */
-static bool is_boundary(const struct walk *w, int64_t position)
-{
-    struct scanned_batch batch;
-    if (position >= w->check->limit)
-        return position == w->check->limit;
-    return read_header(w, (uint32_t)position, &batch) &&
-           batch.base_offset >= MAX(w->next_offset, w->check->base_offset) &&
-           batch.last_offset <= w->check->offset_limit;
-}
-
-/* The batch's bytes, were it so long; heap, or NULL. */
-static uint8_t *read_batch(const struct walk *w, uint32_t position, uint32_t size_bytes)
-{
-    uint8_t *bytes = mem_alloc(size_bytes);
-    if (io_file_read(w->file, position, bytes, size_bytes) == size_bytes)
-        return bytes;
-    mem_free(bytes);
-    return NULL;
-}
-
-static bool is_length_right(const struct walk *w, uint32_t position, uint32_t length)
-{
-    const uint32_t size_bytes = length + BEFORE_BYTES;
-    AUTO(mem_freep) uint8_t *bytes = read_batch(w, position, size_bytes);
-    if (bytes == NULL)
-        return false;
-    be_store_u32(bytes + LENGTH_AT, length);
-    return batch_crc_stored(bytes_from(bytes, size_bytes)) ==
-           batch_crc_computed(bytes_from(bytes, size_bytes));
-}
-
-/* Where the damaged batch ends; 0: that is not known. */
-static uint32_t find_size(const struct walk *w, uint32_t position, const uint8_t *prefix)
-{
-    const uint32_t length = be_load_u32(prefix + LENGTH_AT);
-    const int size = batch_size(bytes_from(prefix, BATCH_PREFIX_BYTES));
-    if (size > 0 && is_boundary(w, (int64_t)position + size))
-        return (uint32_t)size;
-    for (uint32_t bit = 0; bit < LENGTH_BITS; bit++) {
-        const uint32_t other = length ^ (1u << bit);
-        const int64_t end = (int64_t)position + other + BEFORE_BYTES;
-        if (other >= BATCH_PREFIX_BYTES && end <= w->check->limit && is_boundary(w, end) &&
-            is_length_right(w, position, other))
-            return other + BEFORE_BYTES;
-    }
-    return 0;
+    return (struct batch_bounds){ .file = w->file,
+                                  .limit = w->check->limit,
+                                  .first_offset = MAX(w->next_offset, w->check->base_offset),
+                                  .last_offset = w->check->offset_limit };
 }
 
 /* The first offset of what follows, which is in the next segment where nobody knows where the batch ends; -1: not known. */
 static int64_t offset_behind(const struct walk *w, const struct damaged_batch *damage)
 {
     const uint32_t end = damage->position + damage->size_bytes;
+    const struct batch_bounds bounds = bounds_of(w);
     struct scanned_batch batch;
     if (damage->size_bytes == 0 || end == w->check->limit)
         return w->check->offset_limit == INT64_MAX ? -1 : w->check->offset_limit + 1;
-    if (!read_header(w, end, &batch) || batch.magic != BATCH_MAGIC)
+    if (!batch_length_header(&bounds, end, &batch) || batch.magic != BATCH_MAGIC)
         return -1;
     return batch.base_offset;
 }
@@ -129,11 +74,12 @@ static void find_offsets(const struct walk *w, const uint8_t *header, size_t siz
 
 static void find_crcs(const struct walk *w, struct damaged_batch *out)
 {
-    AUTO(mem_freep) uint8_t *bytes = read_batch(w, out->position, out->size_bytes);
-    if (bytes == NULL)
+    AUTO(mem_freep) uint8_t *bytes = mem_alloc(out->size_bytes);
+    if (io_file_read(w->file, out->position, bytes, out->size_bytes) != out->size_bytes)
         return;
-    out->crc_expected = batch_crc_stored(bytes_from(bytes, out->size_bytes));
-    out->crc_found = batch_crc_computed(bytes_from(bytes, out->size_bytes));
+    const struct bytes batch = bytes_from(bytes, out->size_bytes);
+    out->crc_expected = batch_crc_stored(batch);
+    out->crc_found = batch_crc_computed(batch);
     if (out->crc_expected == out->crc_found)
         out->cause = DAMAGE_OF_HEADER;
 }
@@ -152,7 +98,8 @@ static void note_damage(struct walk *w, uint32_t position, enum damage_cause cau
     const int64_t n = io_file_read(w->file, position, header, sizeof(header));
     struct damaged_batch damage = { .position = position, .cause = cause };
     if (n >= BATCH_PREFIX_BYTES) {
-        damage.size_bytes = find_size(w, position, header);
+        const struct batch_bounds bounds = bounds_of(w);
+        damage.size_bytes = batch_length_find(&bounds, position);
         find_offsets(w, header, (size_t)n, &damage);
     } else {
         damage.first_offset = MAX(w->next_offset, w->check->base_offset);
@@ -198,8 +145,9 @@ static bool is_misfit(const struct walk *w, int r, const struct scanned_batch *b
         return false;
     if (r > 0)
         return batch->last_offset != w->check->expected_last;
+    const struct batch_bounds bounds = bounds_of(w);
     struct scanned_batch header;
-    return !read_header(w, w->check->begin, &header) ||
+    return !batch_length_header(&bounds, w->check->begin, &header) ||
            header.last_offset != w->check->expected_last;
 }
 

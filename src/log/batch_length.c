@@ -1,0 +1,58 @@
+/* See batch_length.h. */
+#include "log/batch_length.h"
+
+#include "base/be.h"
+#include "base/mem.h"
+
+#define LENGTH_AT    8 /* see wire/batch.h and wire/legacy.h */
+#define LENGTH_BITS  32
+#define BEFORE_BYTES 12 /* which the length does not count */
+
+bool batch_length_header(const struct batch_bounds *bounds, int64_t position,
+                         struct scanned_batch *out)
+{
+    struct batch_scan scan;
+    batch_scan_init(&scan, bounds->file, position, bounds->limit, BATCH_OVERHEAD_BYTES);
+    scan.may_sleep = true;
+    const int r = batch_scan_next(&scan, out);
+    batch_scan_deinit(&scan);
+    return r > 0;
+}
+
+/* Whether a batch may begin there, or the file ends. */
+static bool is_boundary(const struct batch_bounds *bounds, int64_t position)
+{
+    struct scanned_batch batch;
+    if (position >= bounds->limit)
+        return position == bounds->limit;
+    return batch_length_header(bounds, position, &batch) &&
+           batch.base_offset >= bounds->first_offset && batch.last_offset <= bounds->last_offset;
+}
+
+/* Whether the CRC is right, were the batch so long. */
+static bool is_whole(const struct batch_bounds *bounds, int64_t position, uint32_t size_bytes)
+{
+    AUTO(mem_freep) uint8_t *bytes = mem_alloc(size_bytes);
+    if (io_file_read(bounds->file, position, bytes, size_bytes) != size_bytes)
+        return false;
+    const struct bytes batch = bytes_from(bytes, size_bytes);
+    return batch_crc_stored(batch) == batch_crc_computed(batch);
+}
+
+uint32_t batch_length_find(const struct batch_bounds *bounds, int64_t position)
+{
+    uint8_t prefix[BATCH_PREFIX_BYTES];
+    if (position + BATCH_PREFIX_BYTES > bounds->limit ||
+        io_file_read(bounds->file, position, prefix, sizeof(prefix)) != sizeof(prefix))
+        return 0;
+    const uint32_t length = be_load_u32(prefix + LENGTH_AT);
+    for (uint32_t bit = 0; bit < LENGTH_BITS; bit++) {
+        const uint32_t other = length ^ (1u << bit);
+        const int64_t end = position + other + BEFORE_BYTES;
+        if (other >= BATCH_PREFIX_BYTES && end <= bounds->limit && is_boundary(bounds, end) &&
+            is_whole(bounds, position, other + BEFORE_BYTES))
+            return other + BEFORE_BYTES;
+    }
+    const int size = batch_size(bytes_from(prefix, sizeof(prefix)));
+    return size > 0 && is_boundary(bounds, position + size) ? (uint32_t)size : 0;
+}
