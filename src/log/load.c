@@ -340,7 +340,7 @@ static void look_done(struct io_job *job)
     }
     announce(dl);
     for (size_t i = 0; i < dl->to_remove.count; i++)
-        log_dirs_remove_later(params->dirs, dl->to_remove.items[i], 0);
+        log_dirs_remove_later(params->dirs, dl->index, dl->to_remove.items[i], 0);
     for (size_t i = 0; i < dl->found.count; i++) {
         struct found *found = &dl->found.items[i];
         found->is_wanted = params->want(params->context, found->topic, found->partition,

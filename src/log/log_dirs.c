@@ -514,7 +514,10 @@ struct tree_removal {
     struct io_job job;
     struct io_timer timer;
     struct log_dirs *dirs;
-    char *path; /* owned */
+    struct one_dir *dir; /* that it is in */
+    uint64_t rename;     /* which of the directory's */
+    uint64_t synced;     /* by the job */
+    char *path;          /* owned */
 };
 
 static void tree_removal_free(struct tree_removal *removal)
@@ -526,13 +529,19 @@ static void tree_removal_free(struct tree_removal *removal)
 static void tree_removal_run(struct io_job *job)
 {
     struct tree_removal *removal = CONTAINER_OF(job, struct tree_removal, job);
-    /* What stays is found by its -delete name at the next start. */
+    /* A power loss must not bring a part of it back under its old name, which may be another topic's by now. What stays
+     * is found by its -delete name at the next start. */
+    if (removal->synced > 0 && io_fs_sync_directory(removal->dirs->fs, removal->dir->path) < 0) {
+        removal->synced = 0;
+        return;
+    }
     IGNORE_RESULT(io_fs_remove_tree(removal->dirs->fs, removal->path));
 }
 
 static void tree_removal_done(struct io_job *job)
 {
     struct tree_removal *removal = CONTAINER_OF(job, struct tree_removal, job);
+    removal->dir->renames_synced = MAX(removal->dir->renames_synced, removal->synced);
     removal->dirs->job_count--;
     tree_removal_free(removal);
 }
@@ -542,15 +551,21 @@ static void tree_removal_due(struct io_timer *timer)
     struct tree_removal *removal = CONTAINER_OF(timer, struct tree_removal, timer);
     list_remove(&removal->link);
     removal->dirs->job_count++;
+    if (removal->dir->renames_synced < removal->rename)
+        removal->synced = removal->dir->renamed;
     io_submit(removal->dirs->io, NULL, &removal->job);
 }
 
-void log_dirs_remove_later(struct log_dirs *dirs, const char *path, int64_t delay_ms)
+void log_dirs_remove_later(struct log_dirs *dirs, uint32_t index, const char *path,
+                           int64_t delay_ms)
 {
+    ASSERT(index < dirs->count);
     struct tree_removal *removal = MEM_NEW(struct tree_removal);
     removal->job = (struct io_job){ .run = tree_removal_run, .done = tree_removal_done };
     removal->timer.fire = tree_removal_due;
     removal->dirs = dirs;
+    removal->dir = &dirs->items[index];
+    removal->rename = ++removal->dir->renamed;
     removal->path = mem_strdup(path);
     list_push_back(&dirs->removals, &removal->link);
     io_timer_arm_after(dirs->io, &removal->timer, MAX(delay_ms, INT64_C(0)));

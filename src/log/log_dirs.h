@@ -179,5 +179,7 @@ MUST_CHECK int log_dir_begin(struct io_fs *fs, const char *path, struct err_note
 MUST_CHECK int log_dir_mark_clean(struct io_fs *fs, const char *path, int64_t broker_epoch,
                                   struct err_note *note);
 
-/* Removes a directory tree that log_delete renamed, after delay_ms, by a job. */
-void log_dirs_remove_later(struct log_dirs *dirs, const char *path, int64_t delay_ms);
+/* Removes a directory tree of log directory `index` that log_delete renamed, after delay_ms, by a job, which sees to it first that
+ * the new name is on stable storage. */
+void log_dirs_remove_later(struct log_dirs *dirs, uint32_t index, const char *path,
+                           int64_t delay_ms);

@@ -25,6 +25,8 @@ struct one_dir {
     uint64_t checkpoint_written
         [LOG_CHECKPOINT_KINDS]; /* what the file holds; the job's, of which there is one at a time */
     struct checkpoint_job *next_checkpoint[LOG_CHECKPOINT_KINDS]; /* waits for the one under way */
+    uint64_t renamed; /* trees to be removed, so far: each was renamed before */
+    uint64_t renames_synced;
 };
 
 struct log_dirs {

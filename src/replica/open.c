@@ -352,7 +352,7 @@ static void delete_done(struct io_job *job)
         delete_job_free(d);
     } else {
         if (d->path != NULL)
-            log_dirs_remove_later(r->dirs, d->path, d->delay_ms);
+            log_dirs_remove_later(r->dirs, d->log_dir_index, d->path, d->delay_ms);
         replicas__gone(r, d->log_dir_index, d->topic, d->index);
         delete_job_free(d);
     }

@@ -139,6 +139,32 @@ TEST(replicas_load, finds_its_way_after_a_crash_at_every_change)
     }
 }
 
+/* Where the directory of a deleted topic is removed, a power loss may bring it back under its old name, but not without the id that
+ * tells whose it is: a topic made since may have that name. */
+TEST(replicas_delete, takes_nothing_from_a_directory_whose_old_name_may_come_back)
+{
+    for (uint64_t i = 0; i < 600; i++) {
+        struct replica_rig rig;
+        replica_rig_begin(&rig, context->seed + i, 1, "");
+        struct log *log = sample_open(&(struct sample_open){ .fs = fs_of(&rig), .log_dir = "/a" });
+        sample_append(log, &(struct sample_batch){ .count = 3 });
+        log_flush(log);
+        struct uuid unique = { { 1 } };
+        char *path;
+        EXPECT_OK(log_delete(log, unique, &path, NULL));
+        sim_disk_crash_at(sim_node_disk(rig.machine), 1 + i % 6, SIM_POWER_LOST);
+        log_dirs_remove_later(rig.dirs, 0, path, 0);
+        mem_free(path);
+        replica_rig_run_ms(&rig, 1000);
+        EXPECT(rig.replicas == NULL);
+        sim_node_restart(rig.machine);
+        EXPECT(!exists(&rig, "/a/t-0") || exists(&rig, "/a/t-0/partition.metadata"));
+        sim_disk_crash_at(sim_node_disk(rig.machine), 0, SIM_POWER_LOST);
+        replica_rig_start(&rig);
+        replica_rig_end(&rig);
+    }
+}
+
 static void on_closed(void *context)
 {
     *(bool *)context = true;
