@@ -1,9 +1,8 @@
-/* Small parts: hashes, names, deadlines, subscriptions. */
+/* Small parts: hashes, names, deadlines. */
 #include "base/test.h"
 #include "coord/deadlines.h"
 #include "coord/java_string.h"
 #include "coord/names.h"
-#include "coord/subscription.h"
 
 /* What java.lang.String.hashCode gives; a group on the wrong partition would be lost to Kafka. */
 TEST(java_string, hashes_as_java_does)
@@ -86,32 +85,4 @@ TEST(deadlines, come_in_order_whatever_is_moved)
     for (int i = 0; i < COUNT; i++)
         deadline_cancel(&deadlines, &items[i]);
     deadlines_deinit(&deadlines);
-}
-
-/* Cut anywhere, it is no subscription; whole, and with anything behind it, it is. */
-TEST(subscription, topics_are_read_from_every_version_and_from_nothing_shorter)
-{
-    static const uint8_t whole[] = { 0,   3,   0,   0,   0,   2, 0, 1, 'a', 0, 2, 'b',
-                                     'c', 255, 255, 255, 255, 0, 0, 0, 0,   9, 9 };
-    const size_t needed = 13;
-    for (size_t size = 0; size <= sizeof(whole); size++) {
-        struct map topics;
-        map_init(&topics, 1);
-        uint8_t *copy = mem_dup(whole, size); /* so that reading past the cut is seen */
-        const int r = subscription_topics(bytes_from(copy, size), &topics);
-        if (size < needed) {
-            EXPECT(r < 0);
-        } else {
-            EXPECT_EQ(r, 0);
-            EXPECT_EQ(map_count(&topics), 2);
-            EXPECT(map_get(&topics, BYTES_LITERAL("bc")) != NULL);
-        }
-        mem_free(copy);
-        map_deinit(&topics);
-    }
-    struct map topics;
-    map_init(&topics, 1);
-    EXPECT(subscription_topics(BYTES_LITERAL("\xff\xff\0\0\0\0"), &topics) < 0);
-    EXPECT(subscription_topics(BYTES_LITERAL("\0\0\xff\xff\xff\xff"), &topics) < 0);
-    map_deinit(&topics);
 }

@@ -43,7 +43,7 @@ int32_t groups_partition_count(const struct shard *shard);
 /* Which of them a group belongs to; -1: there are none. */
 int32_t groups_partition_of(const struct shard *shard, struct bytes group_id);
 
-/* `message`: as coord/group_coordinator.h wants the request of request->api; valid until the answer, but for JoinGroup
+/* `message`: as coord/group/group_coordinator.h wants the request of request->api; valid until the answer, but for JoinGroup
  * and SyncGroup, where it is valid for the call. Where this node does not lead the partition the answer is NOT_COORDINATOR. */
 void groups_ask(struct request *request, int32_t partition, const void *message,
                 struct group_ask *ask);

@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "coord/txn_coordinator.h"
+#include "coord/txn/txn_coordinator.h"
 #include "server/request.h"
 
 struct transactions;

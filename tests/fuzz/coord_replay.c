@@ -11,7 +11,7 @@
 #include "fuzz.h"
 
 #include "base/mem.h"
-#include "coord/group_coordinator.h"
+#include "coord/group/group_coordinator.h"
 #include "coord_rig.h"
 #include "wire/api.h"
 #include "wire/messages/delete_groups_request.h"

@@ -10,7 +10,7 @@
 #include "fuzz.h"
 
 #include "base/mem.h"
-#include "coord/txn_coordinator.h"
+#include "coord/txn/txn_coordinator.h"
 #include "coord_rig.h"
 #include "wire/api.h"
 #include "wire/messages/add_partitions_to_txn_request.h"

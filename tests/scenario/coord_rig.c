@@ -1,7 +1,7 @@
 /* See rig.h: a group coordinator with a log, a clock and clients. */
 #include "coord_rig_parts.h"
 
-#include "coord/assignor.h"
+#include "coord/assignor/assignor.h"
 #include "wire/api.h"
 #include "wire/messages/config_record.h"
 #include "wire/messages/consumer_group_heartbeat_response.h"

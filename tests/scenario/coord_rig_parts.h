@@ -3,7 +3,7 @@
 
 #include "base/map.h"
 #include "base/mem.h"
-#include "coord/group_coordinator.h"
+#include "coord/group/group_coordinator.h"
 #include "coord/rig_log_test.h"
 #include "metadata/loader.h"
 #include "rig.h"

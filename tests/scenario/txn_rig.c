@@ -2,7 +2,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "coord/rig_log_test.h"
-#include "coord/txn_coordinator.h"
+#include "coord/txn/txn_coordinator.h"
 #include "rig.h"
 #include "rig_answers.h"
 #include "wire/api.h"

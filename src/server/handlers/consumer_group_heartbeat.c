@@ -1,5 +1,5 @@
-/* ConsumerGroupHeartbeat (KIP-848): see coord/consumer_heartbeat.c. Whether an expression is one, a job finds out before. */
-#include "coord/group_coordinator.h"
+/* ConsumerGroupHeartbeat (KIP-848): see coord/group/consumer_heartbeat.c. Whether an expression is one, a job finds out before. */
+#include "coord/group/group_coordinator.h"
 #include "server/api_handler.h"
 #include "server/authorize.h"
 #include "server/groups.h"

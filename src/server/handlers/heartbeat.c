@@ -1,4 +1,4 @@
-/* Heartbeat: see coord/heartbeat.c. */
+/* Heartbeat: see coord/group/heartbeat.c. */
 #include "server/api_handler.h"
 #include "server/authorize.h"
 #include "server/groups.h"

@@ -1,4 +1,4 @@
-/* JoinGroup: see coord/join.c. May wait for minutes, so the bytes it came in are let go. */
+/* JoinGroup: see coord/group/join.c. May wait for minutes, so the bytes it came in are let go. */
 #include "server/api_handler.h"
 #include "server/authorize.h"
 #include "server/groups.h"

@@ -1,4 +1,4 @@
-/* LeaveGroup: see coord/heartbeat.c. */
+/* LeaveGroup: see coord/group/heartbeat.c. */
 #include "server/api_handler.h"
 #include "server/authorize.h"
 #include "server/groups.h"

@@ -1,5 +1,5 @@
 /* ListGroups: the groups of every coordinator of this broker (KIP-518, KIP-848). */
-#include "coord/group_coordinator.h"
+#include "coord/group/group_coordinator.h"
 #include "server/api_handler.h"
 #include "server/authorize.h"
 #include "server/gather.h"

@@ -1,4 +1,4 @@
-/* OffsetCommit: topics are looked up here, the rest is coord/offset_commit.c.
+/* OffsetCommit: topics are looked up here, the rest is coord/group/offset_commit.c.
  *
  * Partitions that do not exist are answered at once; what is left goes to the coordinator, and its answers take their places
  * in the row in which they were asked.

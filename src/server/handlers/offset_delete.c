@@ -1,4 +1,4 @@
-/* OffsetDelete: topics are looked up here, the rest is coord/offset_delete.c (KIP-496). */
+/* OffsetDelete: topics are looked up here, the rest is coord/group/offset_delete.c (KIP-496). */
 #include "server/api_handler.h"
 #include "server/authorize.h"
 #include "server/groups.h"

@@ -1,4 +1,4 @@
-/* SyncGroup: see coord/sync.c. Waits for the leader's assignment, so the bytes it came in are let go. */
+/* SyncGroup: see coord/group/sync.c. Waits for the leader's assignment, so the bytes it came in are let go. */
 #include "server/api_handler.h"
 #include "server/authorize.h"
 #include "server/groups.h"

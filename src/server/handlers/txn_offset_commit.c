@@ -1,9 +1,9 @@
-/* TxnOffsetCommit: topics are looked up and the transaction is verified here (KIP-890), the rest is coord/txn_offset_commit.c.
+/* TxnOffsetCommit: topics are looked up and the transaction is verified here (KIP-890), the rest is coord/group/txn_offset_commit.c.
  *
  *   sort ──► the partition of __consumer_offsets has the transaction open ───────────────────► group coordinator ──► answer
  *                └── not yet: ask the transaction coordinator, or have it added (version 5) ──┘
  */
-#include "coord/group_coordinator.h"
+#include "coord/group/group_coordinator.h"
 #include "server/api_handler.h"
 #include "server/authorize.h"
 #include "server/groups.h"

@@ -10,7 +10,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/rng.h"
-#include "coord/assignor.h"
+#include "coord/assignor/assignor.h"
 
 #include <stdio.h>
 #include <stdlib.h>
