@@ -120,11 +120,19 @@ bool rot_has(const struct rot *rot, const struct model_partition *partition)
     return false;
 }
 
+/* The flip's file, or the same one under the name that compaction gave it first: a power loss may bring that back. */
+static bool is_of(const struct flip *flip, const char *path)
+{
+    const size_t size = strlen(flip->path);
+    return strncmp(flip->path, path, size) == 0 &&
+           (path[size] == '\0' || strcmp(path + size, ".swap") == 0);
+}
+
 void rot_heal(const struct rot *rot, const char *path, uint8_t *data, size_t size_bytes)
 {
     for (size_t i = 0; i < rot->flips.count; i++) {
         const struct flip *flip = &rot->flips.items[i];
-        if (strcmp(flip->path, path) == 0 && is_in(flip, data, size_bytes))
+        if (is_of(flip, path) && is_in(flip, data, size_bytes))
             data[flip->position + flip->byte] ^= (uint8_t)(1u << flip->bit);
     }
 }

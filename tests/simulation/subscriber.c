@@ -67,6 +67,8 @@ struct subscriber {
     VEC(struct target) targets; /* as it was told */
     uint32_t owned;
     uint32_t told_owned;
+    bool
+        has_news; /* targets that no heartbeat has acknowledged: what it has is told even where that did not change, as Kafka's clients do */
     uint32_t learned; /* of these it knows where to go on */
     uint32_t learning;
     struct cursor cursor;
@@ -190,7 +192,7 @@ bool subscriber_is_settled(const struct subscriber *s)
 {
     bool is_all;
     const uint32_t targets = find_targets(s, &is_all);
-    return s->state == BEATING && !s->tells_all && !s->tells_wants && is_all &&
+    return s->state == BEATING && !s->tells_all && !s->tells_wants && !s->has_news && is_all &&
            s->owned == targets && s->told_owned == s->owned &&
            (s->has_committed || s->owned == 0) && !s->is_forgotten;
 }
@@ -360,8 +362,10 @@ static void take_beat(struct subscriber *s, const struct consumer_group_heartbea
             ownership_enter(ownership_of(s), s->group, s->name, answer->member_epoch, s->floor);
     s->is_member = true;
     s->epoch = answer->member_epoch;
-    if (answer->assignment != NULL)
+    if (answer->assignment != NULL) {
         take_targets(s, answer->assignment);
+        s->has_news = true;
+    }
     ownership_heard(ownership_of(s), s->claim, s->epoch, s->owned, safe_until_ns(s));
     s->unheard_ns = 0;
     s->tells_all = false;
@@ -446,6 +450,7 @@ static void tell_owned(struct subscriber *s, struct possession *out,
         last = topic;
     }
     s->told_owned = s->owned;
+    s->has_news = false;
 }
 
 static void begin_request(const struct subscriber *s, int32_t epoch,
@@ -471,7 +476,7 @@ static void beat(struct subscriber *s)
     }
     if (tells_all || s->tells_wants)
         subscribe(s, &subscription, &request);
-    if (tells_all || s->owned != s->told_owned)
+    if (tells_all || s->has_news || s->owned != s->told_owned)
         tell_owned(s, &possession, &request);
     s->tells_wants = false;
     s->asked_ns = scene_now_ns(s->client.scene);
