@@ -1,7 +1,7 @@
 /* kafka-storage format: what is asked for, what is there, and whether they go together. What is then done: storage_write.c. */
 #include "cli/storage.h"
 #include "config/listeners.h"
-#include "log/meta_properties.h"
+#include "log/dirs/meta_properties.h"
 #include "metadata/feature.h"
 
 #include <string.h>

@@ -1,7 +1,7 @@
 /* kafka-storage info: what the log directories of a node hold. */
 #include "base/mem.h"
 #include "cli/storage.h"
-#include "log/meta_properties.h"
+#include "log/dirs/meta_properties.h"
 
 #include <string.h>
 

@@ -7,8 +7,8 @@
  */
 #include "base/mem.h"
 #include "cli/storage.h"
-#include "log/log_dirs.h"
-#include "log/meta_properties.h"
+#include "log/dirs/log_dirs.h"
+#include "log/dirs/meta_properties.h"
 #include "raft/snapshot.h"
 #include "wire/messages/feature_level_record.h"
 #include "wire/record_frame.h"

@@ -2,10 +2,10 @@
  * wrong. */
 #include "base/mem.h"
 #include "log/calendar.h"
+#include "log/dirs/meta_properties.h"
+#include "log/dirs/offset_checkpoint.h"
 #include "log/epochs.h"
-#include "log/meta_properties.h"
 #include "log/names.h"
-#include "log/offset_checkpoint.h"
 #include "log/sample_test.h"
 #include "log/small_files.h"
 

@@ -3,7 +3,7 @@
 #include "log/sample_test.h"
 
 #include "base/mem.h"
-#include "log/log_dirs.h"
+#include "log/dirs/log_dirs.h"
 #include "log/log_int.h"
 #include "log/small_files.h"
 

@@ -1,5 +1,5 @@
 /* A log as a value: what it is, attaching and detaching, closing, deleting. See log.h. */
-#include "log/log_clean.h"
+#include "log/clean/log_clean.h"
 #include "log/log_int.h"
 #include "log/small_files.h"
 

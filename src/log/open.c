@@ -142,7 +142,7 @@ static int sync_names(struct log *log, struct err_note *note)
 }
 
 /* Second pass: the names that call it a swap are put on stable storage, for they may be a killed process's; what was replaced goes,
- * then its replacement gets the name, the .log before the others: each for good before the next, as in clean_swap.c, for the
+ * then its replacement gets the name, the .log before the others: each for good before the next, as in swap.c, for the
  * power may fail here, too. */
 static int finish_swaps(struct log *log, struct inventory *inventory, struct err_note *note)
 {

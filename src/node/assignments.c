@@ -2,7 +2,7 @@
 #include "node/assignments.h"
 
 #include "base/mem.h"
-#include "log/log_dirs.h"
+#include "log/dirs/log_dirs.h"
 #include "metadata/image.h"
 #include "replica/replicas.h"
 #include "server/controller_link.h"

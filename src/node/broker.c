@@ -4,7 +4,7 @@
 #include "base/mem.h"
 #include "config/config.h"
 #include "config/listeners.h"
-#include "log/log_dirs.h"
+#include "log/dirs/log_dirs.h"
 #include "metadata/feature.h"
 #include "metadata/image.h"
 #include "server/controller_link.h"

@@ -4,7 +4,7 @@
 #include "base/mem.h"
 #include "config/config.h"
 #include "config/listeners.h"
-#include "log/log_dirs.h"
+#include "log/dirs/log_dirs.h"
 #include "metadata/image.h"
 #include "metrics/metrics.h"
 #include "node/assignments.h"

@@ -10,7 +10,7 @@
  * cleaning is checkpointed (cleaner-offset-checkpoint). A log that finds no space waits for log.cleaner.backoff.ms, at least, while the
  * others are looked at: they may fit where it does not, and make room.
  */
-#include "log/log_clean.h"
+#include "log/clean/log_clean.h"
 #include "replica/replicas_int.h"
 
 #define STEP_BYTES_MAX (8u << 20)

@@ -3,7 +3,7 @@
 #include "replica/rig_test.h"
 
 #include "base/mem.h"
-#include "log/log_clean.h"
+#include "log/clean/log_clean.h"
 
 #include <stdio.h>
 

@@ -2,7 +2,7 @@
 #include "replica/replicas_int.h"
 
 #include "base/mem.h"
-#include "log/log_clean.h"
+#include "log/clean/log_clean.h"
 
 #define RETRY_WAIT_MIN_NS NS_PER_SECOND
 #define RETRY_WAIT_MAX_NS (64 * NS_PER_SECOND)

@@ -3,7 +3,7 @@
 
 #include "base/be.h"
 #include "base/mem.h"
-#include "log/log_clean.h"
+#include "log/clean/log_clean.h"
 #include "metadata/diff.h"
 #include "metrics/metrics.h"
 

@@ -3,7 +3,7 @@
 
 #include "base/vec.h"
 #include "config/config.h"
-#include "log/log_dirs.h"
+#include "log/dirs/log_dirs.h"
 #include "metadata/image.h"
 #include "replica/log_settings.h"
 #include "replica/replicas.h"

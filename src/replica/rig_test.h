@@ -6,7 +6,7 @@
 #pragma once
 
 #include "config/config.h"
-#include "log/log_dirs.h"
+#include "log/dirs/log_dirs.h"
 #include "log/sample_test.h"
 #include "metadata/sample_test.h"
 #include "replica/replicas.h"

@@ -7,9 +7,9 @@
 #include "fuzz.h"
 
 #include "base/mem.h"
+#include "log/dirs/meta_properties.h"
+#include "log/dirs/offset_checkpoint.h"
 #include "log/epochs.h"
-#include "log/meta_properties.h"
-#include "log/offset_checkpoint.h"
 #include "log/small_files.h"
 #include "sim/sim_disk.h"
 

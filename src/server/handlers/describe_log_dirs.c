@@ -1,6 +1,6 @@
 /* DescribeLogDirs: the log directories, what lies in them and how full they are (KIP-113, KIP-827). */
 #include "base/map.h"
-#include "log/log_dirs.h"
+#include "log/dirs/log_dirs.h"
 #include "server/api_handler.h"
 #include "server/authorize.h"
 #include "server/topic_lookup.h"

@@ -4,7 +4,7 @@
  *   choose   on the loop: the owner says which are wanted, with what settings
  *   open     jobs per directory, each for a few logs, until all are open
  */
-#include "log/log_dirs_int.h"
+#include "log/dirs/log_dirs_int.h"
 
 #include "base/be.h"
 #include "base/mem.h"

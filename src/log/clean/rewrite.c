@@ -1,5 +1,5 @@
 /* The second way through: a group of segments becomes one, of what stays. See clean_int.h. */
-#include "log/clean_int.h"
+#include "log/clean/clean_int.h"
 #include "log/txn_index.h"
 
 #include "base/mem.h"

@@ -1,5 +1,5 @@
 /* Reading what is to be cleaned, batch by batch. See clean_int.h. */
-#include "log/clean_int.h"
+#include "log/clean/clean_int.h"
 
 #include "base/mem.h"
 

@@ -1,5 +1,5 @@
 /* The first way through: of each key in the dirty part the latest offset. See clean_int.h. */
-#include "log/clean_int.h"
+#include "log/clean/clean_int.h"
 #include "log/txn_index.h"
 
 #include "base/mem.h"

@@ -1,5 +1,5 @@
 /* The space of the log directories: how much is free, and a file that keeps some of it back. See log_dirs.h. */
-#include "log/log_dirs_int.h"
+#include "log/dirs/log_dirs_int.h"
 
 #include "base/mem.h"
 

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "base/vec.h"
-#include "log/log_clean.h"
+#include "log/clean/log_clean.h"
 #include "log/sample_test.h"
 
 #define CLEAN_KEYS         24

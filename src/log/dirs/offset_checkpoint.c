@@ -1,5 +1,5 @@
 /* Offsets by partition in a text file: see offset_checkpoint.h. */
-#include "log/offset_checkpoint.h"
+#include "log/dirs/offset_checkpoint.h"
 
 #include "base/topic_name.h"
 #include "log/checkpoint_text.h"

@@ -1,5 +1,5 @@
 /* The log directories of a node. On the kernel's files, with a real loop. */
-#include "log/log_dirs.h"
+#include "log/dirs/log_dirs.h"
 
 #include "base/mem.h"
 #include "log/sample_test.h"

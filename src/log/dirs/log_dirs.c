@@ -1,5 +1,5 @@
 /* The log directories of a node: locks, identity, placement, checkpoints. See log_dirs.h. */
-#include "log/log_dirs_int.h"
+#include "log/dirs/log_dirs_int.h"
 
 #include "log/small_files.h"
 

@@ -1,5 +1,5 @@
 /* The identity file of a log directory: see meta_properties.h. */
-#include "log/meta_properties.h"
+#include "log/dirs/meta_properties.h"
 
 #include "base/buf.h"
 #include "base/mem.h"

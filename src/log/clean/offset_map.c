@@ -1,5 +1,5 @@
-/* Hashes in order, with gaps: see clean_map.h. */
-#include "log/clean_map.h"
+/* Hashes in order, with gaps: see offset_map.h. */
+#include "log/clean/offset_map.h"
 
 #include "base/mem.h"
 

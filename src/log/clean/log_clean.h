@@ -2,11 +2,11 @@
  *
  * What goes: records with a newer one of their key in the cleaned part; tombstones, once a cleaning has met them delete.retention.ms
  * before (KIP-534); records of aborted transactions; markers, when their transaction has left no batch, in the same time; records
- * without a key. What stays whatever the map says: all from the first uncleanable offset on (clean_plan.h); the last batch of each
+ * without a key. What stays whatever the map says: all from the first uncleanable offset on (plan.h); the last batch of each
  * producer, empty if need be, for its sequence; and the last batch of each segment that is written, so that segments follow one
  * another without a hole (Kafka keeps the last of a cleaning so).
  *
- * How: a worker maps the keys of the dirty part (clean_map.h), then rewrites the segments group by group:
+ * How: a worker maps the keys of the dirty part (offset_map.h), then rewrites the segments group by group:
  *
  *   <first base>.log.cleaned …   written, synced
  *   <first base>.log.swap …      renamed, synced: from here on it is done, whatever crashes: opening completes it

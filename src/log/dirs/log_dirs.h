@@ -21,9 +21,9 @@
 #pragma once
 
 #include "base/diag.h"
+#include "log/dirs/meta_properties.h"
+#include "log/dirs/offset_checkpoint.h"
 #include "log/log.h"
-#include "log/meta_properties.h"
-#include "log/offset_checkpoint.h"
 
 struct log_dirs;
 

@@ -1,5 +1,5 @@
-/* What is dirty, what may be cleaned, and what goes together: see clean_plan.h. */
-#include "log/clean_plan.h"
+/* What is dirty, what may be cleaned, and what goes together: see plan.h. */
+#include "log/clean/plan.h"
 
 /* The segment that holds the offset: the last whose base is at most it; the first one below all. */
 static uint32_t segment_of(const struct clean_view *view, int64_t offset)

@@ -1,8 +1,8 @@
 /* Compaction: what stays, what goes, and what is left when it is cut short. */
-#include "log/clean_history_test.h"
+#include "log/clean/clean_history_test.h"
 
 #include "base/mem.h"
-#include "log/clean_int.h"
+#include "log/clean/clean_int.h"
 #include "log/log_int.h"
 
 #include <errno.h>

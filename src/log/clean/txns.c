@@ -1,5 +1,5 @@
-/* Transactions on the way: see clean_txns.h. */
-#include "log/clean_txns.h"
+/* Transactions on the way: see txns.h. */
+#include "log/clean/txns.h"
 
 #include "base/mem.h"
 

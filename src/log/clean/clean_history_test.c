@@ -1,5 +1,5 @@
 /* A compacted log and its model: see clean_history_test.h. */
-#include "log/clean_history_test.h"
+#include "log/clean/clean_history_test.h"
 
 #include "base/mem.h"
 #include "log/log_int.h"

@@ -1,7 +1,7 @@
 /* What compaction is made of: the map of offsets, the transactions it meets, and the plan. */
-#include "log/clean_map.h"
-#include "log/clean_plan.h"
-#include "log/clean_txns.h"
+#include "log/clean/offset_map.h"
+#include "log/clean/plan.h"
+#include "log/clean/txns.h"
 
 #include "base/mem.h"
 #include "base/test.h"

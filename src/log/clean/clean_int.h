@@ -1,4 +1,4 @@
-/* One cleaning under way. See log_clean.h. Inside the files clean*.c only.
+/* One cleaning under way. See log_clean.h. Inside this folder only.
  *
  *   MAP ──► REWRITE ──► SEAL ──► COMMIT ──► FINISH ──► (the next group: REWRITE, or the end)
  *    └─────────┴──────────┴─── stopped, damage, no space ───► UNDO ──► the end
@@ -7,10 +7,10 @@
  */
 #pragma once
 
-#include "log/clean_map.h"
-#include "log/clean_plan.h"
-#include "log/clean_txns.h"
-#include "log/log_clean.h"
+#include "log/clean/log_clean.h"
+#include "log/clean/offset_map.h"
+#include "log/clean/plan.h"
+#include "log/clean/txns.h"
 #include "log/log_int.h"
 #include "wire/batch_filter.h"
 
@@ -97,7 +97,7 @@ struct log_cleaning {
     struct log_clean_report report;
 };
 
-/* clean_scan.c: reading. */
+/* scan.c: reading. */
 /* The next batch of the outline at `index`, whole; opens the file first. 1; 0 at the end, and the file is closed; or an error
  * with its note, is_read_error set. */
 MUST_CHECK int clean__next(struct log_cleaning *c, uint32_t index, struct scanned_batch *out);
@@ -105,14 +105,14 @@ void clean__close_source(struct log_cleaning *c);
 /* Words for a batch that cannot be used; answers `error`. */
 int clean__fail_batch(struct log_cleaning *c, int error, const struct scanned_batch *batch);
 
-/* clean_index.c: MAP; clean_rewrite.c: REWRITE; both until step_bytes are moved or is_stage_done. */
+/* index.c: MAP; rewrite.c: REWRITE; both until step_bytes are moved or is_stage_done. */
 MUST_CHECK int clean__map_step(struct log_cleaning *c);
 MUST_CHECK int clean__rewrite_step(struct log_cleaning *c);
 /* On the shard: outlines from `first` on, but none from `end` on. */
 void clean__begin_target(struct log_cleaning *c, uint32_t first, uint32_t end);
 void clean__end_target(struct log_cleaning *c);
 
-/* clean_swap.c: the rest. */
+/* swap.c: the rest. */
 MUST_CHECK int clean__seal(struct log_cleaning *c);
 MUST_CHECK int clean__commit(struct log_cleaning *c);
 MUST_CHECK int clean__finish(struct log_cleaning *c);

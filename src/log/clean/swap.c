@@ -6,7 +6,7 @@
  *   finished    old names are gone for good before the .log takes its own, and that is there for good before the others take
  *               theirs: opening would remove them for the sake of a .log.swap
  */
-#include "log/clean_int.h"
+#include "log/clean/clean_int.h"
 #include "log/txn_index.h"
 
 #include "base/mem.h"

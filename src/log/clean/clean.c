@@ -1,5 +1,5 @@
 /* Compaction, as the shard sees it: what is due, the steps of a cleaning, and the list of segments. See log_clean.h, clean_int.h. */
-#include "log/clean_int.h"
+#include "log/clean/clean_int.h"
 #include "log/segment_checks.h"
 
 #include "base/mem.h"

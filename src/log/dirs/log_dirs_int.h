@@ -3,7 +3,7 @@
 
 #include "base/map.h"
 #include "base/rng.h"
-#include "log/log_dirs.h"
+#include "log/dirs/log_dirs.h"
 
 #define LOG_DIR_NAMES_MAX  (1u << 22)
 #define LOG_METADATA_TOPIC "__cluster_metadata" /* not among the partitions of a directory */
