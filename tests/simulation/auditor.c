@@ -476,8 +476,12 @@ static void on_fetched(void *context, const void *message)
     if (r->end < 0)
         r->end = end;
     const int64_t before = r->offset;
+    const size_t missed = r->missed.count;
     begin_aborted(r, data);
     check_records(r, bytes_from(data->records.data, data->records.size), end);
+    /* What took their place may be newer than all that was to be read. */
+    if (r->missed.count > missed)
+        r->end = MAX(r->end, end);
     /* What is left of a compacted log may go on with what is not stable. */
     const bool may_go_on_above = r->partition->topic->plan->is_compacted && r->is_committed;
     if (r->offset == before && may_go_on_above)
