@@ -69,28 +69,23 @@ static struct bytes next_item(struct bytes *list)
     return item;
 }
 
-static bool list_has(struct bytes list, struct bytes wanted)
-{
-    while (list.size > 0) {
-        if (bytes_equal(next_item(&list), wanted))
-            return true;
-    }
-    return false;
-}
-
 /* The items of `list`, with those of `change` added, or without them. */
-static struct bytes list_change(struct arena *arena, struct bytes list, struct bytes change,
-                                bool is_append)
+static struct bytes list_change(struct arena *arena, uint64_t seed, struct bytes list,
+                                struct bytes change, bool is_append)
 {
     uint8_t *out = arena_alloc(arena, list.size + change.size + 2);
     ASSERT(out != NULL); /* the arena allows for what a request can hold */
     size_t size = 0;
+    struct map others; /* what is not added again, or goes */
+    map_init(&others, seed);
+    for (struct bytes rest = is_append ? list : change; rest.size > 0;)
+        (void)map_put(&others, next_item(&rest), &others); /* an item may be there twice */
     struct bytes parts[2] = { list, is_append ? change : BYTES_NULL };
     for (int i = 0; i < 2; i++) {
+        const bool is_kept = is_append && i == 0;
         while (parts[i].size > 0) {
             const struct bytes item = next_item(&parts[i]);
-            if (item.size == 0 || (i == 1 && list_has(list, item)) ||
-                (i == 0 && !is_append && list_has(change, item)))
+            if (item.size == 0 || (!is_kept && map_get(&others, item) != NULL))
                 continue;
             if (size > 0)
                 out[size++] = ',';
@@ -98,6 +93,7 @@ static struct bytes list_change(struct arena *arena, struct bytes list, struct b
                 out[size++] = item.data[k];
         }
     }
+    map_deinit(&others);
     return bytes_from(out, size);
 }
 
@@ -129,7 +125,8 @@ static enum kafka_error apply(const struct controller *c, struct arena *arena,
         const struct bytes old = entry != NULL && !bytes_is_null(entry->value)
                                      ? entry->value
                                      : rules->default_value(rules->context, type, change->name);
-        value = list_change(arena, old, value, change->operation == OPERATION_APPEND);
+        value = list_change(arena, entries->by_name.seed, old, value,
+                            change->operation == OPERATION_APPEND);
     }
     if (entry == NULL)
         entry = entries_add(entries, change->name);

@@ -1,6 +1,7 @@
 /* Settings of resources: changed one by one, and replaced as a whole. */
 #include "controller/rig_test.h"
 
+#include "base/buf.h"
 #include "base/mem.h"
 #include "wire/messages/alter_configs_request.h"
 #include "wire/messages/alter_configs_response.h"
@@ -395,5 +396,35 @@ TEST(controller_incremental_alter_configs, takes_time_in_proportion_to_the_reque
               KAFKA_INVALID_REQUEST);
     mem_free(names);
     mem_free(changes);
+    controller_rig_end(&rig);
+}
+
+/* Lists of thousands of items, as long as a value may be: none of the new ones is added twice, none that goes stays. */
+TEST(controller_incremental_alter_configs, changes_long_lists)
+{
+    enum { COUNT = 5000 };
+    struct controller_rig rig;
+    controller_rig_begin(&rig, context->seed, 1);
+    (void)controller_rig_topic(&rig, "t", 1, 1);
+    struct buf evens, all;
+    buf_init(&evens, 1 << 20);
+    buf_init(&all, 1 << 20);
+    for (int i = 0; i < COUNT; i++) {
+        if (i % 2 == 0)
+            buf_printf(&evens, "%s%d", i == 0 ? "" : ",", i);
+        buf_printf(&all, "%s%d", i == 0 ? "" : ",", i);
+    }
+    AUTO(mem_freep) char *even_text = bytes_to_text(buf_view(&evens));
+    AUTO(mem_freep) char *all_text = bytes_to_text(buf_view(&all));
+    EXPECT_EQ(change_topic(&rig, "t", SET, RULES_LIST, even_text), KAFKA_NONE);
+    EXPECT_EQ(change_topic(&rig, "t", APPEND, RULES_LIST, even_text), KAFKA_NONE);
+    expect_value(&rig, "t", RULES_LIST, even_text);
+    EXPECT_EQ(change_topic(&rig, "t", APPEND, RULES_LIST, all_text), KAFKA_NONE);
+    EXPECT_EQ(change_topic(&rig, "t", SUBTRACT, RULES_LIST, even_text), KAFKA_NONE);
+    EXPECT_EQ(change_topic(&rig, "t", APPEND, RULES_LIST, "4999,x"), KAFKA_NONE);
+    EXPECT_EQ(change_topic(&rig, "t", SUBTRACT, RULES_LIST, all_text), KAFKA_NONE);
+    expect_value(&rig, "t", RULES_LIST, "x");
+    buf_deinit(&all);
+    buf_deinit(&evens);
     controller_rig_end(&rig);
 }

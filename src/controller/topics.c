@@ -1,5 +1,6 @@
 /* Topics: created, enlarged, deleted (KIP-4, KIP-195, KIP-464, KIP-516, KIP-525). */
 #include "base/topic_name.h"
+#include "controller/collisions.h"
 #include "controller/controller_int.h"
 #include "controller/naming.h"
 
@@ -18,31 +19,8 @@
 
 /* ---- names ----------------------------------------------------------------------------------- */
 
-/* '.' and '_' are one character in the names of metrics: two topics may not differ by them alone. */
-static bool names_collide(struct bytes a, struct bytes b)
-{
-    if (a.size != b.size)
-        return false;
-    for (size_t i = 0; i < a.size; i++) {
-        const uint8_t x = a.data[i] == '.' ? '_' : a.data[i];
-        const uint8_t y = b.data[i] == '.' ? '_' : b.data[i];
-        if (x != y)
-            return false;
-    }
-    return true;
-}
-
-static bool has_separator(struct bytes name)
-{
-    for (size_t i = 0; i < name.size; i++) {
-        if (name.data[i] == '.' || name.data[i] == '_')
-            return true;
-    }
-    return false;
-}
-
-static enum kafka_error check_name(const struct draft *draft, struct bytes name,
-                                   struct err_note *note)
+static enum kafka_error check_name(const struct draft *draft, const struct collisions *collisions,
+                                   struct bytes name, struct err_note *note)
 {
     if (!topic_name_is_legal(name, note))
         return KAFKA_INVALID_TOPIC_EXCEPTION;
@@ -50,18 +28,12 @@ static enum kafka_error check_name(const struct draft *draft, struct bytes name,
         (void)err_note(note, 0, "Topic '%.*s' already exists.", BYTES_PRINTF(name));
         return KAFKA_TOPIC_ALREADY_EXISTS;
     }
-    if (!has_separator(name))
+    const struct metadata_topic *other = collisions_of(collisions, name);
+    if (other == NULL)
         return KAFKA_NONE;
-    struct metadata_walk walk;
-    const struct metadata_topic *topic;
-    for (metadata_walk_topics(&walk, draft->image); (topic = metadata_next_topic(&walk)) != NULL;) {
-        if (names_collide(topic->name, name)) {
-            (void)err_note(note, 0, "Topic '%.*s' collides with existing topic: %.*s",
-                           BYTES_PRINTF(name), BYTES_PRINTF(topic->name));
-            return KAFKA_INVALID_TOPIC_EXCEPTION;
-        }
-    }
-    return KAFKA_NONE;
+    (void)err_note(note, 0, "Topic '%.*s' collides with existing topic: %.*s", BYTES_PRINTF(name),
+                   BYTES_PRINTF(other->name));
+    return KAFKA_INVALID_TOPIC_EXCEPTION;
 }
 
 /* ---- replicas chosen by the client ------------------------------------------------------------- */
@@ -103,16 +75,45 @@ static enum kafka_error check_row(const struct draft *draft, const int32_t *ids,
     return KAFKA_NONE;
 }
 
-static const struct create_topics_request_creatable_replica_assignment *
-find_assignment(const struct create_topics_request_creatable_topic *topic, int32_t partition)
+/* The rows by their partitions, each once and good by itself, all of the first one's length. */
+static enum kafka_error check_rows(const struct draft *draft,
+                                   const struct create_topics_request_creatable_topic *topic,
+                                   struct map_i64 *out, struct err_note *note)
 {
-    if (topic->assignments[partition].partition_index == partition)
-        return &topic->assignments[partition]; /* they nearly always stand in order */
-    for (int32_t i = 0; i < topic->assignments_count; i++) {
-        if (topic->assignments[i].partition_index == partition)
-            return &topic->assignments[i];
+    enum kafka_error error = KAFKA_NONE;
+    for (int32_t i = 0; i < topic->assignments_count && error == KAFKA_NONE; i++) {
+        struct create_topics_request_creatable_replica_assignment *row = &topic->assignments[i];
+        const uint16_t wanted = i == 0 ? 0 : (uint16_t)topic->assignments[0].broker_ids_count;
+        if (map_i64_put(out, row->partition_index, row) != NULL) {
+            (void)err_note(note, 0, "Found multiple manual partition assignments for partition %d",
+                           row->partition_index);
+            error = KAFKA_INVALID_REPLICA_ASSIGNMENT;
+        } else {
+            error = check_row(draft, row->broker_ids, row->broker_ids_count, wanted, note);
+        }
     }
-    return NULL;
+    return error;
+}
+
+/* Partitions from 0 on. */
+static enum kafka_error lay_out_rows(const struct draft *draft, const struct map_i64 *rows,
+                                     uint16_t replication_factor, struct placement *out,
+                                     struct err_note *note)
+{
+    out->partition_count = map_i64_count(rows);
+    out->replication_factor = replication_factor;
+    out->replicas = ARENA_NEW_ARRAY(draft->call->arena, int32_t,
+                                    (size_t)out->partition_count * replication_factor);
+    for (uint32_t p = 0; p < out->partition_count; p++) {
+        const struct create_topics_request_creatable_replica_assignment *row = map_i64_get(rows, p);
+        if (row == NULL) {
+            (void)err_note(note, 0, "partitions should be a consecutive 0-based integer sequence");
+            return KAFKA_INVALID_REPLICA_ASSIGNMENT;
+        }
+        for (uint16_t i = 0; i < replication_factor; i++)
+            out->replicas[(size_t)p * replication_factor + i] = row->broker_ids[i];
+    }
+    return KAFKA_NONE;
 }
 
 static enum kafka_error plan_manual(const struct draft *draft,
@@ -125,28 +126,14 @@ static enum kafka_error plan_manual(const struct draft *draft,
                        topic->replication_factor != -1 ? "replication factor" : "numPartitions");
         return KAFKA_INVALID_REQUEST;
     }
-    out->partition_count = (uint32_t)topic->assignments_count;
-    out->replication_factor = 0;
-    for (int32_t p = 0; p < topic->assignments_count; p++) {
-        const struct create_topics_request_creatable_replica_assignment *row =
-            find_assignment(topic, p);
-        if (row == NULL) {
-            (void)err_note(note, 0, "partitions should be a consecutive 0-based integer sequence");
-            return KAFKA_INVALID_REPLICA_ASSIGNMENT;
-        }
-        const enum kafka_error error =
-            check_row(draft, row->broker_ids, row->broker_ids_count, out->replication_factor, note);
-        if (error != KAFKA_NONE)
-            return error;
-        if (p == 0) {
-            out->replication_factor = (uint16_t)row->broker_ids_count;
-            out->replicas = ARENA_NEW_ARRAY(draft->call->arena, int32_t,
-                                            (size_t)out->partition_count * out->replication_factor);
-        }
-        for (int32_t i = 0; i < row->broker_ids_count; i++)
-            out->replicas[(size_t)p * out->replication_factor + (size_t)i] = row->broker_ids[i];
-    }
-    return KAFKA_NONE;
+    struct map_i64 rows;
+    map_i64_init(&rows, rng_u64(draft->call->rng));
+    enum kafka_error error = check_rows(draft, topic, &rows, note);
+    if (error == KAFKA_NONE)
+        error =
+            lay_out_rows(draft, &rows, (uint16_t)topic->assignments[0].broker_ids_count, out, note);
+    map_i64_deinit(&rows);
+    return error;
 }
 
 /* ---- creating -------------------------------------------------------------------------------- */
@@ -257,12 +244,13 @@ static void describe(const struct controller *c, const struct controller_call *c
 }
 
 static enum kafka_error create_one(struct controller *c, struct draft *draft,
+                                   const struct collisions *collisions,
                                    const struct create_topics_request_creatable_topic *topic,
                                    struct create_topics_response_creatable_topic_result *answer,
                                    struct err_note *note)
 {
     struct placement placement = { 0 };
-    enum kafka_error error = check_name(draft, topic->name, note);
+    enum kafka_error error = check_name(draft, collisions, topic->name, note);
     if (error != KAFKA_NONE)
         return error;
     struct topic_record *record = DRAFT_NEW(draft, struct topic_record);
@@ -334,6 +322,7 @@ static enum kafka_error check_create(const struct controller_call *call, struct 
 }
 
 static void create_all(struct controller *c, struct draft *draft, struct naming *naming,
+                       const struct collisions *collisions,
                        const struct create_topics_request *request,
                        struct create_topics_response *response)
 {
@@ -350,7 +339,7 @@ static void create_all(struct controller *c, struct draft *draft, struct naming 
         enum kafka_error error = check_create(
             call, topic->name, naming_is_twice(naming, topic->name), is_excessive, &note);
         if (error == KAFKA_NONE)
-            error = create_one(c, draft, topic, answer, &note);
+            error = create_one(c, draft, collisions, topic, answer, &note);
         answer->name = topic->name;
         answer->error_code = (int16_t)error;
         answer->error_message = controller__words(call, &note);
@@ -373,10 +362,16 @@ int controller_create_topics(struct controller *c, const struct controller_call 
     response->topics = create_topics_response_creatable_topic_result_array(
         call->arena, (size_t)request->topics_count);
     struct naming naming;
+    struct collisions collisions;
     naming_init(&naming, rng_u64(call->rng));
-    for (int32_t i = 0; i < request->topics_count; i++)
+    collisions_init(&collisions, rng_u64(call->rng));
+    for (int32_t i = 0; i < request->topics_count; i++) {
         naming_add(&naming, request->topics[i].name);
-    create_all(c, &draft, &naming, request, response);
+        collisions_add(&collisions, request->topics[i].name);
+    }
+    collisions_find(&collisions, draft.image);
+    create_all(c, &draft, &naming, &collisions, request, response);
+    collisions_deinit(&collisions);
     naming_deinit(&naming);
     if (request->validate_only)
         draft_truncate(&draft, 0);

@@ -9,6 +9,7 @@
 #include "wire/messages/delete_topics_request.h"
 #include "wire/messages/delete_topics_response.h"
 
+#include <stdio.h>
 #include <string.h>
 
 typedef struct create_topics_request_creatable_topic topic_asked;
@@ -177,6 +178,37 @@ TEST(controller_create_topics, refuses_names_that_are_there_or_collide)
     refuse(&rig, topic("a_b.c", 1, 1), KAFKA_INVALID_TOPIC_EXCEPTION,
            "collides with existing topic: a.b_c");
     (void)controller_rig_topic(&rig, "a.b-c", 1, 1);
+    refuse(&rig, topic("a_b_c", 1, 1), KAFKA_INVALID_TOPIC_EXCEPTION,
+           "collides with existing topic: a.b_c");
+    (void)controller_rig_topic(&rig, "abc", 1, 1);
+    (void)controller_rig_topic(&rig, "a_bc", 1, 1);
+    controller_rig_end(&rig);
+}
+
+/* Ten thousand topics that are there, ten thousand names: each that collides is told with whom, the others are not there. */
+TEST(controller_create_topics, finds_collisions_among_many_names)
+{
+    enum { COUNT = 10000 };
+    struct controller_rig rig;
+    controller_rig_begin(&rig, context->seed, 1);
+    topic_asked *asked = mem_reallocarray(NULL, COUNT, sizeof(*asked));
+    char(*names)[16] = mem_reallocarray(NULL, COUNT, sizeof(*names));
+    for (int i = 0; i < COUNT; i++) {
+        (void)snprintf(names[i], sizeof(names[i]), "a.%d", i);
+        asked[i] = topic(names[i], 1, 1);
+    }
+    EXPECT_EQ(create(&rig, asked, COUNT, false)->topics[COUNT - 1].error_code, KAFKA_NONE);
+    for (int i = 0; i < COUNT; i += 2)
+        names[i][1] = '_';
+    const struct create_topics_response *response = create(&rig, asked, COUNT, false);
+    for (int i = 0; i < COUNT; i += 2) {
+        EXPECT_EQ(response->topics[i].error_code, KAFKA_INVALID_TOPIC_EXCEPTION);
+        EXPECT_EQ(response->topics[i + 1].error_code, KAFKA_TOPIC_ALREADY_EXISTS);
+    }
+    expect_words(response->topics[4].error_message,
+                 "Topic 'a_4' collides with existing topic: a.4");
+    mem_free(names);
+    mem_free(asked);
     controller_rig_end(&rig);
 }
 
@@ -242,7 +274,13 @@ TEST(controller_create_topics, checks_assignments_by_hand)
     rows[0].partition_index = 2;
     refuse(&rig, by_hand(rows, 2), KAFKA_INVALID_REPLICA_ASSIGNMENT, "consecutive 0-based");
     rows[0].partition_index = 0;
+    refuse(&rig, by_hand(rows, 2), KAFKA_INVALID_REPLICA_ASSIGNMENT,
+           "Found multiple manual partition assignments for partition 0");
+    rows[0].partition_index = -1;
     refuse(&rig, by_hand(rows, 2), KAFKA_INVALID_REPLICA_ASSIGNMENT, "consecutive 0-based");
+    rows[0].broker_ids = strange; /* rows are looked at as they stand in the request */
+    refuse(&rig, by_hand(rows, 2), KAFKA_INVALID_REPLICA_ASSIGNMENT,
+           "includes broker 9, but no such broker");
     rows[0].partition_index = 1;
     rows[0].broker_ids_count = 0;
     refuse(&rig, by_hand(rows, 2), KAFKA_INVALID_REPLICA_ASSIGNMENT, "empty replica list");
@@ -252,8 +290,10 @@ TEST(controller_create_topics, checks_assignments_by_hand)
     refuse(&rig, by_hand(rows, 2), KAFKA_INVALID_REPLICA_ASSIGNMENT,
            "includes broker 9, but no such broker");
     rows[0] = (row){ .partition_index = 1, .broker_ids = only_one, .broker_ids_count = 1 };
-    refuse(&rig, by_hand(rows, 2), KAFKA_INVALID_REPLICA_ASSIGNMENT,
-           "a partition with 1 replica(s)");
+    refuse(
+        &rig, by_hand(rows, 2), KAFKA_INVALID_REPLICA_ASSIGNMENT,
+        "a partition with 2 replica(s), but this is not consistent with previous partitions, which "
+        "have 1");
     rows[0] = (row){ .partition_index = 1, .broker_ids = two_three, .broker_ids_count = 2 };
     asked = by_hand(rows, 2);
     EXPECT_EQ(create(&rig, &asked, 1, false)->topics[0].error_code, KAFKA_NONE);
@@ -359,6 +399,25 @@ TEST(controller_create_topics, takes_time_in_proportion_to_the_request)
     EXPECT_EQ(response->topics[0].error_code, KAFKA_INVALID_REQUEST);
     EXPECT_EQ(response->topics[1].error_code, KAFKA_INVALID_REQUEST);
     mem_free(asked);
+    controller_rig_end(&rig);
+}
+
+/* As many rows as there may be, the last one first. */
+TEST(controller_create_topics, takes_assignments_in_any_order)
+{
+    struct controller_rig rig;
+    controller_rig_begin(&rig, context->seed, 2);
+    int32_t brokers[] = { 1, 2 };
+    row *rows = mem_reallocarray(NULL, CONTROLLER_MUTATIONS_MAX, sizeof(*rows));
+    for (int32_t i = 0; i < CONTROLLER_MUTATIONS_MAX; i++)
+        rows[i] = (row){ .partition_index = CONTROLLER_MUTATIONS_MAX - 1 - i,
+                         .broker_ids = &brokers[i % 2],
+                         .broker_ids_count = 1 };
+    topic_asked asked = by_hand(rows, CONTROLLER_MUTATIONS_MAX);
+    EXPECT_EQ(create(&rig, &asked, 1, false)->topics[0].error_code, KAFKA_NONE);
+    EXPECT_EQ(controller_rig_partition(&rig, "t", 0)->leader, 2);
+    EXPECT_EQ(controller_rig_partition(&rig, "t", 9999)->leader, 1);
+    mem_free(rows);
     controller_rig_end(&rig);
 }
 
