@@ -155,3 +155,42 @@ TEST(incremental_alter_configs, alters_loggers_alone)
     rig_peer_close(&peer);
     server_rig_end(&rig);
 }
+
+/* Loggers that are named twice are the controller's to refuse, all of them, however many others stand before. */
+TEST(incremental_alter_configs, passes_on_loggers_that_are_named_twice)
+{
+    enum { COUNT = 2000 };
+    struct server_rig rig;
+    server_rig_begin(&rig, context->seed, "");
+    struct rig_peer peer;
+    rig_peer_connect(&rig, &peer, SERVER_RIG_PORT);
+    server_rig_run_ms(&rig, 50);
+    struct arena arena;
+    arena_init(&arena, ARENA_MAX);
+    AUTO(mem_freep) char *own = mem_printf("%d", REPLICA_RIG_NODE);
+    AUTO(mem_freep)
+    char *same = mem_printf("0%d", REPLICA_RIG_NODE); /* the same node, another name */
+    struct incremental_alter_configs_request_alterable_config level = {
+        .name = BYTES_LITERAL("root"), .value = BYTES_LITERAL("WARN")
+    };
+    struct incremental_alter_configs_request_alter_configs_resource *resources =
+        mem_reallocarray(NULL, COUNT, sizeof(*resources));
+    for (int32_t i = 0; i < COUNT; i++)
+        resources[i] = resource(
+            i < COUNT / 2 ? METADATA_CONFIG_TOPIC : METADATA_CONFIG_BROKER_LOGGER, own, &level);
+    resources[COUNT - 1].resource_name = bytes_from_text(same);
+    send_alter(&peer, resources, COUNT);
+    EXPECT_EQ(rig.ask_count, 1);
+    const struct incremental_alter_configs_request *asked = rig.asks[0].message;
+    EXPECT_EQ(asked->resources_count, COUNT - 1);
+    server_rig_answer(&rig, KAFKA_NOT_CONTROLLER, NULL);
+    server_rig_run_ms(&rig, 50);
+    const struct incremental_alter_configs_response *told = take_alter(&peer, &arena);
+    EXPECT_EQ(told->responses[COUNT - 2].error_code, KAFKA_NOT_CONTROLLER);
+    EXPECT_EQ(told->responses[COUNT - 1].error_code, KAFKA_NONE); /* the one that is alone */
+    EXPECT(bytes_equal_text(root_level(&peer, own, &arena), "WARN"));
+    mem_free(resources);
+    arena_deinit(&arena);
+    rig_peer_close(&peer);
+    server_rig_end(&rig);
+}

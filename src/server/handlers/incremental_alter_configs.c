@@ -1,5 +1,6 @@
 /* IncrementalAlterConfigs (KIP-339, KIP-412): loggers are this node's own; all else is decided by the controller, and
  * answered when this node has applied it. */
+#include "base/map.h"
 #include "metadata/image.h"
 #include "server/api_handler.h"
 #include "server/authorize.h"
@@ -15,24 +16,13 @@ struct job {
     struct incremental_alter_configs_response response; /* of all resources, in their order */
     struct incremental_alter_configs_request rest;      /* for the controller */
     int32_t *places;                                    /* of the rest, in the response */
+    struct map loggers; /* how often each name of such a resource is there, while it is looked at */
 };
 
 static struct bytes keep_note(struct request *request, const struct err_note *note)
 {
     return note->text[0] == '\0' ? BYTES_NULL
                                  : bytes_from_text(arena_printf(&request->arena, "%s", note->text));
-}
-
-static bool is_named_twice(const struct incremental_alter_configs_request *asked, int32_t index)
-{
-    const struct incremental_alter_configs_request_alter_configs_resource *resource =
-        &asked->resources[index];
-    for (int32_t i = 0; i < asked->resources_count; i++) {
-        if (i != index && asked->resources[i].resource_type == resource->resource_type &&
-            bytes_equal(asked->resources[i].resource_name, resource->resource_name))
-            return true;
-    }
-    return false;
 }
 
 static enum kafka_error
@@ -49,17 +39,17 @@ alter_loggers(const struct request *request,
 
 /* True: the resource is answered. */
 static bool
-answer_here(struct request *request, int32_t index,
+answer_here(struct job *job,
+            const struct incremental_alter_configs_request_alter_configs_resource *resource,
             struct incremental_alter_configs_response_alter_configs_resource_response *answer)
 {
-    const struct incremental_alter_configs_request *asked = request->message;
-    const struct incremental_alter_configs_request_alter_configs_resource *resource =
-        &asked->resources[index];
+    struct request *request = job->request;
     struct err_note note = { 0 };
     enum kafka_error error =
         node_resource_check(request, resource->resource_type, resource->resource_name, &note);
     const bool is_loggers = resource->resource_type == METADATA_CONFIG_BROKER_LOGGER;
-    if (error == KAFKA_NONE && (!is_loggers || is_named_twice(asked, index)))
+    if (error == KAFKA_NONE &&
+        (!is_loggers || map_tally(&job->loggers, resource->resource_name) > 1))
         return false; /* what is named twice is refused by the controller */
     if (error == KAFKA_NONE)
         error = alter_loggers(request, resource, &note);
@@ -85,6 +75,29 @@ static void on_answer(void *context, enum kafka_error error, const void *message
     request_reply(job->request, &job->response);
 }
 
+/* Answers here what is of this node, and gathers what is not. */
+static void answer_or_pass_on(struct job *job)
+{
+    struct request *request = job->request;
+    const struct incremental_alter_configs_request *asked = request->message;
+    map_init(&job->loggers, request->shard->hash_seed);
+    for (int32_t i = 0; i < asked->resources_count; i++) {
+        if (asked->resources[i].resource_type == METADATA_CONFIG_BROKER_LOGGER)
+            map_tally_add(&job->loggers, asked->resources[i].resource_name);
+    }
+    for (int32_t i = 0; i < asked->resources_count; i++) {
+        struct incremental_alter_configs_response_alter_configs_resource_response *answer =
+            &job->response.responses[i];
+        answer->resource_type = asked->resources[i].resource_type;
+        answer->resource_name = asked->resources[i].resource_name;
+        if (answer_here(job, &asked->resources[i], answer))
+            continue;
+        job->places[job->rest.resources_count] = i;
+        job->rest.resources[job->rest.resources_count++] = asked->resources[i];
+    }
+    map_deinit(&job->loggers);
+}
+
 static void handle(struct request *request)
 {
     const struct incremental_alter_configs_request *asked = request->message;
@@ -101,16 +114,7 @@ static void handle(struct request *request)
         request, struct incremental_alter_configs_request_alter_configs_resource, count);
     job->rest.resources_count = 0;
     job->places = REQUEST_NEW_ARRAY(request, int32_t, count);
-    for (int32_t i = 0; i < count; i++) {
-        struct incremental_alter_configs_response_alter_configs_resource_response *answer =
-            &job->response.responses[i];
-        answer->resource_type = asked->resources[i].resource_type;
-        answer->resource_name = asked->resources[i].resource_name;
-        if (answer_here(request, i, answer))
-            continue;
-        job->places[job->rest.resources_count] = i;
-        job->rest.resources[job->rest.resources_count++] = asked->resources[i];
-    }
+    answer_or_pass_on(job);
     if (job->rest.resources_count == 0) {
         request_reply(request, &job->response);
         return;
