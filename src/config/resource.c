@@ -234,7 +234,12 @@ int config_validate_topic(const struct config *broker, struct config_overrides o
                           struct err_note *note)
 {
     AUTO(config_unrefp) struct config *topic = NULL;
-    int r = resolve_strictly(SETTING_KIND_TOPIC, broker, overrides, &topic, note);
+    int r = 0;
+    if (overrides.count == 0)
+        topic =
+            config_ref(broker->topic_defaults); /* a request may make thousands of such topics */
+    else
+        r = resolve_strictly(SETTING_KIND_TOPIC, broker, overrides, &topic, note);
     if (r < 0)
         return r;
     const int64_t min_lag_ms = config_i64(topic, SETTING_TOPIC_MIN_COMPACTION_LAG_MS);
