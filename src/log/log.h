@@ -199,8 +199,9 @@ struct log_append {
         transaction_verified; /* KIP-890: the coordinator knows the transaction, whatever came since */
     uint64_t
         verification_guard; /* of log_verification_begin: it has said so since then; 0: nobody has asked */
-    int16_t transaction_version; /* of a marker's transaction (KIP-1228); -1 not known */
-    struct arena *arena;         /* of the request: words for errors; may be NULL: none are made */
+    int16_t
+        transaction_version; /* of a marker's (KIP-1228) or a batch's transaction; -1 not known */
+    struct arena *arena;     /* of the request: words for errors; may be NULL: none are made */
     struct codec_contexts *contexts; /* of the thread; NULL: the shard's, where there is one */
     struct log_append_checked
         *checked; /* borrowed: what log_append_check answered; NULL: it is checked now */

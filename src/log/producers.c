@@ -207,8 +207,24 @@ static enum kafka_error check_epoch(const struct producer *producer,
     return KAFKA_INVALID_PRODUCER_EPOCH;
 }
 
+/* Of a producer that is not known (any more) any sequence may begin, but for clients of transaction version 2: they begin each
+ * transaction with an epoch of its own, and so with 0. */
+static enum kafka_error check_first_sequence(const struct producer_event *event,
+                                             const struct producer_check *check,
+                                             struct err_note *note)
+{
+    if (!event->is_transactional || check->transaction_version < 2 || event->first_sequence == 0)
+        return KAFKA_NONE;
+    err_note(note, 0,
+             "Out of order sequence of producer %" PRId64 " at offset %" PRId64 ": %" PRId32
+             " came, and its transaction must begin with 0",
+             event->producer_id, event->first_offset, event->first_sequence);
+    return KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER;
+}
+
 static enum kafka_error check_sequence(const struct producer *producer,
                                        const struct producer_event *event,
+                                       const struct producer_check *check,
                                        const struct producer_verification *verification,
                                        struct err_note *note)
 {
@@ -222,8 +238,8 @@ static enum kafka_error check_sequence(const struct producer *producer,
                  verification->lowest_sequence);
         return KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER;
     }
-    if (producer->epoch < 0) /* not known (any more): any sequence may begin */
-        return KAFKA_NONE;
+    if (producer->epoch < 0)
+        return check_first_sequence(event, check, note);
     if (event->epoch != producer->epoch) {
         if (event->first_sequence == 0)
             return KAFKA_NONE;
@@ -298,7 +314,7 @@ static enum kafka_error check_data(const struct producer *producer,
     if (error == KAFKA_NONE)
         error = check_epoch(producer, event, check, note);
     if (error == KAFKA_NONE && check->origin == LOG_ORIGIN_CLIENT)
-        error = check_sequence(producer, event, verification, note);
+        error = check_sequence(producer, event, check, verification, note);
     if (error == KAFKA_NONE && !event->is_transactional)
         error = check_transaction(producer, event, check, verification, note);
     return error;

@@ -414,6 +414,25 @@ TEST(producers_verify, lets_no_later_sequence_come_first)
     producers_deinit(&producers);
 }
 
+TEST(producers_verify, lets_a_transaction_of_version_2_begin_with_0_alone)
+{
+    struct producers producers;
+    producers_init(&producers, 1);
+    struct producer_check check = {
+        .origin = LOG_ORIGIN_CLIENT,
+        .verification_guard =
+            producers_verify(&producers, data(0, 0, 1, 0).producer_id, 0, 5, 1000),
+        .transaction_version = 2,
+    };
+    EXPECT_EQ(try_check(&producers, in_transaction(data(0, 5, 1, 10)), check),
+              KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    check.transaction_version = -1; /* others may go on where the state was lost */
+    EXPECT_EQ(try_check(&producers, in_transaction(data(0, 5, 1, 10)), check), KAFKA_NONE);
+    check.transaction_version = 2;
+    EXPECT_EQ(try_check(&producers, in_transaction(data(0, 0, 1, 10)), check), KAFKA_NONE);
+    producers_deinit(&producers);
+}
+
 /* Who was fenced may ask and be refused: who goes on in its transaction does not notice. */
 TEST(producers_verify, of_an_older_epoch_disturbs_nobody)
 {

@@ -273,7 +273,7 @@ static void append(struct produce *produce, struct partition *partition, struct 
         .origin = LOG_ORIGIN_CLIENT,
         .now_ms = io_now_ms(request->shard->io),
         .verification_guard = part->guard,
-        .transaction_version = -1,
+        .transaction_version = request->version >= VERSION_ADDS ? 2 : -1,
         .arena = &request->arena,
     };
     if (!is_long(produce, partition, part)) {
