@@ -20,6 +20,7 @@ struct ask {
     int32_t session_id;
     int32_t epoch;
     int8_t isolation_level; /* 1: committed records only */
+    int32_t max_bytes;      /* 0: what the message has by default */
 };
 
 static void send_fetch(struct rig_peer *peer, int32_t correlation_id, const struct ask *ask)
@@ -38,6 +39,7 @@ static void send_fetch(struct rig_peer *peer, int32_t correlation_id, const stru
     }
     request.max_wait_ms = ask->max_wait_ms;
     request.min_bytes = ask->min_bytes;
+    request.max_bytes = ask->max_bytes == 0 ? request.max_bytes : ask->max_bytes;
     request.topics = &topic;
     request.topics_count = ask->partitions > 0 ? 1 : 0;
     request.session_id = ask->session_id;
@@ -144,6 +146,45 @@ TEST(fetch, waits_for_what_it_asks_for)
     EXPECT_EQ(count_records(take(&peer, 4, &arena)), 13);
     rig_peer_close(&peer);
     arena_deinit(&arena);
+    server_rig_end(&rig);
+}
+
+/* An answer that is full tells of the other partitions all but their records; it is enough, too, whatever is wanted. */
+TEST(fetch, leaves_for_the_next_what_finds_no_room)
+{
+    struct server_rig rig;
+    server_rig_begin(&rig, context->seed, "");
+    const struct uuid topic = server_rig_topic(&rig, "t", 3);
+    struct arena arena;
+    arena_init(&arena, ARENA_MAX);
+    struct rig_peer peer;
+    rig_peer_connect(&rig, &peer, SERVER_RIG_PORT);
+    for (int32_t i = 0; i < 3; i++)
+        append(&rig, topic, i, 4);
+    for (int8_t isolation_level = 0; isolation_level <= 1; isolation_level++) {
+        send_fetch(&peer, 1,
+                   &(struct ask){ .topic = "t",
+                                  .partitions = 3,
+                                  .max_wait_ms = 60000,
+                                  .min_bytes = 1 << 20,
+                                  .epoch = -1,
+                                  .isolation_level = isolation_level,
+                                  .max_bytes = 10 });
+        server_rig_run_ms(&rig, 100);
+        const struct fetch_response *response = take(&peer, 1, &arena);
+        EXPECT_EQ(count_records(response), 4);
+        EXPECT_EQ(response->responses[0].partitions_count, 3);
+        for (int32_t i = 0; i < 3; i++) {
+            const struct fetch_response_partition_data *data =
+                &response->responses[0].partitions[i];
+            EXPECT_EQ(data->records.size > 0, i == 0);
+            EXPECT_EQ(data->high_watermark, 4);
+            EXPECT_EQ(data->last_stable_offset, 4);
+            EXPECT_EQ(data->aborted_transactions_count, isolation_level == 1 ? 0 : -1);
+        }
+    }
+    arena_deinit(&arena);
+    rig_peer_close(&peer);
     server_rig_end(&rig);
 }
 

@@ -123,12 +123,12 @@ static bool is_in_range(const struct partition *p, int64_t offset)
     return offset >= offsets->start && offset <= offsets->end;
 }
 
-/* How many bytes a read would give now; only asked for when more than one is wanted. -1: it cannot be told without
+/* How many bytes a read would give now; only looked at when more than one is wanted. -1: it cannot be told without
  * waiting. */
-static int64_t measure(const struct fetch *fetch, struct partition *p,
-                       const struct fetch_partition *asked, int64_t end)
+static int64_t measure(struct partition *p, const struct fetch_partition *asked, int64_t end,
+                       int64_t wanted_bytes)
 {
-    if (fetch->min_bytes <= 1)
+    if (wanted_bytes <= 1)
         return 1;
     const struct log_read read = {
         .offset = asked->fetch_offset,
@@ -146,21 +146,23 @@ static int64_t measure(const struct fetch *fetch, struct partition *p,
     return piece.is_cut_short ? -1 : (int64_t)piece.size_bytes; /* to wait brings no more */
 }
 
-/* Bytes that are there to read, or -1 when the partition wants an answer at once. */
+/* Bytes that are there to read (where more than `wanted_bytes`, as many may be told), or -1 when the partition wants an answer
+ * at once. */
 static int64_t assess_one(const struct fetch *fetch, struct fetch_partition *asked,
-                          struct partition **out)
+                          int64_t wanted_bytes)
 {
-    if (find(fetch, asked, out) != KAFKA_NONE)
+    struct partition *p = NULL;
+    if (find(fetch, asked, &p) != KAFKA_NONE)
         return -1;
     struct log_epoch_end end;
     bool diverges;
-    if (!is_in_range(*out, asked->fetch_offset) ||
-        check_history(*out, asked, &end, &diverges) != KAFKA_NONE || diverges)
+    if (!is_in_range(p, asked->fetch_offset) ||
+        check_history(p, asked, &end, &diverges) != KAFKA_NONE || diverges)
         return -1;
-    const int64_t readable_end = partition_readable_end(*out, fetch->isolation);
+    const int64_t readable_end = partition_readable_end(p, fetch->isolation);
     if (asked->fetch_offset >= readable_end)
         return 0;
-    return measure(fetch, *out, asked, readable_end);
+    return measure(p, asked, readable_end, wanted_bytes);
 }
 
 /* ---- the answer ------------------------------------------------------------------------------ */
@@ -211,6 +213,11 @@ static int read_records(struct fetch *fetch, struct partition *p,
                         const struct fetch_partition *asked, struct reading *reading,
                         struct fetch_response_partition_data *data, struct log_piece *piece)
 {
+    if (reading->has_records && reading->bytes_left == 0) { /* full: the next fetch reads it */
+        if (fetch->isolation == FETCH_COMMITTED)
+            data->aborted_transactions_count = 0;
+        return 0;
+    }
     const struct log_read read = {
         .offset = asked->fetch_offset,
         .end_offset = partition_readable_end(p, fetch->isolation),
@@ -484,10 +491,10 @@ static void consider(struct fetch *fetch, bool is_waiting)
     bool must_answer = fetch->max_wait_ms <= 0 || fetch->partition_count == 0;
     LIST_FOR_EACH(fetch->context.partitions, link)
     {
-        struct partition *p = NULL;
         const int64_t bytes =
             must_answer ? -1
-                        : assess_one(fetch, LIST_ENTRY(link, struct fetch_partition, link), &p);
+                        : assess_one(fetch, LIST_ENTRY(link, struct fetch_partition, link),
+                                     fetch->min_bytes - available_bytes);
         if (bytes < 0)
             must_answer = true;
         else
