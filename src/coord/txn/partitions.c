@@ -36,7 +36,7 @@ static void verify(struct txn_coordinator *c, const struct txn_request *request,
         struct add_partitions_to_txn_response_topic_result *topic =
             &told->results_by_transaction[0].topic_results[i];
         for (int32_t j = 0; j < topic->results_by_partition_count; j++) {
-            if (!txn_partitions_has(&txn->now.partitions, topic->name,
+            if (!txn_partitions_has(&txn->now.partitions, &c->names, topic->name,
                                     topic->results_by_partition[j].partition_index))
                 topic->results_by_partition[j].partition_error_code = KAFKA_TRANSACTION_ABORTABLE;
         }

@@ -36,13 +36,50 @@ bool txn_state_from_name(struct bytes name, enum txn_state *out)
 
 /* ---- sets of partitions ------------------------------------------------------------------------------ */
 
-static struct txn_topic *find_topic(const struct txn_partitions *set, struct bytes name)
+/* Where a topic is, or would be. */
+static size_t topic_place(const struct txn_partitions *set, const struct name *name)
 {
-    for (size_t i = 0; i < set->topics.count; i++) {
-        if (bytes_equal(name_text(set->topics.items[i].name), name))
-            return &set->topics.items[i];
+    size_t low = 0;
+    size_t high = set->topics.count;
+    while (low < high) {
+        const size_t middle = (low + high) / 2;
+        if (set->topics.items[middle].name->serial < name->serial)
+            low = middle + 1;
+        else
+            high = middle;
     }
-    return NULL;
+    return low;
+}
+
+static struct txn_topic *topic_at(const struct txn_partitions *set, size_t place,
+                                  const struct name *name)
+{
+    const bool is_there = place < set->topics.count && set->topics.items[place].name == name;
+    return is_there ? &set->topics.items[place] : NULL;
+}
+
+static struct txn_topic *find_topic(const struct txn_partitions *set, const struct names *names,
+                                    struct bytes text)
+{
+    const struct name *name = name_find(names, text);
+    return name == NULL ? NULL : topic_at(set, topic_place(set, name), name);
+}
+
+/* The topic, which is made if it is not there. */
+static struct txn_topic *topic_for(struct txn_partitions *set, struct names *names,
+                                   struct bytes text)
+{
+    struct name *name = name_ref_text(names, text);
+    const size_t place = topic_place(set, name);
+    if (topic_at(set, place, name) != NULL) {
+        name_unref(names, name); /* the topic has its own */
+        return &set->topics.items[place];
+    }
+    (void)VEC_PUSH(&set->topics);
+    struct txn_topic *topic = &set->topics.items[place];
+    memmove(topic + 1, topic, (set->topics.count - 1 - place) * sizeof(*topic));
+    *topic = (struct txn_topic){ .name = name };
+    return topic;
 }
 
 /* Where a partition is, or would be. */
@@ -82,11 +119,7 @@ void txn_partitions_deinit(struct txn_partitions *set, struct names *names)
 bool txn_partitions_add(struct txn_partitions *set, struct names *names, struct bytes name,
                         int32_t partition)
 {
-    struct txn_topic *topic = find_topic(set, name);
-    if (topic == NULL) {
-        topic = VEC_PUSH(&set->topics);
-        *topic = (struct txn_topic){ .name = name_ref_text(names, name) };
-    }
+    struct txn_topic *topic = topic_for(set, names, name);
     const size_t place = place_of(topic, partition);
     if (is_at(topic, place, partition))
         return false;
@@ -101,7 +134,7 @@ bool txn_partitions_add(struct txn_partitions *set, struct names *names, struct 
 bool txn_partitions_remove(struct txn_partitions *set, struct names *names, struct bytes name,
                            int32_t partition)
 {
-    struct txn_topic *topic = find_topic(set, name);
+    struct txn_topic *topic = find_topic(set, names, name);
     if (topic == NULL)
         return false;
     const size_t place = place_of(topic, partition);
@@ -117,9 +150,10 @@ bool txn_partitions_remove(struct txn_partitions *set, struct names *names, stru
     return true;
 }
 
-bool txn_partitions_has(const struct txn_partitions *set, struct bytes name, int32_t partition)
+bool txn_partitions_has(const struct txn_partitions *set, const struct names *names,
+                        struct bytes name, int32_t partition)
 {
-    const struct txn_topic *topic = find_topic(set, name);
+    const struct txn_topic *topic = find_topic(set, names, name);
     return topic != NULL && is_at(topic, place_of(topic, partition), partition);
 }
 

@@ -40,7 +40,7 @@ struct txn_topic {
     VEC(int32_t) partitions; /* ascending */
 };
 
-/* Topics in the order in which they came. All zero is the empty set. */
+/* Topics in the order of their names' serial numbers, in which they became known. All zero is the empty set. */
 struct txn_partitions {
     VEC(struct txn_topic) topics;
     uint32_t count; /* of partitions */
@@ -52,7 +52,8 @@ bool txn_partitions_add(struct txn_partitions *set, struct names *names, struct 
                         int32_t partition);
 bool txn_partitions_remove(struct txn_partitions *set, struct names *names, struct bytes topic,
                            int32_t partition);
-bool txn_partitions_has(const struct txn_partitions *set, struct bytes topic, int32_t partition);
+bool txn_partitions_has(const struct txn_partitions *set, const struct names *names,
+                        struct bytes topic, int32_t partition);
 
 /* ---- a transactional id -------------------------------------------------------------------------------- */
 
