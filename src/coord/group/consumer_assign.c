@@ -279,7 +279,7 @@ bool coord__consumer_assign(struct group_coordinator *c, struct group *group)
 bool coord__consumer_postpone_assignment(struct group_coordinator *c, struct bytes group_id)
 {
     struct group *group = coord__find(c, group_id);
-    if (group == NULL || group->consumer == NULL || group->consumer->assignment_epoch == 0)
+    if (group == NULL || group->consumer == NULL || !group->consumer->has_assignment_epoch)
         return false;
     group->consumer->assign_not_before_ms = i64_add_clamped(c->event->now_ms, ASSIGNMENT_PAUSE_MS);
     return true;

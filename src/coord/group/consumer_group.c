@@ -19,7 +19,7 @@ struct consumer_group *consumer_group_new(struct group *group, struct deadlines 
     struct consumer_group *out = MEM_NEW(struct consumer_group);
     out->group = group;
     out->deadlines = deadlines;
-    out->epoch = 1;
+    out->epoch = out->assignment_epoch = 1;
     struct map *const maps[] = { &out->members,   &out->instances, &out->topics, &out->regexes,
                                  &out->assignors, &out->protocols, &out->held };
     for (size_t i = 0; i < ARRAY_LEN(maps); i++)

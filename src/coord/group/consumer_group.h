@@ -51,8 +51,8 @@ struct consumer_group {
     bool has_partition_metadata;
     /* ConsumerGroupTargetAssignmentMetadata */
     bool has_assignment_epoch;
-    int32_t assignment_epoch;
-    int64_t assigned_ms; /* wall clock; 0: not known */
+    int32_t assignment_epoch; /* 1 before the first record, as in Kafka */
+    int64_t assigned_ms;      /* wall clock; 0: not known */
 
     struct map members;   /* id → struct consumer: whoever has a record */
     struct map instances; /* instance id → struct consumer */
