@@ -216,17 +216,14 @@ void coord__raise_epoch_if_other(struct group_coordinator *c, struct group *grou
 
 struct changes {
     struct group_coordinator *c;
-    VEC(struct bytes) topics; /* names, of either image */
+    struct map topics; /* a set of names, of either image */
     bool has_new;
 };
 
 static void note_topic(struct changes *changes, struct bytes name)
 {
-    const size_t count = changes->topics.count;
-    if (count > 0 && bytes_equal(changes->topics.items[count - 1], name))
-        return;
-    topic_hashes_forget(&changes->c->topic_hashes, name);
-    VEC_ADD(&changes->topics, name);
+    if (map_put(&changes->topics, name, changes) == NULL)
+        topic_hashes_forget(&changes->c->topic_hashes, name);
 }
 
 static void on_topic(void *context, const struct metadata_topic *before,
@@ -253,10 +250,14 @@ static void on_partition(void *context, const struct metadata_topic *topic,
         note_topic(context, topic->name);
 }
 
+/* Goes through whichever are fewer. */
 static bool subscribes_to_some(const struct consumer_group *group, const struct changes *changes)
 {
-    for (size_t i = 0; i < changes->topics.count; i++) {
-        if (consumer_group_subscribes(group, changes->topics.items[i]))
+    const bool are_changes_fewer = map_count(&changes->topics) < map_count(&group->topics);
+    const struct map *fewer = are_changes_fewer ? &changes->topics : &group->topics;
+    const struct map *others = are_changes_fewer ? &group->topics : &changes->topics;
+    for (struct map_walk w = { 0 }; map_next(fewer, &w);) {
+        if (map_get(others, w.key) != NULL)
             return true;
     }
     return false;
@@ -287,15 +288,16 @@ void coord__on_image(struct group_coordinator *c)
     const struct metadata_observer observer = { .context = &changes,
                                                 .on_topic = on_topic,
                                                 .on_partition = on_partition };
+    map_init(&changes.topics, c->hash_seed);
     c->image = metadata_image_ref(c->event->image);
     if (before != NULL)
         metadata_image_diff(before, c->image, &observer);
     if (before == NULL || changes.has_new)
         c->topics_version = c->image->provenance.offset;
-    if (before == NULL || changes.topics.count > 0) {
+    if (before == NULL || map_count(&changes.topics) > 0) {
         c->image_number++;
         request_refreshes(c, before == NULL ? NULL : &changes);
     }
-    VEC_DEINIT(&changes.topics);
+    map_deinit(&changes.topics);
     metadata_image_unref(before);
 }
