@@ -374,6 +374,7 @@ static void set_group_config(struct rig *rig, struct command *command)
 
 /* ---- everything else that can happen ------------------------------------------------------------------------------ */
 
+/* "topics-deleted t,u [as=old]"; "t:old": the id of that one alone */
 static void delete_topics(struct rig *rig, struct command *command)
 {
     int32_t count;
@@ -381,8 +382,11 @@ static void delete_topics(struct rig *rig, struct command *command)
     struct group_topic_deleted *topics =
         ARENA_NEW_ARRAY(&rig->arena, struct group_topic_deleted, (size_t)count);
     for (int32_t i = 0; i < count; i++) {
+        char *own = strchr(names[i], ':');
+        if (own != NULL)
+            *own++ = '\0';
         topics[i].name = bytes_from_text(names[i]);
-        topics[i].id = rig_topic_id(command_option(command, "as", names[i]));
+        topics[i].id = rig_topic_id(own != NULL ? own : command_option(command, "as", names[i]));
     }
     step(rig,
          (struct group_event){ .type = GROUP_ON_TOPICS_DELETED,

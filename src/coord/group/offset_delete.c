@@ -73,37 +73,92 @@ void coord__offset_delete(struct group_coordinator *c)
 
 /* ---- topics that are gone -------------------------------------------------------------------------------- */
 
+/* By the serial numbers of names that are known here; values: struct group_topic_deleted. */
+static const struct group_topic_deleted *find_deleted(const struct map_i64 *deleted,
+                                                      const struct name *name)
+{
+    return map_i64_get(deleted, (int64_t)name->serial);
+}
+
 static void record_deleted_topic(struct group_coordinator *c, const struct group *group,
+                                 const struct offset_topic *topic,
                                  const struct group_topic_deleted *deleted)
 {
-    const struct name *name = name_find(&c->names, deleted->name);
-    const struct offset_topic *topic = offsets_topic(&group->offsets, name);
-    for (uint32_t i = 0; topic != NULL && i < topic->count; i++) {
+    for (uint32_t i = 0; i < topic->count; i++) {
         const struct offset_value value = committed_value(topic, &topic->items[i]);
         if (!uuid_is_zero(value.topic_id) && !uuid_is_zero(deleted->id) &&
             !uuid_equal(value.topic_id, deleted->id))
             continue; /* committed for a topic of the same name that came after */
         coord__record_offset(c, group_id(group), deleted->name, topic->items[i].partition, NULL);
     }
-    if (group->pending_offset_count == 0)
+}
+
+/* Goes through the group's topics or those that were deleted, whichever are fewer. */
+static void record_deleted_committed(struct group_coordinator *c, const struct group *group,
+                                     const struct map_i64 *deleted)
+{
+    const struct offsets *offsets = &group->offsets;
+    if (offsets->topic_count <= map_i64_count(deleted)) {
+        for (uint32_t i = 0; i < offsets->topic_count; i++) {
+            const struct group_topic_deleted *topic =
+                find_deleted(deleted, offsets->topics[i].name);
+            if (topic != NULL)
+                record_deleted_topic(c, group, &offsets->topics[i], topic);
+        }
         return;
+    }
+    for (struct map_i64_walk w = { 0 }; map_i64_next(deleted, &w);) {
+        const struct group_topic_deleted *topic = w.walk.value;
+        const struct offset_topic *committed =
+            offsets_topic(offsets, name_find(&c->names, topic->name));
+        if (committed != NULL)
+            record_deleted_topic(c, group, committed, topic);
+    }
+}
+
+/* Those of a place at which something is committed go with that. */
+static void record_deleted_pending(struct group_coordinator *c, const struct group *group,
+                                   const struct map_i64 *deleted)
+{
     for (struct pending_walk w = { 0 }; pending_offsets_next(group, &w);) {
-        if (w.offset->offset.name == name &&
-            offset_topic_get(topic, w.offset->offset.partition) == NULL)
-            coord__record_offset(c, group_id(group), deleted->name, w.offset->offset.partition,
-                                 NULL);
+        const struct name *name = w.offset->offset.name;
+        const struct group_topic_deleted *topic = find_deleted(deleted, name);
+        const int32_t partition = w.offset->offset.partition;
+        if (topic != NULL &&
+            offset_topic_get(offsets_topic(&group->offsets, name), partition) == NULL)
+            coord__record_offset(c, group_id(group), topic->name, partition, NULL);
+    }
+}
+
+static void record_deleted(struct group_coordinator *c, const struct map_i64 *deleted)
+{
+    if (map_i64_count(deleted) == 0)
+        return;
+    LIST_FOR_EACH(&c->group_list, link)
+    {
+        const struct group *group = LIST_ENTRY(link, struct group, link);
+        record_deleted_committed(c, group, deleted);
+        record_deleted_pending(c, group, deleted);
     }
 }
 
 void coord__delete_topics(struct group_coordinator *c, const struct group_topic_deleted *topics,
                           uint32_t count)
 {
+    struct map_i64 deleted;
+    map_i64_init(&deleted, c->hash_seed);
     for (uint32_t i = 0; i < count; i++) {
-        if (name_find(&c->names, topics[i].name) == NULL)
+        const struct name *name = name_find(&c->names, topics[i].name);
+        if (name == NULL)
             continue;
-        LIST_FOR_EACH(&c->group_list, link)
-        record_deleted_topic(c, LIST_ENTRY(link, struct group, link), &topics[i]);
+        if (find_deleted(&deleted, name) != NULL) { /* it went, came again, and went again */
+            record_deleted(c, &deleted);
+            map_i64_clear(&deleted);
+        }
+        (void)map_i64_put(&deleted, (int64_t)name->serial, (void *)(uintptr_t)&topics[i]);
     }
+    record_deleted(c, &deleted);
+    map_i64_deinit(&deleted);
     struct write *write;
     /* Should it fail, the offsets stay until they expire. */
     IGNORE_RESULT(coord__append(c, APPEND_REPLAY, &write));
