@@ -903,3 +903,35 @@ TEST(log_damage, of_a_length_that_leads_to_a_later_batch_takes_nothing_else_away
         end_scene(&scene);
     }
 }
+
+/* What a producer had in flight before a restart is known again as it is sent again, whatever is damaged before it. */
+TEST(log_damage, of_older_batches_keeps_duplicates_known)
+{
+    enum { COUNT = 12, IN_FLIGHT = 5 };
+    for (int64_t damaged = 0; damaged < COUNT - IN_FLIGHT; damaged++) {
+        for (size_t byte = 0; byte < ARRAY_LEN(batch_bytes); byte++) {
+            struct sim_disk *disk = sim_disk_new(1);
+            struct io_fs *fs = sim_disk_fs(disk);
+            struct sample_batch sample = { .has_producer = true, .producer_id = 4 };
+            struct log *log = sample_open(&(struct sample_open){ .fs = fs });
+            for (sample.sequence = 0; sample.sequence < COUNT; sample.sequence++)
+                EXPECT_EQ(sample_append(log, &sample), sample.sequence);
+            EXPECT_OK(log_close(log, true, NULL, NULL));
+
+            struct shared *one = sample_batch(&sample);
+            EXPECT_OK(sim_disk_flip_bit(disk, "/d/t-0/00000000000000000000.log",
+                                        damaged * (int64_t)one->size + batch_bytes[byte], 0));
+            shared_unref(one);
+            log = sample_open(&(struct sample_open){ .fs = fs });
+            EXPECT_EQ(log_segment_count(log), 1);
+            for (sample.sequence = COUNT - IN_FLIGHT; sample.sequence < COUNT; sample.sequence++) {
+                const struct log_append_result result =
+                    sample_plan(log, LOG_ORIGIN_CLIENT, sample_batch(&sample));
+                EXPECT(result.is_duplicate);
+                EXPECT_EQ(result.first_offset, sample.sequence);
+            }
+            log_abandon(log);
+            sim_disk_free(disk);
+        }
+    }
+}

@@ -1,4 +1,5 @@
 /* Producer state as it lies on disk: snapshots, and the batches after them. See log_int.h. */
+#include "log/batch_length.h"
 #include "log/log_int.h"
 #include "log/producer_snapshot.h"
 
@@ -215,27 +216,45 @@ static int load_indexes_briefly(struct log *log, struct segment *segment)
     return r;
 }
 
+/* On behind a damaged batch, where its end is to be known: what it was is not recalled, the others are. */
+static bool pass_damaged(struct batch_scan *scan, int64_t from)
+{
+    const struct batch_bounds bounds = {
+        .file = scan->file, .limit = scan->end, .first_offset = from, .last_offset = INT64_MAX
+    };
+    const uint32_t size = batch_length_find(&bounds, scan->position);
+    scan->position += size;
+    return size > 0;
+}
+
 static int recall_segment(struct log *log, struct segment *segment, int64_t from,
                           struct recall *recall)
 {
-    struct segment_found found;
-    int r = load_indexes_briefly(log, segment);
-    if (r >= 0)
-        r = segment_find(segment, &log->place, from, 0, &found, NULL);
+    struct segment_found found = { .position = 0 };
+    int r = 1;
+    if (from > segment->meter.base_offset) {
+        r = load_indexes_briefly(log, segment);
+        if (r >= 0)
+            r = segment_find(segment, &log->place, from, 0, &found, NULL);
+    }
     struct io_file *file;
     if (r > 0)
         r = segment_file(segment, &log->place, false, &file) < 0 ? -EIO : 1;
     if (r <= 0)
-        return r;
+        return batch_scan_is_damage(r) ? 0 : r;
     struct batch_scan scan;
     struct scanned_batch batch;
     batch_scan_init(&scan, file, found.position, segment->meter.size_bytes,
                     BATCH_SCAN_WINDOW_SMALL);
     scan.may_sleep = true;
-    while ((r = batch_scan_next(&scan, &batch)) > 0 && batch.base_offset < recall->end)
-        recall_batch(recall, &batch);
+    while ((r = batch_scan_next(&scan, &batch)) > 0
+               ? batch.base_offset < recall->end
+               : batch_scan_is_damage(r) && pass_damaged(&scan, from)) {
+        if (r > 0)
+            recall_batch(recall, &batch);
+    }
     batch_scan_deinit(&scan);
-    return r;
+    return batch_scan_is_damage(r) ? 0 : r;
 }
 
 void log__recall_batches(struct log *log, int64_t producer_id)
