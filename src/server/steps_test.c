@@ -3,6 +3,9 @@
 #include "base/vec.h"
 #include "server/rig_test.h"
 #include "server/server_int.h"
+#include "server/world_test.h"
+#include "wire/messages/delete_groups_request.h"
+#include "wire/messages/delete_groups_response.h"
 #include "wire/messages/delete_records_request.h"
 #include "wire/messages/delete_records_response.h"
 #include "wire/messages/describe_configs_request.h"
@@ -13,6 +16,8 @@
 #include "wire/messages/find_coordinator_response.h"
 #include "wire/messages/list_offsets_request.h"
 #include "wire/messages/list_offsets_response.h"
+#include "wire/messages/offset_fetch_request.h"
+#include "wire/messages/offset_fetch_response.h"
 #include "wire/messages/offset_for_leader_epoch_request.h"
 #include "wire/messages/offset_for_leader_epoch_response.h"
 
@@ -260,4 +265,61 @@ TEST(steps, end_with_the_server)
         rig_peer_close(&deaf[i]);
     buf_deinit(&request);
     server_rig_end(&rig);
+}
+
+enum { GROUPS = 1000, GROUPS_A_STEP = 100 };
+
+static struct bytes group_name(struct world *w, int32_t number)
+{
+    return bytes_from_text(arena_printf(&w->arena, "g%d", (int)number));
+}
+
+/* A group that is named again steps later is told of once, where it was named first. */
+TEST(steps, are_taken_by_many_groups_to_be_deleted)
+{
+    struct world w;
+    world_begin(&w, context->seed);
+    struct delete_groups_request m = delete_groups_request_default;
+    m.groups_names = ARENA_NEW_ARRAY(&w.arena, struct bytes, 2 * GROUPS);
+    m.groups_names_count = 2 * GROUPS;
+    for (int32_t i = 0; i < 2 * GROUPS; i++)
+        m.groups_names[i] = group_name(&w, i % GROUPS);
+    const uint64_t before = server_counters(w.rig.shard.server)->steps;
+    const struct delete_groups_response *answer = world_call(&w, API_DELETE_GROUPS, 2, &m);
+    EXPECT_EQ(server_counters(w.rig.shard.server)->steps - before, 2 * GROUPS / GROUPS_A_STEP - 1);
+    EXPECT_EQ(answer->results_count, GROUPS);
+    for (int32_t i = 0; i < GROUPS; i++) {
+        EXPECT(bytes_equal(answer->results[i].group_id, m.groups_names[i]));
+        EXPECT_EQ(answer->results[i].error_code, KAFKA_GROUP_ID_NOT_FOUND);
+    }
+    world_end(&w);
+}
+
+/* Groups are no cheaper than the partitions that are asked about in them. */
+TEST(steps, are_taken_by_groups_with_many_offsets)
+{
+    enum { FETCHED = 20, INDEXES = 4000 };
+    struct world w;
+    world_begin(&w, context->seed);
+    struct offset_fetch_request m = offset_fetch_request_default;
+    m.groups = offset_fetch_request_group_array(&w.arena, FETCHED);
+    m.groups_count = FETCHED;
+    struct offset_fetch_request_topics topic = offset_fetch_request_topics_default;
+    topic.name = TOPIC;
+    topic.partition_indexes = ARENA_NEW_ARRAY(&w.arena, int32_t, INDEXES);
+    topic.partition_indexes_count = INDEXES;
+    for (int32_t i = 0; i < FETCHED; i++) {
+        m.groups[i].group_id = group_name(&w, i);
+        m.groups[i].topics = &topic;
+        m.groups[i].topics_count = 1;
+    }
+    const uint64_t before = server_counters(w.rig.shard.server)->steps;
+    const struct offset_fetch_response *answer = world_call(&w, API_OFFSET_FETCH, 8, &m);
+    EXPECT_EQ(server_counters(w.rig.shard.server)->steps - before, FETCHED - 1);
+    EXPECT_EQ(answer->groups_count, FETCHED);
+    for (int32_t i = 0; i < FETCHED; i++) {
+        EXPECT(bytes_equal(answer->groups[i].group_id, m.groups[i].group_id));
+        EXPECT_EQ(answer->groups[i].topics[0].partitions_count, INDEXES);
+    }
+    world_end(&w);
 }

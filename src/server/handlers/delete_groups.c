@@ -3,6 +3,7 @@
 #include "server/api_handler.h"
 #include "server/authorize.h"
 #include "server/groups.h"
+#include "server/steps.h"
 #include "wire/messages/delete_groups_request.h"
 #include "wire/messages/delete_groups_response.h"
 
@@ -17,8 +18,11 @@ struct part {
 
 struct delete_groups {
     struct request *request;
+    struct steps steps;
     struct delete_groups_response response;
-    int32_t left; /* parts to be answered, and one while they are asked */
+    struct map seen; /* a set of names, while they are asked about */
+    int32_t next;    /* of the names */
+    int32_t left;    /* parts to be answered, and one while they are asked */
 };
 
 static void part_done(struct delete_groups *op)
@@ -60,6 +64,27 @@ static void ask_group(struct delete_groups *op, struct bytes *group_id,
                &part->ask);
 }
 
+static enum steps_result step(struct steps *steps)
+{
+    struct delete_groups *op = CONTAINER_OF(steps, struct delete_groups, steps);
+    const struct delete_groups_request *asked = steps->request->message;
+    for (; op->next < asked->groups_names_count; op->next++) {
+        struct bytes *group_id = &asked->groups_names[op->next];
+        if (!steps_may_add(steps, 10))
+            return STEPS_MORE;
+        if (map_put(&op->seen, *group_id, op) == NULL)
+            ask_group(op, group_id, &op->response.results[op->response.results_count++]);
+    }
+    return STEPS_DONE;
+}
+
+static void end(struct steps *steps)
+{
+    struct delete_groups *op = CONTAINER_OF(steps, struct delete_groups, steps);
+    map_deinit(&op->seen);
+    part_done(op);
+}
+
 static void handle(struct request *request)
 {
     const struct delete_groups_request *asked = request->message;
@@ -69,15 +94,8 @@ static void handle(struct request *request)
     delete_groups_response_init(&op->response);
     op->response.results = delete_groups_response_deletable_group_result_array(
         &request->arena, (size_t)asked->groups_names_count);
-    struct map seen;
-    map_init(&seen, request->shard->hash_seed);
-    for (int32_t i = 0; i < asked->groups_names_count; i++) {
-        if (map_put(&seen, asked->groups_names[i], op) == NULL)
-            ask_group(op, &asked->groups_names[i],
-                      &op->response.results[op->response.results_count++]);
-    }
-    map_deinit(&seen);
-    part_done(op);
+    map_init(&op->seen, request->shard->hash_seed);
+    steps_begin(&op->steps, request, step, end);
 }
 
 const struct api_handler delete_groups_handler = {

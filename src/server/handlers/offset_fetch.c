@@ -281,9 +281,11 @@ static enum steps_result step(struct steps *steps)
 {
     struct fetch *fetch = CONTAINER_OF(steps, struct fetch, steps);
     for (; fetch->next < fetch->response.groups_count; fetch->next++) {
-        if (!steps_may_add(steps, 10))
+        const struct offset_fetch_request_group *group = &fetch->groups[fetch->next];
+        const uint64_t partitions = MIN(count_partitions(group, 1), UINT32_MAX);
+        if (!steps_may_add(steps, 10 + (uint32_t)partitions / 4))
             return STEPS_MORE;
-        ask_group(fetch, &fetch->groups[fetch->next], &fetch->response.groups[fetch->next]);
+        ask_group(fetch, group, &fetch->response.groups[fetch->next]);
     }
     return STEPS_DONE;
 }
