@@ -25,9 +25,11 @@ static bool encode_all(struct group_coordinator *c, unsigned flags, struct coord
         } else if ((flags & APPEND_EXPIRY) == 0) {
             return false;
         }
+        if ((flags & APPEND_AS_ONE) != 0 && total_bytes > c->settings.batch_bytes_max)
+            return false;
     }
     c->records.count = kept;
-    return (flags & APPEND_AS_ONE) == 0 || total_bytes <= c->settings.batch_bytes_max;
+    return true;
 }
 
 /* ---- appending ------------------------------------------------------------------------------------ */
