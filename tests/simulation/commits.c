@@ -23,7 +23,9 @@ struct committed {
 
 struct group {
     char name[16];
-    bool is_of_subscribers;
+    bool has_subscribers;
+    bool has_classics;
+    bool is_cooperative;
     struct committed committed[COMMITS_KEYS_MAX];
 };
 
@@ -40,11 +42,17 @@ struct commits *commits_new(const struct scene *scene)
 {
     struct commits *c = MEM_NEW(struct commits);
     struct rng rng = scene_rng(scene, "commits");
+    struct rng mixed = scene_rng(scene, "mixed");
     c->scene = scene;
     c->group_count = 1 + (uint32_t)rng_below(&rng, COMMITS_GROUPS_MAX);
     for (uint32_t i = 0; i < c->group_count; i++) {
-        (void)snprintf(c->groups[i].name, sizeof(c->groups[i].name), "group%u", i);
-        c->groups[i].is_of_subscribers = rng_chance(&rng, 400000);
+        struct group *group = &c->groups[i];
+        (void)snprintf(group->name, sizeof(group->name), "group%u", i);
+        const bool is_of_subscribers = rng_chance(&rng, 400000);
+        const bool is_mixed = rng_chance(&mixed, 350000);
+        group->has_subscribers = is_of_subscribers || is_mixed;
+        group->has_classics = !is_of_subscribers || is_mixed;
+        group->is_cooperative = rng_chance(&mixed, 500000);
     }
     (void)VEC_PUSH(&c->offsets);
     for (uint32_t i = 0; i < model_plan_count(scene->model); i++) {
@@ -87,9 +95,24 @@ int commits_find_group(const struct commits *c, struct bytes name)
     return -ERR_NOT_FOUND;
 }
 
-bool commits_is_of_subscribers(const struct commits *c, uint32_t group)
+bool commits_has_subscribers(const struct commits *c, uint32_t group)
 {
-    return c->groups[group].is_of_subscribers;
+    return c->groups[group].has_subscribers;
+}
+
+bool commits_has_classics(const struct commits *c, uint32_t group)
+{
+    return c->groups[group].has_classics;
+}
+
+bool commits_is_mixed(const struct commits *c, uint32_t group)
+{
+    return c->groups[group].has_subscribers && c->groups[group].has_classics;
+}
+
+bool commits_is_cooperative(const struct commits *c, uint32_t group)
+{
+    return c->groups[group].is_cooperative;
 }
 
 uint32_t commits_key_count(const struct commits *c)

@@ -34,8 +34,12 @@ uint32_t commits_group_count(const struct commits *commits);
 const char *commits_group_name(const struct commits *commits, uint32_t group); /* "group0" */
 int commits_find_group(const struct commits *commits,
                        struct bytes name); /* negative: none of these */
-/* Whether its members speak the consumer protocol (subscriber.h), and not the classic one (member.h). */
-bool commits_is_of_subscribers(const struct commits *commits, uint32_t group);
+/* Which protocol its members speak: the consumer protocol (subscriber.h), the classic one (member.h), or both by turns (seat.h). */
+bool commits_has_subscribers(const struct commits *commits, uint32_t group);
+bool commits_has_classics(const struct commits *commits, uint32_t group);
+bool commits_is_mixed(const struct commits *commits, uint32_t group);
+/* Whether classic members keep their partitions while they join again (KIP-429). */
+bool commits_is_cooperative(const struct commits *commits, uint32_t group);
 uint32_t commits_key_count(const struct commits *commits);
 struct commits_key commits_key(const struct commits *commits, uint32_t key);
 int commits_find_key(const struct commits *commits, struct bytes topic, int32_t partition);

@@ -23,6 +23,7 @@
 #include "portrait.h"
 #include "producer.h"
 #include "rot.h"
+#include "seat.h"
 #include "sim_broker.h"
 #include "subscriber.h"
 #include "transactor.h"
@@ -48,6 +49,8 @@ struct history {
     struct rng rng;
     struct producer *producers[PRODUCERS_MAX];
     uint32_t producer_count;
+    struct seat seats[COMMITS_GROUPS_MAX * MEMBERS_MAX];
+    uint32_t seat_count;
     struct member *members[COMMITS_GROUPS_MAX * MEMBERS_MAX];
     uint32_t member_count;
     struct subscriber *subscribers[COMMITS_GROUPS_MAX * MEMBERS_MAX];
@@ -190,6 +193,16 @@ static void begin_transactors(struct history *h)
     }
 }
 
+static void begin_seat(struct history *h, uint32_t group, uint32_t index)
+{
+    struct seat *seat = &h->seats[h->seat_count++];
+    seat_init(seat, &h->scene, group, index);
+    if (commits_has_subscribers(h->scene.commits, group))
+        h->subscribers[h->subscriber_count++] = subscriber_new(&h->scene, group, index, seat);
+    if (commits_has_classics(h->scene.commits, group))
+        h->members[h->member_count++] = member_new(&h->scene, group, index, seat);
+}
+
 static void begin_clients(struct history *h)
 {
     h->producer_count = 1 + (uint32_t)rng_below(&h->rng, PRODUCERS_MAX);
@@ -197,11 +210,8 @@ static void begin_clients(struct history *h)
         h->producers[i] = producer_new(&h->scene, i);
     for (uint32_t g = 0; g < commits_group_count(h->scene.commits); g++) {
         const uint32_t count = 1 + (uint32_t)rng_below(&h->rng, MEMBERS_MAX);
-        const bool is_of_subscribers = commits_is_of_subscribers(h->scene.commits, g);
-        for (uint32_t i = 0; i < count && is_of_subscribers; i++)
-            h->subscribers[h->subscriber_count++] = subscriber_new(&h->scene, g, i);
-        for (uint32_t i = 0; i < count && !is_of_subscribers; i++)
-            h->members[h->member_count++] = member_new(&h->scene, g, i);
+        for (uint32_t i = 0; i < count; i++)
+            begin_seat(h, g, i);
     }
     begin_transactors(h);
     h->auditor = auditor_new(&h->scene);
@@ -243,61 +253,50 @@ static void run_for(struct history *h, int64_t duration_ns)
     sim_world_run_for(h->scene.world, duration_ns);
 }
 
-/* Of each classic group all members are in one generation, and each partition has an owner. */
-static const struct member *find_unsettled_member(const struct history *h)
+/* What the members of a group have come to, of both protocols. */
+struct standing {
+    int32_t epoch; /* or generation; 0: of nobody yet */
+    uint32_t wanted;
+    uint32_t owned;
+};
+
+/* False: this member is not in the epoch of the others, or has what it does not want, or what another one has. */
+static bool join_standing(struct standing *standing, int32_t epoch, uint32_t wanted, uint32_t owned)
 {
-    uint32_t keys[COMMITS_GROUPS_MAX] = { 0 };
-    int32_t generations[COMMITS_GROUPS_MAX] = { 0 };
-    for (uint32_t i = 0; i < h->member_count; i++) {
-        const struct member *m = h->members[i];
-        int32_t *generation = &generations[member_group(m)];
-        if (*generation == 0)
-            *generation = member_generation(m);
-        if (!member_is_settled(m) || member_generation(m) != *generation)
-            return m;
-        keys[member_group(m)] |= member_keys(m);
-    }
-    for (uint32_t i = 0; i < h->member_count; i++) {
-        if (keys[member_group(h->members[i])] != (1u << commits_key_count(h->scene.commits)) - 1)
-            return h->members[i];
-    }
-    return NULL;
+    if (standing->epoch == 0)
+        standing->epoch = epoch;
+    const bool fits =
+        epoch == standing->epoch && (owned & ~wanted) == 0 && (owned & standing->owned) == 0;
+    standing->wanted |= wanted;
+    standing->owned |= owned;
+    return fits;
 }
 
-/* Of each consumer group all members are in one epoch, and each partition that one subscribes to has an owner who does. */
-static const struct subscriber *find_unsettled_subscriber(const struct history *h)
-{
-    uint32_t wanted[COMMITS_GROUPS_MAX] = { 0 };
-    uint32_t owned[COMMITS_GROUPS_MAX] = { 0 };
-    int32_t epochs[COMMITS_GROUPS_MAX] = { 0 };
-    for (uint32_t i = 0; i < h->subscriber_count; i++) {
-        const struct subscriber *s = h->subscribers[i];
-        const uint32_t group = subscriber_group(s);
-        if (epochs[group] == 0)
-            epochs[group] = subscriber_epoch(s);
-        if (!subscriber_is_settled(s) || subscriber_epoch(s) != epochs[group] ||
-            (subscriber_owned(s) & ~subscriber_wants(s)) != 0 ||
-            (subscriber_owned(s) & owned[group]) != 0)
-            return s;
-        owned[group] |= subscriber_owned(s);
-        wanted[group] |= subscriber_wants(s);
-    }
-    for (uint32_t i = 0; i < h->subscriber_count; i++) {
-        const uint32_t group = subscriber_group(h->subscribers[i]);
-        if (owned[group] != wanted[group])
-            return h->subscribers[i];
-    }
-    return NULL;
-}
-
-/* What is said of a group that is not settled; NULL: all are. */
+/* Of each group all members are in one epoch, and each partition that one subscribes to has an owner who does. Answers what is said
+ * of a member of one that is not settled; NULL: all are. */
 static const char *find_unsettled(const struct history *h)
 {
-    const struct member *member = find_unsettled_member(h);
-    if (member != NULL)
-        return member_words(member);
-    const struct subscriber *subscriber = find_unsettled_subscriber(h);
-    return subscriber == NULL ? NULL : subscriber_words(subscriber);
+    struct standing standings[COMMITS_GROUPS_MAX] = { 0 };
+    for (uint32_t i = 0; i < h->member_count; i++) {
+        const struct member *m = h->members[i];
+        if (!member_is_away(m) && (!member_is_settled(m) ||
+                                   !join_standing(&standings[member_group(m)], member_generation(m),
+                                                  member_wants(m), member_keys(m))))
+            return member_words(m);
+    }
+    for (uint32_t i = 0; i < h->subscriber_count; i++) {
+        const struct subscriber *s = h->subscribers[i];
+        if (!subscriber_is_away(s) &&
+            (!subscriber_is_settled(s) ||
+             !join_standing(&standings[subscriber_group(s)], subscriber_epoch(s),
+                            subscriber_wants(s), subscriber_owned(s))))
+            return subscriber_words(s);
+    }
+    for (uint32_t i = 0; i < COMMITS_GROUPS_MAX; i++) {
+        if (standings[i].owned != standings[i].wanted)
+            return "a partition has no owner";
+    }
+    return NULL;
 }
 
 /* Of each transactional id a transaction was committed. After a power loss one may be open for good where what its coordinator

@@ -3,15 +3,24 @@
  *   AWAY ──► FINDING ──► JOINING ──► SYNCING ──► LEARNING ──► SETTLED ── heartbeats, commits, naps
  *     ▲         ▲           └───────────┴──────────────┴─────────┤ told to join again, or unknown
  *     └─────────┴────────────────────────────────────────────────┘ leaves or crashes; coordinator not here
+ *
+ * An eager member gives its partitions up before it joins again. A cooperative one keeps them, says so, gives up what it is not given
+ * again, and then joins once more; it has lost them all when its generation is over without it.
+ *
+ * In a group that subscribers have made one of the consumer protocol it goes on as it is: there are no leaders then.
  */
 #include "member.h"
 
-#include "base/be.h"
+#include "base/mem.h"
 #include "client.h"
 #include "commits.h"
 #include "cursor.h"
+#include "embedded.h"
 #include "generations.h"
+#include "leader.h"
 #include "model.h"
+#include "ownership.h"
+#include "seat.h"
 #include "sim_broker.h"
 #include "wire/kafka_error.h"
 #include "wire/messages/find_coordinator_request.h"
@@ -36,24 +45,40 @@
 #define SESSION_MS          6000
 #define REBALANCE_MS        3000
 #define NAP_MAX_NS          (9 * NS_PER_SECOND)
-#define AWAY_MAX_NS         (5 * NS_PER_SECOND)
 #define PAUSE_MIN_NS        (50 * NS_PER_MS)
 #define PAUSE_MAX_NS        (700 * NS_PER_MS)
+#define TRUNCATED_NS        (2 * NS_PER_MS) /* the broker counts whole milliseconds */
 #define MEMBER_ID_BYTES_MAX 64
-#define PROTOCOL            "rounds"
+#define METADATA_BYTES_MAX  ((size_t)4 << 10)
 
 enum state { AWAY, FINDING, JOINING, SYNCING, LEARNING, SETTLED };
 
 struct member {
     struct client client; /* first */
     uint32_t group;
-    char name[24]; /* the client id; of a static member also its name in the group */
-    bool is_static;
+    char name[24];     /* the client id */
+    struct seat *seat; /* borrowed */
+    int16_t version;   /* of what it tells the leader */
     enum state state;
     char id[MEMBER_ID_BYTES_MAX]; /* "": none yet */
     int32_t generation;
+    int32_t synced; /* the last one that it was told its share of */
     bool is_leader;
+    bool is_led;    /* its generation has a leader */
+    uint32_t wants; /* partitions of topics it subscribes to: bits */
+    uint32_t dealt; /* by it, when it is the leader */
     uint32_t keys;
+    bool has_claim; /* it is a member, and has been told its share */
+    uint32_t claim; /* see ownership.h */
+    struct ownership_floor floor;
+    uint64_t round;    /* of ownership.h, when it asked */
+    int64_t joined_ns; /* when it asked to be */
+    int64_t asked_ns;
+    int64_t renewed_ns; /* its session, at that time at the earliest */
+    bool is_late;       /* it was told of its share, and may be none any more: first it beats */
+    int64_t until_ns;   /* what it has is its own for sure */
+    uint32_t
+        lost; /* of what is being committed: it was somebody else's already when that was asked */
     struct cursor cursor;
     int32_t newest; /* generation that was known when the commit was sent */
     bool has_committed;
@@ -70,9 +95,9 @@ struct client *member_client(struct member *m)
     return &m->client;
 }
 
-bool member_is_settled(const struct member *m)
+bool member_is_away(const struct member *m)
 {
-    return m->state == SETTLED && (m->has_committed || m->keys == 0) && !m->is_forgotten;
+    return m->seat->is_subscribers;
 }
 
 bool member_is_committing(const struct member *m)
@@ -93,6 +118,11 @@ int32_t member_generation(const struct member *m)
 uint32_t member_keys(const struct member *m)
 {
     return m->keys;
+}
+
+uint32_t member_wants(const struct member *m)
+{
+    return m->wants;
 }
 
 const char *member_words(const struct member *m)
@@ -116,6 +146,27 @@ static struct generations *generations_of(const struct member *m)
     return m->client.scene->generations;
 }
 
+static struct ownership *ownership_of(const struct member *m)
+{
+    return m->client.scene->ownership;
+}
+
+static bool is_cooperative(const struct member *m)
+{
+    return commits_is_cooperative(commits_of(m), m->group);
+}
+
+/* What generations.h holds against each other are generations of a leader; in mixed groups others are in between. */
+static bool is_mixed(const struct member *m)
+{
+    return commits_is_mixed(commits_of(m), m->group);
+}
+
+static struct bytes protocol(const struct member *m)
+{
+    return is_cooperative(m) ? BYTES_LITERAL("cooperative-sticky") : BYTES_LITERAL("range");
+}
+
 static struct bytes group_id(const struct member *m)
 {
     return bytes_from_text(commits_group_name(commits_of(m), m->group));
@@ -123,7 +174,7 @@ static struct bytes group_id(const struct member *m)
 
 static struct bytes instance_id(const struct member *m)
 {
-    return m->is_static ? bytes_from_text(m->name) : BYTES_NULL;
+    return m->seat->is_static ? bytes_from_text(m->seat->instance) : BYTES_NULL;
 }
 
 static void set_id(struct member *m, struct bytes id)
@@ -134,13 +185,46 @@ static void set_id(struct member *m, struct bytes id)
     m->id[id.size] = '\0';
 }
 
+/* Topics have come into being, and it has not told so, or, as the leader, shared them out. Or a power loss may have taken something that
+ * it was told: there may be less of what it has now. */
+static bool must_join_again(const struct member *m)
+{
+    return (m->has_claim && ownership_is_void(ownership_of(m), m->claim)) ||
+           (m->is_late && ownership_is_in_force(ownership_of(m), m->claim)) ||
+           embedded_existing(m->client.scene) != m->wants || (m->is_leader && m->dealt != m->wants);
+}
+
+bool member_is_settled(const struct member *m)
+{
+    return m->state == SETTLED && (m->has_committed || m->keys == 0) && !m->is_forgotten &&
+           !m->is_late && !must_join_again(m);
+}
+
+static void give_up(struct member *m, uint32_t keys)
+{
+    if (m->has_claim)
+        ownership_give_up(ownership_of(m), m->claim, keys);
+    m->keys &= ~keys;
+}
+
+/* It is no member any more, or not in its own eyes. */
+static void abandon(struct member *m)
+{
+    if (m->has_claim)
+        ownership_leave(ownership_of(m), m->claim);
+    m->has_claim = false;
+    m->keys = 0;
+    m->synced = 0;
+    m->is_late = false;
+}
+
 static void go_to(struct member *m, enum state state)
 {
     m->goes_on = state == FINDING && (m->goes_on || m->state == SETTLED);
     if (state != SETTLED && !m->goes_on) {
         m->has_committed = false;
-        if (state != LEARNING)
-            m->keys = 0;
+        if (state != LEARNING && !is_cooperative(m))
+            give_up(m, m->keys);
     }
     m->state = state;
     client_again(&m->client);
@@ -161,11 +245,15 @@ static void on_error(struct member *m, int16_t error, const char *of)
         return;
     case KAFKA_UNKNOWN_MEMBER_ID:
     case KAFKA_FENCED_INSTANCE_ID:
+    case KAFKA_GROUP_ID_NOT_FOUND:
+        if (m->has_claim)
+            ownership_fenced(ownership_of(m), m->claim, false, error);
+        abandon(m);
         m->id[0] = '\0';
         go_to(m, JOINING);
         return;
-    case KAFKA_ILLEGAL_GENERATION:
-    case KAFKA_GROUP_ID_NOT_FOUND:
+    case KAFKA_ILLEGAL_GENERATION: /* also of one that was heard of in time: when its group is converted */
+        give_up(m, m->keys);
         go_to(m, JOINING);
         return;
     default:
@@ -209,53 +297,50 @@ static void find(struct member *m)
     client_ask(&m->client, API_FIND_COORDINATOR, FIND_VERSION, &request, on_found, m);
 }
 
-/* ---- assignments -------------------------------------------------------------------------------- */
-
-/* In a SyncGroup: four bytes, the keys as bits. Consumers' own form is nothing to the broker. */
-static uint32_t decode_keys(const struct member *m, struct bytes assignment)
-{
-    if (assignment.size != 0 && assignment.size != 4)
-        model_fail("member '%s' of %s is given an assignment of %zu bytes", m->id,
-                   commits_group_name(commits_of(m), m->group), assignment.size);
-    return assignment.size == 0 ? 0 : be_load_u32(assignment.data);
-}
-
-struct plan_of_leader {
-    struct sync_group_request_assignment assignments[COMMITS_MEMBERS_MAX];
-    uint8_t keys[COMMITS_MEMBERS_MAX][4];
-    int32_t count;
-};
-
-/* Deals the keys out in turn, beginning anywhere. */
-static void deal(struct member *m, const struct join_group_response *joined,
-                 struct plan_of_leader *out)
-{
-    if (joined->members_count < 1 || joined->members_count > COMMITS_MEMBERS_MAX)
-        model_fail("generation %d of %s has %d members", joined->generation_id,
-                   commits_group_name(commits_of(m), m->group), joined->members_count);
-    uint32_t keys[COMMITS_MEMBERS_MAX] = { 0 };
-    const uint32_t first = (uint32_t)rng_below(&m->client.rng, COMMITS_MEMBERS_MAX);
-    for (uint32_t k = 0; k < commits_key_count(commits_of(m)); k++)
-        keys[(first + k) % (uint32_t)joined->members_count] |= 1u << k;
-    out->count = joined->members_count;
-    for (int32_t i = 0; i < joined->members_count; i++) {
-        const struct join_group_response_member *member = &joined->members[i];
-        for (int32_t k = 0; k < i; k++) {
-            if (bytes_equal(joined->members[k].member_id, member->member_id))
-                model_fail("generation %d of %s has member '%.*s' twice", joined->generation_id,
-                           commits_group_name(commits_of(m), m->group),
-                           BYTES_PRINTF(member->member_id));
-        }
-        be_store_u32(out->keys[i], keys[i]);
-        out->assignments[i] = sync_group_request_assignment_default;
-        out->assignments[i].member_id = member->member_id;
-        out->assignments[i].assignment = bytes_from(out->keys[i], 4);
-        generations_assign(generations_of(m), m->group, joined->generation_id, member->member_id,
-                           member->group_instance_id, keys[i]);
-    }
-}
-
 /* ---- syncing ------------------------------------------------------------------------------------ */
+
+/* How long what it has is its own, after it was told that nothing is to be done: until then no rebalance can be over without it, and it
+ * cannot be late, if its session does not end before. */
+static int64_t safe_until_ns(const struct member *m)
+{
+    return MIN(m->asked_ns + REBALANCE_MS * NS_PER_MS, m->renewed_ns + SESSION_MS * NS_PER_MS) -
+           TRUNCATED_NS;
+}
+
+/* Answers whether it has to join once more. */
+static bool take_share(struct member *m, uint32_t keys)
+{
+    struct ownership *ownership = ownership_of(m);
+    const uint32_t revoked = m->keys & ~keys;
+    give_up(m, revoked);
+    if (!m->has_claim || ownership_is_void(ownership, m->claim)) {
+        if (m->has_claim) /* it is there from before, and may be on its way yet */
+            m->floor = (struct ownership_floor){ 0 };
+        m->claim = ownership_enter(ownership, &(struct ownership_entry){ .group = m->group,
+                                                                         .member = m->name,
+                                                                         .is_classic = true,
+                                                                         .epoch = m->generation,
+                                                                         .floor = m->floor });
+        m->has_claim = true;
+        m->keys = 0;
+    }
+    /* While it did not get to join, a generation without it may have given these away; now they are given to it. */
+    m->keys &= ~ownership_lost(ownership, m->claim, m->keys);
+    /* Before it has said that it has given them up, its time may be running. */
+    if (revoked == 0)
+        m->until_ns = safe_until_ns(m);
+    ownership_heard(ownership, m->claim, m->generation, m->keys, m->asked_ns, m->until_ns);
+    ownership_set_led(ownership, m->claim, m->is_led);
+    if (m->is_led)
+        ownership_is_led(ownership, m->group, m->joined_ns);
+    m->synced = m->generation;
+    m->is_late = !ownership_is_in_force(ownership, m->claim);
+    if (!m->is_late) {
+        ownership_take(ownership, m->claim, keys & ~m->keys);
+        m->keys = keys;
+    }
+    return revoked != 0;
+}
 
 static void on_synced(void *context, const void *message)
 {
@@ -275,13 +360,14 @@ static void on_synced(void *context, const void *message)
         return;
     }
     m->is_forgotten = false;
-    m->keys = decode_keys(m, answer->assignment);
-    generations_synced(generations_of(m), m->group, m->generation, bytes_from_text(m->id),
-                       instance_id(m), m->keys);
-    go_to(m, LEARNING);
+    const uint32_t keys = embedded_read_assignment(m->client.scene, answer->assignment);
+    if (!is_mixed(m))
+        generations_synced(generations_of(m), m->group, m->generation, bytes_from_text(m->id),
+                           instance_id(m), keys);
+    go_to(m, take_share(m, keys) ? JOINING : LEARNING);
 }
 
-static void sync_group(struct member *m, const struct plan_of_leader *plan)
+static void sync_group(struct member *m, const struct leader_plan *plan)
 {
     struct sync_group_request request = sync_group_request_default;
     request.group_id = group_id(m);
@@ -289,12 +375,13 @@ static void sync_group(struct member *m, const struct plan_of_leader *plan)
     request.member_id = bytes_from_text(m->id);
     request.group_instance_id = instance_id(m);
     request.protocol_type = BYTES_LITERAL("consumer");
-    request.protocol_name = BYTES_LITERAL(PROTOCOL);
+    request.protocol_name = protocol(m);
     if (plan != NULL) {
         request.assignments = (struct sync_group_request_assignment *)(uintptr_t)plan->assignments;
         request.assignments_count = plan->count;
     }
     m->life = m->client.scene->life;
+    m->asked_ns = scene_now_ns(m->client.scene);
     m->state = SYNCING;
     client_ask(&m->client, API_SYNC_GROUP, SYNC_VERSION, &request, on_synced, m);
 }
@@ -322,24 +409,39 @@ static void on_joined(void *context, const void *message)
         return;
     }
     set_id(m, answer->member_id);
+    /* One that is told of its generation again, and asks for its share again, has no new session by that, as in Kafka. */
+    if (answer->leader.size == 0 || answer->generation_id > m->synced)
+        m->renewed_ns = m->joined_ns;
     m->generation = answer->generation_id;
+    m->is_led = answer->leader.size > 0;
     m->is_leader = bytes_equal(answer->leader, answer->member_id);
-    generations_joined(generations_of(m), m->group, m->generation, answer->leader,
-                       answer->member_id);
+    m->dealt = 0;
+    if (!is_mixed(m))
+        generations_joined(generations_of(m), m->group, m->generation, answer->leader,
+                           answer->member_id);
     if (!m->is_leader || answer->skip_assignment) {
         sync_group(m, NULL);
         return;
     }
-    struct plan_of_leader plan;
-    deal(m, answer, &plan);
+    struct leader_plan plan;
+    leader_deal(&m->client, m->group, answer, &plan);
+    m->dealt = plan.dealt;
     sync_group(m, &plan);
+    leader_plan_deinit(&plan);
 }
 
 static void join(struct member *m)
 {
-    struct join_group_request_protocol protocol = join_group_request_protocol_default;
-    protocol.name = BYTES_LITERAL(PROTOCOL);
-    protocol.metadata = bytes_from_text(m->name);
+    struct buf metadata;
+    buf_init(&metadata, METADATA_BYTES_MAX);
+    m->wants = embedded_existing(m->client.scene);
+    const struct embedded_subscription told = { .wants = m->wants,
+                                                .owned = m->keys,
+                                                .generation = m->keys == 0 ? -1 : m->generation };
+    embedded_write_subscription(m->client.scene, m->version, &told, &metadata);
+    struct join_group_request_protocol spoken = join_group_request_protocol_default;
+    spoken.name = protocol(m);
+    spoken.metadata = buf_view(&metadata);
     struct join_group_request request = join_group_request_default;
     request.group_id = group_id(m);
     request.session_timeout_ms = SESSION_MS;
@@ -347,11 +449,14 @@ static void join(struct member *m)
     request.member_id = bytes_from_text(m->id);
     request.group_instance_id = instance_id(m);
     request.protocol_type = BYTES_LITERAL("consumer");
-    request.protocols = &protocol;
+    request.protocols = &spoken;
     request.protocols_count = 1;
     request.reason = BYTES_NULL;
     m->life = m->client.scene->life;
+    m->floor = ownership_floor(ownership_of(m), m->group);
+    m->joined_ns = scene_now_ns(m->client.scene);
     client_ask(&m->client, API_JOIN_GROUP, JOIN_VERSION, &request, on_joined, m);
+    buf_deinit(&metadata);
 }
 
 /* ---- learning where to go on -------------------------------------------------------------------- */
@@ -388,6 +493,11 @@ static void on_committed(void *context, bool is_unanswered, int16_t error, uint3
     if (taken != 0 && m->generation < m->newest)
         model_fail("%s: a commit of generation %d was taken, after generation %d began",
                    commits_group_name(commits_of(m), m->group), m->generation, m->newest);
+    if ((taken & m->lost) != 0 && m->round == ownership_round(ownership_of(m)))
+        model_fail("%s: a commit of %s in generation %d was taken for partitions %x, which were "
+                   "somebody else's already",
+                   commits_group_name(commits_of(m), m->group), m->name, m->generation,
+                   taken & m->lost);
     m->error = error;
     if (error != KAFKA_NONE) {
         on_error(m, error, "an OffsetCommit");
@@ -405,6 +515,8 @@ static void commit(struct member *m)
                                     .instance_id = instance_id(m),
                                     .epoch = m->generation };
     m->newest = generations_newest(generations_of(m), m->group);
+    m->lost = ownership_lost(ownership_of(m), m->claim, m->keys);
+    m->round = ownership_round(ownership_of(m));
     if (!cursor_commit(&m->cursor, &who, m->keys))
         client_again(&m->client);
 }
@@ -418,10 +530,15 @@ static void on_beat(void *context, const void *message)
     if (is_lost(m, answer))
         return;
     m->error = answer->error_code;
-    if (answer->error_code != KAFKA_NONE)
+    if (answer->error_code != KAFKA_NONE) {
         on_error(m, answer->error_code, "a heartbeat");
-    else
+    } else {
+        m->renewed_ns = m->asked_ns;
+        m->until_ns = safe_until_ns(m);
+        ownership_heard(ownership_of(m), m->claim, m->generation, m->keys, m->asked_ns,
+                        m->until_ns);
         client_again(&m->client);
+    }
     m->is_forgotten &= answer->error_code != KAFKA_NONE;
 }
 
@@ -432,6 +549,7 @@ static void beat(struct member *m)
     request.generation_id = m->generation;
     request.member_id = bytes_from_text(m->id);
     request.group_instance_id = instance_id(m);
+    m->asked_ns = scene_now_ns(m->client.scene);
     client_ask(&m->client, API_HEARTBEAT, HEARTBEAT_VERSION, &request, on_beat, m);
 }
 
@@ -443,8 +561,10 @@ static void sleep_for(struct member *m, int64_t duration_max_ns)
 
 static void go_away(struct member *m)
 {
+    abandon(m);
     m->id[0] = '\0';
-    sleep_for(m, AWAY_MAX_NS);
+    seat_leave(m->seat, &m->client.rng);
+    sleep_for(m, seat_away_max_ns(m->seat));
     go_to(m, AWAY);
 }
 
@@ -465,6 +585,7 @@ static void leave(struct member *m)
     request.group_id = group_id(m);
     request.members = &identity;
     request.members_count = 1;
+    abandon(m);
     client_ask(&m->client, API_LEAVE_GROUP, LEAVE_VERSION, &request, on_left, m);
 }
 
@@ -473,13 +594,18 @@ static void live(struct member *m)
 {
     struct rng *rng = &m->client.rng;
     const bool is_calm = m->client.scene->is_calm;
+    const uint64_t going = seat_going(m->seat);
     const uint64_t dice = m->client.scene->is_resting ? 1000 : rng_below(rng, 1000);
-    if (!is_calm && dice < 15) {
+    if (must_join_again(m) && !m->client.scene->is_resting) {
+        go_to(m, JOINING);
+    } else if (m->is_late) {
+        beat(m);
+    } else if (!is_calm && dice < going) {
         leave(m);
-    } else if (!is_calm && dice < 25) { /* it crashes */
+    } else if (!is_calm && dice < 2 * going) { /* it crashes */
         client_hang_up(&m->client);
         go_away(m);
-    } else if (!is_calm && dice < 40) {
+    } else if (!is_calm && dice < 2 * going + 15) {
         sleep_for(m, NAP_MAX_NS);
         m->is_forgotten = true;
         client_again(&m->client);
@@ -497,7 +623,7 @@ static void act(struct client *client)
     struct member *m = CONTAINER_OF(client, struct member, client);
     if (client_is_waiting(client))
         return;
-    if (scene_now_ns(client->scene) < m->asleep_until_ns) {
+    if (scene_now_ns(client->scene) < m->asleep_until_ns || m->seat->is_subscribers) {
         client_again(client);
         return;
     }
@@ -521,15 +647,13 @@ static void act(struct client *client)
     }
 }
 
-struct member *member_new(struct scene *scene, uint32_t group, uint32_t index)
+struct member *member_new(struct scene *scene, uint32_t group, uint32_t index, struct seat *seat)
 {
     struct member *m = MEM_NEW(struct member);
-    struct rng rng = scene_rng(scene, "static");
-    for (uint32_t i = 0; i < COMMITS_MEMBERS_MAX * group + index; i++)
-        (void)rng_u64(&rng);
     m->group = group;
-    m->is_static = rng_chance(&rng, 300000);
-    (void)snprintf(m->name, sizeof(m->name), "%c%u.%u/", m->is_static ? 's' : 'd', group, index);
+    m->seat = seat;
+    m->version = (int16_t)(1 + index % 3);
+    (void)snprintf(m->name, sizeof(m->name), "%c%u.%u/", seat->is_static ? 's' : 'd', group, index);
     client_init(&m->client, scene, m->name, act);
     m->cursor = (struct cursor){
         .client = &m->client, .group = group, .on_learned = on_learned, .on_committed = on_committed
@@ -537,7 +661,7 @@ struct member *member_new(struct scene *scene, uint32_t group, uint32_t index)
     m->client.pause_min_ns = PAUSE_MIN_NS;
     m->client.pause_max_ns = PAUSE_MAX_NS;
     m->client.works_at_rest = true;
-    sleep_for(m, AWAY_MAX_NS);
+    sleep_for(m, seat_away_max_ns(m->seat));
     return m;
 }
 

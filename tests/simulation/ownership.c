@@ -8,19 +8,28 @@
 #include "wire/kafka_error.h"
 
 #define NOBODY UINT32_MAX
+#define EVER   INT64_MAX
 
 struct claim {
     uint32_t group;
     const char *member; /* borrowed; lives as long as the history */
+    bool is_classic;
+    bool is_led;   /* its epoch is a generation of a classic group */
+    bool is_loose; /* its partitions may be others since the leader has sent its assignment */
     int32_t epoch;
+    int64_t heard_ns; /* when it asked what was answered last */
     int64_t until_ns;
     uint64_t round; /* another than now: it is void */
 };
 
 struct group {
     int32_t floor;
+    uint64_t era; /* counts the times that it may have been empty; mixed ones only */
     uint32_t owners[COMMITS_KEYS_MAX]; /* claims: who was given it last */
     bool is_owned[COMMITS_KEYS_MAX];   /* and has not given it up */
+    bool has_subscribers;              /* for sure */
+    int64_t alone_ns;                  /* when that ended */
+    int64_t downgraded_ns; /* at that time at the latest, if it was; EVER: it still may be */
 };
 
 struct ownership {
@@ -47,11 +56,6 @@ void ownership_free(struct ownership *o)
     mem_free(o);
 }
 
-int32_t ownership_floor(const struct ownership *o, uint32_t group)
-{
-    return o->groups[group].floor;
-}
-
 uint64_t ownership_round(const struct ownership *o)
 {
     return o->round;
@@ -62,7 +66,7 @@ static const char *group_name(const struct ownership *o, uint32_t group)
     return commits_group_name(o->scene->commits, group);
 }
 
-static bool is_void(const struct ownership *o, uint32_t claim)
+bool ownership_is_void(const struct ownership *o, uint32_t claim)
 {
     return claim == NOBODY || o->claims.items[claim].round != o->round;
 }
@@ -72,22 +76,103 @@ bool ownership_is_in_force(const struct ownership *o, uint32_t claim)
     return scene_now_ns(o->scene) < o->claims.items[claim].until_ns;
 }
 
+/* ---- who is there for sure ---------------------------------------------------------------------- */
+
+static bool has_sure(const struct ownership *o, uint32_t group, bool subscribers_only)
+{
+    for (uint32_t i = 0; i < o->claims.count; i++) {
+        const struct claim *claim = &o->claims.items[i];
+        if (claim->group == group && !(subscribers_only && claim->is_classic) &&
+            !ownership_is_void(o, i) && ownership_is_in_force(o, i))
+            return true;
+    }
+    return false;
+}
+
+static void may_be_downgraded(struct ownership *o, struct group *group)
+{
+    group->has_subscribers = false;
+    group->alone_ns = scene_now_ns(o->scene);
+    group->downgraded_ns = EVER;
+}
+
+/* What time has brought about. */
+static void look(struct ownership *o, uint32_t index)
+{
+    struct group *group = &o->groups[index];
+    if (!commits_is_mixed(o->scene->commits, index))
+        return;
+    if (group->has_subscribers && !has_sure(o, index, true))
+        may_be_downgraded(o, group);
+    if (group->floor != 0 && !has_sure(o, index, false)) {
+        group->floor = 0;
+        group->era++;
+    }
+}
+
+void ownership_doubts(struct ownership *o, uint32_t group)
+{
+    if (!o->groups[group].has_subscribers)
+        may_be_downgraded(o, &o->groups[group]);
+}
+
+void ownership_is_led(struct ownership *o, uint32_t index, int64_t asked_ns)
+{
+    struct group *group = &o->groups[index];
+    look(o, index);
+    if (group->downgraded_ns == EVER && asked_ns >= group->alone_ns)
+        group->downgraded_ns = scene_now_ns(o->scene);
+}
+
+void ownership_set_led(struct ownership *o, uint32_t claim, bool is_led)
+{
+    o->claims.items[claim].is_led = is_led;
+}
+
+void ownership_deal(struct ownership *o, uint32_t group)
+{
+    for (size_t i = 0; i < o->claims.count; i++) {
+        if (o->claims.items[i].group == group && o->claims.items[i].is_classic)
+            o->claims.items[i].is_loose = true;
+    }
+}
+
+static void is_there(struct ownership *o, const struct claim *claim)
+{
+    struct group *group = &o->groups[claim->group];
+    if (claim->is_classic || group->has_subscribers)
+        return;
+    group->has_subscribers = true;
+    if (group->downgraded_ns == EVER)
+        group->downgraded_ns = scene_now_ns(o->scene);
+}
+
 /* ---- epochs ------------------------------------------------------------------------------------- */
 
-uint32_t ownership_enter(struct ownership *o, uint32_t group, const char *member, int32_t epoch,
-                         int32_t floor)
+struct ownership_floor ownership_floor(struct ownership *o, uint32_t group)
 {
-    if (epoch < floor)
-        model_fail("%s of %s joined in epoch %d, and there was epoch %d before", member,
-                   group_name(o, group), epoch, floor);
-    VEC_ADD(&o->claims, ((struct claim){
-                            .group = group, .member = member, .epoch = epoch, .round = o->round }));
-    o->groups[group].floor = MAX(o->groups[group].floor, epoch);
+    look(o, group);
+    return (struct ownership_floor){ .epoch = o->groups[group].floor, .era = o->groups[group].era };
+}
+
+uint32_t ownership_enter(struct ownership *o, const struct ownership_entry *entry)
+{
+    struct group *group = &o->groups[entry->group];
+    look(o, entry->group);
+    if (entry->epoch < entry->floor.epoch && entry->floor.era == group->era)
+        model_fail("%s of %s joined in epoch %d, and there was epoch %d before", entry->member,
+                   group_name(o, entry->group), entry->epoch, entry->floor.epoch);
+    VEC_ADD(&o->claims, ((struct claim){ .group = entry->group,
+                                         .member = entry->member,
+                                         .is_classic = entry->is_classic,
+                                         .epoch = entry->epoch,
+                                         .round = o->round }));
     return (uint32_t)o->claims.count - 1;
 }
 
-void ownership_told_group(const struct ownership *o, uint32_t group, int32_t epoch)
+void ownership_told_group(struct ownership *o, uint32_t group, int32_t epoch)
 {
+    look(o, group);
     if (epoch < o->groups[group].floor)
         model_fail("%s is in epoch %d, and a member was told epoch %d before", group_name(o, group),
                    epoch, o->groups[group].floor);
@@ -121,13 +206,17 @@ static void check_epoch(struct ownership *o, struct claim *claim, int32_t epoch)
 }
 
 void ownership_heard(struct ownership *o, uint32_t claim, int32_t epoch, uint32_t keys,
-                     int64_t until_ns)
+                     int64_t asked_ns, int64_t until_ns)
 {
     struct claim *own = &o->claims.items[claim];
     const struct group *group = &o->groups[own->group];
+    look(o, own->group);
     own->until_ns = until_ns;
-    if (is_void(o, claim))
+    own->heard_ns = asked_ns;
+    own->is_loose = false;
+    if (ownership_is_void(o, claim))
         return;
+    is_there(o, own);
     check_epoch(o, own, epoch);
     for (uint32_t k = 0; k < COMMITS_KEYS_MAX; k++) {
         if ((keys & (1u << k)) == 0 || group->owners[k] == claim)
@@ -139,13 +228,22 @@ void ownership_heard(struct ownership *o, uint32_t claim, int32_t epoch, uint32_
     }
 }
 
+/* Whether what the other has, and was heard of with, is its own until it gives it up. */
+static bool is_protected(const struct ownership *o, uint32_t index, const struct claim *taker)
+{
+    const struct claim *other = &o->claims.items[index];
+    if (ownership_is_void(o, index) || !ownership_is_in_force(o, index) || other->is_loose)
+        return false;
+    return !other->is_classic || taker->is_led ||
+           other->heard_ns >= o->groups[other->group].downgraded_ns;
+}
+
 static void take(struct ownership *o, uint32_t claim, uint32_t index)
 {
     const struct claim *own = &o->claims.items[claim];
     struct group *group = &o->groups[own->group];
     const uint32_t other = group->owners[index];
-    if (group->is_owned[index] && other != claim && !is_void(o, other) &&
-        ownership_is_in_force(o, other)) {
+    if (group->is_owned[index] && other != claim && is_protected(o, other, own)) {
         const struct commits_key key = commits_key(o->scene->commits, index);
         model_fail("%s: %s is given %s-%d, and %s has it", group_name(o, own->group), own->member,
                    key.topic, key.partition, o->claims.items[other].member);
@@ -156,7 +254,8 @@ static void take(struct ownership *o, uint32_t claim, uint32_t index)
 
 void ownership_take(struct ownership *o, uint32_t claim, uint32_t keys)
 {
-    for (uint32_t k = 0; k < COMMITS_KEYS_MAX && !is_void(o, claim); k++) {
+    look(o, o->claims.items[claim].group);
+    for (uint32_t k = 0; k < COMMITS_KEYS_MAX && !ownership_is_void(o, claim); k++) {
         if ((keys & (1u << k)) != 0)
             take(o, claim, k);
     }
@@ -171,12 +270,19 @@ void ownership_give_up(struct ownership *o, uint32_t claim, uint32_t keys)
     }
 }
 
+void ownership_leave(struct ownership *o, uint32_t claim)
+{
+    ownership_give_up(o, claim, UINT32_MAX);
+    o->claims.items[claim].until_ns = 0;
+    look(o, o->claims.items[claim].group);
+}
+
 uint32_t ownership_lost(const struct ownership *o, uint32_t claim, uint32_t keys)
 {
     const struct group *group = &o->groups[o->claims.items[claim].group];
     uint32_t lost = 0;
-    for (uint32_t k = 0; k < COMMITS_KEYS_MAX && !is_void(o, claim); k++) {
-        if (group->owners[k] != claim && !is_void(o, group->owners[k]))
+    for (uint32_t k = 0; k < COMMITS_KEYS_MAX && !ownership_is_void(o, claim); k++) {
+        if (group->owners[k] != claim && !ownership_is_void(o, group->owners[k]))
             lost |= keys & (1u << k);
     }
     return lost;
@@ -185,7 +291,7 @@ uint32_t ownership_lost(const struct ownership *o, uint32_t claim, uint32_t keys
 void ownership_fenced(const struct ownership *o, uint32_t claim, bool has_doubts, int16_t error)
 {
     const struct claim *own = &o->claims.items[claim];
-    if (is_void(o, claim) || !ownership_is_in_force(o, claim) ||
+    if (ownership_is_void(o, claim) || !ownership_is_in_force(o, claim) ||
         (error == KAFKA_FENCED_MEMBER_EPOCH && has_doubts))
         return;
     model_fail("%s of %s was heard of in time, and is told %s", own->member,

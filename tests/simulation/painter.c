@@ -134,7 +134,7 @@ static bool has_subscribers(const struct painter *p)
 {
     const struct commits *commits = p->client.scene->commits;
     for (uint32_t i = 0; i < commits_group_count(commits); i++) {
-        if (commits_is_of_subscribers(commits, i))
+        if (commits_has_subscribers(commits, i))
             return true;
     }
     return false;
@@ -418,6 +418,15 @@ static void on_group(void *context, const void *message)
     next_group(p);
 }
 
+static void ask_classic_group(struct painter *p)
+{
+    struct bytes name = bytes_from_text(commits_group_name(p->client.scene->commits, p->index));
+    struct describe_groups_request request = describe_groups_request_default;
+    request.groups = &name;
+    request.groups_count = 1;
+    client_ask(&p->client, API_DESCRIBE_GROUPS, DESCRIBE_VERSION, &request, on_group, p);
+}
+
 static void add_assignment(struct painter *p, struct bytes member, const char *what,
                            const struct consumer_group_describe_response_assignment *told)
 {
@@ -455,6 +464,11 @@ static void on_consumer_group(void *context, const void *message)
     const struct consumer_group_describe_response_described_group *group =
         answer == NULL ? &consumer_group_describe_response_described_group_default
                        : &answer->groups[0];
+    if (group->error_code == KAFKA_GROUP_ID_NOT_FOUND &&
+        commits_is_mixed(p->client.scene->commits, p->index)) {
+        ask_classic_group(p); /* it may be one, now */
+        return;
+    }
     if (has_no_group(p, answer, group->error_code, group->group_state, "ConsumerGroupDescribe"))
         return;
     ownership_told_group(p->client.scene->ownership, p->index, group->group_epoch);
@@ -466,6 +480,16 @@ static void on_consumer_group(void *context, const void *message)
     next_group(p);
 }
 
+static void ask_consumer_group(struct painter *p)
+{
+    struct bytes name = bytes_from_text(commits_group_name(p->client.scene->commits, p->index));
+    struct consumer_group_describe_request request = consumer_group_describe_request_default;
+    request.group_ids = &name;
+    request.group_ids_count = 1;
+    client_ask(&p->client, API_CONSUMER_GROUP_DESCRIBE, CONSUMER_VERSION, &request,
+               on_consumer_group, p);
+}
+
 static void ask_groups(struct painter *p)
 {
     const struct commits *commits = p->client.scene->commits;
@@ -473,19 +497,10 @@ static void ask_groups(struct painter *p)
         next_step(p);
         return;
     }
-    struct bytes name = bytes_from_text(commits_group_name(commits, p->index));
-    if (commits_is_of_subscribers(commits, p->index)) {
-        struct consumer_group_describe_request request = consumer_group_describe_request_default;
-        request.group_ids = &name;
-        request.group_ids_count = 1;
-        client_ask(&p->client, API_CONSUMER_GROUP_DESCRIBE, CONSUMER_VERSION, &request,
-                   on_consumer_group, p);
-        return;
-    }
-    struct describe_groups_request request = describe_groups_request_default;
-    request.groups = &name;
-    request.groups_count = 1;
-    client_ask(&p->client, API_DESCRIBE_GROUPS, DESCRIBE_VERSION, &request, on_group, p);
+    if (commits_has_subscribers(commits, p->index))
+        ask_consumer_group(p);
+    else
+        ask_classic_group(p);
 }
 
 static void on_offsets(void *context, const void *message)

@@ -17,6 +17,7 @@
 #include "cursor.h"
 #include "model.h"
 #include "ownership.h"
+#include "seat.h"
 #include "wire/kafka_error.h"
 #include "wire/messages/consumer_group_heartbeat_request.h"
 #include "wire/messages/consumer_group_heartbeat_response.h"
@@ -33,7 +34,6 @@
 #define TRUNCATED_NS  (2 * NS_PER_MS) /* the broker counts whole milliseconds */
 #define NAP_MAX_NS    (9 * NS_PER_SECOND)
 #define DAWDLE_MAX_NS (9 * NS_PER_SECOND)
-#define AWAY_MAX_NS   (5 * NS_PER_SECOND)
 #define PAUSE_MIN_NS  (50 * NS_PER_MS)
 #define PAUSE_MAX_NS  (700 * NS_PER_MS)
 #define EPOCH_JOIN    0
@@ -51,8 +51,8 @@ struct target {
 struct subscriber {
     struct client client; /* first */
     uint32_t group;
-    char name[16]; /* the client id; of a static member also its name in the group */
-    bool is_static;
+    char name[16];        /* the client id */
+    struct seat *seat;    /* borrowed */
     const char *assignor; /* that it asks for; NULL: any */
     uint32_t incarnation; /* of its process */
     char id[32];          /* of this one */
@@ -75,10 +75,11 @@ struct subscriber {
     uint32_t
         lost; /* of what is being committed: it was somebody else's already when that was asked */
     int64_t asked_ns;
-    int64_t unheard_ns;  /* the first heartbeat since the last answer; 0: there is none */
-    int64_t revoking_ns; /* since when it may have to give something up; 0: it has not */
-    uint64_t round;      /* of ownership.h, when it asked */
-    int32_t floor;
+    int64_t unheard_ns;   /* the first heartbeat since the last answer; 0: there is none */
+    int64_t revoking_ns;  /* since when it may have to give something up; 0: it has not */
+    uint64_t round;       /* of ownership.h, when it asked */
+    uint64_t heard_round; /* when it asked what was answered last */
+    struct ownership_floor floor;
     bool has_committed;
     bool is_forgotten; /* perhaps: it has slept, and nothing was said to it since */
     int64_t asleep_until_ns;
@@ -90,6 +91,11 @@ struct subscriber {
 struct client *subscriber_client(struct subscriber *s)
 {
     return &s->client;
+}
+
+bool subscriber_is_away(const struct subscriber *s)
+{
+    return !s->seat->is_subscribers;
 }
 
 bool subscriber_is_committing(const struct subscriber *s)
@@ -134,7 +140,7 @@ static const char *group_name(const struct subscriber *s)
 
 static struct bytes instance_id(const struct subscriber *s)
 {
-    return s->is_static ? bytes_from_text(s->name) : BYTES_NULL;
+    return s->seat->is_static ? bytes_from_text(s->seat->instance) : BYTES_NULL;
 }
 
 static void go_to(struct subscriber *s, enum state state)
@@ -241,6 +247,8 @@ static void reconcile(struct subscriber *s)
 static void abandon(struct subscriber *s)
 {
     give_up(s, s->owned);
+    if (s->is_member)
+        ownership_leave(ownership_of(s), s->claim);
     s->is_member = false;
     s->epoch = EPOCH_JOIN;
     s->targets.count = 0;
@@ -283,7 +291,7 @@ static void on_error(struct subscriber *s, int16_t error, const char *of)
         client_again(&s->client);
         return;
     case KAFKA_UNRELEASED_INSTANCE_ID: /* until the session of the process before ends */
-        if (s->is_member || !s->is_static)
+        if (s->is_member || !s->seat->is_static)
             break;
         client_again(&s->client);
         return;
@@ -358,15 +366,19 @@ static void take_beat(struct subscriber *s, const struct consumer_group_heartbea
                    group_name(s), BYTES_PRINTF(answer->member_id), answer->member_epoch,
                    answer->assignment == NULL ? ", and no assignment" : "");
     if (is_new)
-        s->claim =
-            ownership_enter(ownership_of(s), s->group, s->name, answer->member_epoch, s->floor);
+        s->claim = ownership_enter(ownership_of(s),
+                                   &(struct ownership_entry){ .group = s->group,
+                                                              .member = s->name,
+                                                              .epoch = answer->member_epoch,
+                                                              .floor = s->floor });
     s->is_member = true;
+    s->heard_round = s->round;
     s->epoch = answer->member_epoch;
     if (answer->assignment != NULL) {
         take_targets(s, answer->assignment);
         s->has_news = true;
     }
-    ownership_heard(ownership_of(s), s->claim, s->epoch, s->owned, safe_until_ns(s));
+    ownership_heard(ownership_of(s), s->claim, s->epoch, s->owned, s->asked_ns, safe_until_ns(s));
     s->unheard_ns = 0;
     s->tells_all = false;
     s->is_forgotten = false;
@@ -382,6 +394,8 @@ static void on_beaten(void *context, const void *message)
     struct subscriber *s = context;
     const struct consumer_group_heartbeat_response *answer = message;
     if (answer == NULL || s->round != ownership_round(ownership_of(s))) {
+        if (!s->is_member)
+            ownership_doubts(ownership_of(s), s->group);
         s->tells_all = true;
         client_again(&s->client);
         return;
@@ -465,7 +479,9 @@ static void begin_request(const struct subscriber *s, int32_t epoch,
 
 static void beat(struct subscriber *s)
 {
-    const bool tells_all = s->tells_all || !s->is_member;
+    /* After a power loss, too: it may have taken something that this one was told. */
+    const bool tells_all =
+        s->tells_all || !s->is_member || s->heard_round != ownership_round(ownership_of(s));
     struct subscription subscription;
     struct possession possession;
     struct consumer_group_heartbeat_request request;
@@ -578,9 +594,10 @@ static void go_away(struct subscriber *s)
 {
     (void)snprintf(s->id, sizeof(s->id), "%s-%u", s->name, s->incarnation++);
     draw_wants(s);
-    sleep_for(s, AWAY_MAX_NS);
+    sleep_for(s, seat_away_max_ns(s->seat));
     s->tells_all = false;
     s->is_forgotten = false;
+    seat_leave(s->seat, &s->client.rng);
     go_to(s, AWAY);
 }
 
@@ -592,7 +609,7 @@ static void on_left(void *context, const void *message)
 
 static void leave(struct subscriber *s)
 {
-    const bool will_be_back = s->is_static && rng_chance(&s->client.rng, 700000);
+    const bool will_be_back = s->seat->is_static && rng_chance(&s->client.rng, 700000);
     struct consumer_group_heartbeat_request request;
     begin_request(s, will_be_back ? EPOCH_PAUSE : EPOCH_LEAVE, &request);
     abandon(s);
@@ -603,19 +620,20 @@ static void leave(struct subscriber *s)
 static void live(struct subscriber *s)
 {
     const bool is_calm = s->client.scene->is_calm;
+    const uint64_t going = seat_going(s->seat);
     const uint64_t dice = s->client.scene->is_resting ? 1000 : rng_below(&s->client.rng, 1000);
     reconcile(s);
-    if (!is_calm && dice < 15) {
+    if (!is_calm && dice < going) {
         leave(s);
-    } else if (!is_calm && dice < 25) { /* it crashes */
+    } else if (!is_calm && dice < 2 * going) { /* it crashes */
         client_hang_up(&s->client);
         abandon(s);
         go_away(s);
-    } else if (!is_calm && dice < 40) {
+    } else if (!is_calm && dice < 2 * going + 15) {
         sleep_for(s, NAP_MAX_NS);
         s->is_forgotten = true;
         client_again(&s->client);
-    } else if (!is_calm && dice < 60) {
+    } else if (!is_calm && dice < 2 * going + 35) {
         draw_wants(s);
         beat(s);
     } else if (dice < 500 && (s->owned & ~s->learned) != 0) {
@@ -630,7 +648,7 @@ static void act(struct client *client)
     struct subscriber *s = CONTAINER_OF(client, struct subscriber, client);
     if (client_is_waiting(client))
         return;
-    if (scene_now_ns(client->scene) < s->asleep_until_ns) {
+    if (scene_now_ns(client->scene) < s->asleep_until_ns || !s->seat->is_subscribers) {
         client_again(client);
         return;
     }
@@ -649,17 +667,18 @@ static void act(struct client *client)
     }
 }
 
-struct subscriber *subscriber_new(struct scene *scene, uint32_t group, uint32_t index)
+struct subscriber *subscriber_new(struct scene *scene, uint32_t group, uint32_t index,
+                                  struct seat *seat)
 {
     static const char *const assignors[] = { NULL, NULL, "uniform", "range" };
     struct subscriber *s = MEM_NEW(struct subscriber);
     s->group = group;
+    s->seat = seat;
     (void)snprintf(s->name, sizeof(s->name), "c%u.%u", group, index);
     client_init(&s->client, scene, s->name, act);
     s->client.pause_min_ns = PAUSE_MIN_NS;
     s->client.pause_max_ns = PAUSE_MAX_NS;
     s->client.works_at_rest = true;
-    s->is_static = rng_chance(&s->client.rng, 300000);
     s->assignor = assignors[rng_below(&s->client.rng, ARRAY_LEN(assignors))];
     s->cursor = (struct cursor){
         .client = &s->client, .group = group, .on_learned = on_learned, .on_committed = on_committed

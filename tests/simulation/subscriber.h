@@ -7,14 +7,18 @@
 #include "scene.h"
 
 struct client;
+struct seat;
 struct subscriber;
 
 #define SUBSCRIBER_SESSION_MS 6000 /* group.consumer.session.timeout.ms */
 
-struct subscriber *subscriber_new(struct scene *scene, uint32_t group, uint32_t index);
+/* The seat is borrowed. */
+struct subscriber *subscriber_new(struct scene *scene, uint32_t group, uint32_t index,
+                                  struct seat *seat);
 void subscriber_free(struct subscriber *subscriber);
 struct client *subscriber_client(struct subscriber *subscriber);
 
+bool subscriber_is_away(const struct subscriber *subscriber); /* for it is not its turn */
 /* It has what it is to have, having committed since then or having nothing. */
 bool subscriber_is_settled(const struct subscriber *subscriber);
 bool subscriber_is_committing(const struct subscriber *subscriber);

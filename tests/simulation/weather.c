@@ -6,7 +6,7 @@
 #include "rot.h"
 #include "sim_broker.h"
 
-#define CLIENTS_MAX    24
+#define CLIENTS_MAX    40
 #define CHANGES_MAX    60         /* of the disk, until a planned crash */
 #define ROOM_BYTES_MAX (96 << 10) /* of a disk that becomes full */
 #define FULL_MAX_NS    (6 * NS_PER_SECOND)
