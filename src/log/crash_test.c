@@ -618,3 +618,36 @@ TEST(log_crash, cuts_a_damaged_end_for_good)
         sim_disk_free(disk);
     }
 }
+
+/* A roll whose producer snapshot finds no room, and nothing appended since: the close writes one, so that the next open knows the
+ * producer and its open transaction. */
+TEST(log_crash, knows_producers_whose_snapshot_found_no_room)
+{
+    for (int calls = SIM_CREATE; calls <= SIM_WRITE; calls += SIM_WRITE - SIM_CREATE) {
+        struct sim_disk *disk = sim_disk_new(context->seed);
+        struct io_fs *fs = sim_disk_fs(disk);
+        struct log *log = sample_open(&(struct sample_open){ .fs = fs });
+        EXPECT_EQ(
+            sample_plan(log, LOG_ORIGIN_REPLICATION,
+                        sample_batch(&(struct sample_batch){ .has_producer = true,
+                                                             .producer_id = 9,
+                                                             .attributes = BATCH_TRANSACTIONAL }))
+                .error,
+            KAFKA_NONE);
+        EXPECT_OK(log_write(log, NULL));
+        sim_disk_add_fault(disk, &(struct sim_fault){ .calls = (uint32_t)calls,
+                                                      .path_part = ".snapshot",
+                                                      .error = -ENOSPC });
+        EXPECT_OK(log_roll(log, SAMPLE_NOW_MS, NULL));
+        sim_disk_clear_faults(disk);
+        EXPECT_OK(log_close(log, true, NULL, NULL));
+
+        log = sample_open(&(struct sample_open){ .fs = fs });
+        EXPECT_EQ(log_recovery(log).segments_scanned, 0);
+        EXPECT_EQ(log_recovery(log).note_count, 0);
+        struct log_producer producer;
+        EXPECT(log_producer_get(log, 9, &producer) && producer.txn_start_offset == 0);
+        log_abandon(log);
+        sim_disk_free(disk);
+    }
+}

@@ -156,6 +156,7 @@ static int flush_all(struct log_flush *flush)
     int r = 0;
     for (size_t i = 0; i < flush->snapshots.count && r == 0; i++) {
         r = write_snapshot(flush, flush->snapshots.items[i]);
+        flush->snapshots.items[i]->is_lost = r < 0;
         /* One that cannot be written is missed by nobody, since an older one and the batches after it do; but after a
          * close it is believed that all are there. */
         if (r < 0 && flush->is_close && flush->syncs_snapshots)
@@ -347,6 +348,16 @@ static void retry_later(struct log *log, int64_t offset)
     io_timer_arm_after(log_files_io(log->place.files), &log->flush_retry, RETRY_MS);
 }
 
+/* They are not there: a close at the same offset writes its own. */
+static void forget_lost(struct log *log, const struct log_flush *flush)
+{
+    for (size_t i = 0; i < flush->snapshots.count; i++) {
+        const struct planned_snapshot *snapshot = flush->snapshots.items[i];
+        if (snapshot->is_lost)
+            log__snapshot_forget(log, snapshot->offset);
+    }
+}
+
 static void settle(struct log *log, const struct log_flush *flush)
 {
     struct log_offsets *offsets = &log->offsets;
@@ -385,6 +396,7 @@ static void flush_done(struct io_job *job)
     struct log *log = flush->log;
     ASSERT(log->flush == flush);
     log->epochs.is_dirty |= flush->lacks_epochs;
+    forget_lost(log, flush);
     if (flush->result == 0 && !flush->is_void)
         settle(log, flush);
     else

@@ -24,6 +24,7 @@ struct planned_batch {
 struct planned_snapshot {
     int64_t offset;
     struct buf bytes;
+    bool is_lost; /* it could not be written */
 };
 void log__snapshot_free(struct planned_snapshot *snapshot); /* NULL is fine */
 /* Of the producers as they are now. */
