@@ -137,6 +137,73 @@ TEST(log_clean, keeps_the_marker_of_a_batch_that_stays_for_its_sequence)
     }
 }
 
+/* A message set of magic 1: gzip, "x" and "y", each with the value "1". */
+static const uint8_t old_set[] = {
+    0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x4d, 0x9d, 0x58, 0xaa,
+    0x8f, 0x01, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x08, 0xff, 0xff, 0xff, 0xff,
+    0x00, 0x00, 0x00, 0x37, 0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0x03, 0x63,
+    0x60, 0x80, 0x03, 0x09, 0x2f, 0x2f, 0x06, 0x6d, 0x46, 0x18, 0x8f, 0x1d, 0x88, 0x19, 0x2b,
+    0x40, 0x84, 0x21, 0x54, 0x04, 0x24, 0x25, 0x21, 0xf4, 0x4e, 0xdd, 0x03, 0xae, 0x86, 0x03,
+    0x24, 0x5a, 0x09, 0x56, 0x03, 0x00, 0x2b, 0xc2, 0xa5, 0xf9, 0x48, 0x00, 0x00, 0x00,
+};
+
+static void append_bytes(struct log *log, enum log_origin origin, struct bytes bytes)
+{
+    struct shared *shared = shared_new(bytes.size);
+    memcpy(shared->data, bytes.data, bytes.size);
+    EXPECT_EQ(sample_plan(log, origin, shared).error, KAFKA_NONE);
+    EXPECT_OK(log_write(log, NULL));
+}
+
+/* How many records that batches hold have this key; bytes of old formats end the walk. */
+static int count_of_key(struct log *log, struct bytes key, bool *out_is_old)
+{
+    const struct bytes all = sample_read_all(log, 0);
+    int count = 0;
+    struct bytes rest = all;
+    struct batch_view view;
+    for (; batch_parse(rest, &view) > 0; rest = bytes_slice(rest, view.bytes.size, rest.size)) {
+        AUTO(record_walk_deinit) struct record_walk walk;
+        record_walk_init(&walk, &view, NULL, INT32_MAX);
+        struct record record;
+        while (record_walk_next(&walk, &record) > 0)
+            count += bytes_equal(record.key, key);
+    }
+    *out_is_old = rest.size > 0;
+    bytes_free(all);
+    return count;
+}
+
+/* The tombstone goes one day, and the value that it deleted shall not be back then. */
+TEST(log_clean, takes_what_was_deleted_out_of_a_set_of_an_old_format)
+{
+    struct clean_history h;
+    clean_history_init(&h, context->seed);
+    append_bytes(h.log, LOG_ORIGIN_REPLICATION, bytes_from(old_set, sizeof(old_set)));
+    struct batch_builder tombstone;
+    batch_builder_init(&tombstone, &BATCH_OPTIONS_NONE);
+    EXPECT_OK(
+        batch_builder_add(&tombstone, SAMPLE_NOW_MS, BYTES_LITERAL("x"), BYTES_NULL, NULL, 0));
+    struct bytes bytes;
+    EXPECT_OK(batch_builder_finish(&tombstone, &bytes));
+    append_bytes(h.log, LOG_ORIGIN_CLIENT, bytes);
+    batch_builder_deinit(&tombstone);
+    for (int round = 0; round < 3; round++) {
+        EXPECT_OK(log_roll(h.log, h.now_ms, NULL));
+        log_flush(h.log);
+        h.log->cleaned_end = 0;
+        EXPECT(clean_history_clean(&h, 0));
+        EXPECT_EQ(h.report.result, 0);
+        h.now_ms += CLEAN_RETENTION_MS;
+        clean_history_append(&h, 0);
+    }
+    bool is_old;
+    EXPECT_EQ(count_of_key(h.log, BYTES_LITERAL("x"), &is_old), 0);
+    EXPECT(!is_old);
+    EXPECT_EQ(count_of_key(h.log, BYTES_LITERAL("y"), &is_old), 1);
+    clean_history_deinit(&h);
+}
+
 /* ---- what is not cleaned --------------------------------------------------------------------- */
 
 static struct log_clean_need look(struct clean_history *h, int64_t stable_end)

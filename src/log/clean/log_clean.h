@@ -14,7 +14,8 @@
  *   <first base>.log …           renamed again, the .log for good before the others
  *
  * Work goes in steps of a few megabytes, each a job; between two of them the shard may make it wait or stop. Readers go on all
- * the time: with what they have open, then with the new segment. Legacy batches (magic 0 and 1) are dropped or kept whole.
+ * the time: with what they have open, then with the new segment. Of the old formats (magic 0 and 1) a set that loses some of its
+ * messages becomes a batch.
  *
  * While a log is cleaned it is appended to, read, flushed and rolled as ever; log_retain waits, and log_truncate has to
  * (log_clean_stop). Every batch's CRC is checked on the way: one that is damaged ends the cleaning, and the log is set aside

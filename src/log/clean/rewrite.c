@@ -3,6 +3,7 @@
 #include "log/txn_index.h"
 
 #include "base/mem.h"
+#include "wire/batch_validate.h"
 #include "wire/legacy.h"
 
 #include <string.h>
@@ -129,7 +130,33 @@ static bool is_legacy_kept(struct log_cleaning *c, const struct record *record)
            (!bytes_is_null(record->value) || !may_legacy_tombstones_go(c));
 }
 
-/* Whole or not at all: the old formats are not written. */
+static struct batch_options options_of(const struct log_cleaning *c, const struct legacy_view *view)
+{
+    struct batch_options options = BATCH_OPTIONS_NONE;
+    options.codec = legacy_codec(view);
+    options.contexts = c->contexts;
+    options.size_bytes_max = BATCH_UNCOMPRESSED_BYTES_MAX;
+    if (legacy_is_log_append_time(view)) {
+        options.attributes = BATCH_LOG_APPEND_TIME;
+        options.append_time_ms = view->timestamp;
+    }
+    return options;
+}
+
+/* Offsets ascend, or nobody could say which of two records is the newer one. */
+static int add_kept(struct batch_builder *kept, const struct record *record)
+{
+    if (kept->record_count == 0)
+        kept->options.base_offset = record->offset;
+    const int64_t delta = record->offset - kept->options.base_offset;
+    if (delta <= kept->last_offset_delta || delta > INT32_MAX)
+        return -ERR_MALFORMED;
+    return batch_builder_add_at(kept, (int32_t)delta, record->timestamp, record->key, record->value,
+                                NULL, 0);
+}
+
+/* What stays of a message or a compressed set of them. The old formats are not written: a set that loses some of its messages becomes
+ * a batch, so that none is left that a tombstone has deleted, since the tombstone goes one day. */
 static int sift_legacy(struct log_cleaning *c, const struct batch_view *batch)
 {
     struct legacy_view view;
@@ -138,14 +165,28 @@ static int sift_legacy(struct log_cleaning *c, const struct batch_view *batch)
         return r;
     struct legacy_walk walk;
     struct record record;
-    bool is_kept = false;
+    int32_t count = 0;
+    struct batch_builder kept;
+    const struct batch_options options = options_of(c, &view);
+    batch_builder_init(&kept, &options);
     legacy_walk_init(&walk, &view, c->contexts, INT32_MAX);
-    while ((r = legacy_walk_next(&walk, &record)) > 0 && !is_kept)
-        is_kept = is_legacy_kept(c, &record);
+    while ((r = legacy_walk_next(&walk, &record)) > 0) {
+        count++;
+        if (is_legacy_kept(c, &record) && (r = add_kept(&kept, &record)) < 0)
+            break;
+    }
     legacy_walk_deinit(&walk);
-    if (r < 0)
-        return r;
-    return is_kept ? BATCH_FILTER_SAME : BATCH_FILTER_EMPTY;
+    struct bytes made = BYTES_NULL;
+    if (r == 0 && kept.record_count > 0 && kept.record_count < count)
+        r = batch_builder_finish(&kept, &made);
+    if (r == 0 && !bytes_is_null(made))
+        buf_put_bytes(&c->target.out, made);
+    if (r == 0)
+        r = kept.record_count == 0 ? BATCH_FILTER_EMPTY
+            : bytes_is_null(made)  ? BATCH_FILTER_SAME
+                                   : BATCH_FILTER_CHANGED;
+    batch_builder_deinit(&kept);
+    return r;
 }
 
 static int sift(struct log_cleaning *c, const struct batch_view *batch)
@@ -166,21 +207,11 @@ static void count_batch(struct log_cleaning *c, const struct scanned_batch *sour
     struct scanned_batch made = *source;
     made.size_bytes = (uint32_t)(out->size - size_before);
     struct batch_view view;
-    if (batch_parse_header(bytes_from(out->data + size_before, made.size_bytes), &view) >= 0)
+    if (batch_parse_header(bytes_from(out->data + size_before, made.size_bytes), &view) >= 0) {
         made.max_timestamp = view.max_timestamp;
-    segment_builder_add(&c->target.builder, &made);
-}
-
-/* Of a batch that has lost all its records. Where it only keeps a place, nobody asks for its time: an index would lead to it in vain. */
-static int put_what_must_stay(struct log_cleaning *c, const struct scanned_batch *batch)
-{
-    struct batch_view header = batch->view;
-    if (!is_newest_of_producer(c, &header)) {
-        if (!is_last_of_target(c, batch))
-            return 0;
-        header.max_timestamp = -1;
+        made.last_offset = batch_last_offset(&view);
     }
-    return batch_put_empty(&header, &c->target.out);
+    segment_builder_add(&c->target.builder, &made);
 }
 
 /* Nothing is damaged, but a file has its limit. */
@@ -192,6 +223,26 @@ static int too_large(struct log_cleaning *c)
         c->target.end - c->target.first, c->place.directory, c->target.segment->meter.base_offset);
 }
 
+static bool fits(const struct log_cleaning *c, size_t size_before)
+{
+    const struct buf *out = &c->target.out;
+    return buf_is_ok(out) &&
+           (int64_t)c->target.builder.meter.size_bytes + (int64_t)(out->size - size_before) <=
+               INT32_MAX;
+}
+
+/* The place of what is gone at the end of a segment. Nobody asks for its time: an index would lead to it in vain. */
+static int keep_place(struct log_cleaning *c, const struct scanned_batch *batch)
+{
+    struct batch_view header = batch->view;
+    header.max_timestamp = -1;
+    const size_t size_before = c->target.out.size;
+    if (batch_put_empty(&header, &c->target.out) < 0 || !fits(c, size_before))
+        return too_large(c);
+    count_batch(c, batch, size_before);
+    return 0;
+}
+
 static int put_batch(struct log_cleaning *c, const struct scanned_batch *batch)
 {
     struct buf *out = &c->target.out;
@@ -200,14 +251,14 @@ static int put_batch(struct log_cleaning *c, const struct scanned_batch *batch)
     if (r == BATCH_FILTER_SAME)
         buf_put_bytes(out, batch->view.bytes);
     else if (r == BATCH_FILTER_EMPTY)
-        r = put_what_must_stay(c, batch);
-    if (!buf_is_ok(out) ||
-        (int64_t)c->target.builder.meter.size_bytes + (int64_t)(out->size - size_before) >
-            INT32_MAX)
+        r = is_newest_of_producer(c, &batch->view) ? batch_put_empty(&batch->view, out) : 0;
+    if (!fits(c, size_before))
         return too_large(c);
     if (r < 0)
         return clean__fail_batch(c, r, batch);
     count_batch(c, batch, size_before);
+    if (is_last_of_target(c, batch) && c->target.builder.end_offset <= batch->last_offset)
+        return keep_place(c, batch);
     return 0;
 }
 
