@@ -168,6 +168,13 @@ static void removal_done(struct io_job *job)
     removal_free(removal);
 }
 
+static void submit(struct removal *removal)
+{
+    list_remove(&removal->link);
+    removal->files->job_count++;
+    io_submit(removal->files->io, removal->files->lane, &removal->job);
+}
+
 static void on_timer(struct io_timer *timer)
 {
     struct log_files *files = CONTAINER_OF(timer, struct log_files, timer);
@@ -178,10 +185,15 @@ static void on_timer(struct io_timer *timer)
             io_timer_arm(files->io, timer, first->deadline_ns);
             return;
         }
-        list_remove(&first->link);
-        files->job_count++;
-        io_submit(files->io, files->lane, &first->job);
+        submit(first);
     }
+}
+
+void log_files_hurry(struct log_files *files)
+{
+    io_timer_cancel(files->io, &files->timer);
+    while (!list_is_empty(&files->waiting))
+        submit(LIST_ENTRY(files->waiting.next, struct removal, link));
 }
 
 /* Behind all that are due no later: delays differ by topic, so the place is sought from the end. */

@@ -33,6 +33,8 @@ void log_files_set_open_max(struct log_files *files, uint32_t open_max);
  * open. */
 void log_files_remove_later(struct log_files *files, const char *const *paths, uint32_t count,
                             int64_t delay_ms);
+/* What waits goes now: its space is needed. Whoever reads such a file has it open. */
+void log_files_hurry(struct log_files *files);
 
 /* ---- for the logs themselves ----------------------------------------------------------------- */
 

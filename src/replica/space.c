@@ -8,7 +8,7 @@
  * The mark is ottla.disk.min.free.bytes. Space is measured by a job: at each tick, and after so many appended bytes as reach the
  * mark half-way, or a quarter of it, for others write there too. Who fills the disk in between makes writes fail with -ENOSPC, which refuses appends as well
  * (replicas_write). Whatever refuses them, the operator is told once, and once of its end; and retention does not wait for its time:
- * the next tick looks what may go.
+ * the next tick looks what may go. Nor do files that were deleted, in any directory (file.delete.delay.ms).
  */
 #include "replica/replicas_int.h"
 
@@ -213,6 +213,7 @@ void replicas__tell_write(struct replicas *r, const struct partition *p,
 
 void replicas__tell_space(struct replicas *r)
 {
+    bool is_short = false;
     for (uint32_t i = 0; i < log_dirs_count(r->dirs); i++) {
         struct replicas_dir *dir = &r->dir_states[i];
         if (dir->is_short && !dir->is_full && dir->was_written && !dir->was_refused) {
@@ -220,7 +221,12 @@ void replicas__tell_space(struct replicas *r)
             DIAG_INFO(r->diag, "log", "log directory %s: appends succeed again",
                       log_dirs_at(r->dirs, i)->path);
         }
+        is_short |= dir->is_short;
         dir->was_written = dir->was_refused = false;
         replicas__measure(r, i);
+    }
+    if (is_short) {
+        log_files_hurry(r->files);
+        log_dirs_hurry_removals(r->dirs);
     }
 }

@@ -129,7 +129,19 @@ TEST(space, is_measured_while_it_is_used)
     replica_rig_end(&rig);
 }
 
-/* Whoever becomes full looks at once what may go, long before it is time for retention: at the mark, and where a write has failed. */
+static uint32_t count_deleted(struct replica_rig *rig)
+{
+    struct io_names names;
+    uint32_t count = 0;
+    EXPECT_OK(io_fs_list(sim_disk_fs(disk_of(rig)), "/a/t-0", 1000, &names));
+    for (uint32_t i = 0; i < names.count; i++)
+        count += strstr(names.items[i], ".deleted") != NULL;
+    io_names_deinit(&names);
+    return count;
+}
+
+/* Whoever becomes full looks at once what may go, long before it is time for retention: at the mark, and where a write has failed. What
+ * goes leaves no file for a minute, as it does where there is space. */
 TEST(space, lets_retention_look_when_a_directory_becomes_full)
 {
     for (int is_by_others = 0; is_by_others < 2; is_by_others++) {
@@ -159,6 +171,9 @@ TEST(space, lets_retention_look_when_a_directory_becomes_full)
         }
         tick(&rig);
         EXPECT_EQ(partition_log_start(p), 300);
+        EXPECT(count_deleted(&rig) > 0);
+        tick(&rig);
+        EXPECT_EQ(count_deleted(&rig), 0);
         replica_rig_end(&rig);
     }
 }

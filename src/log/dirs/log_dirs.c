@@ -571,6 +571,15 @@ void log_dirs_remove_later(struct log_dirs *dirs, uint32_t index, const char *pa
     io_timer_arm_after(dirs->io, &removal->timer, MAX(delay_ms, INT64_C(0)));
 }
 
+void log_dirs_hurry_removals(struct log_dirs *dirs)
+{
+    while (!list_is_empty(&dirs->removals)) {
+        struct tree_removal *removal = LIST_ENTRY(dirs->removals.next, struct tree_removal, link);
+        io_timer_cancel(dirs->io, &removal->timer);
+        tree_removal_due(&removal->timer);
+    }
+}
+
 void log_dirs_end_removals(struct log_dirs *dirs)
 {
     while (!list_is_empty(&dirs->removals)) {

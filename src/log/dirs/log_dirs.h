@@ -183,3 +183,5 @@ MUST_CHECK int log_dir_mark_clean(struct io_fs *fs, const char *path, int64_t br
  * the new name is on stable storage. */
 void log_dirs_remove_later(struct log_dirs *dirs, uint32_t index, const char *path,
                            int64_t delay_ms);
+/* What waits goes now: its space is needed. */
+void log_dirs_hurry_removals(struct log_dirs *dirs);
