@@ -307,10 +307,12 @@ static int64_t safe_until_ns(const struct member *m)
            TRUNCATED_NS;
 }
 
-/* Answers whether it has to join once more. */
+/* Answers whether it has to join once more: who gave something up, for others to get it. A static member that comes back gets the
+ * share of before without a new generation, and cannot know whether the one before it was about to do so. */
 static bool take_share(struct member *m, uint32_t keys)
 {
     struct ownership *ownership = ownership_of(m);
+    const bool comes_back = !m->has_claim && m->seat->is_static && is_cooperative(m);
     const uint32_t revoked = m->keys & ~keys;
     give_up(m, revoked);
     if (!m->has_claim || ownership_is_void(ownership, m->claim)) {
@@ -339,7 +341,7 @@ static bool take_share(struct member *m, uint32_t keys)
         ownership_take(ownership, m->claim, keys & ~m->keys);
         m->keys = keys;
     }
-    return revoked != 0;
+    return revoked != 0 || comes_back;
 }
 
 static void on_synced(void *context, const void *message)
@@ -532,6 +534,8 @@ static void on_beat(void *context, const void *message)
     m->error = answer->error_code;
     if (answer->error_code != KAFKA_NONE) {
         on_error(m, answer->error_code, "a heartbeat");
+    } else if (m->asked_ns < sim_broker_groups_loaded_ns(m->client.scene->broker)) {
+        client_again(&m->client); /* until groups are loaded that is said to anybody, as by Kafka */
     } else {
         m->renewed_ns = m->asked_ns;
         m->until_ns = safe_until_ns(m);

@@ -31,6 +31,8 @@
 #include "wire/messages/offset_fetch_request.h"
 #include "wire/messages/offset_fetch_response.h"
 
+#include <string.h>
+
 #define METADATA_VERSION  12
 #define CONFIGS_VERSION   4
 #define OFFSETS_VERSION   9
@@ -217,6 +219,14 @@ static void next_log(struct painter *p)
     client_at_once(&p->client);
 }
 
+/* Of what compaction leaves of a batch the newest record may be an older one: a snapshot from before says another time than the log. */
+static int64_t time_of(const struct log_name *log,
+                       const struct describe_producers_response_producer_state *producer)
+{
+    const bool is_compacted = strcmp(log->topic, MODEL_COMPACTED) == 0 || log->topic[0] == '_';
+    return is_compacted ? -1 : producer->last_timestamp;
+}
+
 static void on_producers(void *context, const void *message)
 {
     struct painter *p = context;
@@ -234,7 +244,7 @@ static void on_producers(void *context, const void *message)
                      "producer %" PRId64 " of %s-%d: epoch %d, sequence %d, time %" PRId64
                      ", coordinator epoch %d, transaction from %" PRId64,
                      producer->producer_id, log->topic, log->partition, producer->producer_epoch,
-                     producer->last_sequence, producer->last_timestamp, producer->coordinator_epoch,
+                     producer->last_sequence, time_of(log, producer), producer->coordinator_epoch,
                      producer->current_txn_start_offset);
     }
     next_log(p);

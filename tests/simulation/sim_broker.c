@@ -34,7 +34,8 @@ struct sim_broker {
     struct sim_node *machine;
     struct config *config;
     struct diag diag;
-    struct node *node; /* owned; of the running incarnation */
+    int64_t groups_loaded_ns; /* INT64_MAX: not yet */
+    struct node *node;        /* owned; of the running incarnation */
     enum phase phase;
     int64_t restart_delay_ns;
     struct sim_broker_owner owner;
@@ -134,6 +135,8 @@ static void on_line(void *context, enum diag_level level, const char *part, cons
         (void)printf("%12.6f %s %s (%s)\n",
                      (double)sim_world_now_ns(broker->world) / (double)NS_PER_SECOND,
                      diag_level_name(level), text, part);
+    if (strcmp(part, "groups") == 0 && strstr(text, " are loaded, in ") != NULL)
+        broker->groups_loaded_ns = sim_world_now_ns(broker->world);
     if (level == DIAG_ERROR)
         broker->owner.on_error(broker->owner.context, text);
 }
@@ -195,6 +198,7 @@ static void start(void *context)
         return;
     sim_node_restart(broker->machine);
     broker->phase = PHASE_STARTING;
+    broker->groups_loaded_ns = INT64_MAX;
     const struct node_params params = {
         .io = sim_node_io(broker->machine),
         .config = broker->config,
@@ -305,6 +309,11 @@ bool sim_broker_is_ready(const struct sim_broker *broker)
 bool sim_broker_is_down(const struct sim_broker *broker)
 {
     return broker->phase == PHASE_DOWN;
+}
+
+int64_t sim_broker_groups_loaded_ns(const struct sim_broker *broker)
+{
+    return broker->groups_loaded_ns;
 }
 
 void sim_broker_start(struct sim_broker *broker)

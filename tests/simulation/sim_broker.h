@@ -37,6 +37,8 @@ struct sim_node *sim_broker_node(struct sim_broker *broker);
 void sim_broker_start(struct sim_broker *broker);
 bool sim_broker_is_ready(const struct sim_broker *broker);
 bool sim_broker_is_down(const struct sim_broker *broker);
+/* When this incarnation had loaded its groups, as it said; INT64_MAX: not yet. */
+int64_t sim_broker_groups_loaded_ns(const struct sim_broker *broker);
 /* Ends the incarnation in good order. */
 void sim_broker_stop(struct sim_broker *broker);
 bool sim_broker_is_stopping(const struct sim_broker *broker);
