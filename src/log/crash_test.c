@@ -651,3 +651,54 @@ TEST(log_crash, knows_producers_whose_snapshot_found_no_room)
         sim_disk_free(disk);
     }
 }
+
+static bool is_there(struct io_fs *fs, int64_t base_offset, const char *suffix)
+{
+    AUTO(mem_freep) char *path = mem_printf("/d/t-0/%020" PRId64 "%s", base_offset, suffix);
+    struct io_stat st;
+    return io_fs_stat(fs, path, &st) == 0;
+}
+
+/* Three segments, of an aborted transaction each, and one to stay. */
+static struct log *open_aborted(struct io_fs *fs)
+{
+    struct log_config config = sample_log_config();
+    config.retention_bytes = 0;
+    struct log *log = sample_open(&(struct sample_open){ .fs = fs, .config = &config });
+    for (int i = 0; i < 3; i++) {
+        struct shared *data =
+            sample_batch(&(struct sample_batch){ .has_producer = true,
+                                                 .producer_id = 9,
+                                                 .sequence = i,
+                                                 .attributes = BATCH_TRANSACTIONAL,
+                                                 .base_offset = 2 * i });
+        struct shared *marker = sample_marker(9, 0, false, 0);
+        batch_set_base_offset(marker->data, 2 * i + 1);
+        EXPECT_EQ(sample_plan(log, LOG_ORIGIN_REPLICATION, data).error, KAFKA_NONE);
+        EXPECT_EQ(sample_plan(log, LOG_ORIGIN_REPLICATION, marker).error, KAFKA_NONE);
+        EXPECT_OK(log_write(log, NULL));
+        EXPECT_OK(log_roll(log, SAMPLE_NOW_MS, NULL));
+        EXPECT(is_there(fs, 2 * i, ".txnindex"));
+    }
+    log_flush(log);
+    EXPECT_EQ(log_offsets(log)->flushed_end, 6);
+    return log;
+}
+
+/* A segment that a power loss brings back, after retention took it, has what tells readers of its aborted transactions. */
+TEST(log_crash, brings_back_no_segment_without_its_aborted_transactions)
+{
+    for (uint64_t i = 0; i < 400; i++) {
+        struct sim_disk *disk = sim_disk_new(context->seed + i);
+        struct log *log = open_aborted(sim_disk_fs(disk));
+        sim_disk_crash_at(disk, 1 + i % 20, SIM_POWER_LOST);
+        IGNORE_RESULT(log_retain(log, SAMPLE_NOW_MS, 6, NULL)); /* the disk may die under it */
+        log_abandon(log);
+        if (sim_disk_crash_count(disk) == 0)
+            sim_disk_crash(disk, SIM_POWER_LOST);
+        for (int64_t base = 0; base < 6; base += 2)
+            EXPECT(!is_there(sim_disk_fs(disk), base, ".log") ||
+                   is_there(sim_disk_fs(disk), base, ".txnindex"));
+        sim_disk_free(disk);
+    }
+}

@@ -60,9 +60,8 @@ static int may_go(struct log *log, struct retention *retention, uint32_t index)
 
 /* One file that leaves. */
 struct leaving {
-    char *from;  /* owned */
-    char *to;    /* owned: the same with .deleted */
-    bool is_log; /* the first of its segment */
+    char *from; /* owned */
+    char *to;   /* owned: the same with .deleted */
 };
 
 /* Renames the files of segments that have left the list, then hands them to the remover. One at a time, and tried again until
@@ -75,6 +74,7 @@ struct log_departure {
     char *directory; /* owned copy: valid on the worker */
     int64_t delay_ms;
     VEC(struct leaving) files;
+    size_t log_count; /* so many .log files come first, then what belongs to them */
     int result;
 };
 
@@ -83,21 +83,21 @@ static void departure_add(struct log_departure *departure, enum log_name_kind ki
 {
     struct log_name name = { .kind = kind, .base_offset = base_offset };
     struct leaving *leaving = VEC_PUSH(&departure->files);
-    leaving->is_log = kind == LOG_NAME_LOG;
     leaving->from = log_name_path(departure->directory, name);
     name.stage = LOG_NAME_DELETED;
     leaving->to = log_name_path(departure->directory, name);
 }
 
 /* Oldest first, each segment's .log for good before the next one's, and what stays for good before the first: whatever
- * happens in between, what is left has no hole, and is not nothing. */
+ * happens in between, what is left has no hole, and is not nothing. The .log files leave for good before all others: none comes
+ * back without them, and aborted transactions would be taken for committed. */
 static void departure_run(struct io_job *job)
 {
     struct log_departure *departure = CONTAINER_OF(job, struct log_departure, job);
     int r = 0;
     for (size_t i = 0; i < departure->files.count && r == 0; i++) {
         const struct leaving *leaving = &departure->files.items[i];
-        if (leaving->is_log)
+        if (i <= departure->log_count)
             r = io_fs_sync_directory(departure->fs, departure->directory);
         if (r == 0)
             r = io_fs_rename(departure->fs, leaving->from, leaving->to);
@@ -164,11 +164,13 @@ static void remove_oldest(struct log *log, uint32_t count)
     departure->fs = log->place.fs;
     departure->directory = mem_strdup(log->place.directory);
     departure->delay_ms = log->config.file_delete_delay_ms;
+    for (uint32_t i = 0; i < count; i++)
+        departure_add(departure, LOG_NAME_LOG, log->segments.items[i]->meter.base_offset);
+    departure->log_count = count;
     for (uint32_t i = 0; i < count; i++) {
         struct segment *segment = log->segments.items[0];
         const int64_t base_offset = segment->meter.base_offset;
-        /* The .log leaves first: what a crash leaves of the others is an orphan. */
-        departure_add(departure, LOG_NAME_LOG, base_offset);
+        /* What a crash leaves of these is an orphan. */
         departure_add(departure, LOG_NAME_OFFSET_INDEX, base_offset);
         departure_add(departure, LOG_NAME_TIME_INDEX, base_offset);
         if (segment->has_txn_index)
