@@ -678,6 +678,27 @@ TEST(log_damage, of_indexes_that_opening_meets_is_among_its_notes)
     }
 }
 
+/* A time that is in doubt, since both the entry and the batch that it names are damaged, makes no segment old. */
+TEST(log_damage, of_an_entry_and_its_batch_takes_no_segment_away)
+{
+    struct sim_disk *disk = sim_disk_new(1);
+    struct log_config config = sample_log_config();
+    config.retention_ms = 60000;
+    const struct sample_open open = { .fs = sim_disk_fs(disk), .config = &config };
+    struct log *log = sample_open(&open);
+    sample_append(log, &(struct sample_batch){ .count = 3 });
+    EXPECT_OK(log_roll(log, SAMPLE_NOW_MS, NULL));
+    sample_append(log, &(struct sample_batch){ .count = 3 });
+    EXPECT_OK(log_close(log, true, NULL, NULL));
+    EXPECT_OK(sim_disk_flip_bit(disk, "/d/t-0/00000000000000000000.timeindex", 2, 0)); /* 2^40 ms */
+    EXPECT_OK(sim_disk_flip_bit(disk, "/d/t-0/00000000000000000000.log", 65, 0));
+    log = sample_open(&open);
+    EXPECT_EQ(log_retain(log, SAMPLE_NOW_MS, 6, NULL), 0);
+    EXPECT_EQ(log_offsets(log)->start, 0);
+    log_abandon(log);
+    sim_disk_free(disk);
+}
+
 /* ---- batches that are not there ---------------------------------------------------------------- */
 
 /* As a shard reads all of it: how many batches are served. */

@@ -380,15 +380,15 @@ static int find_header(struct segment *segment, const struct log_place *place, u
 }
 
 /* Retention and lookups by time go by the last entry of the time index, so it is held against the batch that it names: 1 when that is whole
- * and says otherwise, else 0. */
-static int is_time_wrong(struct segment *segment, const struct log_place *place,
-                         struct index_entry last, struct log_wait *out_wait)
+ * and says otherwise, else 0. Of two times that are both in doubt the later one counts: retention takes nothing too early. */
+static int check_last_time(struct segment *segment, const struct log_place *place,
+                           struct index_entry *last, struct log_wait *out_wait)
 {
-    const int64_t offset = segment->meter.base_offset + last.value;
+    const int64_t offset = segment->meter.base_offset + last->value;
     struct index_entry before = { 0 };
     struct index_wait wait;
     struct scanned_batch batch;
-    int r = index_find(&segment->offsets, segment_index_place(segment, place), last.value, &before,
+    int r = index_find(&segment->offsets, segment_index_place(segment, place), last->value, &before,
                        &wait);
     if (r == -ERR_WOULD_BLOCK)
         return wait_for_index(&wait, out_wait);
@@ -397,11 +397,15 @@ static int is_time_wrong(struct segment *segment, const struct log_place *place,
     if (before.value >= segment->meter.size_bytes)
         return 0;
     r = find_header(segment, place, before.value, offset, false, &batch, out_wait);
-    if (r > 0 && batch.max_timestamp != last.key)
+    if (r > 0 && batch.max_timestamp != last->key) {
+        const int64_t told = batch.max_timestamp;
         r = find_header(segment, place, (uint32_t)batch.position, offset, true, &batch, out_wait);
+        if (batch_scan_is_damage(r))
+            last->key = MAX(last->key, told);
+    }
     if (batch_scan_is_damage(r))
         return 0;
-    return r < 0 ? r : r == 0 || batch.max_timestamp != last.key;
+    return r < 0 ? r : r == 0 || batch.max_timestamp != last->key;
 }
 
 int segment_load_times(struct segment *segment, const struct log_place *place,
@@ -419,7 +423,7 @@ int segment_load_times(struct segment *segment, const struct log_place *place,
     if (r == -ERR_WOULD_BLOCK)
         return wait_for_index(&wait, out_wait);
     if (r > 0) {
-        r = is_time_wrong(segment, place, last, out_wait);
+        r = check_last_time(segment, place, &last, out_wait);
         if (r > 0) {
             segment->times.fault = INDEX_HAS_WRONG_TIME;
             r = build_anew(segment, place, index_interval_bytes, out_wait);
