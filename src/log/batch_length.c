@@ -8,24 +8,13 @@
 #define LENGTH_BITS  32
 #define BEFORE_BYTES 12 /* which the length does not count */
 
-bool batch_length_header(const struct batch_bounds *bounds, int64_t position,
-                         struct scanned_batch *out)
-{
-    struct batch_scan scan;
-    batch_scan_init(&scan, bounds->file, position, bounds->limit, BATCH_OVERHEAD_BYTES);
-    scan.may_sleep = true;
-    const int r = batch_scan_next(&scan, out);
-    batch_scan_deinit(&scan);
-    return r > 0;
-}
-
 /* Whether a batch may begin there, or the file ends. */
 static bool is_boundary(const struct batch_bounds *bounds, int64_t position)
 {
     struct scanned_batch batch;
     if (position >= bounds->limit)
         return position == bounds->limit;
-    return batch_length_header(bounds, position, &batch) &&
+    return batch_scan_header(bounds->file, position, bounds->limit, &batch) &&
            batch.base_offset >= bounds->first_offset && batch.last_offset <= bounds->last_offset;
 }
 

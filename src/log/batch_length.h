@@ -3,7 +3,7 @@
  * A batch begins behind it, or the file ends there. Of a length with one flipped bit the right one is found, since the CRC, which
  * does not cover the length, is right with it; that decides also where the wrong one leads to a batch as well.
  *
- * Inside this folder only. On a worker: it waits for the disk.
+ * Inside this folder only. Threads: the caller's, who may wait for the disk.
  */
 #pragma once
 
@@ -18,7 +18,3 @@ struct batch_bounds {
 
 /* The size of the batch at a position, or 0 where that is not to be known. */
 MUST_CHECK uint32_t batch_length_find(const struct batch_bounds *bounds, int64_t position);
-
-/* The header at a position, by itself: false when no batch can begin there. */
-MUST_CHECK bool batch_length_header(const struct batch_bounds *bounds, int64_t position,
-                                    struct scanned_batch *out);

@@ -169,6 +169,17 @@ int batch_scan_next(struct batch_scan *scan, struct scanned_batch *out)
     return 1;
 }
 
+bool batch_scan_header(struct io_file *file, int64_t position, int64_t end,
+                       struct scanned_batch *out)
+{
+    struct batch_scan scan;
+    batch_scan_init(&scan, file, position, end, BATCH_OVERHEAD_BYTES);
+    scan.may_sleep = true;
+    const int r = batch_scan_next(&scan, out);
+    batch_scan_deinit(&scan);
+    return r > 0;
+}
+
 int batch_scan_load(struct batch_scan *scan, struct scanned_batch *batch)
 {
     const int64_t position = scan->position;

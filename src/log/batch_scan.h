@@ -51,6 +51,10 @@ void batch_scan_deinit(struct batch_scan *scan);
  * position is that of the batch. */
 MUST_CHECK int batch_scan_next(struct batch_scan *scan, struct scanned_batch *out);
 
+/* The header at a position, by itself, of a batch that ends by `end`: false when none can begin there. It may wait for the disk. */
+MUST_CHECK bool batch_scan_header(struct io_file *file, int64_t position, int64_t end,
+                                  struct scanned_batch *out);
+
 /* Brings the whole of the batch just answered into the window, for its records: sets
  * out->view.bytes. 0, or as above. */
 MUST_CHECK int batch_scan_load(struct batch_scan *scan, struct scanned_batch *batch);

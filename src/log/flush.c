@@ -157,8 +157,8 @@ static int flush_all(struct log_flush *flush)
     for (size_t i = 0; i < flush->snapshots.count && r == 0; i++) {
         r = write_snapshot(flush, flush->snapshots.items[i]);
         flush->snapshots.items[i]->is_lost = r < 0;
-        /* One that cannot be written is missed by nobody, since an older one and the batches after it do; but after a
-         * close it is believed that all are there. */
+        /* One that cannot be written is missed by nobody as long as the batches before it are there; but after a close it is
+         * believed that all are. */
         if (r < 0 && flush->is_close && flush->syncs_snapshots)
             err_note(&flush->note, r, "write a producer snapshot of %s: %s", flush->directory,
                      err_sentence(r));

@@ -37,24 +37,29 @@ static struct walked walked_of(const struct scanned_batch *batch)
 
 /* ---- a damaged batch ------------------------------------------------------------------------- */
 
-/* Where the damaged batch may end. */
-static struct batch_bounds bounds_of(const struct walk *w)
+static bool read_header(const struct walk *w, uint32_t position, struct scanned_batch *out)
 {
-    return (struct batch_bounds){ .file = w->file,
-                                  .limit = w->check->limit,
-                                  .first_offset = MAX(w->next_offset, w->check->base_offset),
-                                  .last_offset = w->check->offset_limit };
+    return batch_scan_header(w->file, position, w->check->limit, out);
+}
+
+/* Where the damaged batch ends; 0: that is not known. */
+static uint32_t find_size(const struct walk *w, uint32_t position)
+{
+    const struct batch_bounds bounds = { .file = w->file,
+                                         .limit = w->check->limit,
+                                         .first_offset = MAX(w->next_offset, w->check->base_offset),
+                                         .last_offset = w->check->offset_limit };
+    return batch_length_find(&bounds, position);
 }
 
 /* The first offset of what follows, which is in the next segment where nobody knows where the batch ends; -1: not known. */
 static int64_t offset_behind(const struct walk *w, const struct damaged_batch *damage)
 {
     const uint32_t end = damage->position + damage->size_bytes;
-    const struct batch_bounds bounds = bounds_of(w);
     struct scanned_batch batch;
     if (damage->size_bytes == 0 || end == w->check->limit)
         return w->check->offset_limit == INT64_MAX ? -1 : w->check->offset_limit + 1;
-    if (!batch_length_header(&bounds, end, &batch) || batch.magic != BATCH_MAGIC)
+    if (!read_header(w, end, &batch) || batch.magic != BATCH_MAGIC)
         return -1;
     return batch.base_offset;
 }
@@ -98,8 +103,7 @@ static void note_damage(struct walk *w, uint32_t position, enum damage_cause cau
     const int64_t n = io_file_read(w->file, position, header, sizeof(header));
     struct damaged_batch damage = { .position = position, .cause = cause };
     if (n >= BATCH_PREFIX_BYTES) {
-        const struct batch_bounds bounds = bounds_of(w);
-        damage.size_bytes = batch_length_find(&bounds, position);
+        damage.size_bytes = find_size(w, position);
         find_offsets(w, header, (size_t)n, &damage);
     } else {
         damage.first_offset = MAX(w->next_offset, w->check->base_offset);
@@ -145,9 +149,8 @@ static bool is_misfit(const struct walk *w, int r, const struct scanned_batch *b
         return false;
     if (r > 0)
         return batch->last_offset != w->check->expected_last;
-    const struct batch_bounds bounds = bounds_of(w);
     struct scanned_batch header;
-    return !batch_length_header(&bounds, w->check->begin, &header) ||
+    return !read_header(w, w->check->begin, &header) ||
            header.last_offset != w->check->expected_last;
 }
 

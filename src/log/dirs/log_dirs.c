@@ -516,7 +516,7 @@ struct tree_removal {
     struct log_dirs *dirs;
     struct one_dir *dir; /* that it is in */
     uint64_t rename;     /* which of the directory's */
-    uint64_t synced;     /* by the job */
+    uint64_t synced;     /* so many of them, by the job; 0: none, or they could not be */
     char *path;          /* owned */
 };
 
