@@ -619,6 +619,55 @@ TEST(log_crash, cuts_a_damaged_end_for_good)
     }
 }
 
+static void truncate_segment(struct io_fs *fs, int64_t base_offset, int64_t size_bytes)
+{
+    AUTO(mem_freep) char *path = mem_printf("/d/t-0/%020" PRId64 ".log", base_offset);
+    struct io_file *file;
+    EXPECT_OK(io_file_open(fs, path, IO_OPEN_WRITE, &file));
+    EXPECT_OK(io_file_truncate(file, size_bytes));
+    io_file_unref(file);
+}
+
+/* Power takes the batches of the last segments and leaves their names. What had been flushed keeps its offsets; and so does
+ * what compaction left behind a hole. */
+TEST(log_crash, ends_a_compacted_log_before_what_was_lost)
+{
+    static const struct {
+        int64_t recovery_point;
+        int64_t last_size_bytes; /* of segment 4 */
+        int64_t end;
+        size_t segment_count;
+    } cases[] = {
+        { 0, 0, 2, 2 }, { 0, 20, 2, 2 }, { 2, 0, 2, 2 },
+        { 3, 0, 4, 3 }, { 4, 0, 4, 3 },  { 0, -1, 5, 3 },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct log_config config = sample_log_config();
+        config.cleanup_compact = true;
+        struct sim_disk *disk = sim_disk_new(context->seed);
+        struct sample_open open = { .fs = sim_disk_fs(disk), .config = &config };
+        struct log *log = sample_open(&open);
+        for (int n = 0; n < 5; n++) {
+            sample_append(log, &(struct sample_batch){ 0 });
+            if (n == 1 || n == 3)
+                EXPECT_OK(log_roll(log, SAMPLE_NOW_MS, NULL));
+        }
+        log_flush(log);
+        log_abandon(log);
+        truncate_segment(open.fs, 2, 0);
+        if (cases[i].last_size_bytes >= 0)
+            truncate_segment(open.fs, 4, cases[i].last_size_bytes);
+        open.is_unclean = true;
+        open.recovery_point = cases[i].recovery_point;
+        log = sample_open(&open);
+        EXPECT_EQ(log_offsets(log)->end, cases[i].end);
+        EXPECT_EQ(log_segment_count(log), cases[i].segment_count);
+        EXPECT_EQ(sample_append(log, &(struct sample_batch){ 0 }), cases[i].end);
+        log_abandon(log);
+        sim_disk_free(disk);
+    }
+}
+
 /* A roll whose producer snapshot finds no room, and nothing appended since: the close writes one, so that the next open knows the
  * producer and its open transaction. */
 TEST(log_crash, knows_producers_whose_snapshot_found_no_room)

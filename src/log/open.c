@@ -571,8 +571,7 @@ static int open_files(struct log *log, const struct log_params *params, struct i
 {
     struct recovery recovery = { .recovery_point = params->recovery_point,
                                  .flushed_offset = params->flushed_offset,
-                                 .cuts_holes = params->is_recovery_point_known &&
-                                               !params->config->cleanup_compact,
+                                 .is_point_known = params->is_recovery_point_known,
                                  .is_clean = params->had_clean_shutdown,
                                  .now_ms = params->now_ms };
     int r = take_stock(log, params, inventory, note);

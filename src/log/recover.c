@@ -288,6 +288,23 @@ static int remove_segments_after(struct log *log, uint32_t index, struct err_not
     return 0;
 }
 
+static bool is_after_hole(const struct recovery *recovery, const struct segment *segment,
+                          int64_t end_offset)
+{
+    return recovery->is_point_known && segment->meter.base_offset > end_offset &&
+           segment->meter.base_offset > recovery->recovery_point;
+}
+
+static void note_hole(const struct segment *segment, struct log *log, int64_t end_offset)
+{
+    struct err_note mended;
+    err_note(&mended, 0,
+             "segment %020" PRId64 " of %s does not begin at offset %" PRId64
+             ", where the one before it ends, and had not been flushed: the log is cut there",
+             segment->meter.base_offset, log->place.directory, end_offset);
+    log__mend_note(log, &mended);
+}
+
 /* Whether the segment goes on where the ones before it end. After a power failure it may not: one
  * segment's bytes and another's name reach the disk in any order, and a truncation may have been
  * lost in part. Going on behind a hole would make this log differ from its replicas in the middle,
@@ -295,19 +312,35 @@ static int remove_segments_after(struct log *log, uint32_t index, struct err_not
 static bool continues(const struct recovery *recovery, struct log *log,
                       const struct segment *segment)
 {
-    const int64_t base_offset = segment->meter.base_offset;
-    const bool overlaps = base_offset < recovery->end_offset;
-    const bool is_after_hole = recovery->cuts_holes && base_offset > recovery->end_offset &&
-                               base_offset > recovery->recovery_point;
-    if (!overlaps && !is_after_hole)
+    const bool overlaps = segment->meter.base_offset < recovery->end_offset;
+    if (!overlaps &&
+        (log->config.cleanup_compact || !is_after_hole(recovery, segment, recovery->end_offset)))
         return true;
-    struct err_note mended;
-    err_note(&mended, 0,
-             "segment %020" PRId64 " of %s does not begin at offset %" PRId64
-             ", where the one before it ends, and had not been flushed: the log is cut there",
-             base_offset, log->place.directory, recovery->end_offset);
-    log__mend_note(log, &mended);
+    note_hole(segment, log, recovery->end_offset);
     return false;
+}
+
+/* The last segment with a batch, or the first one that was looked at. */
+struct filled_end {
+    uint32_t index;
+    int64_t offset; /* where it ends */
+};
+
+/* Compaction leaves holes, but none that ends the log: where nothing but empty segments follows one, what was in it is lost,
+ * and a reader would wait in it for the next record. */
+static int cut_empty_end(struct recovery *recovery, struct log *log, struct filled_end filled,
+                         struct err_note *note)
+{
+    uint32_t last = filled.index;
+    if (last + 1 < log->segments.count &&
+        log->segments.items[last + 1]->meter.base_offset == filled.offset)
+        last++;
+    if (last + 1 == log->segments.count || filled.offset < recovery->recovery_point ||
+        !is_after_hole(recovery, log->segments.items[last + 1], filled.offset))
+        return 0;
+    note_hole(log->segments.items[last + 1], log, filled.offset);
+    recovery->end_offset = filled.offset;
+    return remove_segments_after(log, last, note);
 }
 
 /* As of an offset below which all is flushed. */
@@ -329,6 +362,7 @@ static int recover_from(struct recovery *recovery, struct log *log, uint32_t fir
     int r = load_producers_at(recovery, log, start_offset, base_offset, note);
     recovery->end_offset = base_offset;
     recovery->was_cut = false;
+    struct filled_end filled = { .index = first, .offset = base_offset };
     for (uint32_t i = first; r == 0 && i < log->segments.count; i++) {
         if (i > first && !continues(recovery, log, log->segments.items[i])) {
             const struct segment *before = log->segments.items[i - 1];
@@ -342,9 +376,11 @@ static int recover_from(struct recovery *recovery, struct log *log, uint32_t fir
             r = load_producers_at(recovery, log, start_offset, recovery->end_offset, note);
         if (r == 0 && recovery->was_cut)
             r = remove_segments_after(log, i, note);
+        if (r == 0 && log->segments.items[i]->meter.size_bytes > 0)
+            filled = (struct filled_end){ .index = i, .offset = recovery->end_offset };
     }
     recovery->has_producers = true;
-    return r;
+    return r < 0 ? r : cut_empty_end(recovery, log, filled, note);
 }
 
 /* Where a segment ends, and in which epoch (-1: it has no batch, or one of an old format). */

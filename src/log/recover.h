@@ -7,7 +7,7 @@
 struct recovery {
     int64_t recovery_point; /* segments wholly below were flushed */
     int64_t flushed_offset; /* nothing below may be cut */
-    bool cuts_holes;        /* offsets missing between segments above it mean that they were lost */
+    bool is_point_known;    /* what lies above it may have been lost */
     bool is_clean; /* the log was closed well; becomes false when that turns out not to be so */
     bool are_epochs_lost; /* learn them from the batches, all of them */
     int64_t now_ms;
