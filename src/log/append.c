@@ -75,6 +75,7 @@ struct planned_snapshot *log__take_snapshot(const struct log *log, int64_t offse
 {
     struct planned_snapshot *snapshot = MEM_NEW(struct planned_snapshot);
     snapshot->offset = offset;
+    snapshot->has_producers = producers_count(&log->producers) > 0;
     buf_init(&snapshot->bytes, PRODUCER_SNAPSHOT_BYTES_MAX);
     producer_snapshot_encode(&log->producers, &snapshot->bytes);
     return snapshot;

@@ -701,6 +701,65 @@ TEST(log_crash, knows_producers_whose_snapshot_found_no_room)
     }
 }
 
+static void append_of_producer(struct log *log, int64_t producer_id)
+{
+    EXPECT_EQ(
+        sample_plan(log, LOG_ORIGIN_REPLICATION,
+                    sample_batch(&(struct sample_batch){ .has_producer = true,
+                                                         .producer_id = producer_id,
+                                                         .base_offset = log_offsets(log)->end }))
+            .error,
+        KAFKA_NONE);
+    EXPECT_OK(log_write(log, NULL));
+}
+
+/* Kills the process, and expects these producers in the next. */
+static struct log *kill_and_open(struct log *log, struct sample_open *open, bool has_first)
+{
+    open->is_unclean = true;
+    open->recovery_point = log_offsets(log)->recovery_point;
+    open->log_start_offset = log_offsets(log)->start;
+    log_abandon(log);
+    log = sample_open(open);
+    struct log_producer producer;
+    EXPECT_EQ(log_producer_get(log, 1, &producer), has_first);
+    EXPECT(log_producer_get(log, 2, &producer) && producer.last_sequence == 0);
+    return log;
+}
+
+/* Batches of producers leave a full disk only where a snapshot that is there tells of them: those before the second roll here, whose
+ * snapshot finds no room, stay until it does. It is written by the next flush, also by that of a process that found it missing. */
+TEST(log_crash, lets_no_batches_go_before_their_producers_are_written)
+{
+    for (int is_killed = 0; is_killed < 2; is_killed++) {
+        struct sim_disk *disk = sim_disk_new(context->seed);
+        struct log_config config = sample_log_config();
+        config.retention_bytes = 0;
+        struct sample_open open = { .fs = sim_disk_fs(disk), .config = &config };
+        struct log *log = sample_open(&open);
+        append_of_producer(log, 1);
+        EXPECT_OK(log_roll(log, SAMPLE_NOW_MS, NULL));
+        append_of_producer(log, 2);
+        const struct sim_fault full = { .calls = SIM_WRITE,
+                                        .path_part = ".snapshot",
+                                        .error = -ENOSPC };
+        sim_disk_add_fault(disk, &full);
+        EXPECT_EQ(log_retain(log, SAMPLE_NOW_MS, 2, NULL), 1);
+        EXPECT_EQ(log_offsets(log)->start, 1);
+        EXPECT_EQ(log_retain(log, SAMPLE_NOW_MS, 2, NULL), 0);
+        if (is_killed)
+            log = kill_and_open(log, &open, true);
+        EXPECT_EQ(log_offsets(log)->start, 1);
+        EXPECT_EQ(log_retain(log, SAMPLE_NOW_MS, 2, NULL), 0);
+        sim_disk_clear_faults(disk);
+        EXPECT_EQ(log_retain(log, SAMPLE_NOW_MS, 2, NULL), 1);
+        EXPECT_EQ(log_offsets(log)->start, 2);
+        log = kill_and_open(log, &open, true);
+        log_abandon(log);
+        sim_disk_free(disk);
+    }
+}
+
 static bool is_there(struct io_fs *fs, int64_t base_offset, const char *suffix)
 {
     AUTO(mem_freep) char *path = mem_printf("/d/t-0/%020" PRId64 "%s", base_offset, suffix);

@@ -156,7 +156,7 @@ static int flush_all(struct log_flush *flush)
     int r = 0;
     for (size_t i = 0; i < flush->snapshots.count && r == 0; i++) {
         r = write_snapshot(flush, flush->snapshots.items[i]);
-        flush->snapshots.items[i]->is_lost = r < 0;
+        flush->snapshots.items[i]->result = r;
         /* One that cannot be written is missed by nobody as long as the batches before it are there; but after a close it is
          * believed that all are. */
         if (r < 0 && flush->is_close && flush->syncs_snapshots)
@@ -348,14 +348,37 @@ static void retry_later(struct log *log, int64_t offset)
     io_timer_arm_after(log_files_io(log->place.files), &log->flush_retry, RETRY_MS);
 }
 
-/* They are not there: a close at the same offset writes its own. */
-static void forget_lost(struct log *log, const struct log_flush *flush)
+/* What could not be written is for the next flush, unless it went meanwhile, or has no bytes to be written. */
+static void keep_unwritten(struct log *log, struct log_flush *flush)
 {
     for (size_t i = 0; i < flush->snapshots.count; i++) {
-        const struct planned_snapshot *snapshot = flush->snapshots.items[i];
-        if (snapshot->is_lost)
+        struct planned_snapshot *snapshot = flush->snapshots.items[i];
+        if (snapshot->result == 0 || snapshot->offset > flush->kept_end ||
+            !log__snapshot_is_known(log, snapshot->offset))
+            continue;
+        if (buf_is_ok(&snapshot->bytes))
+            VEC_ADD(&log->snapshots, TAKE(flush->snapshots.items[i]));
+        else
             log__snapshot_forget(log, snapshot->offset);
     }
+}
+
+static bool has_awaited(const struct log_flush *flush, int64_t offset)
+{
+    for (size_t i = 0; flush != NULL && i < flush->snapshots.count; i++) {
+        if (flush->snapshots.items[i]->offset == offset)
+            return flush->snapshots.items[i]->has_producers;
+    }
+    return false;
+}
+
+bool log__snapshot_is_awaited(const struct log *log, int64_t offset)
+{
+    for (size_t i = 0; i < log->snapshots.count; i++) {
+        if (log->snapshots.items[i]->offset == offset)
+            return log->snapshots.items[i]->has_producers;
+    }
+    return has_awaited(log->flush, offset) || has_awaited(log->next_flush, offset);
 }
 
 static void settle(struct log *log, const struct log_flush *flush)
@@ -396,7 +419,7 @@ static void flush_done(struct io_job *job)
     struct log *log = flush->log;
     ASSERT(log->flush == flush);
     log->epochs.is_dirty |= flush->lacks_epochs;
-    forget_lost(log, flush);
+    keep_unwritten(log, flush);
     if (flush->result == 0 && !flush->is_void)
         settle(log, flush);
     else
@@ -407,6 +430,8 @@ static void flush_done(struct io_job *job)
         log->is_flush_wanted = false;
         log__flush_to(log, log->flush_wanted_offset);
     }
+    if (log->awaits_snapshot && log->owner.on_looked != NULL)
+        log->owner.on_looked(log->owner.context, log);
     log__job_done(log);
 }
 

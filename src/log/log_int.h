@@ -24,7 +24,8 @@ struct planned_batch {
 struct planned_snapshot {
     int64_t offset;
     struct buf bytes;
-    bool is_lost; /* it could not be written */
+    bool has_producers;
+    int result; /* of the last try */
 };
 void log__snapshot_free(struct planned_snapshot *snapshot); /* NULL is fine */
 /* Of the producers as they are now. */
@@ -73,6 +74,7 @@ struct log {
     struct producers producers;
     VEC(int64_t) snapshot_offsets; /* ascending: what there is, on disk or to be written */
     VEC(struct planned_snapshot *) snapshots; /* to be written by the next flush */
+    bool awaits_snapshot;                     /* retention does; on_looked follows the flush */
     struct log_plan plan;
     struct log_tail tail;
     struct rng rng;
@@ -184,6 +186,12 @@ void log__recall_batches(struct log *log, int64_t producer_id);
 void log__snapshot_remember(struct log *log, int64_t offset);
 void log__snapshot_forget(struct log *log, int64_t offset); /* not the file */
 void log__snapshot_remove(struct log *log, int64_t offset); /* the file too, at once */
+bool log__snapshot_is_known(const struct log *log, int64_t offset);
+/* Plans one of the producers as they are now, if there are any. Whoever reads batches past the beginning of a segment asks for it: the
+ * file may be missing, or not be all there. */
+void log__snapshot_renew(struct log *log, int64_t offset);
+/* Whether it has producers, and is not written yet. */
+bool log__snapshot_is_awaited(const struct log *log, int64_t offset);
 
 /* Removes a segment's files at once and for good (not its place in the list), and frees it. */
 MUST_CHECK int log__segment_remove(struct log *log, struct segment *segment);

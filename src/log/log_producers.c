@@ -10,6 +10,8 @@
 
 /* How far back the batches of a producer are looked for: those it had in flight at a restart. */
 #define RECALL_OFFSETS 4096
+/* A log of very many segments that all lack a snapshot: the newest of them are what a later start asks for. */
+#define RENEWED_MAX    64
 
 static char *snapshot_path(const struct log *log, int64_t offset)
 {
@@ -17,13 +19,22 @@ static char *snapshot_path(const struct log *log, int64_t offset)
                          (struct log_name){ .kind = LOG_NAME_SNAPSHOT, .base_offset = offset });
 }
 
+bool log__snapshot_is_known(const struct log *log, int64_t offset)
+{
+    for (size_t i = 0; i < log->snapshot_offsets.count; i++) {
+        if (log->snapshot_offsets.items[i] == offset)
+            return true;
+    }
+    return false;
+}
+
 void log__snapshot_remember(struct log *log, int64_t offset)
 {
+    if (log__snapshot_is_known(log, offset))
+        return;
     size_t at = log->snapshot_offsets.count;
     while (at > 0 && log->snapshot_offsets.items[at - 1] > offset)
         at--;
-    if (at > 0 && log->snapshot_offsets.items[at - 1] == offset)
-        return;
     VEC_ADD(&log->snapshot_offsets, offset);
     for (size_t i = log->snapshot_offsets.count - 1; i > at; i--)
         log->snapshot_offsets.items[i] = log->snapshot_offsets.items[i - 1];
@@ -53,6 +64,17 @@ void log__snapshot_remove(struct log *log, int64_t offset)
     AUTO(mem_freep) char *path = snapshot_path(log, offset);
     /* One that stays is beyond the log's end or belongs to no segment: the next open removes it. */
     IGNORE_RESULT(io_fs_unlink(log->place.fs, path));
+}
+
+void log__snapshot_renew(struct log *log, int64_t offset)
+{
+    if (producers_count(&log->producers) == 0)
+        return;
+    log__snapshot_forget(log, offset);
+    VEC_ADD(&log->snapshots, log__take_snapshot(log, offset));
+    log__snapshot_remember(log, offset);
+    if (log->snapshots.count > RENEWED_MAX)
+        log__snapshot_forget(log, log->snapshots.items[0]->offset);
 }
 
 /* ---- loading --------------------------------------------------------------------------------- */
@@ -289,9 +311,13 @@ int log__load_producers(struct log *log, const struct producers_load *load, stru
     const int64_t from = load_newest(log, load);
     for (uint32_t i = log__segment_index(log, from); i < log->segments.count; i++) {
         struct segment *segment = log->segments.items[i];
-        if (segment->meter.base_offset >= load->end_offset || from >= load->end_offset)
+        if (segment->meter.base_offset > load->end_offset || from >= load->end_offset)
             break;
         const int64_t first = MAX(from, segment->meter.base_offset);
+        if (first > from)
+            log__snapshot_renew(log, first);
+        if (first == load->end_offset)
+            break;
         const int r = replay_segment(log, segment, first, load->end_offset);
         if (r < 0) {
             return err_note(note, r, "read producers of %s, segment %020" PRId64 ": %s",

@@ -371,6 +371,8 @@ static int recover_from(struct recovery *recovery, struct log *log, uint32_t fir
                     : remove_segments_after(log, i - 1, note);
             break;
         }
+        if (i > first)
+            log__snapshot_renew(log, log->segments.items[i]->meter.base_offset);
         r = recover_segment(recovery, log, log->segments.items[i], note);
         if (r == 0 && recovery->was_left && recovery->end_offset <= recovery->recovery_point)
             r = load_producers_at(recovery, log, start_offset, recovery->end_offset, note);

@@ -187,6 +187,23 @@ static void remove_oldest(struct log *log, uint32_t count)
     depart(departure);
 }
 
+/* How many of the oldest may go now. The producers of what goes are known after a crash from the snapshot behind it alone: while
+ * a flush may write that, -ERR_WOULD_BLOCK; and where there is no room for it, only what lies before an older one goes. */
+static int with_snapshot(struct log *log, uint32_t count, bool has_waited)
+{
+    struct segment *const *segments = log->segments.items;
+    if (!has_waited && log__snapshot_is_awaited(log, segments[count]->meter.base_offset)) {
+        if (!log_is_flushing(log))
+            log_flush(log);
+        log->awaits_snapshot = log_is_flushing(log);
+        if (log->awaits_snapshot)
+            return -ERR_WOULD_BLOCK;
+    }
+    while (count > 0 && log__snapshot_is_awaited(log, segments[count]->meter.base_offset))
+        count--;
+    return (int)count;
+}
+
 int log_retain(struct log *log, int64_t now_ms, int64_t high_watermark, struct err_note *note)
 {
     ASSERT(!log_has_planned(log));
@@ -199,6 +216,8 @@ int log_retain(struct log *log, int64_t now_ms, int64_t high_watermark, struct e
             depart(log->departure);
         return 0;
     }
+    const bool has_waited = log->awaits_snapshot;
+    log->awaits_snapshot = false;
     const bool deletes = log->config.cleanup_delete;
     struct retention retention = { .now_ms = now_ms,
                                    .high_watermark = high_watermark,
@@ -224,6 +243,10 @@ int log_retain(struct log *log, int64_t now_ms, int64_t high_watermark, struct e
         if (r < 0)
             return r;
     }
+    r = with_snapshot(log, count, has_waited);
+    if (r <= 0)
+        return r;
+    count = (uint32_t)r;
     const int64_t start = log->segments.items[count]->meter.base_offset;
     IGNORE_RESULT(
         log_advance_start(log, start, high_watermark)); /* start <= high watermark, see may_go */
