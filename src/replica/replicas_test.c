@@ -536,6 +536,38 @@ TEST(replicas_retain, removes_segments_below_the_high_watermark)
     replica_rig_end(&rig);
 }
 
+/* The segment that is written to goes too, when the snapshot of its producers is written: retention goes on by itself then. */
+TEST(replicas_retain, waits_for_the_snapshot_of_the_producers)
+{
+    struct replica_rig rig;
+    replica_rig_begin(
+        &rig, context->seed, 1,
+        "log.retention.ms=1000\nlog.message.timestamp.after.max.ms=9223372036854775807");
+    struct partition *p = replicas_get(rig.replicas, replica_rig_topic(&rig, "t", 1), 0);
+    struct shared *batch =
+        sample_batch(&(struct sample_batch){ .has_producer = true, .producer_id = 5 });
+    const struct log_append planned = { .owner = batch,
+                                        .records = batch->data,
+                                        .size_bytes = (uint32_t)batch->size,
+                                        .origin = LOG_ORIGIN_CLIENT,
+                                        .now_ms = SAMPLE_NOW_MS,
+                                        .transaction_version = -1 };
+    struct log_append_result result;
+    partition_append(p, &planned, NULL, &result);
+    shared_unref(batch);
+    EXPECT_EQ(result.error, KAFKA_NONE);
+    replica_rig_turn(&rig);
+    log_flush(p->log);
+    replica_rig_run_ms(&rig, 1000);
+    replicas_retain(rig.replicas, SAMPLE_NOW_MS + 100000);
+    EXPECT_EQ(partition_log_start(p), 0);
+    replica_rig_run_ms(&rig, 1000);
+    EXPECT_EQ(partition_log_start(p), 1);
+    EXPECT_EQ(log_segment_count(p->log), 1);
+    EXPECT_EQ(rig.line_counts[DIAG_INFO], 1);
+    replica_rig_end(&rig);
+}
+
 /* ---- what was flushed ------------------------------------------------------------------------- */
 
 /* What a killed process left in the page cache is no flushed log, though this process has not written to it. */
