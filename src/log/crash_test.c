@@ -760,6 +760,20 @@ TEST(log_crash, lets_no_batches_go_before_their_producers_are_written)
     }
 }
 
+/* A snapshot whose sync fails is not tried again: what the device has of it is not known. */
+TEST(log_crash, fails_when_a_snapshot_cannot_be_synced)
+{
+    struct sim_disk *disk = sim_disk_new(context->seed);
+    struct log *log = sample_open(&(struct sample_open){ .fs = sim_disk_fs(disk) });
+    append_of_producer(log, 1);
+    sim_disk_add_fault(
+        disk, &(struct sim_fault){ .calls = SIM_SYNC, .path_part = ".snapshot", .error = -EIO });
+    IGNORE_RESULT(log_roll(log, SAMPLE_NOW_MS, NULL));
+    EXPECT_EQ(log_failure(log), -EIO);
+    log_abandon(log);
+    sim_disk_free(disk);
+}
+
 static bool is_there(struct io_fs *fs, int64_t base_offset, const char *suffix)
 {
     AUTO(mem_freep) char *path = mem_printf("/d/t-0/%020" PRId64 "%s", base_offset, suffix);

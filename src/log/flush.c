@@ -97,6 +97,21 @@ static int write_snapshot(const struct log_flush *flush, const struct planned_sn
     return write_file(flush, path, buf_view(&snapshot->bytes), flush->syncs_snapshots);
 }
 
+/* One that finds no room is missed by nobody as long as the batches before it are there; but after a close it is believed that
+ * all are. */
+static int write_snapshots(struct log_flush *flush)
+{
+    const bool may_lack = !flush->is_close || !flush->syncs_snapshots;
+    for (size_t i = 0; i < flush->snapshots.count; i++) {
+        const int r = write_snapshot(flush, flush->snapshots.items[i]);
+        flush->snapshots.items[i]->result = r;
+        if (r < 0 && !(may_lack && (err_is_shortage(r) || r == -ERR_LIMIT)))
+            return err_note(&flush->note, r, "write a producer snapshot of %s: %s",
+                            flush->directory, err_sentence(r));
+    }
+    return 0;
+}
+
 static int write_epochs(struct log_flush *flush)
 {
     AUTO(mem_freep) char *path = mem_printf("%s/%s", flush->directory, EPOCHS_FILE_NAME);
@@ -153,18 +168,7 @@ static int sync_metadata(struct log_flush *flush)
 
 static int flush_all(struct log_flush *flush)
 {
-    int r = 0;
-    for (size_t i = 0; i < flush->snapshots.count && r == 0; i++) {
-        r = write_snapshot(flush, flush->snapshots.items[i]);
-        flush->snapshots.items[i]->result = r;
-        /* One that cannot be written is missed by nobody as long as the batches before it are there; but after a close it is
-         * believed that all are. */
-        if (r < 0 && flush->is_close && flush->syncs_snapshots)
-            err_note(&flush->note, r, "write a producer snapshot of %s: %s", flush->directory,
-                     err_sentence(r));
-        else
-            r = 0;
-    }
+    int r = write_snapshots(flush);
     if (r == 0 && flush->syncs_metadata)
         r = sync_metadata(flush);
     if (r == 0 && flush->has_epochs) {

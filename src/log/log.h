@@ -383,7 +383,7 @@ MUST_CHECK int log_advance_start(struct log *log, int64_t start_offset, int64_t 
  * cleanup.policy=compact alone keeps all but what lies below the log start. Does nothing while the log is cleaned. What is not
  * flushed waits for that, and so do batches of producers for the snapshot that follows them; all wait until those before them
  * have left. Returns how many segments went, or a negative error: -ERR_WOULD_BLOCK, when on_looked is to be awaited,
- * with nothing changed; others have failed the log. Attached logs, or detached ones (then all is done at once). */
+ * with nothing changed but for a roll; others have failed the log. Attached logs, or detached ones (then all is done at once). */
 MUST_CHECK int log_retain(struct log *log, int64_t now_ms, int64_t high_watermark,
                           struct err_note *note);
 
