@@ -309,6 +309,17 @@ static void count_member(struct consumer_group *group, struct consumer *consumer
         (void)map_remove(&group->instances, profile->instance_id);
 }
 
+void consumer_group_take_in(struct consumer_group *group)
+{
+    for (struct map_walk w = { 0 }; map_next(&group->members, &w);) {
+        struct consumer *consumer = w.value;
+        if (consumer->profile != NULL || consumer->state == NULL)
+            continue;
+        consumer->profile = consumer_profile_copy(&consumer_profile_default);
+        count_member(group, consumer, true);
+    }
+}
+
 static void recount_settled(struct consumer_group *group)
 {
     group->settled_count = 0;

@@ -143,6 +143,10 @@ struct consumer_change {
     };
 };
 
+/* At the end of a load: who has a state and no profile, because that was lost, is a member of which nothing else is known, as in
+ * Kafka, and its session ends it. Else nobody would ever get what it holds. */
+void consumer_group_take_in(struct consumer_group *group);
+
 /* Exchanges: afterwards the change holds what was there before. Its key is borrowed for the call. */
 void consumer_group_swap(struct consumer_group *group, struct consumer_change *change);
 /* Frees what it holds; its key too, if that is owned. */

@@ -215,8 +215,10 @@ void coord__remove(struct group_coordinator *c, struct group *group, struct writ
 static void load_sessions(struct group_coordinator *c, struct group *group)
 {
     struct membership *membership = group->membership;
-    if (group->consumer != NULL)
+    if (group->consumer != NULL) {
+        consumer_group_take_in(group->consumer);
         coord__arm_consumers(c, group->consumer);
+    }
     if (membership == NULL)
         return;
     for (struct map_walk w = { 0 }; map_next(&membership->members, &w);) {
