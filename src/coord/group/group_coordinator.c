@@ -225,6 +225,8 @@ static void load_sessions(struct group_coordinator *c, struct group *group)
         struct member *member = w.value;
         coord__renew_session(c, member, member->session_timeout_ms);
     }
+    if (group->state == GROUP_PREPARING)
+        coord__resume_rebalance(c, group);
     /* group.max.size may have become smaller: the last to rejoin will not find room. */
     if ((int64_t)map_count(&membership->members) > c->settings.member_count_max)
         coord__prepare_rebalance(c, group, "group.max.size has become smaller");

@@ -295,11 +295,11 @@ void coord__downgrade(struct group_coordinator *c, struct group *group,
     group->protocol_type = name_ref_text(&c->names, BYTES_LITERAL("consumer"));
     group->state = GROUP_STABLE;
     group->state_changed_ms = c->event->wall_ms;
-    coord__record_group(c, group);
-    coord__draft_take_records(c);
     coord__tell(c, COORD_LINE_INFO, group,
                 "from now on one of the classic protocol: generation %" PRId32 ", members %" PRIu32,
                 generation, (uint32_t)map_count(&membership->members));
     if (rebalances)
         coord__prepare_rebalance(c, group, "it was one of the consumer protocol");
+    coord__record_group(c, group);
+    coord__draft_take_records(c);
 }

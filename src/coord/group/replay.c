@@ -157,7 +157,9 @@ static void load_group(struct group_coordinator *c, struct bytes id,
         value->protocol_type.size == 0 ? NULL : name_ref_text(&c->names, value->protocol_type);
     group->kind = GROUP_CLASSIC;
     group->generation = value->generation;
-    group->state = value->members_count > 0 ? GROUP_STABLE : GROUP_EMPTY;
+    group->state = value->members_count == 0      ? GROUP_EMPTY
+                   : bytes_is_null(value->leader) ? GROUP_PREPARING
+                                                  : GROUP_STABLE;
     group->state_changed_ms = value->current_state_timestamp;
     if (value->members_count > 0)
         load_members(c, group, value);
@@ -393,11 +395,13 @@ static void add_group(struct group_coordinator *c, struct bytes id,
                              .value = value });
 }
 
-static void tell_members(struct arena *arena, const struct membership *membership,
+/* Without a leader when it is to rebalance: so it is loaded again. */
+static void tell_members(struct arena *arena, const struct group *group,
                          struct group_metadata_value *out)
 {
+    const struct membership *membership = group->membership;
     out->protocol = membership->protocol;
-    out->leader = membership->leader == NULL ? BYTES_NULL : membership->leader->id;
+    out->leader = group->state == GROUP_PREPARING ? BYTES_NULL : membership->leader->id;
     out->members =
         group_metadata_value_member_metadata_array(arena, map_count(&membership->members));
     for (struct map_walk w = { 0 }; map_next(&membership->members, &w);) {
@@ -429,7 +433,7 @@ void coord__record_group(struct group_coordinator *c, const struct group *group)
     value->leader = BYTES_NULL;
     value->current_state_timestamp = group->state_changed_ms;
     if (group->state != GROUP_EMPTY)
-        tell_members(arena, group->membership, value);
+        tell_members(arena, group, value);
     add_group(c, group_id(group), value);
 }
 
