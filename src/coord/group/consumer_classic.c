@@ -158,6 +158,16 @@ static enum kafka_error arrive(struct group_coordinator *c, struct joining *join
     return coord__consumer_arrive(c, joining->group, &arrival, out, &refusal);
 }
 
+/* Whether the classic group that this one becomes has to rebalance: when nothing was assigned in its epoch, and when others than the
+ * member that joins are on their way, since nobody would tell them that they are there. */
+static bool must_rebalance(const struct group *group, const struct consumer *joins)
+{
+    const struct consumer_group *consumers = group->consumer;
+    const bool is_settled = group_consumer_is_settled(joins, consumers->assignment_epoch);
+    return consumers->assignment_epoch < consumers->epoch ||
+           consumers->settled_count + (is_settled ? 0 : 1) < consumers->member_count;
+}
+
 /* The member's step, and what becomes of the group. */
 static enum kafka_error take_step(struct group_coordinator *c, struct joining *joining,
                                   const struct consumer *consumer)
@@ -174,8 +184,7 @@ static enum kafka_error take_step(struct group_coordinator *c, struct joining *j
         return error;
     coord__consumer_refresh(c, group, change.has_changed);
     struct consumer *now = consumer_group_member(group->consumer, joining->member_id);
-    const bool rebalances =
-        joining->downgrades && group->consumer->assignment_epoch < group->consumer->epoch;
+    const bool rebalances = joining->downgrades && must_rebalance(group, now);
     const bool has_assigned = !joining->downgrades && coord__consumer_assign(c, group);
     if (!rebalances && group_consumer_now(now)->step == CONSUMER_STEP_UNKNOWN &&
         joining->owned != NULL)
@@ -215,10 +224,8 @@ static enum kafka_error join(struct group_coordinator *c, struct joining *joinin
     struct group *group = joining->group;
     consumer = consumer_group_member(group->consumer, joining->member_id);
     const int32_t generation = group_consumer_now(consumer)->epoch;
-    if (joining->downgrades) {
-        const bool rebalances = group->consumer->assignment_epoch < group->consumer->epoch;
-        coord__downgrade(c, group, NULL, 0, rebalances);
-    }
+    if (joining->downgrades)
+        coord__downgrade(c, group, NULL, 0, must_rebalance(group, consumer));
     struct write *write;
     error = coord__draft_append(c, &write);
     if (error != KAFKA_NONE)
