@@ -139,6 +139,8 @@ int txn_index_check(const struct log_place *place, int64_t base_offset, int64_t 
     const int r = io_fs_read_whole(place->fs, path, TXN_INDEX_BYTES_MAX, &data, &size);
     if (r < 0)
         return r == -ENOENT ? 0 : r == -ERR_LIMIT ? 1 : r;
+    if (end_offset == INT64_MAX)
+        size -= size % TXN_INDEX_ENTRY_BYTES;
     return check_entries(data, size, base_offset, end_offset);
 }
 

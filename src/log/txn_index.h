@@ -35,7 +35,7 @@ MUST_CHECK int txn_index_truncate(const struct log_place *place, int64_t base_of
                                   int64_t end_offset);
 
 /* Whether the file holds whole entries that a segment from base_offset to end_offset may have: 1 when it does not. An absent
- * one is right. */
+ * one is right. end_offset INT64_MAX: of the active segment, where the last entry may not be whole yet. */
 MUST_CHECK int txn_index_check(const struct log_place *place, int64_t base_offset,
                                int64_t end_offset);
 

@@ -151,12 +151,15 @@ static void copy_producers(struct log_cleaning *c)
                           &c->producers.items[i]);
 }
 
-static void copy_txn_bases(struct log_cleaning *c)
+static void copy_txn_files(struct log_cleaning *c)
 {
-    for (size_t i = 0; i < c->log->segments.count; i++) {
-        const struct segment *segment = c->log->segments.items[i];
+    int64_t end_offset = INT64_MAX;
+    for (size_t i = c->log->segments.count; i > 0; i--) {
+        const struct segment *segment = c->log->segments.items[i - 1];
+        const int64_t base_offset = segment->meter.base_offset;
         if (segment->has_txn_index)
-            VEC_ADD(&c->txn_bases, segment->meter.base_offset);
+            VEC_ADD(&c->txn_files, ((struct clean_txn_file){ base_offset, end_offset }));
+        end_offset = base_offset;
     }
 }
 
@@ -180,9 +183,9 @@ static struct log_cleaning *cleaning_new(struct log *log, const struct log_clean
     c->index_interval_bytes = log->config.index_interval_bytes;
     c->delete_retention_ms = log->config.delete_retention_ms;
     c->map_seed = rng_u64(&log->rng);
-    clean_txns_init(&c->txns, rng_u64(&log->rng));
+    clean_txns_init(&c->txns, log->offsets.start, rng_u64(&log->rng));
     copy_producers(c);
-    copy_txn_bases(c);
+    copy_txn_files(c);
     c->outlines = MEM_NEW_ARRAY(struct clean_outline, log->segments.count);
     return c;
 }
@@ -200,7 +203,7 @@ static void cleaning_free(struct log_cleaning *c)
     map_i64_deinit(&c->producer_of);
     VEC_DEINIT(&c->producers);
     mem_free(c->outlines);
-    VEC_DEINIT(&c->txn_bases);
+    VEC_DEINIT(&c->txn_files);
     mem_free(c->place.directory);
     mem_free(c);
 }

@@ -33,6 +33,12 @@ struct clean_producer {
     int16_t epoch;
 };
 
+/* A .txnindex there is. */
+struct clean_txn_file {
+    int64_t base_offset;
+    int64_t end_offset; /* of its segment; INT64_MAX: it is the active one */
+};
+
 /* The segment that is being read. */
 struct clean_source {
     uint32_t index;       /* among the outlines */
@@ -69,7 +75,7 @@ struct log_cleaning {
     struct log_place place; /* no cache; the directory's name is owned */
     struct clean_plan plan;
     struct clean_outline *outlines; /* owned; of all segments */
-    VEC(int64_t) txn_bases;         /* of segments with a .txnindex */
+    VEC(struct clean_txn_file) txn_files;
     struct clean_group_limits limits;
     uint32_t index_interval_bytes;
     int64_t delete_retention_ms;
@@ -102,7 +108,7 @@ struct log_cleaning {
  * with its note, is_read_error set. */
 MUST_CHECK int clean__next(struct log_cleaning *c, uint32_t index, struct scanned_batch *out);
 void clean__close_source(struct log_cleaning *c);
-/* Words for a batch that cannot be used; answers `error`. */
+/* Words for a batch that cannot be used (-ERR_NOT_FOUND: see clean_txns_on_control); answers `error`. */
 int clean__fail_batch(struct log_cleaning *c, int error, const struct scanned_batch *batch);
 
 /* index.c: MAP; rewrite.c: REWRITE; both until step_bytes are moved or is_stage_done. */

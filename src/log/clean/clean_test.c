@@ -346,6 +346,58 @@ TEST(log_clean, sets_a_log_aside_that_is_damaged_anywhere)
     EXPECT(aside > 50);
 }
 
+static char *txn_index_of(const struct log *log, uint32_t segment)
+{
+    return log_name_path(log->place.directory,
+                         (struct log_name){ .kind = LOG_NAME_TXN_INDEX,
+                                            .base_offset = log_segment_base(log, segment) });
+}
+
+/* What it does not tell of any more would be kept as committed. */
+TEST(log_clean, sets_a_log_aside_whose_aborted_transactions_are_not_known)
+{
+    for (int is_active = 0; is_active < 2; is_active++) {
+        struct clean_history h;
+        clean_history_init(&h, context->seed);
+        clean_history_append(&h, 2);
+        if (is_active == 0)
+            clean_history_end(&h, 2, false);
+        while (log_segment_count(h.log) < 3)
+            clean_history_append(&h, 0);
+        if (is_active == 1) /* where it ends lies behind what is cleaned */
+            clean_history_end(&h, 2, false);
+        log_flush(h.log);
+        AUTO(mem_freep) char *path = txn_index_of(h.log, is_active == 0 ? 0 : 2);
+        EXPECT_OK(sim_disk_flip_bit(h.disk, path, 1, 0)); /* its version */
+        EXPECT(clean_history_clean(&h, 0));
+        EXPECT_EQ(h.report.result, -ERR_CORRUPT);
+        EXPECT(log_is_set_aside(h.log) && log_failure(h.log) == 0);
+        EXPECT(strstr(h.report.note.text, ".txnindex") != NULL);
+        EXPECT_OK(sim_disk_flip_bit(h.disk, path, 1, 0));
+        clean_history_expect(&h, "after damage of a .txnindex");
+        clean_history_deinit(&h);
+    }
+}
+
+/* The same, with the whole entry gone. */
+TEST(log_clean, sets_a_log_aside_whose_marker_contradicts_its_index)
+{
+    struct clean_history h;
+    clean_history_init(&h, context->seed);
+    clean_history_append(&h, 2);
+    clean_history_end(&h, 2, false);
+    while (log_segment_count(h.log) < 3)
+        clean_history_append(&h, 0);
+    log_flush(h.log);
+    AUTO(mem_freep) char *path = txn_index_of(h.log, 0);
+    EXPECT_OK(io_fs_unlink(h.log->place.fs, path));
+    EXPECT(clean_history_clean(&h, 0));
+    EXPECT_EQ(h.report.result, -ERR_NOT_FOUND);
+    EXPECT(log_is_set_aside(h.log) && log_failure(h.log) == 0);
+    EXPECT(strstr(h.report.note.text, "ends an aborted transaction") != NULL);
+    clean_history_deinit(&h);
+}
+
 /* An operator who reads of damage looks for a broken disk. */
 TEST(log_clean, tells_damage_from_what_it_cannot_take_apart)
 {

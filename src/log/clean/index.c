@@ -18,13 +18,16 @@ static void add_aborted(void *context, const struct producer_ended_txn *aborted)
 /* Aborted transactions of all segments: one that begins in what is cleaned may end behind it. */
 static int read_aborted(struct log_cleaning *c)
 {
-    for (size_t i = 0; i < c->txn_bases.count; i++) {
-        const int64_t base_offset = c->txn_bases.items[i];
-        const int r = txn_index_read(&c->place, base_offset, add_aborted, c);
-        if (r < 0) {
+    for (size_t i = 0; i < c->txn_files.count; i++) {
+        const struct clean_txn_file *file = &c->txn_files.items[i];
+        int r = txn_index_check(&c->place, file->base_offset, file->end_offset);
+        if (r == 0)
+            r = txn_index_read(&c->place, file->base_offset, add_aborted, c);
+        if (r != 0) { /* without an entry what was aborted would be kept as committed, for good */
+            r = r > 0 ? -ERR_CORRUPT : r;
             c->is_read_error = true;
             return err_note(&c->report.note, r, "read segment %020" PRId64 ".txnindex of %s: %s",
-                            base_offset, c->place.directory, err_sentence(r));
+                            file->base_offset, c->place.directory, err_sentence(r));
         }
     }
     return 0;
@@ -125,8 +128,9 @@ static int map_batch(struct log_cleaning *c, const struct scanned_batch *batch)
     if (batch->last_offset < c->plan.first_dirty)
         return 0;
     int r = 0;
+    struct clean_marker marker;
     if (batch->magic == BATCH_MAGIC && (view->attributes & BATCH_CONTROL) != 0)
-        (void)clean_txns_on_control(&c->txns, view);
+        r = clean_txns_on_control(&c->txns, view, &marker);
     else if (batch->magic != BATCH_MAGIC || !clean_txns_on_data(&c->txns, view))
         r = map_records(c, view);
     if (r < 0)

@@ -131,8 +131,9 @@ static bool on_data(struct clean_txns *txns, int64_t producer_id, int64_t offset
     return clean_txns_on_data(txns, &batch);
 }
 
-static struct clean_marker on_marker(struct clean_txns *txns, int64_t producer_id, int64_t offset,
-                                     enum control_type type)
+static struct clean_marker on_marker_that(bool is_known, struct clean_txns *txns,
+                                          int64_t producer_id, int64_t offset,
+                                          enum control_type type)
 {
     const struct transaction_marker marker = { .type = type,
                                                .base_offset = offset,
@@ -142,8 +143,17 @@ static struct clean_marker on_marker(struct clean_txns *txns, int64_t producer_i
     uint8_t bytes[TRANSACTION_MARKER_BYTES];
     transaction_marker_encode(&marker, bytes);
     struct batch_view view;
+    struct clean_marker out;
     EXPECT_OK(batch_parse(bytes_from(bytes, sizeof(bytes)), &view));
-    return clean_txns_on_control(txns, &view);
+    const int r = clean_txns_on_control(txns, &view, &out);
+    EXPECT_EQ(r, is_known ? 0 : -ERR_NOT_FOUND);
+    return out;
+}
+
+static struct clean_marker on_marker(struct clean_txns *txns, int64_t producer_id, int64_t offset,
+                                     enum control_type type)
+{
+    return on_marker_that(true, txns, producer_id, offset, type);
 }
 
 static void add(struct clean_txns *txns, int64_t producer_id, int64_t first, int64_t marker)
@@ -157,7 +167,7 @@ static void add(struct clean_txns *txns, int64_t producer_id, int64_t first, int
 TEST(clean_txns, knows_aborted_records_and_spent_markers)
 {
     struct clean_txns txns;
-    clean_txns_init(&txns, context->seed);
+    clean_txns_init(&txns, 0, context->seed);
     add(&txns, 1, 30, 35); /* not in order */
     add(&txns, 1, 10, 20);
     add(&txns, 3, 14, 50);
@@ -186,10 +196,28 @@ TEST(clean_txns, knows_aborted_records_and_spent_markers)
     clean_txns_deinit(&txns);
 }
 
+/* It was aborted, and its records were taken for committed ones. */
+TEST(clean_txns, does_not_believe_an_abort_that_no_index_tells_of)
+{
+    struct clean_txns txns;
+    clean_txns_init(&txns, 40, context->seed);
+    add(&txns, 1, 50, 60);
+    clean_txns_begin(&txns, 0);
+    EXPECT(!on_data(&txns, 1, 30)); /* below the log's start: recovery did not see it */
+    EXPECT(on_marker(&txns, 1, 41, CONTROL_ABORT).is_spent);
+    EXPECT(!on_data(&txns, 1, 31));
+    EXPECT(on_data(&txns, 1, 50)); /* it saw the rest of the transaction */
+    EXPECT(on_marker(&txns, 1, 60, CONTROL_ABORT).aborted != NULL);
+    EXPECT(on_marker(&txns, 1, 61, CONTROL_ABORT).is_spent);
+    EXPECT(!on_data(&txns, 1, 62));
+    (void)on_marker_that(false, &txns, 1, 63, CONTROL_ABORT);
+    clean_txns_deinit(&txns);
+}
+
 TEST(clean_txns, lets_an_empty_control_batch_go_and_keeps_unknown_ones)
 {
     struct clean_txns txns;
-    clean_txns_init(&txns, context->seed);
+    clean_txns_init(&txns, 0, context->seed);
     clean_txns_begin(&txns, 0);
     struct batch_view marker = { .magic = BATCH_MAGIC,
                                  .producer_id = 1,
@@ -198,14 +226,17 @@ TEST(clean_txns, lets_an_empty_control_batch_go_and_keeps_unknown_ones)
     buf_init(&empty, 1000);
     uint8_t bytes[BATCH_OVERHEAD_BYTES] = { 0 };
     marker.bytes = bytes_from(bytes, sizeof(bytes));
-    EXPECT(clean_txns_on_control(&txns, &marker).is_spent);
+    struct clean_marker out;
+    EXPECT_OK(clean_txns_on_control(&txns, &marker, &out));
+    EXPECT(out.is_spent);
     struct batch_builder builder;
     control_batch_init(&builder, 7, 1, 1000);
     EXPECT_OK(control_batch_add(&builder, CONTROL_LEADER_CHANGE, 1, BYTES_LITERAL("x")));
     struct bytes unknown;
     EXPECT_OK(batch_builder_finish(&builder, &unknown));
     EXPECT_OK(batch_parse(unknown, &marker));
-    EXPECT(!clean_txns_on_control(&txns, &marker).is_spent);
+    EXPECT_OK(clean_txns_on_control(&txns, &marker, &out));
+    EXPECT(!out.is_spent);
     batch_builder_deinit(&builder);
     clean_txns_deinit(&txns);
 }

@@ -82,7 +82,10 @@ static bool is_last_of_target(const struct log_cleaning *c, const struct scanned
 
 static int sift_control(struct log_cleaning *c, const struct batch_view *batch)
 {
-    const struct clean_marker marker = clean_txns_on_control(&c->txns, batch);
+    struct clean_marker marker;
+    const int r = clean_txns_on_control(&c->txns, batch, &marker);
+    if (r < 0)
+        return r;
     if (marker.aborted != NULL)
         txn_index_put(&c->target.aborted, marker.aborted);
     if (marker.is_spent && is_past_horizon(c, batch))

@@ -24,6 +24,11 @@ int clean__fail_batch(struct log_cleaning *c, int error, const struct scanned_ba
 {
     AUTO(mem_freep) char *path = source_path(c, c->source.index);
     c->is_read_error = true;
+    if (error == -ERR_NOT_FOUND)
+        return err_note(&c->report.note, error,
+                        "%s: the marker at offset %" PRId64
+                        " ends an aborted transaction that no .txnindex tells of",
+                        path, batch->base_offset);
     /* A batch may be whole and yet more than can be taken apart here. */
     const bool is_damage =
         batch_scan_is_damage(error) && error != -ERR_LIMIT && error != -ERR_UNSUPPORTED;

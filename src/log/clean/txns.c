@@ -5,9 +5,9 @@
 
 #include <stdlib.h>
 
-void clean_txns_init(struct clean_txns *txns, uint64_t seed)
+void clean_txns_init(struct clean_txns *txns, int64_t log_start, uint64_t seed)
 {
-    *txns = (struct clean_txns){ 0 };
+    *txns = (struct clean_txns){ .log_start = log_start };
     map_i64_init(&txns->open_aborted, seed);
     map_i64_init(&txns->open_committed, seed);
 }
@@ -65,31 +65,39 @@ bool clean_txns_on_data(struct clean_txns *txns, const struct batch_view *batch)
         return false;
     struct clean_txn *txn = map_i64_get(&txns->open_aborted, batch->producer_id);
     if (txn == NULL) {
-        (void)map_i64_put(&txns->open_committed, batch->producer_id, txns);
+        (void)map_i64_put(&txns->open_committed, batch->producer_id,
+                          batch_last_offset(batch) >= txns->log_start ? &txns->log_start
+                                                                      : &txns->begin_offset);
         return false;
     }
     txn->is_observed = true;
     return true;
 }
 
-static struct clean_marker on_abort(struct clean_txns *txns, int64_t producer_id)
+static int on_abort(struct clean_txns *txns, int64_t producer_id, struct clean_marker *out)
 {
     const struct clean_txn *txn = map_i64_remove(&txns->open_aborted, producer_id);
+    if (map_i64_remove(&txns->open_committed, producer_id) == &txns->log_start && txn == NULL)
+        return -ERR_NOT_FOUND;
     const bool is_observed = txn != NULL && txn->is_observed;
-    return (struct clean_marker){ .is_spent = !is_observed,
+    *out = (struct clean_marker){ .is_spent = !is_observed,
                                   .aborted = is_observed ? &txn->ended : NULL };
+    return 0;
 }
 
-struct clean_marker clean_txns_on_control(struct clean_txns *txns, const struct batch_view *batch)
+int clean_txns_on_control(struct clean_txns *txns, const struct batch_view *batch,
+                          struct clean_marker *out)
 {
+    *out = (struct clean_marker){ 0 };
     open_up_to(txns, batch_last_offset(batch));
     struct producer_event event;
     if (producer_event_read(batch, &event) < 0)
-        return (struct clean_marker){ 0 };
+        return 0;
     if (!event.has_marker) /* one that was cleaned before, and stayed for its place */
-        return (struct clean_marker){ .is_spent = true };
-    if (event.marker_type == CONTROL_ABORT)
-        return on_abort(txns, batch->producer_id);
-    return (struct clean_marker){ .is_spent = map_i64_remove(&txns->open_committed,
-                                                             batch->producer_id) == NULL };
+        out->is_spent = true;
+    else if (event.marker_type == CONTROL_ABORT)
+        return on_abort(txns, batch->producer_id, out);
+    else
+        out->is_spent = map_i64_remove(&txns->open_committed, batch->producer_id) == NULL;
+    return 0;
 }

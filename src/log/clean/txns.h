@@ -4,6 +4,10 @@
  *   its marker, or that of a committed  may go when a cleaning meets no batch of the transaction before it; a batch that
  *                                       stays as an empty one, for its producer's sequence, counts
  *
+ * The marker of an aborted one that the .txnindex does not tell of, after a record of it, is a contradiction: the entry is lost,
+ * and what was aborted would be kept as committed. Below the log's start it is none: who has read the log from there on, as
+ * recovery does, knows nothing of the record.
+ *
  * So a marker outlives its records by one cleaning at least, and then by its delete horizon. What is fed has to be
  * below the last stable offset. Inside this folder only. Threads: one at a time.
  */
@@ -19,14 +23,16 @@ struct clean_txn {
 };
 
 struct clean_txns {
+    int64_t log_start;
     int64_t begin_offset;
     VEC(struct clean_txn) aborted; /* ascending by first offset, from clean_txns_begin on */
     size_t next;                   /* the first that has not begun yet */
     struct map_i64 open_aborted;   /* producer id -> struct clean_txn */
-    struct map_i64 open_committed; /* producer ids of which records were met */
+    /* Producer ids of which records were met -> &log_start when the last is from there on, else &begin_offset. */
+    struct map_i64 open_committed;
 };
 
-void clean_txns_init(struct clean_txns *txns, uint64_t seed);
+void clean_txns_init(struct clean_txns *txns, int64_t log_start, uint64_t seed);
 void clean_txns_deinit(struct clean_txns *txns);
 
 /* All aborted transactions that may have records in what is to be read; in any order. */
@@ -42,5 +48,7 @@ struct clean_marker {
     const struct producer_ended_txn
         *aborted; /* set where the segment's .txnindex keeps the entry; borrowed */
 };
-/* The batch is a control batch, whole. What is no marker of a transaction stays. */
-struct clean_marker clean_txns_on_control(struct clean_txns *txns, const struct batch_view *batch);
+/* The batch is a control batch, whole. What is no marker of a transaction stays. 0, or -ERR_NOT_FOUND: the .txnindex
+ * does not tell of what it ends. */
+MUST_CHECK int clean_txns_on_control(struct clean_txns *txns, const struct batch_view *batch,
+                                     struct clean_marker *out);
