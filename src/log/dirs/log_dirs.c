@@ -416,9 +416,10 @@ int64_t log_dirs_checkpointed(const struct log_dirs *dirs, uint32_t index,
     return offset == NULL ? 0 : *offset;
 }
 
-/* One replacement of a file. Later requests for the same file wait in `next`, the newest of them
- * wins. */
+/* One replacement of a file. Later requests for the same file wait, the newest of them wins; those that it has overtaken
+ * hear what became of it. */
 struct checkpoint_job {
+    struct checkpoint_job *overtaken; /* owned; the one before, which has others in turn */
     struct io_job job;
     struct log_dirs *dirs;
     uint32_t index;
@@ -438,13 +439,18 @@ static void checkpoint_run(struct io_job *job)
                                             &dir->checkpoint_written[write->kind], NULL);
 }
 
+/* Tells the result to all that have asked, and frees what they have asked with. */
 static void checkpoint_free(struct checkpoint_job *write, int result)
 {
-    if (write->done != NULL)
-        write->done(write->context, write->index, result);
-    offset_checkpoint_deinit(&write->entries);
-    mem_free(write->path);
-    mem_free(write);
+    while (write != NULL) {
+        struct checkpoint_job *overtaken = write->overtaken;
+        if (write->done != NULL)
+            write->done(write->context, write->index, result);
+        offset_checkpoint_deinit(&write->entries);
+        mem_free(write->path);
+        mem_free(write);
+        write = overtaken;
+    }
 }
 
 static void checkpoint_done(struct io_job *job)
@@ -485,11 +491,8 @@ void log_dirs_checkpoint(struct log_dirs *dirs, uint32_t index, enum log_checkpo
     }
     /* What was to follow is overtaken before it began: what it would have said is said by this
      * one. */
-    if (dir->next_checkpoint[kind] != NULL) {
-        dirs->job_count--;
-        checkpoint_free(dir->next_checkpoint[kind], 0);
-    }
-    dirs->job_count++;
+    write->overtaken = dir->next_checkpoint[kind];
+    dirs->job_count += write->overtaken == NULL;
     dir->next_checkpoint[kind] = write;
 }
 

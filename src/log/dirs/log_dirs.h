@@ -160,7 +160,7 @@ const char *log_checkpoint_file_name(enum log_checkpoint_kind kind);
 
 /* Replaces a checkpoint file of one directory by a job, unless it says the same already. `entries` is taken (and left empty). `done`
  * (may be NULL) hears the result on the loop; a failure means that the directory is bad. Of several
- * under way for one file the later request wins. */
+ * under way for one file the later request wins, and the others hear its result, once it has one. */
 void log_dirs_checkpoint(struct log_dirs *dirs, uint32_t index, enum log_checkpoint_kind kind,
                          struct offset_checkpoint *entries,
                          void (*done)(void *context, uint32_t index, int error), void *context);

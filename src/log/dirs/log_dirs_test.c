@@ -288,6 +288,39 @@ TEST(log_dirs, write_checkpoints_and_read_them_at_the_next_open)
     scene_end(&scene);
 }
 
+static void count_failed(void *context, uint32_t index, int error)
+{
+    (void)index;
+    (*(int *)context) += error < 0;
+}
+
+/* Who is told that it is written relies on it. */
+TEST(log_dirs, tell_of_an_overtaken_checkpoint_when_the_later_one_is_written)
+{
+    struct scene scene;
+    scene_begin(&scene, context);
+    format(scene.paths[0], "one", 3, 1);
+    expect_open(&scene);
+    AUTO(mem_freep) char *taken = mem_printf("%s/replication-offset-checkpoint", scene.paths[0]);
+    EXPECT_OK(io_fs_make_directories(posix_fs(), taken)); /* where no file can be written */
+    int failed = 0;
+    int told = 0;
+    for (int64_t i = 0; i < 4; i++) {
+        struct offset_checkpoint entries = { 0 };
+        offset_checkpoint_add(&entries, "a", 0, i);
+        log_dirs_checkpoint(scene.dirs, 0, LOG_CHECKPOINT_HIGH_WATERMARK, &entries, count_failed,
+                            &failed);
+        struct offset_checkpoint starts = { 0 };
+        offset_checkpoint_add(&starts, "a", 0, i);
+        log_dirs_checkpoint(scene.dirs, 0, LOG_CHECKPOINT_LOG_START, &starts, count_done, &told);
+    }
+    EXPECT_EQ(told, 0); /* nothing has been written */
+    scene_close(&scene);
+    EXPECT_EQ(told, 4);
+    EXPECT_EQ(failed, 4);
+    scene_end(&scene);
+}
+
 /* ---- loading ------------------------------------------------------------------------------- */
 
 static const struct uuid topic_id = { { 7 } };
