@@ -151,15 +151,25 @@ bool request_has_room(const struct request *request)
     return request->arena.used_bytes < REQUEST_ROOM_BYTES_MAX;
 }
 
+static uint64_t room_wanted(const struct request *request, uint64_t count, size_t bytes)
+{
+    return request->arena.used_bytes + count * bytes;
+}
+
+bool request_has_room_for(const struct request *request, uint64_t count, size_t bytes)
+{
+    return room_wanted(request, count, bytes) <= REQUEST_ROOM_BYTES_MAX;
+}
+
 bool request_reserve(struct request *request, uint64_t count, size_t bytes)
 {
-    const uint64_t wanted = request->arena.used_bytes + count * bytes;
-    if (wanted <= REQUEST_ROOM_BYTES_MAX)
+    if (request_has_room_for(request, count, bytes))
         return true;
     request_fail(request,
                  "%s version %d asks for %" PRIu64 " parts, %" PRIu64
                  " bytes of memory, more than %u",
-                 request->api->name, request->version, count, wanted, REQUEST_ROOM_BYTES_MAX);
+                 request->api->name, request->version, count, room_wanted(request, count, bytes),
+                 REQUEST_ROOM_BYTES_MAX);
     return false;
 }
 

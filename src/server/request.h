@@ -25,7 +25,7 @@ struct server_listener;
 
 /* What a request may take of memory, records not counted. A frame that decodes to more than the first is refused (it holds
  * some 200,000 partitions, or more). No handler makes more than some 20 bytes of one that was decoded, but for those whose
- * elements ask for lists of unknown length: they look at request_has_room before each. So the last is never reached, and
+ * elements ask for lists of unknown length: they look at request_has_room, or request_has_room_for, before each. So the last is never reached, and
  * reaching it is a bug. */
 #define REQUEST_DECODED_BYTES_MAX (16u << 20)
 #define REQUEST_ROOM_BYTES_MAX    (128u << 20)
@@ -103,7 +103,9 @@ void request_fail(struct request *request, const char *format, ...) PRINTF_LIKE(
 
 /* Whether the answer may still grow by an element. */
 bool request_has_room(const struct request *request);
-/* The same for `count` parts of `bytes` each, known from the start: where they do not fit, the request fails (false). */
+/* The same for `count` parts of `bytes` each. */
+bool request_has_room_for(const struct request *request, uint64_t count, size_t bytes);
+/* The same for parts that are known from the start: where they do not fit, the request fails (false). */
 MUST_CHECK bool request_reserve(struct request *request, uint64_t count, size_t bytes);
 
 /* Whether this request may keep what it holds while it waits, given what others hold that wait: true counts it until the

@@ -190,6 +190,19 @@ TEST(steps, are_taken_by_requests_of_very_many_parts)
     server_rig_end(&rig);
 }
 
+/* Of lists whose length a log or a coordinator knows, before they are made. */
+TEST(steps, know_whether_a_whole_list_has_room)
+{
+    struct request request = { .arena.used_bytes = REQUEST_ROOM_BYTES_MAX - 100 };
+    EXPECT(request_has_room(&request));
+    EXPECT(request_has_room_for(&request, 2, 50));
+    EXPECT(!request_has_room_for(&request, 3, 50)); /* though there is room for one more */
+    EXPECT(!request_has_room_for(&request, UINT32_MAX, 50));
+    request.arena.used_bytes = REQUEST_ROOM_BYTES_MAX;
+    EXPECT(!request_has_room(&request));
+    EXPECT(!request_has_room_for(&request, 1, 50));
+}
+
 static void put_configs(struct buf *out, int32_t correlation_id, size_t count)
 {
     VEC(struct describe_configs_request_resource) resources = { 0 };

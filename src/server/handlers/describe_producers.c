@@ -35,10 +35,12 @@ static void answer_one(struct request *request, struct bytes name, int32_t index
         error = KAFKA_TOPIC_AUTHORIZATION_FAILED;
     else if (!topic_name_is_legal(name, NULL))
         error = KAFKA_INVALID_TOPIC_EXCEPTION;
-    if (error == KAFKA_NONE && !request_has_room(request))
-        error = KAFKA_INVALID_REQUEST; /* too many for one answer */
     if (error == KAFKA_NONE)
         error = partition_lookup(request->shard, topic, index, -1, &p);
+    if (error == KAFKA_NONE &&
+        !request_has_room_for(request, log_producer_count(p->log),
+                              sizeof(struct describe_producers_response_producer_state)))
+        error = KAFKA_INVALID_REQUEST; /* too many for one answer */
     out->error_code = (int16_t)error;
     if (error == KAFKA_NONE)
         add_producers(request, p, out);
