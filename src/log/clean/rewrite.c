@@ -234,11 +234,13 @@ static bool fits(const struct log_cleaning *c, size_t size_before)
                INT32_MAX;
 }
 
-/* The place of what is gone at the end of a segment. Nobody asks for its time: an index would lead to it in vain. */
+/* The place of what is gone at the end of a segment. Nobody asks for its time, to which an index would lead in vain; but for that of
+ * a producer, whose last batch it is where those behind it are lost: without a time it would count as expired. */
 static int keep_place(struct log_cleaning *c, const struct scanned_batch *batch)
 {
     struct batch_view header = batch->view;
-    header.max_timestamp = -1;
+    if (header.producer_id < 0)
+        header.max_timestamp = -1;
     const size_t size_before = c->target.out.size;
     if (batch_put_empty(&header, &c->target.out) < 0 || !fits(c, size_before))
         return too_large(c);
