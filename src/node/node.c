@@ -102,13 +102,22 @@ static void on_applied(void *context)
         quorum_applied(quorum, offset);
 }
 
+static void tell_loaded(const struct shard *shard)
+{
+    uint32_t open = 0;
+    for (const struct partition *p = replicas_next(shard->replicas, NULL); p != NULL;
+         p = replicas_next(shard->replicas, p))
+        open += p->state == PARTITION_ONLINE;
+    DIAG_INFO(shard->diag, "log", "%" PRIu32 " of %" PRIu32 " partitions are open", open,
+              replicas_count(shard->replicas));
+}
+
 static void on_loaded(void *context)
 {
     struct node *node = context;
     node->is_loading = false;
     node->are_replicas_loaded = true;
-    DIAG_INFO(node->shard.diag, "log", "%u partitions are open",
-              replicas_count(node->shard.replicas));
+    tell_loaded(&node->shard);
     struct applied *applied = MEM_NEW(struct applied);
     *applied = (struct applied){ .node = node,
                                  .offset = node->shard.image->provenance.offset,
@@ -303,6 +312,16 @@ static void on_gone(void *context);
 static void on_drained(struct io_timer *timer);
 static void on_rest(struct io_timer *timer);
 
+static void tell_failed_dirs(const struct node *node)
+{
+    const struct log_dirs *dirs = node->shard.log_dirs;
+    for (uint32_t i = 0; i < log_dirs_count(dirs); i++) {
+        if (!log_dirs_at(dirs, i)->is_online)
+            DIAG_ERROR(node->shard.diag, "log", "log directory %s goes offline: %s",
+                       log_dirs_at(dirs, i)->path, log_dirs_failure(dirs, i)->text);
+    }
+}
+
 static int open_dirs(struct node *node, struct err_note *note)
 {
     const struct config_list paths = config_log_dirs(node->static_config);
@@ -318,6 +337,7 @@ static int open_dirs(struct node *node, struct err_note *note)
     const int r = log_dirs_open(&params, &node->shard.log_dirs, note);
     if (r < 0)
         return r;
+    tell_failed_dirs(node);
     const struct meta_properties *meta = log_dirs_meta(node->shard.log_dirs);
     if (meta->version == 0)
         return err_note(note, -ERR_VERSION,
