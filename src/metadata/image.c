@@ -42,6 +42,17 @@ const struct uuid *metadata_partition_directories(const struct metadata_partitio
     return (const struct uuid *)(metadata_partition_last_known_elr(p) + p->last_known_elr_count);
 }
 
+struct uuid metadata_partition_directory(const struct metadata_partition *p, int32_t broker_id)
+{
+    const int32_t *replicas = metadata_partition_replicas(p);
+    for (uint16_t i = 0; i < p->replica_count; i++) {
+        if (replicas[i] == broker_id)
+            return metadata_partition_directories(p)[i];
+    }
+    ASSERT(false);
+    return METADATA_DIRECTORY_LOST;
+}
+
 static bool ids_have(const int32_t *ids, uint32_t count, int32_t id)
 {
     for (uint32_t i = 0; i < count; i++) {

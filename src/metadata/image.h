@@ -51,6 +51,8 @@ const int32_t *metadata_partition_elr(const struct metadata_partition *p);
 const int32_t *metadata_partition_last_known_elr(const struct metadata_partition *p);
 const struct uuid *
 metadata_partition_directories(const struct metadata_partition *p); /* one for each replica */
+/* That of one replica, which there is. */
+struct uuid metadata_partition_directory(const struct metadata_partition *p, int32_t broker_id);
 bool metadata_partition_has_replica(const struct metadata_partition *p, int32_t broker_id);
 bool metadata_partition_is_in_elr(const struct metadata_partition *p, int32_t broker_id);
 

@@ -81,14 +81,8 @@ static bool is_news(const struct shard *shard, const struct partition *p, struct
     const struct metadata_topic *topic = metadata_topic_by_id(shard->image, p->topic_id);
     const struct metadata_partition *known =
         topic == NULL ? NULL : metadata_topic_partition(topic, p->index);
-    if (known == NULL)
-        return false;
-    const int32_t *replicas = metadata_partition_replicas(known);
-    for (uint16_t i = 0; i < known->replica_count; i++) {
-        if (replicas[i] == shard->node_id)
-            return !uuid_equal(metadata_partition_directories(known)[i], directory);
-    }
-    return false;
+    return known != NULL && metadata_partition_has_replica(known, shard->node_id) &&
+           !uuid_equal(metadata_partition_directory(known, shard->node_id), directory);
 }
 
 /* At most REQUEST_MAX, in order of directory and topic. */

@@ -112,8 +112,48 @@ static void open_done(struct io_job *job)
         open_again_in(r, log_dir_index); /* there was space: not one a tick */
 }
 
+static bool is_usable(const struct replicas *r, uint32_t log_dir_index)
+{
+    return log_dirs_at(r->dirs, log_dir_index)->is_online &&
+           !r->dir_states[log_dir_index].has_failed;
+}
+
+/* Whether its records may lie in a directory that is offline, as Apache Kafka judges it: there is one, and the metadata have
+ * the replica somewhere else than in those that are online. */
+static bool may_lie_offline(const struct replicas *r, struct uuid directory)
+{
+    uint32_t usable = 0;
+    bool is_there = uuid_equal(directory, METADATA_DIRECTORY_UNASSIGNED);
+    for (uint32_t i = 0; i < log_dirs_count(r->dirs); i++) {
+        usable += is_usable(r, i);
+        is_there |= is_usable(r, i) && uuid_equal(log_dirs_at(r->dirs, i)->id, directory);
+    }
+    return !is_there && usable < log_dirs_count(r->dirs);
+}
+
+/* Where the metadata have its replica here; unassigned: they do not tell. */
+static struct uuid assigned_directory(const struct replicas *r, const struct partition *p)
+{
+    const struct metadata_topic *topic = metadata_topic_by_id(r->image, p->topic_id);
+    const struct metadata_partition *told =
+        topic == NULL ? NULL : metadata_topic_partition(topic, p->index);
+    return told != NULL && metadata_partition_has_replica(told, r->node_id)
+               ? metadata_partition_directory(told, r->node_id)
+               : METADATA_DIRECTORY_UNASSIGNED;
+}
+
 static int dir_for(const struct replicas *r, const struct partition *p)
 {
+    const struct uuid assigned = assigned_directory(r, p);
+    if (p->again == NULL && may_lie_offline(r, assigned)) {
+        char id[UUID_TEXT_SIZE];
+        uuid_to_text(assigned, id);
+        DIAG_WARN(r->diag, "log",
+                  "%s-%" PRId32 " is offline, as a log directory is: its records may be there (the "
+                  "metadata have them in %s), and it is not begun anew in another",
+                  p->topic, p->index, id);
+        return -1;
+    }
     const int dir = p->again != NULL ? (int)p->log_dir_index : log_dirs_choose(r->dirs);
     return dir < 0 || !log_dirs_at(r->dirs, (uint32_t)dir)->is_online ? -1 : dir;
 }

@@ -269,16 +269,23 @@ static void on_loaded_log(void *context, uint32_t dir_index, struct log *log, in
     replicas__attach(r, p, log, dir_index);
 }
 
-static void on_short_log(void *context, uint32_t dir_index, const struct log_params *params,
-                         const struct err_note *note)
+static void on_unopened_log(void *context, uint32_t dir_index, const struct log_params *params,
+                            int error, const struct err_note *note)
 {
     struct replicas *r = context;
+    if (!err_is_shortage(error))
+        replicas__directory_failed(r, dir_index, error, note);
     struct partition *p = add_found(r, params->topic, params->partition, params->log_dir);
     if (p == NULL)
         return;
     p->state = PARTITION_OFFLINE;
-    p->is_tried_again = true;
     p->log_dir_index = dir_index;
+    if (!err_is_shortage(error)) {
+        DIAG_ERROR(r->diag, "log", "%s-%" PRId32 " cannot be opened: %s", p->topic, p->index,
+                   note->text);
+        return;
+    }
+    p->is_tried_again = true;
     p->again = mem_dup(params, sizeof(*params));
     replicas__tell_open_short(r, p, note);
 }
@@ -313,7 +320,8 @@ static void on_loaded_all(void *context)
     struct replicas *r = context;
     r->is_loading = false;
     r->is_loaded = true;
-    /* What the image gives us and no directory holds is new; and nothing is begun on the way out. */
+    /* What the image gives us and no directory holds is new, unless it may lie in one that is offline; and nothing is begun on
+     * the way out. */
     struct metadata_walk topics;
     const struct metadata_topic *topic;
     for (metadata_walk_topics(&topics, r->image);
@@ -342,7 +350,7 @@ void replicas_load(struct replicas *r, struct metadata_image *image, void (*done
         .now_ms = io_now_ms(r->io),
         .want = want_log,
         .on_log = on_loaded_log,
-        .on_short = on_short_log,
+        .on_unopened = on_unopened_log,
         .on_stale = on_stale_checkpoint,
         .on_done = on_loaded_all,
         .context = r,

@@ -401,6 +401,90 @@ TEST(replicas_open, takes_a_directory_offline_that_cannot_make_a_log)
     replica_rig_end(&rig);
 }
 
+/* As a node tells the metadata where its replicas are. */
+static void assign_all(struct replica_rig *rig)
+{
+    for (const struct partition *p = replicas_next(rig->replicas, NULL); p != NULL;
+         p = replicas_next(rig->replicas, p))
+        replica_rig_assign(rig, p->topic_id, p->index,
+                           log_dirs_at(rig->dirs, p->log_dir_index)->id);
+}
+
+static int32_t first_in(const struct replica_rig *rig, uint32_t log_dir_index)
+{
+    const struct partition *p = replicas_next(rig->replicas, NULL);
+    while (p->log_dir_index != log_dir_index)
+        p = replicas_next(rig->replicas, p);
+    return p->index;
+}
+
+/* Starts where reads of `path_part` fail: /b is offline, and so is what lies in it, but nothing else. */
+static void start_without_b(struct replica_rig *rig, struct uuid topic, int32_t in_a, int32_t in_b,
+                            const char *path_part, uint32_t calls)
+{
+    sim_disk_add_fault(
+        sim_node_disk(rig->machine),
+        &(struct sim_fault){ .calls = calls, .path_part = path_part, .error = -EIO });
+    replica_rig_start(rig);
+    EXPECT_EQ(replicas_get(rig->replicas, topic, in_b)->state, PARTITION_OFFLINE);
+    replica_rig_turn(rig);
+    EXPECT(!log_dirs_at(rig->dirs, 1)->is_online);
+    EXPECT_EQ(end_of(rig, topic, in_a), 3);
+    EXPECT_EQ(replicas_get(rig->replicas, topic, in_b)->state, PARTITION_OFFLINE);
+    struct rig_append refused;
+    replica_rig_append(replicas_get(rig->replicas, topic, in_b), 1, true, &refused);
+    EXPECT_EQ(refused.result.error, KAFKA_KAFKA_STORAGE_ERROR);
+    EXPECT_EQ(count_names(rig, "/a", "left-"), 1);
+    sim_disk_clear_faults(sim_node_disk(rig->machine));
+}
+
+/* What a directory holds that fails at start, or of which one log cannot be opened, is not begun anew in the other: it is
+ * there again with the directory. */
+TEST(replicas_load, begins_nothing_anew_that_may_lie_in_a_failed_directory)
+{
+    static const struct {
+        const char *path_part;
+        uint32_t calls;
+        bool is_assigned;
+        uint32_t warnings; /* of what is not begun anew */
+        uint32_t errors;
+    } cases[] = {
+        { "/b/meta.properties", SIM_READ, true, 1, 0 }, /* node.c tells of the directory */
+        { "/b", SIM_LIST, true, 1, 1 },
+        { "/b/left-", SIM_LIST, true, 0, 2 },  /* of the log, and of its directory */
+        { "/b/left-", SIM_LIST, false, 0, 2 }, /* it was found, if not assigned */
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct replica_rig rig;
+        replica_rig_begin(&rig, context->seed, 2, "log.dirs=/a,/b");
+        const struct uuid topic = replica_rig_topic(&rig, "left", 2);
+        const int32_t in_a = first_in(&rig, 0);
+        const int32_t in_b = first_in(&rig, 1);
+        append(&rig, topic, in_a, 3);
+        append(&rig, topic, in_b, 5);
+        if (cases[i].is_assigned)
+            assign_all(&rig);
+        replica_rig_stop(&rig);
+        EXPECT_EQ(unlimited(&rig), 0);
+        start_without_b(&rig, topic, in_a, in_b, cases[i].path_part, cases[i].calls);
+        EXPECT_EQ(rig.line_counts[DIAG_WARN], cases[i].warnings);
+        EXPECT_EQ(rig.line_counts[DIAG_ERROR], cases[i].errors);
+
+        /* What is new goes to the other. */
+        const struct uuid other = replica_rig_topic(&rig, "new", 2);
+        append(&rig, other, 0, 1);
+        append(&rig, other, 1, 1);
+        EXPECT_EQ(count_names(&rig, "/a", "new-"), 2);
+
+        replica_rig_stop(&rig);
+        replica_rig_start(&rig);
+        EXPECT_EQ(end_of(&rig, topic, in_a), 3);
+        EXPECT_EQ(end_of(&rig, topic, in_b), 5);
+        EXPECT_EQ(end_of(&rig, other, 0), 1);
+        replica_rig_end(&rig);
+    }
+}
+
 /* Another directory fails while a log is being opened in it: the log is not used. */
 TEST(replicas_open, does_not_use_a_log_whose_directory_failed_meanwhile)
 {

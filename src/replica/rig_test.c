@@ -229,6 +229,20 @@ void replica_rig_apply(struct replica_rig *rig)
     replica_rig_until(rig, is_applied, &awaited);
 }
 
+/* One for each replica. */
+static void put_directories(struct replica_rig *rig, struct uuid topic, int32_t partition,
+                            struct uuid directory, int32_t replica_count)
+{
+    struct uuid directories[REPLICA_RIG_OTHER_NODE] = { directory, directory };
+    struct partition_change_record record;
+    partition_change_record_init(&record);
+    record.partition_id = partition;
+    record.topic_id = topic;
+    record.directories = directories;
+    record.directories_count = replica_count;
+    sample_put(rig->loader, &partition_change_record_message, 2, &record);
+}
+
 static struct uuid add_topic(struct replica_rig *rig, const char *name, int32_t partitions,
                              int32_t replica_count)
 {
@@ -236,8 +250,10 @@ static struct uuid add_topic(struct replica_rig *rig, const char *name, int32_t 
     struct uuid id = { { 0x40, [6] = 0x40, [8] = 0x80 } };
     memcpy(id.bytes + 9, name, MIN(strlen(name), (size_t)7));
     sample_topic(rig->loader, name, id);
-    for (int32_t i = 0; i < partitions; i++)
+    for (int32_t i = 0; i < partitions; i++) {
         sample_partition(rig->loader, id, i, replicas, replica_count);
+        put_directories(rig, id, i, METADATA_DIRECTORY_UNASSIGNED, replica_count);
+    }
     replica_rig_apply(rig);
     return id;
 }
@@ -265,6 +281,13 @@ void replica_rig_change(struct replica_rig *rig, struct uuid topic, int32_t part
     record.isr_count = isr_count;
     record.leader = leader;
     sample_put(rig->loader, &partition_change_record_message, 2, &record);
+    replica_rig_apply(rig);
+}
+
+void replica_rig_assign(struct replica_rig *rig, struct uuid topic, int32_t partition,
+                        struct uuid directory)
+{
+    put_directories(rig, topic, partition, directory, 1);
     replica_rig_apply(rig);
 }
 

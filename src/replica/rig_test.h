@@ -60,13 +60,16 @@ void replica_rig_crash(struct replica_rig *rig, enum sim_crash kind);
 
 /* Publishes what was put into the loader, lets the replicas follow, and waits until they have. */
 void replica_rig_apply(struct replica_rig *rig);
-/* A topic of `partitions` with this node alone in each ISR; applied. */
+/* A topic of `partitions` with this node alone in each ISR, in directories that nobody has told; applied. */
 struct uuid replica_rig_topic(struct replica_rig *rig, const char *name, int32_t partitions);
 /* One with REPLICA_RIG_OTHER_NODE in the ISR as well: what is written there is not committed. */
 struct uuid replica_rig_shared_topic(struct replica_rig *rig, const char *name, int32_t partitions);
 /* The partition's leader and ISR (count ids); applied. */
 void replica_rig_change(struct replica_rig *rig, struct uuid topic, int32_t partition,
                         int32_t leader, const int32_t *isr, int32_t isr_count);
+/* Where the metadata have the replica of a partition of this node alone; applied. */
+void replica_rig_assign(struct replica_rig *rig, struct uuid topic, int32_t partition,
+                        struct uuid directory);
 void replica_rig_delete(struct replica_rig *rig, struct uuid topic); /* applied */
 
 void replica_rig_run_ms(struct replica_rig *rig, int64_t ms);

@@ -253,9 +253,9 @@ static void tell(struct dir_load *dl, struct found *found)
     const struct log_load *params = &dl->load->params;
     if (!found->is_wanted && found->error == 0) {
         DIAG_WARN(params->diag, "log", "%s", found->note.text);
-    } else if (found->is_wanted && err_is_shortage(found->error) && params->on_short != NULL) {
+    } else if (found->is_wanted && found->error < 0 && params->on_unopened != NULL) {
         const struct log_params again = params_of(dl, found);
-        params->on_short(params->context, dl->index, &again, &found->note);
+        params->on_unopened(params->context, dl->index, &again, found->error, &found->note);
     } else {
         params->on_log(params->context, dl->index, found->log, found->error, &found->note);
     }

@@ -127,10 +127,11 @@ struct log_load {
      * (the directory is bad: log_dirs_fail). */
     void (*on_log)(void *context, uint32_t dir_index, struct log *log, int error,
                    const struct err_note *note);
-    /* On the loop: a log could not be opened for want of space or the like (err_is_shortage). It is to be opened later with
-     * these parameters (borrowed), which the receiver keeps in the checkpoints meanwhile. NULL: on_log hears of it. */
-    void (*on_short)(void *context, uint32_t dir_index, const struct log_params *params,
-                     const struct err_note *note);
+    /* On the loop: a log could not be opened. For want of space or the like (err_is_shortage) it is to be opened later with
+     * these parameters (borrowed), which the receiver keeps in the checkpoints meanwhile; else the directory is bad. NULL:
+     * on_log hears of it. */
+    void (*on_unopened)(void *context, uint32_t dir_index, const struct log_params *params,
+                        int error, const struct err_note *note);
     /* On the loop, before on_done: a checkpoint has an offset for a partition that the directory does not hold. It is to be
      * written anew before a log of that name is made. May be told more than once. */
     void (*on_stale)(void *context, uint32_t dir_index, const char *topic, int32_t partition);
