@@ -42,7 +42,7 @@ static bool is_expired(const struct group_coordinator *c, const struct group *gr
     const bool counts_from_emptiness = group->protocol_type != NULL &&
                                        group->state == GROUP_EMPTY && group->state_changed_ms != -1;
     const int64_t from_ms = counts_from_emptiness ? group->state_changed_ms : value->committed_ms;
-    return c->event->wall_ms - from_ms >= c->settings.offsets_retention_ms;
+    return i64_sub_clamped(c->event->wall_ms, from_ms) >= c->settings.offsets_retention_ms;
 }
 
 static void expire_topic(struct group_coordinator *c, struct expiry *expiry,

@@ -126,7 +126,8 @@ static void complete_join(struct group_coordinator *c, struct group *group)
     membership->initial_delay_ms = 0;
     membership->has_new_member = false;
     membership->storing_write_id = 0;
-    group->generation++;
+    /* Begins anew, as no client takes a negative one for a generation. */
+    group->generation = group->generation == INT32_MAX ? 1 : group->generation + 1;
     if (member_count == 0)
         become_empty(c, group);
     else
