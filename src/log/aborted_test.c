@@ -181,6 +181,37 @@ static char *index_path(int64_t base_offset)
         "/d/t-0", (struct log_name){ .kind = LOG_NAME_TXN_INDEX, .base_offset = base_offset });
 }
 
+/* Of very many things that were mended a few are told one by one, and all are counted. */
+TEST(log_aborted_txns, are_built_anew_for_any_number_of_segments)
+{
+    enum { SEGMENTS = LOG_NOTES_MAX + 4 };
+    struct sim_disk *disk = sim_disk_new(1);
+    struct io_fs *fs = sim_disk_fs(disk);
+    struct log *log = sample_open(&(struct sample_open){ .fs = fs });
+    struct story story;
+    story_init(&story, log, 3);
+    while (log_segment_count(log) < SEGMENTS)
+        step(&story, log);
+    VEC(int64_t) bases = { 0 };
+    for (uint32_t i = 0; i < log_segment_count(log); i++)
+        VEC_ADD(&bases, log_segment_base(log, i));
+    EXPECT_OK(log_close(log, true, NULL, NULL));
+    uint32_t damaged = 0;
+    for (size_t i = 0; i < bases.count; i++) {
+        AUTO(mem_freep) char *path = index_path(bases.items[i]);
+        damaged += sim_disk_flip_bit(disk, path, 1, 0) == 0; /* its version */
+    }
+    EXPECT(damaged > LOG_NOTES_MAX);
+    log = sample_open(&(struct sample_open){ .fs = fs });
+    EXPECT_EQ(log_recovery(log).note_count, LOG_NOTES_MAX);
+    EXPECT_EQ(log_recovery(log).more_count, damaged - LOG_NOTES_MAX);
+    check_story(&story, log);
+    VEC_DEINIT(&bases);
+    VEC_DEINIT(&story.offsets);
+    log_abandon(log);
+    sim_disk_free(disk);
+}
+
 /* Each byte of a file, one after the other, is something else, and the file is cut everywhere. */
 TEST(log_aborted_txns, come_from_the_batches_when_their_file_is_damaged)
 {

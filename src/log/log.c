@@ -260,8 +260,10 @@ int log__fail(struct log *log, int error, const struct err_note *note)
 
 void log__mend_note(struct log *log, const struct err_note *note)
 {
-    if (log->recovery.note_count == LOG_NOTES_MAX)
+    if (log->recovery.note_count == LOG_NOTES_MAX) {
+        log->recovery.more_count++;
         return;
+    }
     if (log->notes == NULL)
         log->notes = MEM_NEW_ARRAY(struct err_note, LOG_NOTES_MAX);
     log->notes[log->recovery.note_count++] = *note;

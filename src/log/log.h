@@ -84,8 +84,9 @@ struct log_recovery {
     uint32_t segments_scanned;
     int64_t bytes_scanned;
     int64_t bytes_cut;
-    uint32_t note_count; /* what passes LOG_NOTES_MAX is not kept */
     const struct err_note *notes;
+    uint32_t note_count;
+    uint32_t more_count; /* what passes LOG_NOTES_MAX is not kept, but counted */
 };
 struct log_recovery log_recovery(const struct log *log);
 

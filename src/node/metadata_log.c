@@ -117,6 +117,9 @@ static int open_log(struct metadata_log *m, const struct metadata_log_params *pa
     const struct log_recovery mended = log_recovery(m->log);
     for (uint32_t i = 0; i < mended.note_count; i++)
         DIAG_WARN(m->diag, "metadata", "%s", mended.notes[i].text);
+    if (mended.more_count > 0)
+        DIAG_WARN(m->diag, "metadata", "%s: and %" PRIu32 " more of these", m->directory,
+                  mended.more_count);
     const int64_t end = log_offsets(m->log)->planned_end;
     if (end < flushed_offset)
         return err_note(note, -ERR_CORRUPT,

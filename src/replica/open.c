@@ -315,6 +315,9 @@ void replicas__attach(struct replicas *r, struct partition *p, struct log *log,
     const struct log_recovery mended = log_recovery(log);
     for (uint32_t i = 0; i < mended.note_count; i++)
         DIAG_WARN(r->diag, "log", "%s", mended.notes[i].text);
+    if (mended.more_count > 0)
+        DIAG_WARN(r->diag, "log", "%s-%" PRId32 ": and %" PRIu32 " more of these", p->topic,
+                  p->index, mended.more_count);
     const struct log_owner owner = { .on_flushed = on_log_flushed,
                                      .on_looked = on_log_looked,
                                      .on_failed = on_log_failed,
