@@ -37,7 +37,6 @@ struct log_flush {
     int64_t bytes;                            /* that were not, when it began */
     int64_t indexed_end;                      /* and the indexes of segments below this */
     VEC(struct io_file *) files;              /* references */
-    VEC(char *) paths;                        /* files that nobody holds open: owned */
     VEC(struct planned_snapshot *) snapshots; /* owned */
     struct buf epochs;
     bool has_epochs;
@@ -61,12 +60,9 @@ static void flush_free(struct log_flush *flush)
 {
     for (size_t i = 0; i < flush->files.count; i++)
         io_file_unref(flush->files.items[i]);
-    for (size_t i = 0; i < flush->paths.count; i++)
-        mem_free(flush->paths.items[i]);
     for (size_t i = 0; i < flush->snapshots.count; i++)
         log__snapshot_free(flush->snapshots.items[i]);
     VEC_DEINIT(&flush->files);
-    VEC_DEINIT(&flush->paths);
     VEC_DEINIT(&flush->snapshots);
     buf_deinit(&flush->epochs);
     mem_free(flush->directory);
@@ -177,8 +173,6 @@ static int flush_all(struct log_flush *flush)
         flush->lacks_epochs = err_is_shortage(r);
         r = flush->lacks_epochs ? 0 : r;
     }
-    for (size_t i = 0; i < flush->paths.count && r == 0; i++)
-        r = sync_path(flush, flush->paths.items[i]);
     if (r == 0)
         r = sync_files(flush);
     if (r == 0 && flush->has_new_names)

@@ -67,7 +67,6 @@ struct producers {
     VEC(struct producer_undo) undo;
     struct map_i64
         awaited; /* struct producer_awaited, owned: producers whose first batch could not be written */
-    int64_t end_offset; /* the state is that before this offset */
 };
 
 /* What a batch brings to the state, taken from its header and, for a marker, its record. */

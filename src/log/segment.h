@@ -175,10 +175,6 @@ struct segment_build {
 /* On a worker. `file` is the segment's .log. */
 void segment_build_run(struct segment_build *build, struct io_file *file);
 void segment_build_free(struct segment_build *build); /* NULL is fine */
-static inline void segment_build_freep(struct segment_build **build)
-{
-    segment_build_free(*build);
-}
 /* Writes and syncs the indexes that were taken into memory. Where there is no room the next open makes them again.
  * Sleeps. */
 MUST_CHECK int segment_mend(struct segment *segment, const struct log_place *place);

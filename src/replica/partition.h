@@ -25,8 +25,6 @@ enum partition_state {
     PARTITION_OFFLINE, /* its directory or log failed: KAFKA_STORAGE_ERROR */
 };
 
-#define PARTITION_REPLICAS_MAX 64
-
 struct partition {
     struct list link;         /* among all partitions, in order of creation */
     struct list dirty_link;   /* has planned appends not yet written */

@@ -15,7 +15,6 @@
 #include "scene.h"
 
 #define COMMITS_GROUPS_MAX  2
-#define COMMITS_TOPICS_MAX  2
 #define COMMITS_MEMBERS_MAX 8
 #define COMMITS_KEYS_MAX    12 /* partitions that a group reads */
 
