@@ -22,6 +22,7 @@ struct beat {
     struct assignment *owned; /* partitions that the member says it has; owned */
     bool tells_owned;
     bool has_other_partitions; /* than before */
+    bool was_rebalancing;      /* the classic group that this heartbeat upgrades */
     bool has_assigned;         /* on the draft, to all members */
 };
 
@@ -161,8 +162,10 @@ static enum kafka_error find_group(struct group_coordinator *c, struct beat *bea
     }
     if (beat->group->kind == GROUP_CONSUMER)
         return KAFKA_NONE;
-    if (may_make && beat->group->kind == GROUP_CLASSIC && beat->group->state != GROUP_EMPTY)
+    if (may_make && beat->group->kind == GROUP_CLASSIC && beat->group->state != GROUP_EMPTY) {
+        beat->was_rebalancing = beat->group->state != GROUP_STABLE;
         return coord__upgrade(c, beat->group, &beat->refusal);
+    }
     if (!may_make || beat->group->kind != GROUP_CLASSIC)
         return consumer_refuse(c, &beat->refusal, KAFKA_GROUP_ID_NOT_FOUND,
                                "Group %.*s is not a consumer group.", BYTES_PRINTF(id));
@@ -254,7 +257,7 @@ static enum kafka_error update(struct group_coordinator *c, struct beat *beat,
                                                     &change, &beat->refusal);
     if (error != KAFKA_NONE)
         return error;
-    coord__consumer_refresh(c, beat->group, change.needs_rebalance);
+    coord__consumer_refresh(c, beat->group, change.needs_rebalance || beat->was_rebalancing);
     const bool has_assigned = coord__consumer_assign(c, beat->group);
     struct consumer *now = consumer_group_member(beat->group->consumer, beat->member_id);
     error = check_step(c, beat, now);
