@@ -200,9 +200,10 @@ static int sift(struct log_cleaning *c, const struct batch_view *batch)
     return (batch->attributes & BATCH_CONTROL) != 0 ? sift_control(c, batch) : sift_data(c, batch);
 }
 
-/* What was put behind size_before, if anything, is a batch of the new segment. */
+/* What was put behind size_before, if anything, is a batch of the new segment; without has_time the index of times does not lead
+ * to it. */
 static void count_batch(struct log_cleaning *c, const struct scanned_batch *source,
-                        size_t size_before)
+                        size_t size_before, bool has_time)
 {
     struct buf *out = &c->target.out;
     if (out->size == size_before)
@@ -211,7 +212,7 @@ static void count_batch(struct log_cleaning *c, const struct scanned_batch *sour
     made.size_bytes = (uint32_t)(out->size - size_before);
     struct batch_view view;
     if (batch_parse_header(bytes_from(out->data + size_before, made.size_bytes), &view) >= 0) {
-        made.max_timestamp = view.max_timestamp;
+        made.max_timestamp = has_time ? view.max_timestamp : -1;
         made.last_offset = batch_last_offset(&view);
     }
     segment_builder_add(&c->target.builder, &made);
@@ -234,8 +235,8 @@ static bool fits(const struct log_cleaning *c, size_t size_before)
                INT32_MAX;
 }
 
-/* The place of what is gone at the end of a segment. Nobody asks for its time, to which an index would lead in vain; but for that of
- * a producer, whose last batch it is where those behind it are lost: without a time it would count as expired. */
+/* The place of what is gone at the end of a segment. An index would lead to its time in vain. It has one for the sake of its producer,
+ * whose last batch it is where those behind it are lost: without a time that would count as expired. */
 static int keep_place(struct log_cleaning *c, const struct scanned_batch *batch)
 {
     struct batch_view header = batch->view;
@@ -244,7 +245,7 @@ static int keep_place(struct log_cleaning *c, const struct scanned_batch *batch)
     const size_t size_before = c->target.out.size;
     if (batch_put_empty(&header, &c->target.out) < 0 || !fits(c, size_before))
         return too_large(c);
-    count_batch(c, batch, size_before);
+    count_batch(c, batch, size_before, false);
     return 0;
 }
 
@@ -261,7 +262,7 @@ static int put_batch(struct log_cleaning *c, const struct scanned_batch *batch)
         return too_large(c);
     if (r < 0)
         return clean__fail_batch(c, r, batch);
-    count_batch(c, batch, size_before);
+    count_batch(c, batch, size_before, true);
     if (is_last_of_target(c, batch) && c->target.builder.end_offset <= batch->last_offset)
         return keep_place(c, batch);
     return 0;
