@@ -224,7 +224,8 @@ static void ask_epoch(struct transactor *t)
     t->is_old = level < 2 || rng_chance(&t->client.rng, 200000);
     t->init_count++;
     t->other_init_count = t->other->init_count;
-    t->is_contended = t->other->init_open_until_ns > scene_now_ns(t->client.scene);
+    t->is_contended =
+        MAX(t->init_open_until_ns, t->other->init_open_until_ns) > scene_now_ns(t->client.scene);
     t->init_open_until_ns = INT64_MAX;
     struct init_producer_id_request request = init_producer_id_request_default;
     request.transactional_id = transactor_id(t);

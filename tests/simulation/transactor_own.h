@@ -47,7 +47,8 @@ struct transactor {
     uint64_t init_count;      /* how often it has asked */
     int64_t init_open_until_ns; /* what it asked for may come about until then */
     uint64_t other_init_count;  /* when its epoch was asked for */
-    bool is_contended;          /* somebody else asked at the same time */
+    bool
+        is_contended; /* somebody else asked at the same time, or it had itself, without an answer */
 
     uint32_t txn; /* 0: none */
     int64_t txn_began_ns;
