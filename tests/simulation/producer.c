@@ -203,7 +203,10 @@ static void acknowledge(struct producer *p, struct outgoing *o, int64_t base_off
         model_acknowledge(scene->model, partition, base_offset + i, o->records[i],
                           has_append_time ? append_time_ms : o->timestamps_ms[i]);
     scene->acknowledged += counts ? o->count : 0;
-    if (!o->stream->is_begun && first_of(o->stream) != o && scene_may_be_full(scene))
+    /* A power loss may have taken all that the node knew of the producer. */
+    const bool is_known = o->stream->is_begun && (partition->topic->plan->is_synced ||
+                                                  o->stream->power_losses == o->power_losses);
+    if (!is_known && first_of(o->stream) != o && scene_may_be_full(scene))
         o->stream->is_overtaken = true;
     o->stream->is_begun = true;
     o->stream->power_losses = o->power_losses;
