@@ -62,7 +62,7 @@ struct member {
     enum state state;
     char id[MEMBER_ID_BYTES_MAX]; /* "": none yet */
     int32_t generation;
-    int32_t synced; /* the last one that it was told its share of */
+    int32_t told; /* the last one that a JoinGroup of this membership was answered with; 0: none */
     bool is_leader;
     bool is_led;    /* its generation has a leader */
     uint32_t wants; /* partitions of topics it subscribes to: bits */
@@ -73,6 +73,7 @@ struct member {
     struct ownership_floor floor;
     uint64_t round;    /* of ownership.h, when it asked */
     int64_t joined_ns; /* when it asked to be */
+    int64_t tried_ns;  /* the first time since that was answered; 0: it was */
     int64_t asked_ns;
     int64_t renewed_ns; /* its session, at that time at the earliest */
     bool is_late;       /* it was told of its share, and may be none any more: first it beats */
@@ -214,7 +215,8 @@ static void abandon(struct member *m)
         ownership_leave(ownership_of(m), m->claim);
     m->has_claim = false;
     m->keys = 0;
-    m->synced = 0;
+    m->told = 0;
+    m->tried_ns = 0;
     m->is_late = false;
 }
 
@@ -335,7 +337,6 @@ static bool take_share(struct member *m, uint32_t keys)
     ownership_set_led(ownership, m->claim, m->is_led);
     if (m->is_led)
         ownership_is_led(ownership, m->group, m->joined_ns);
-    m->synced = m->generation;
     m->is_late = !ownership_is_in_force(ownership, m->claim);
     if (!m->is_late) {
         ownership_take(ownership, m->claim, keys & ~m->keys);
@@ -390,12 +391,24 @@ static void sync_group(struct member *m, const struct leader_plan *plan)
 
 /* ---- joining ------------------------------------------------------------------------------------ */
 
+/* Whether its session began anew when it was let into the generation. Not, as in Kafka, when it is told of the same one again, nor when
+ * a static member, which generations take along without asking, is told of one that it was in already. */
+static bool has_new_session(const struct member *m, const struct join_group_response *answer)
+{
+    const bool is_leader = bytes_equal(answer->leader, answer->member_id);
+    if (answer->leader.size == 0 || m->told == 0)
+        return true;
+    return answer->generation_id > m->told && (is_leader || !m->seat->is_static);
+}
+
 static void on_joined(void *context, const void *message)
 {
     struct member *m = context;
     const struct join_group_response *answer = message;
     if (is_lost(m, answer))
         return;
+    const int64_t tried_ns = m->tried_ns; /* by that, or by one of those after it, it is in */
+    m->tried_ns = 0;
     m->error = answer->error_code;
     if (answer->error_code == KAFKA_MEMBER_ID_REQUIRED) {
         set_id(m, answer->member_id);
@@ -411,10 +424,10 @@ static void on_joined(void *context, const void *message)
         return;
     }
     set_id(m, answer->member_id);
-    /* One that is told of its generation again, and asks for its share again, has no new session by that, as in Kafka. */
-    if (answer->leader.size == 0 || answer->generation_id > m->synced)
-        m->renewed_ns = m->joined_ns;
+    if (has_new_session(m, answer))
+        m->renewed_ns = tried_ns;
     m->generation = answer->generation_id;
+    m->told = m->generation;
     m->is_led = answer->leader.size > 0;
     m->is_leader = bytes_equal(answer->leader, answer->member_id);
     m->dealt = 0;
@@ -457,6 +470,8 @@ static void join(struct member *m)
     m->life = m->client.scene->life;
     m->floor = ownership_floor(ownership_of(m), m->group);
     m->joined_ns = scene_now_ns(m->client.scene);
+    if (m->tried_ns == 0)
+        m->tried_ns = m->joined_ns;
     client_ask(&m->client, API_JOIN_GROUP, JOIN_VERSION, &request, on_joined, m);
     buf_deinit(&metadata);
 }
