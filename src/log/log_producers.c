@@ -19,43 +19,60 @@ static char *snapshot_path(const struct log *log, int64_t offset)
                          (struct log_name){ .kind = LOG_NAME_SNAPSHOT, .base_offset = offset });
 }
 
+/* The first that is not below the offset. */
+static size_t snapshot_place(const struct log *log, int64_t offset)
+{
+    size_t low = 0;
+    size_t high = log->snapshot_offsets.count;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (log->snapshot_offsets.items[middle] < offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static bool is_at(const struct log *log, size_t place, int64_t offset)
+{
+    return place < log->snapshot_offsets.count && log->snapshot_offsets.items[place] == offset;
+}
+
 bool log__snapshot_is_known(const struct log *log, int64_t offset)
 {
-    for (size_t i = 0; i < log->snapshot_offsets.count; i++) {
-        if (log->snapshot_offsets.items[i] == offset)
-            return true;
-    }
-    return false;
+    return is_at(log, snapshot_place(log, offset), offset);
 }
 
 void log__snapshot_remember(struct log *log, int64_t offset)
 {
-    if (log__snapshot_is_known(log, offset))
+    const size_t place = snapshot_place(log, offset);
+    if (is_at(log, place, offset))
         return;
-    size_t at = log->snapshot_offsets.count;
-    while (at > 0 && log->snapshot_offsets.items[at - 1] > offset)
-        at--;
     VEC_ADD(&log->snapshot_offsets, offset);
-    for (size_t i = log->snapshot_offsets.count - 1; i > at; i--)
-        log->snapshot_offsets.items[i] = log->snapshot_offsets.items[i - 1];
-    log->snapshot_offsets.items[at] = offset;
+    int64_t *offsets = log->snapshot_offsets.items;
+    memmove(offsets + place + 1, offsets + place,
+            (log->snapshot_offsets.count - 1 - place) * sizeof(*offsets));
+    offsets[place] = offset;
 }
 
-void log__snapshot_forget(struct log *log, int64_t offset)
+static void drop_planned(struct log *log, int64_t offset)
 {
-    for (size_t i = 0; i < log->snapshot_offsets.count; i++) {
-        if (log->snapshot_offsets.items[i] == offset) {
-            VEC_REMOVE_AT(&log->snapshot_offsets, i);
-            break;
-        }
-    }
     for (size_t i = 0; i < log->snapshots.count; i++) {
         if (log->snapshots.items[i]->offset == offset) {
             log__snapshot_free(log->snapshots.items[i]);
             VEC_REMOVE_AT(&log->snapshots, i);
-            break;
+            return;
         }
     }
+}
+
+void log__snapshot_forget(struct log *log, int64_t offset)
+{
+    const size_t place = snapshot_place(log, offset);
+    if (is_at(log, place, offset))
+        VEC_REMOVE_AT(&log->snapshot_offsets, place);
+    drop_planned(log, offset);
 }
 
 void log__snapshot_remove(struct log *log, int64_t offset)
@@ -70,7 +87,7 @@ void log__snapshot_renew(struct log *log, int64_t offset)
 {
     if (producers_count(&log->producers) == 0)
         return;
-    log__snapshot_forget(log, offset);
+    drop_planned(log, offset);
     VEC_ADD(&log->snapshots, log__take_snapshot(log, offset));
     log__snapshot_remember(log, offset);
     if (log->snapshots.count > RENEWED_MAX)
