@@ -490,10 +490,10 @@ static int mend_txn_indexes(struct recovery *recovery, struct log *log, uint32_t
         if (!segment->has_txn_index)
             continue;
         const int64_t base_offset = segment->meter.base_offset;
-        int r = txn_index_check(&log->place, base_offset,
-                                i + 1 < log->segments.count
-                                    ? log->segments.items[i + 1]->meter.base_offset
-                                    : recovery->end_offset);
+        const int64_t segment_end = i + 1 < log->segments.count
+                                        ? log->segments.items[i + 1]->meter.base_offset
+                                        : recovery->end_offset;
+        int r = txn_index_read_right(&log->place, base_offset, segment_end, NULL, NULL);
         if (r == 0)
             continue;
         if (r > 0) {

@@ -131,19 +131,6 @@ static int check_entries(const uint8_t *data, size_t size, int64_t base_offset, 
     return 0;
 }
 
-int txn_index_check(const struct log_place *place, int64_t base_offset, int64_t end_offset)
-{
-    AUTO(mem_freep) char *path = path_of(place, base_offset);
-    AUTO(mem_freep) uint8_t *data = NULL;
-    size_t size;
-    const int r = io_fs_read_whole(place->fs, path, TXN_INDEX_BYTES_MAX, &data, &size);
-    if (r < 0)
-        return r == -ENOENT ? 0 : r == -ERR_LIMIT ? 1 : r;
-    if (end_offset == INT64_MAX)
-        size -= size % TXN_INDEX_ENTRY_BYTES;
-    return check_entries(data, size, base_offset, end_offset);
-}
-
 int txn_index_file(struct log_file *slot, const struct log_place *place, int64_t base_offset,
                    bool is_swapping, struct io_file **out)
 {
@@ -223,16 +210,9 @@ int txn_index_search(struct txn_index_search *search, struct io_file *file, bool
     return r;
 }
 
-int txn_index_read(const struct log_place *place, int64_t base_offset,
-                   void (*entry)(void *context, const struct producer_ended_txn *txn),
-                   void *context)
+/* Up to the first that is damaged, or not whole. */
+static void tell_entries(const uint8_t *data, size_t size, txn_index_entry_fn *entry, void *context)
 {
-    AUTO(mem_freep) char *path = path_of(place, base_offset);
-    AUTO(mem_freep) uint8_t *data = NULL;
-    size_t size;
-    const int r = io_fs_read_whole(place->fs, path, TXN_INDEX_BYTES_MAX, &data, &size);
-    if (r < 0)
-        return r == -ENOENT ? 0 : r;
     for (size_t at = 0;
          at + TXN_INDEX_ENTRY_BYTES <= size && be_load_i16(data + at) == TXN_INDEX_VERSION;
          at += TXN_INDEX_ENTRY_BYTES) {
@@ -243,5 +223,35 @@ int txn_index_read(const struct log_place *place, int64_t base_offset,
                                                      .last_stable_offset = found.last_stable_offset,
                                                      .is_aborted = true });
     }
+}
+
+int txn_index_read(const struct log_place *place, int64_t base_offset, txn_index_entry_fn *entry,
+                   void *context)
+{
+    AUTO(mem_freep) char *path = path_of(place, base_offset);
+    AUTO(mem_freep) uint8_t *data = NULL;
+    size_t size;
+    const int r = io_fs_read_whole(place->fs, path, TXN_INDEX_BYTES_MAX, &data, &size);
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    tell_entries(data, size, entry, context);
+    return 0;
+}
+
+int txn_index_read_right(const struct log_place *place, int64_t base_offset, int64_t end_offset,
+                         txn_index_entry_fn *entry, void *context)
+{
+    AUTO(mem_freep) char *path = path_of(place, base_offset);
+    AUTO(mem_freep) uint8_t *data = NULL;
+    size_t size;
+    const int r = io_fs_read_whole(place->fs, path, TXN_INDEX_BYTES_MAX, &data, &size);
+    if (r < 0)
+        return r == -ENOENT ? 0 : r == -ERR_LIMIT ? 1 : r;
+    if (end_offset == INT64_MAX)
+        size -= size % TXN_INDEX_ENTRY_BYTES;
+    if (check_entries(data, size, base_offset, end_offset) != 0)
+        return 1;
+    if (entry != NULL)
+        tell_entries(data, size, entry, context);
     return 0;
 }

@@ -34,11 +34,6 @@ MUST_CHECK int txn_index_replace(const struct log_place *place, int64_t base_off
 MUST_CHECK int txn_index_truncate(const struct log_place *place, int64_t base_offset,
                                   int64_t end_offset);
 
-/* Whether the file holds whole entries that a segment from base_offset to end_offset may have: 1 when it does not. An absent
- * one is right. end_offset INT64_MAX: of the active segment, where the last entry may not be whole yet. */
-MUST_CHECK int txn_index_check(const struct log_place *place, int64_t base_offset,
-                               int64_t end_offset);
-
 /* Borrowed, opened for reading; -ENOENT where there is none. is_swapping: see segment.h. */
 MUST_CHECK int txn_index_file(struct log_file *slot, const struct log_place *place,
                               int64_t base_offset, bool is_swapping, struct io_file **out);
@@ -53,8 +48,13 @@ struct txn_index_search {
 MUST_CHECK int txn_index_search(struct txn_index_search *search, struct io_file *file,
                                 bool may_sleep, struct log_wait *out_wait);
 
+typedef void txn_index_entry_fn(void *context, const struct producer_ended_txn *txn);
 /* Tells of every entry of a segment's file, in order; up to the first that is damaged or not whole yet. An absent file has none. 0, or
  * what io says. */
 MUST_CHECK int txn_index_read(const struct log_place *place, int64_t base_offset,
-                              void (*entry)(void *context, const struct producer_ended_txn *txn),
-                              void *context);
+                              txn_index_entry_fn *entry, void *context);
+/* The same for a file that has to be right: 1, and tells of none, when it does not hold whole entries that a segment from base_offset
+ * to end_offset may have. end_offset INT64_MAX: of the active segment, where the last entry may not be whole yet. entry NULL: the file
+ * is only looked at. */
+MUST_CHECK int txn_index_read_right(const struct log_place *place, int64_t base_offset,
+                                    int64_t end_offset, txn_index_entry_fn *entry, void *context);

@@ -20,9 +20,8 @@ static int read_aborted(struct log_cleaning *c)
 {
     for (size_t i = 0; i < c->txn_files.count; i++) {
         const struct clean_txn_file *file = &c->txn_files.items[i];
-        int r = txn_index_check(&c->place, file->base_offset, file->end_offset);
-        if (r == 0)
-            r = txn_index_read(&c->place, file->base_offset, add_aborted, c);
+        int r =
+            txn_index_read_right(&c->place, file->base_offset, file->end_offset, add_aborted, c);
         if (r != 0) { /* without an entry what was aborted would be kept as committed, for good */
             r = r > 0 ? -ERR_CORRUPT : r;
             c->is_read_error = true;

@@ -10,6 +10,7 @@ void clean_txns_init(struct clean_txns *txns, int64_t log_start, uint64_t seed)
     *txns = (struct clean_txns){ .log_start = log_start };
     map_i64_init(&txns->open_aborted, seed);
     map_i64_init(&txns->open_committed, seed);
+    map_i64_init(&txns->open_known, seed);
 }
 
 void clean_txns_deinit(struct clean_txns *txns)
@@ -17,6 +18,7 @@ void clean_txns_deinit(struct clean_txns *txns)
     VEC_DEINIT(&txns->aborted);
     map_i64_deinit(&txns->open_aborted);
     map_i64_deinit(&txns->open_committed);
+    map_i64_deinit(&txns->open_known);
 }
 
 void clean_txns_add(struct clean_txns *txns, const struct producer_ended_txn *aborted)
@@ -37,6 +39,7 @@ void clean_txns_begin(struct clean_txns *txns, int64_t offset)
     txns->begin_offset = offset;
     map_i64_clear(&txns->open_aborted);
     map_i64_clear(&txns->open_committed);
+    map_i64_clear(&txns->open_known);
     txns->next = 0;
     for (size_t i = 0; i < txns->aborted.count; i++)
         txns->aborted.items[i].is_observed = false;
@@ -65,9 +68,9 @@ bool clean_txns_on_data(struct clean_txns *txns, const struct batch_view *batch)
         return false;
     struct clean_txn *txn = map_i64_get(&txns->open_aborted, batch->producer_id);
     if (txn == NULL) {
-        (void)map_i64_put(&txns->open_committed, batch->producer_id,
-                          batch_last_offset(batch) >= txns->log_start ? &txns->log_start
-                                                                      : &txns->begin_offset);
+        (void)map_i64_put(&txns->open_committed, batch->producer_id, txns);
+        if (batch_last_offset(batch) >= txns->log_start)
+            (void)map_i64_put(&txns->open_known, batch->producer_id, txns);
         return false;
     }
     txn->is_observed = true;
@@ -77,12 +80,20 @@ bool clean_txns_on_data(struct clean_txns *txns, const struct batch_view *batch)
 static int on_abort(struct clean_txns *txns, int64_t producer_id, struct clean_marker *out)
 {
     const struct clean_txn *txn = map_i64_remove(&txns->open_aborted, producer_id);
-    if (map_i64_remove(&txns->open_committed, producer_id) == &txns->log_start && txn == NULL)
+    (void)map_i64_remove(&txns->open_committed, producer_id);
+    if (map_i64_remove(&txns->open_known, producer_id) != NULL && txn == NULL)
         return -ERR_NOT_FOUND;
     const bool is_observed = txn != NULL && txn->is_observed;
     *out = (struct clean_marker){ .is_spent = !is_observed,
                                   .aborted = is_observed ? &txn->ended : NULL };
     return 0;
+}
+
+/* Whether records of it were met. */
+static bool on_commit(struct clean_txns *txns, int64_t producer_id)
+{
+    (void)map_i64_remove(&txns->open_known, producer_id);
+    return map_i64_remove(&txns->open_committed, producer_id) != NULL;
 }
 
 int clean_txns_on_control(struct clean_txns *txns, const struct batch_view *batch,
@@ -98,6 +109,6 @@ int clean_txns_on_control(struct clean_txns *txns, const struct batch_view *batc
     else if (event.marker_type == CONTROL_ABORT)
         return on_abort(txns, batch->producer_id, out);
     else
-        out->is_spent = map_i64_remove(&txns->open_committed, batch->producer_id) == NULL;
+        out->is_spent = !on_commit(txns, batch->producer_id);
     return 0;
 }

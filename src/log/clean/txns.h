@@ -28,8 +28,8 @@ struct clean_txns {
     VEC(struct clean_txn) aborted; /* ascending by first offset, from clean_txns_begin on */
     size_t next;                   /* the first that has not begun yet */
     struct map_i64 open_aborted;   /* producer id -> struct clean_txn */
-    /* Producer ids of which records were met -> &log_start when the last is from there on, else &begin_offset. */
-    struct map_i64 open_committed;
+    struct map_i64 open_committed; /* a set: producer ids of which records were met */
+    struct map_i64 open_known;     /* of those the ones whose last record is not below log_start */
 };
 
 void clean_txns_init(struct clean_txns *txns, int64_t log_start, uint64_t seed);
