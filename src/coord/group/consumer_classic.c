@@ -75,6 +75,7 @@ struct joining {
     struct consumer_protocol_subscription told;
     struct assignment *owned; /* partitions that it says it has; owned */
     bool downgrades;          /* it is the last that makes the group one of consumers' */
+    bool rebalances;          /* and the classic group begins with a rebalance */
     bool has_assigned;        /* on the draft, to all members */
 };
 
@@ -184,12 +185,12 @@ static enum kafka_error take_step(struct group_coordinator *c, struct joining *j
         return error;
     coord__consumer_refresh(c, group, change.has_changed);
     struct consumer *now = consumer_group_member(group->consumer, joining->member_id);
-    const bool rebalances = joining->downgrades && must_rebalance(group, now);
+    joining->rebalances = joining->downgrades && must_rebalance(group, now);
     const bool has_assigned = !joining->downgrades && coord__consumer_assign(c, group);
-    if (!rebalances && group_consumer_now(now)->step == CONSUMER_STEP_UNKNOWN &&
+    if (!joining->rebalances && group_consumer_now(now)->step == CONSUMER_STEP_UNKNOWN &&
         joining->owned != NULL)
         return KAFKA_FENCED_MEMBER_EPOCH; /* as a heartbeat: it has to give up everything first */
-    if (!rebalances)
+    if (!joining->rebalances)
         (void)coord__consumer_reconcile(c, now, change.has_changed, joining->owned, true);
     joining->has_assigned = has_assigned;
     return KAFKA_NONE;
@@ -211,7 +212,7 @@ static void tell_joined(struct group_coordinator *c, const struct joining *joini
 
 static enum kafka_error join(struct group_coordinator *c, struct joining *joining)
 {
-    joining->has_assigned = false;
+    joining->rebalances = joining->has_assigned = false;
     coord__draft_begin(c);
     struct consumer *consumer = NULL;
     enum kafka_error error = arrive(c, joining, &consumer);
@@ -225,7 +226,7 @@ static enum kafka_error join(struct group_coordinator *c, struct joining *joinin
     consumer = consumer_group_member(group->consumer, joining->member_id);
     const int32_t generation = group_consumer_now(consumer)->epoch;
     if (joining->downgrades)
-        coord__downgrade(c, group, NULL, 0, must_rebalance(group, consumer));
+        coord__downgrade(c, group, NULL, 0, joining->rebalances);
     struct write *write;
     error = coord__draft_append(c, &write);
     if (error != KAFKA_NONE)
