@@ -406,6 +406,36 @@ TEST(log_damage, of_an_index_is_mended_by_a_job_and_by_the_close)
     }
 }
 
+/* What is damaged in the .log, too, hides no times behind it: retention would take the segment for older than it is. */
+TEST(log_damage, of_a_time_index_and_of_a_batch_hides_no_later_times)
+{
+    for (int is_missing = 0; is_missing < 2; is_missing++) {
+        struct sim_disk *disk = sim_disk_new(context->seed);
+        struct io_fs *fs = sim_disk_fs(disk);
+        struct log *log = sample_open(&(struct sample_open){ .fs = fs });
+        for (int64_t i = 0; log_segment_count(log) < 2; i++)
+            sample_append(log, &(struct sample_batch){ .value_bytes = 200,
+                                                       .timestamp_ms = SAMPLE_NOW_MS + i });
+        const int64_t last = log_segment_base(log, 1) - 1;
+        const struct segment *first = log->segments.items[0];
+        const int64_t batch_bytes = first->meter.size_bytes / (last + 1);
+        AUTO(mem_freep)
+        char *batches = segment_path(first, &log->place, LOG_NAME_LOG, LOG_NAME_LIVE);
+        AUTO(mem_freep)
+        char *times = segment_path(first, &log->place, LOG_NAME_TIME_INDEX, LOG_NAME_LIVE);
+        EXPECT_OK(log_close(log, true, NULL, NULL));
+        EXPECT_OK(sim_disk_flip_bit(disk, batches, batch_bytes + BATCH_PREFIX_BYTES - 1, 4));
+        damage_file(fs, times, is_missing ? GONE : NOISE);
+
+        log = sample_open(&(struct sample_open){ .fs = fs });
+        EXPECT_EQ(find_by_jobs(log, last), is_missing ? 0u : 1u);
+        EXPECT_EQ(log->segments.items[0]->meter.max_timestamp, SAMPLE_NOW_MS + last);
+        EXPECT_EQ(read_by_jobs(log, 2), 0u);
+        log_abandon(log);
+        sim_disk_free(disk);
+    }
+}
+
 /* An entry in the middle that leads elsewhere is found by who is led there, told of once, and made good: it is no damage of batches. */
 TEST(log_damage, of_an_entry_within_an_index_is_told_once_and_mended)
 {

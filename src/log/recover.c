@@ -101,9 +101,7 @@ static int pass_damage(struct recovery *recovery, struct log *log, struct segmen
     scan->position = next.position;
     note_kept(recovery, log, segment, from, next.position - from, next.base_offset);
     r = keep_aborted(recovery, log, segment, next.base_offset);
-    /* An entry leads to what follows: nobody gets there through the damage. */
-    builder->meter.size_bytes = (uint32_t)next.position;
-    builder->meter.bytes_since_entry = UINT32_MAX - next.size_bytes;
+    segment_builder_pass(builder, next.position);
     recovery->end_offset = next.base_offset;
     return r < 0 ? r : 1;
 }

@@ -110,6 +110,7 @@ void segment_builder_init(struct segment_builder *builder, const struct segment 
 {
     *builder = (struct segment_builder){ .meter = segment->meter,
                                          .end_offset = segment->meter.base_offset,
+                                         .offset_limit = segment->offset_limit,
                                          .index_interval_bytes = index_interval_bytes };
     builder->meter.size_bytes = 0;
     builder->meter.bytes_since_entry = 0;
@@ -150,6 +151,12 @@ void segment_builder_add(struct segment_builder *builder, const struct scanned_b
     builder->end_offset = batch->last_offset + 1;
 }
 
+void segment_builder_pass(struct segment_builder *builder, int64_t position)
+{
+    builder->meter.size_bytes = (uint32_t)position;
+    builder->meter.bytes_since_entry = INT32_MAX + 1u;
+}
+
 int segment_builder_finish(struct segment_builder *builder, struct segment *segment,
                            const struct log_place *place)
 {
@@ -184,6 +191,22 @@ static int seal_for_good(struct segment *segment, const struct log_place *place)
     return MIN(r, 0);
 }
 
+/* The next batch, or the one behind what is damaged. */
+static int next_to_build(struct segment_builder *builder, struct batch_scan *scan,
+                         struct scanned_batch *batch, bool *is_damaged)
+{
+    int r = batch_scan_next(scan, batch);
+    if (!batch_scan_is_damage(r))
+        return r;
+    *is_damaged = true;
+    r = batch_scan_resync(scan, builder->end_offset + 1,
+                          MIN(builder->meter.base_offset + INT32_MAX, builder->offset_limit));
+    if (r <= 0)
+        return r;
+    segment_builder_pass(builder, scan->position);
+    return batch_scan_next(scan, batch);
+}
+
 /* Feeds the builder the headers of the whole file: 0, or 1 when it is damaged somewhere. */
 static int build_from(struct segment_builder *builder, struct io_file *file, uint32_t size_bytes)
 {
@@ -191,11 +214,12 @@ static int build_from(struct segment_builder *builder, struct io_file *file, uin
     struct scanned_batch batch;
     batch_scan_init(&scan, file, 0, size_bytes, BATCH_SCAN_WINDOW_LARGE);
     scan.may_sleep = true;
+    bool is_damaged = false;
     int r;
-    while ((r = batch_scan_next(&scan, &batch)) > 0)
+    while ((r = next_to_build(builder, &scan, &batch, &is_damaged)) > 0)
         segment_builder_add(builder, &batch);
     batch_scan_deinit(&scan);
-    if (!batch_scan_is_damage(r))
+    if (r < 0 || !is_damaged)
         return r;
     builder->meter.size_bytes = size_bytes;
     builder->end_offset = -1; /* whoever reads there is told of the damage */
