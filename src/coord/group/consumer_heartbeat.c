@@ -22,7 +22,7 @@ struct beat {
     struct assignment *owned; /* partitions that the member says it has; owned */
     bool tells_owned;
     bool has_other_partitions; /* than before */
-    bool was_rebalancing;      /* the classic group that this heartbeat upgrades */
+    bool upgrades;             /* the group, which was a classic one */
     bool has_assigned;         /* on the draft, to all members */
 };
 
@@ -163,7 +163,7 @@ static enum kafka_error find_group(struct group_coordinator *c, struct beat *bea
     if (beat->group->kind == GROUP_CONSUMER)
         return KAFKA_NONE;
     if (may_make && beat->group->kind == GROUP_CLASSIC && beat->group->state != GROUP_EMPTY) {
-        beat->was_rebalancing = beat->group->state != GROUP_STABLE;
+        beat->upgrades = true;
         return coord__upgrade(c, beat->group, &beat->refusal);
     }
     if (!may_make || beat->group->kind != GROUP_CLASSIC)
@@ -257,7 +257,8 @@ static enum kafka_error update(struct group_coordinator *c, struct beat *beat,
                                                     &change, &beat->refusal);
     if (error != KAFKA_NONE)
         return error;
-    coord__consumer_refresh(c, beat->group, change.needs_rebalance || beat->was_rebalancing);
+    /* The generation of the classic group may have been over, or have left partitions to its next one (KIP-429). */
+    coord__consumer_refresh(c, beat->group, change.needs_rebalance || beat->upgrades);
     const bool has_assigned = coord__consumer_assign(c, beat->group);
     struct consumer *now = consumer_group_member(beat->group->consumer, beat->member_id);
     error = check_step(c, beat, now);
