@@ -31,6 +31,7 @@ struct stream;
 struct outgoing {
     struct list link; /* in its stream, by sequence */
     struct stream *stream;
+    uint64_t place; /* among the batches of its stream */
     uint32_t first; /* number of its first record */
     uint32_t count;
     struct model_record records[RECORDS_MAX];
@@ -49,6 +50,7 @@ struct stream {
     struct model_partition *partition;
     struct list outgoing;
     uint32_t sent_count; /* of them, those that are not answered */
+    uint64_t built;      /* batches, ever */
     int32_t sequence_next;
     bool is_begun;         /* a batch was acknowledged */
     bool is_overtaken;     /* the first was a later one, while the first ones had no place yet */
@@ -145,6 +147,7 @@ static struct outgoing *build(struct producer *p, struct stream *s)
 {
     struct outgoing *o = MEM_NEW(struct outgoing);
     o->stream = s;
+    o->place = s->built++;
     o->first = p->number_next;
     o->count = 1 + (uint32_t)rng_below(&p->client.rng, RECORDS_MAX);
     o->base_sequence = -1;
@@ -372,13 +375,17 @@ static void begin_anew(struct producer *p)
     p->producer_id = -1;
 }
 
-/* A new batch; to a partition of which nothing waits to be sent again. */
+/* A new batch; to a partition of which nothing waits to be sent again. Not so far behind one that may yet be sent again that a broker, which
+ * knows the last five of a producer, would not take that for a duplicate any more. */
 static void send_new(struct producer *p)
 {
     struct model_partition *partition =
         model_choose_partition(p->client.scene->model, &p->client.rng);
     struct stream *s = partition == NULL ? NULL : stream_of(p, partition);
-    if (s == NULL || s->sent_count >= IN_FLIGHT_MAX)
+    if (s == NULL)
+        return;
+    const struct outgoing *first = first_of(s);
+    if (first != NULL && s->built - first->place >= IN_FLIGHT_MAX)
         return;
     LIST_FOR_EACH(&s->outgoing, link)
     {
