@@ -20,6 +20,7 @@ WORKERS = 2
 RECORDS_A_TRANSACTION = 10
 RECORDS_AHEAD = 1000  # so many at least wait to be read at any time
 COMMITS_A_KILL = 4  # at most, before the next kill
+HELD_SECONDS_MAX = 0.04  # that a transaction stays open
 # When all connections are lost, librdkafka 2.16 forgets its brokers and begins anew with bootstrap.servers; but a send_offsets_to_transaction
 # that is under way then waits for the group's coordinator among the forgotten, for ever, whatever its time limit. So it shall not forget.
 CLIENT = {"reconnect_backoff_ms": 10, "reconnect_backoff_max_ms": 50, "retry_backoff_ms": 20, "metadata_recovery_strategy": "none"}
@@ -45,7 +46,8 @@ def work(bootstrap, source, target, group, number):
         for message in messages:
             positions[message.partition()] = message.offset() + 1
             producer.produce(target, message.value(), partition=message.partition())
-        producer.flush(30)  # so that most kills find something to abort
+        producer.flush(30)
+        time.sleep(random.uniform(0, HELD_SECONDS_MAX))  # so that most kills find something to abort
         offsets = [TopicPartition(source, p, offset) for p, offset in positions.items()]
         producer.send_offsets_to_transaction(offsets, metadata, 30)
         producer.commit_transaction(30)
