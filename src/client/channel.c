@@ -399,7 +399,8 @@ static void on_ready(void *context, unsigned ready)
         if (status == -EINPROGRESS)
             return;
         if (status < 0) {
-            fail(c, status, err_sentence(status));
+            fail(c, status,
+                 status == -ERR_NOT_FOUND ? "there is no such host" : err_sentence(status));
             return;
         }
         c->state = NEGOTIATING;
