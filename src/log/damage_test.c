@@ -299,6 +299,8 @@ TEST(log_open, tells_of_batches_that_were_flushed_and_are_not_there)
     }
 }
 
+#define LAST_OFFSET_DELTA_END 27 /* within a batch */
+
 /* ---- by jobs --------------------------------------------------------------------------------- */
 
 static int count_change(void *context, enum sim_call call, const char *path, uint64_t size_bytes)
@@ -431,6 +433,42 @@ TEST(log_damage, of_a_time_index_and_of_a_batch_hides_no_later_times)
         EXPECT_EQ(find_by_jobs(log, last), is_missing ? 0u : 1u);
         EXPECT_EQ(log->segments.items[0]->meter.max_timestamp, SAMPLE_NOW_MS + last);
         EXPECT_EQ(read_by_jobs(log, 2), 0u);
+        log_abandon(log);
+        sim_disk_free(disk);
+    }
+}
+
+/* A last batch that says to have fewer offsets than it has is damaged: nothing is lost behind it, and the time index that names it is right. */
+TEST(log_damage, of_where_a_last_batch_ends_is_no_loss)
+{
+    for (int is_missing = 0; is_missing < 2; is_missing++) {
+        struct sim_disk *disk = sim_disk_new(context->seed);
+        struct io_fs *fs = sim_disk_fs(disk);
+        struct log *log = sample_open(&(struct sample_open){ .fs = fs });
+        for (int64_t i = 0; log_segment_count(log) < 2; i++)
+            sample_append(log, &(struct sample_batch){ .count = 2,
+                                                       .value_bytes = 200,
+                                                       .timestamp_ms = SAMPLE_NOW_MS + 2 * i });
+        const int64_t second = log_segment_base(log, 1);
+        const struct segment *first = log->segments.items[0];
+        const int64_t batch_bytes = first->meter.size_bytes / (second / 2);
+        AUTO(mem_freep)
+        char *batches = segment_path(first, &log->place, LOG_NAME_LOG, LOG_NAME_LIVE);
+        AUTO(mem_freep)
+        char *times = segment_path(first, &log->place, LOG_NAME_TIME_INDEX, LOG_NAME_LIVE);
+        const int64_t last = first->meter.size_bytes - batch_bytes;
+        EXPECT_OK(log_close(log, true, NULL, NULL));
+        EXPECT_OK(sim_disk_flip_bit(disk, batches, last + LAST_OFFSET_DELTA_END - 1, 0));
+        if (is_missing)
+            damage_file(fs, times, GONE);
+
+        struct damage_heard heard;
+        log = sample_open(&(struct sample_open){ .fs = fs });
+        damage_listen(log, &heard);
+        EXPECT_EQ(find_by_jobs(log, second), 0u);
+        EXPECT_EQ(heard.damaged, 0);
+        EXPECT_EQ(heard.mended, 0);
+        EXPECT_EQ(log_recovery(log).note_count, is_missing ? 1u : 0u);
         log_abandon(log);
         sim_disk_free(disk);
     }

@@ -207,7 +207,21 @@ static int next_to_build(struct segment_builder *builder, struct batch_scan *sca
     return batch_scan_next(scan, batch);
 }
 
-/* Feeds the builder the headers of the whole file: 0, or 1 when it is damaged somewhere. */
+/* Whether the batch at a position, up to the end of the file, is not what its CRC says: 1, 0, or what io says. */
+static int check_last_batch(struct io_file *file, int64_t position, uint32_t size_bytes)
+{
+    struct batch_scan scan;
+    struct scanned_batch batch;
+    batch_scan_init(&scan, file, position, size_bytes, BATCH_SCAN_WINDOW_SMALL);
+    scan.may_sleep = true;
+    scan.crc_from = position;
+    const int r = batch_scan_next(&scan, &batch);
+    batch_scan_deinit(&scan);
+    return batch_scan_is_damage(r) ? 1 : MIN(r, 0);
+}
+
+/* Feeds the builder the headers of the whole file: 0, or 1 when it is found to be damaged. By their headers alone batches in the midst tell
+ * where they lie; the last one tells where all end. */
 static int build_from(struct segment_builder *builder, struct io_file *file, uint32_t size_bytes)
 {
     struct batch_scan scan;
@@ -215,10 +229,17 @@ static int build_from(struct segment_builder *builder, struct io_file *file, uin
     batch_scan_init(&scan, file, 0, size_bytes, BATCH_SCAN_WINDOW_LARGE);
     scan.may_sleep = true;
     bool is_damaged = false;
+    int64_t last = size_bytes;
     int r;
-    while ((r = next_to_build(builder, &scan, &batch, &is_damaged)) > 0)
+    while ((r = next_to_build(builder, &scan, &batch, &is_damaged)) > 0) {
         segment_builder_add(builder, &batch);
+        last = batch.position;
+    }
     batch_scan_deinit(&scan);
+    if (r == 0 && !is_damaged) {
+        r = check_last_batch(file, last, size_bytes);
+        is_damaged = r > 0;
+    }
     if (r < 0 || !is_damaged)
         return r;
     builder->meter.size_bytes = size_bytes;
@@ -421,9 +442,10 @@ static int check_last_time(struct segment *segment, const struct log_place *plac
     if (before.value >= segment->meter.size_bytes)
         return 0;
     r = find_header(segment, place, before.value, offset, false, &batch, out_wait);
-    if (r > 0 && batch.max_timestamp != last->key) {
-        const int64_t told = batch.max_timestamp;
-        r = find_header(segment, place, (uint32_t)batch.position, offset, true, &batch, out_wait);
+    if (r >= 0 && !(r > 0 && batch.max_timestamp == last->key)) {
+        const int64_t told = r > 0 ? batch.max_timestamp : -1;
+        const uint32_t from = r > 0 ? (uint32_t)batch.position : before.value;
+        r = find_header(segment, place, from, offset, true, &batch, out_wait);
         if (batch_scan_is_damage(r))
             last->key = MAX(last->key, told);
     }
