@@ -559,3 +559,130 @@ TEST(log_damage, of_an_entry_and_its_batch_takes_no_segment_away)
     log_abandon(log);
     sim_disk_free(disk);
 }
+
+/* ---- times that decide what goes --------------------------------------------------------------- */
+
+#define RETENTION_MS       INT64_C(60000)
+#define MAX_TIMESTAMP_BYTE 35 /* within a batch */
+
+/* Some batches of one size, in a sealed segment and one behind it; closed. */
+struct timed_scene {
+    struct sim_disk *disk;
+    struct io_fs *fs;
+    struct log_config config;
+    uint32_t batch_bytes;
+    int64_t end;
+};
+
+#define TIMED_LOG   "/d/t-0/00000000000000000000.log"
+#define TIMED_TIMES "/d/t-0/00000000000000000000.timeindex"
+#define TIMED_COUNT 20
+
+/* times: of the batches, after SAMPLE_NOW_MS. */
+static void timed_begin(struct timed_scene *scene, const int64_t times[TIMED_COUNT])
+{
+    *scene = (struct timed_scene){ .disk = sim_disk_new(1), .config = sample_log_config() };
+    scene->fs = sim_disk_fs(scene->disk);
+    scene->config.retention_ms = RETENTION_MS;
+    scene->config.index_interval_bytes = 256;
+    scene->config.segment_bytes = 1 << 20;
+    struct log *log =
+        sample_open(&(struct sample_open){ .fs = scene->fs, .config = &scene->config });
+    for (int i = 0; i < TIMED_COUNT; i++)
+        sample_append(log, &(struct sample_batch){ .value_bytes = 200,
+                                                   .timestamp_ms = SAMPLE_NOW_MS + times[i] });
+    scene->batch_bytes = log->segments.items[0]->meter.size_bytes / TIMED_COUNT;
+    EXPECT_OK(log_roll(log, SAMPLE_NOW_MS, NULL));
+    sample_append(log, &(struct sample_batch){ .timestamp_ms = SAMPLE_NOW_MS + 2 * RETENTION_MS });
+    scene->end = log_offsets(log)->end;
+    EXPECT_EQ(log_segment_count(log), 2);
+    EXPECT_OK(log_close(log, true, NULL, NULL));
+}
+
+/* How many segments retention takes, which looks at them by jobs or by itself. */
+static int timed_retain(struct timed_scene *scene, int64_t now_ms, bool may_sleep,
+                        struct damage_heard *heard)
+{
+    const struct sample_open open = { .fs = scene->fs, .config = &scene->config };
+    struct log *log = sample_open(&open);
+    damage_listen(log, heard);
+    if (!may_sleep)
+        (void)find_by_jobs(log, TIMED_COUNT - 1);
+    const int count = log_retain(log, now_ms, scene->end, NULL);
+    if (count == 0)
+        EXPECT_OK(log_close(log, true, NULL, NULL)); /* which mends indexes */
+    else
+        log_abandon(log);
+    return count;
+}
+
+static void ascending_times(int64_t out[TIMED_COUNT])
+{
+    for (int i = 0; i < TIMED_COUNT; i++)
+        out[i] = i;
+}
+
+/* One bit of the time of any batch, far into the future: the segment goes when its file is old. Not before that, whichever other damage there is
+ * of the index, and the index is not told of as wrong. */
+TEST(log_damage, of_the_time_of_a_batch_keeps_no_segment_for_ever)
+{
+    int64_t times[TIMED_COUNT];
+    ascending_times(times);
+    times[TIMED_COUNT / 2] = TIMED_COUNT - 1; /* so that the index ends there */
+    const int64_t modified_ms = SAMPLE_NOW_MS + 1000;
+    for (int batch = 0; batch < TIMED_COUNT; batch++) {
+        for (int is_missing = 0; is_missing < 2; is_missing++) {
+            struct timed_scene scene;
+            timed_begin(&scene, times);
+            const int64_t at = (int64_t)batch * scene.batch_bytes + MAX_TIMESTAMP_BYTE + 2;
+            EXPECT_OK(sim_disk_flip_bit(scene.disk, TIMED_LOG, at, 2)); /* 2^42 ms */
+            EXPECT_OK(io_fs_set_modified(scene.fs, TIMED_LOG, modified_ms));
+            if (is_missing)
+                damage_file(scene.fs, TIMED_TIMES, GONE);
+            struct damage_heard heard;
+            const int64_t newest = SAMPLE_NOW_MS + TIMED_COUNT - 1;
+            EXPECT_EQ(timed_retain(&scene, newest + RETENTION_MS, true, &heard), 0);
+            EXPECT_EQ(heard.mended, 0);
+            EXPECT_EQ(timed_retain(&scene, modified_ms + RETENTION_MS + 1, true, &heard), 1);
+            sim_disk_free(scene.disk);
+        }
+    }
+}
+
+/* Times of the future that whole batches have are what their writers said: with their index or without it they count. */
+TEST(log_damage, of_a_time_index_makes_no_time_of_the_future_an_earlier_one)
+{
+    int64_t times[TIMED_COUNT];
+    ascending_times(times);
+    times[3] = RETENTION_MS * 1000;
+    for (int is_missing = 0; is_missing < 2; is_missing++) {
+        struct timed_scene scene;
+        timed_begin(&scene, times);
+        EXPECT_OK(io_fs_set_modified(scene.fs, TIMED_LOG, SAMPLE_NOW_MS + 1000));
+        if (is_missing)
+            damage_file(scene.fs, TIMED_TIMES, GONE);
+        struct damage_heard heard;
+        EXPECT_EQ(timed_retain(&scene, SAMPLE_NOW_MS + RETENTION_MS * 1001, true, &heard), 0);
+        EXPECT(timed_retain(&scene, SAMPLE_NOW_MS + RETENTION_MS * 1001 + 1, true, &heard) > 0);
+        sim_disk_free(scene.disk);
+    }
+}
+
+/* The last entry says too little, and the batch that it names too much, so that neither can be believed: when the file was changed can. */
+TEST(log_damage, of_an_entry_and_of_the_time_of_its_batch_takes_no_segment_away)
+{
+    int64_t times[TIMED_COUNT];
+    ascending_times(times);
+    struct timed_scene scene;
+    timed_begin(&scene, times);
+    const int64_t last_batch = (TIMED_COUNT - 1) * (int64_t)scene.batch_bytes;
+    struct io_stat st;
+    EXPECT_OK(io_fs_stat(scene.fs, TIMED_TIMES, &st));
+    EXPECT_OK(sim_disk_flip_bit(scene.disk, TIMED_TIMES, st.size_bytes - INDEX_ENTRY_TIME + 2, 0));
+    EXPECT_OK(sim_disk_flip_bit(scene.disk, TIMED_LOG, last_batch + MAX_TIMESTAMP_BYTE + 2, 2));
+    EXPECT_OK(io_fs_set_modified(scene.fs, TIMED_LOG, SAMPLE_NOW_MS + 1000));
+    struct damage_heard heard;
+    EXPECT_EQ(timed_retain(&scene, SAMPLE_NOW_MS + 1000 + RETENTION_MS, true, &heard), 0);
+    EXPECT_EQ(timed_retain(&scene, SAMPLE_NOW_MS + 1001 + RETENTION_MS, true, &heard), 1);
+    sim_disk_free(scene.disk);
+}

@@ -111,6 +111,7 @@ void segment_builder_init(struct segment_builder *builder, const struct segment 
     *builder = (struct segment_builder){ .meter = segment->meter,
                                          .end_offset = segment->meter.base_offset,
                                          .offset_limit = segment->offset_limit,
+                                         .modified_ms = segment->modified_ms,
                                          .index_interval_bytes = index_interval_bytes };
     builder->meter.size_bytes = 0;
     builder->meter.bytes_since_entry = 0;
@@ -207,17 +208,37 @@ static int next_to_build(struct segment_builder *builder, struct batch_scan *sca
     return batch_scan_next(scan, batch);
 }
 
-/* Whether the batch at a position, up to the end of the file, is not what its CRC says: 1, 0, or what io says. */
-static int check_last_batch(struct io_file *file, int64_t position, uint32_t size_bytes)
+/* Whether the batch at a position, up to `end`, is not what its CRC says: 1, 0, or what io says. */
+static int check_batch(struct io_file *file, int64_t position, int64_t end)
 {
     struct batch_scan scan;
     struct scanned_batch batch;
-    batch_scan_init(&scan, file, position, size_bytes, BATCH_SCAN_WINDOW_SMALL);
+    batch_scan_init(&scan, file, position, end, BATCH_SCAN_WINDOW_SMALL);
     scan.may_sleep = true;
     scan.crc_from = position;
     const int r = batch_scan_next(&scan, &batch);
     batch_scan_deinit(&scan);
     return batch_scan_is_damage(r) ? 1 : MIN(r, 0);
+}
+
+/* What a damaged batch says of its time, as far as it can be: no time is of after the file was last changed, or a flipped bit would keep
+ * the segment for ever. Where that is not known it is believed. */
+static int64_t credible_time(int64_t time, int64_t modified_ms)
+{
+    return modified_ms > 0 ? MIN(time, modified_ms) : time;
+}
+
+/* Clients may give times of the future: one of a whole batch counts. Of a damaged one it is another now. */
+static int doubt_time(const struct segment_builder *builder, struct io_file *file,
+                      struct scanned_batch *batch)
+{
+    const int64_t credible = credible_time(batch->max_timestamp, builder->modified_ms);
+    if (batch->max_timestamp == credible)
+        return 0;
+    const int r = check_batch(file, batch->position, batch->position + batch->size_bytes);
+    if (r > 0)
+        batch->max_timestamp = credible;
+    return MIN(r, 0);
 }
 
 /* Feeds the builder the headers of the whole file: 0, or 1 when it is found to be damaged. By their headers alone batches in the midst tell
@@ -232,12 +253,15 @@ static int build_from(struct segment_builder *builder, struct io_file *file, uin
     int64_t last = size_bytes;
     int r;
     while ((r = next_to_build(builder, &scan, &batch, &is_damaged)) > 0) {
+        r = doubt_time(builder, file, &batch);
+        if (r < 0)
+            break;
         segment_builder_add(builder, &batch);
         last = batch.position;
     }
     batch_scan_deinit(&scan);
     if (r == 0 && !is_damaged) {
-        r = check_last_batch(file, last, size_bytes);
+        r = check_batch(file, last, size_bytes);
         is_damaged = r > 0;
     }
     if (r < 0 || !is_damaged)
@@ -425,7 +449,7 @@ static int find_header(struct segment *segment, const struct log_place *place, u
 }
 
 /* Retention and lookups by time go by the last entry of the time index, so it is held against the batch that it names: 1 when that is whole
- * and says otherwise, else 0. Of two times that are both in doubt the later one counts: retention takes nothing too early. */
+ * and says otherwise, else 0. Of two times that are both in doubt the later one counts, as far as it can be: retention takes nothing too early. */
 static int check_last_time(struct segment *segment, const struct log_place *place,
                            struct index_entry *last, struct log_wait *out_wait)
 {
@@ -447,7 +471,7 @@ static int check_last_time(struct segment *segment, const struct log_place *plac
         const uint32_t from = r > 0 ? (uint32_t)batch.position : before.value;
         r = find_header(segment, place, from, offset, true, &batch, out_wait);
         if (batch_scan_is_damage(r))
-            last->key = MAX(last->key, told);
+            last->key = MAX(last->key, credible_time(told, segment->modified_ms));
     }
     if (batch_scan_is_damage(r))
         return 0;

@@ -148,6 +148,7 @@ struct segment_builder {
     struct segment_meter meter;
     int64_t end_offset;   /* behind the last batch; the segment's base: there was none */
     int64_t offset_limit; /* the segment's */
+    int64_t modified_ms;  /* the segment's */
     uint32_t index_interval_bytes;
     struct buf offsets; /* entries in file form */
     struct buf times;
