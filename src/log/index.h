@@ -30,6 +30,7 @@ enum index_fault {
     INDEX_HAS_ODD_SIZE,   /* no multiple of an entry's */
     INDEX_ENDS_BADLY,     /* its last entry is none of this segment */
     INDEX_HAS_WRONG_TIME, /* the last batch it names is of another time, or not there */
+    INDEX_LACKS_TIMES,    /* a batch behind the last that it names is later */
     INDEX_MISLEADS,       /* where it led to, no batch of its offset begins */
 };
 

@@ -264,9 +264,10 @@ void log_forget_planned(struct log *log);
 /* ---- read ---------------------------------------------------------------------------------- */
 
 /* What must happen before a call can go on: bytes come into memory, and are checked; indexes that cannot be used are made anew from a
- * whole segment; or, of a look-up by time, a batch is looked through that holds more than a shard looks through in passing. Zero at
- * first. Run log_wait_run in a job, then repeat the call with it: what the job found goes in so. It is empty after any answer but
- * -ERR_WOULD_BLOCK; who gives up instead of repeating lets go of it by log_wait_deinit, on the log's loop. */
+ * whole segment, or the headers behind the last entry of a time index are looked at; or, of a look-up by time, a batch is looked through
+ * that holds more than a shard looks through in passing. Zero at first. Run log_wait_run in a job, then repeat the call with it: what the
+ * job found goes in so. It is empty after any answer but -ERR_WOULD_BLOCK; who gives up instead of repeating lets go of it by
+ * log_wait_deinit, on the log's loop. */
 struct long_search;
 struct piece_check;
 struct segment_build;

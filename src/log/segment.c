@@ -94,6 +94,19 @@ static int wait_for_build(struct segment *segment, const struct log_place *place
     return -ERR_WOULD_BLOCK;
 }
 
+/* The headers behind the batch that the last entry of the time index names, by a job; `tail` tells which. */
+static int wait_for_tail(struct segment *segment, const struct segment_build *tail,
+                         struct io_file *file, struct log_wait *out_wait)
+{
+    ASSERT(out_wait != NULL);
+    struct segment_build *build = MEM_NEW(struct segment_build);
+    *build = *tail;
+    segment_forget_checked(segment, build->tail_begin,
+                           build->size_bytes); /* pages come back unseen */
+    *out_wait = (struct log_wait){ .file = io_file_ref(file), .build = build };
+    return -ERR_WOULD_BLOCK;
+}
+
 static int wait_for_index(const struct index_wait *wait, struct log_wait *out_wait)
 {
     ASSERT(out_wait != NULL);
@@ -293,9 +306,40 @@ int segment_rebuild(struct segment *segment, const struct log_place *place,
 
 /* ---- building by a job ----------------------------------------------------------------------- */
 
+/* Whether a batch of the tail has a later time than the index tells. Only a whole one shows that entries are missing; a damaged one's time
+ * counts, as far as it can be, since of what is in doubt nothing is to be taken too early. */
+static int look_at_tail(struct segment_build *build, struct io_file *file)
+{
+    struct segment_builder *builder = &build->builder;
+    struct batch_scan scan;
+    struct scanned_batch batch;
+    batch_scan_init(&scan, file, build->tail_begin, build->size_bytes, BATCH_SCAN_WINDOW_LARGE);
+    scan.may_sleep = true;
+    bool is_damaged = false;
+    int r = 0;
+    while (!build->lacks_entries && (r = next_to_build(builder, &scan, &batch, &is_damaged)) > 0) {
+        builder->end_offset = batch.last_offset + 1;
+        if (batch.max_timestamp <= builder->meter.indexed_timestamp)
+            continue;
+        r = check_batch(file, batch.position, batch.position + batch.size_bytes);
+        if (r < 0)
+            break;
+        build->lacks_entries = r == 0;
+        builder->meter.max_timestamp = MAX(
+            builder->meter.max_timestamp, credible_time(batch.max_timestamp, builder->modified_ms));
+    }
+    batch_scan_deinit(&scan);
+    return MIN(r, 0);
+}
+
 void segment_build_run(struct segment_build *build, struct io_file *file)
 {
     struct segment_builder *builder = &build->builder;
+    if (build->tail_begin > 0) {
+        build->result = look_at_tail(build, file);
+        build->is_done = true;
+        return;
+    }
     const int r = build_from(builder, file, build->size_bytes);
     const struct segment_entries last = segment_meter_last(&builder->meter);
     if (r >= 0 && last.has_time)
@@ -316,7 +360,7 @@ void segment_build_free(struct segment_build *build)
 /* 1 when the indexes are ready now; 0 when this was made for another segment, or nothing was made. */
 static int adopt_built(struct segment *segment, struct segment_build *build)
 {
-    if (build == NULL || !build->is_done ||
+    if (build == NULL || !build->is_done || build->tail_begin > 0 ||
         build->builder.meter.base_offset != segment->meter.base_offset ||
         build->size_bytes != segment->meter.size_bytes)
         return 0;
@@ -448,34 +492,108 @@ static int find_header(struct segment *segment, const struct log_place *place, u
     return r;
 }
 
-/* Retention and lookups by time go by the last entry of the time index, so it is held against the batch that it names: 1 when that is whole
- * and says otherwise, else 0. Of two times that are both in doubt the later one counts, as far as it can be: retention takes nothing too early. */
-static int check_last_time(struct segment *segment, const struct log_place *place,
-                           struct index_entry *last, struct log_wait *out_wait)
+/* Whether a job has looked at this very tail. */
+static bool is_tail_done(const struct segment_build *build, const struct segment_build *tail)
 {
-    const int64_t offset = segment->meter.base_offset + last->value;
+    const struct segment_meter *meter = build == NULL ? NULL : &build->builder.meter;
+    return meter != NULL && build->is_done && build->tail_begin == tail->tail_begin &&
+           build->size_bytes == tail->size_bytes &&
+           meter->base_offset == tail->builder.meter.base_offset &&
+           meter->indexed_timestamp == tail->builder.meter.indexed_timestamp;
+}
+
+/* Looks at what lies behind a batch, by a job for who may not sleep: 1 when the time index lacks entries, else 0. `last` is its last entry, which
+ * gets a later time where one is in doubt. */
+static int check_tail(struct segment *segment, const struct log_place *place,
+                      const struct scanned_batch *batch, struct index_entry *last,
+                      struct log_wait *out_wait)
+{
+    struct io_file *file;
+    struct segment_build tail = { .size_bytes = segment->meter.size_bytes,
+                                  .tail_begin = (uint32_t)batch->position + batch->size_bytes };
+    if (tail.tail_begin >= tail.size_bytes)
+        return 0;
+    int r = segment_file(segment, place, false, &file);
+    if (r < 0)
+        return r;
+    segment_builder_init(&tail.builder, segment, 0);
+    tail.builder.meter.indexed_timestamp = tail.builder.meter.max_timestamp = last->key;
+    tail.builder.end_offset = batch->last_offset + 1;
+    const struct segment_build *done = &tail;
+    if (place->may_sleep)
+        segment_build_run(&tail, file);
+    else if (is_tail_done(place->built, &tail))
+        done = place->built;
+    else
+        return wait_for_tail(segment, &tail, file, out_wait);
+    last->key = done->builder.meter.max_timestamp;
+    return done->result < 0 ? done->result : done->lacks_entries;
+}
+
+/* From where headers lead to an offset: 0, or -ERR_OVERRUN where the index leads out of the file. */
+static int find_before(struct segment *segment, const struct log_place *place, uint32_t offset,
+                       uint32_t *out_position, struct log_wait *out_wait)
+{
     struct index_entry before = { 0 };
     struct index_wait wait;
-    struct scanned_batch batch;
-    int r = index_find(&segment->offsets, segment_index_place(segment, place), last->value, &before,
-                       &wait);
+    const int r =
+        index_find(&segment->offsets, segment_index_place(segment, place), offset, &before, &wait);
     if (r == -ERR_WOULD_BLOCK)
         return wait_for_index(&wait, out_wait);
     if (r < 0 && r != -ERR_CORRUPT)
         return r;
-    if (before.value >= segment->meter.size_bytes)
-        return 0;
-    r = find_header(segment, place, before.value, offset, false, &batch, out_wait);
-    if (r >= 0 && !(r > 0 && batch.max_timestamp == last->key)) {
-        const int64_t told = r > 0 ? batch.max_timestamp : -1;
-        const uint32_t from = r > 0 ? (uint32_t)batch.position : before.value;
-        r = find_header(segment, place, from, offset, true, &batch, out_wait);
-        if (batch_scan_is_damage(r))
-            last->key = MAX(last->key, credible_time(told, segment->modified_ms));
-    }
+    *out_position = before.value;
+    return before.value < segment->meter.size_bytes ? 0 : -ERR_OVERRUN;
+}
+
+/* Retention and lookups by time go by the last entry of the time index, so it is held against the batch that it names and those behind:
+ * INDEX_HAS_WRONG_TIME when that is whole and says otherwise, INDEX_LACKS_TIMES when one behind is whole and later, else INDEX_IS_RIGHT. Of two
+ * times that are both in doubt the later one counts, as far as it can be: retention takes nothing too early. */
+static int check_last_time(struct segment *segment, const struct log_place *place,
+                           struct index_entry *last, struct log_wait *out_wait)
+{
+    const int64_t offset = segment->meter.base_offset + last->value;
+    struct scanned_batch batch;
+    uint32_t position = 0;
+    int r = find_before(segment, place, last->value, &position, out_wait);
+    if (r == 0)
+        r = find_header(segment, place, position, offset, false, &batch, out_wait);
     if (batch_scan_is_damage(r))
-        return 0;
-    return r < 0 ? r : r == 0 || batch.max_timestamp != last->key;
+        return INDEX_IS_RIGHT;
+    if (r < 0)
+        return r;
+    const bool is_found = r > 0;
+    if (!is_found || batch.max_timestamp != last->key) {
+        struct scanned_batch checked;
+        const uint32_t from = is_found ? (uint32_t)batch.position : position;
+        r = find_header(segment, place, from, offset, true, &checked, out_wait);
+        if (r >= 0)
+            return INDEX_HAS_WRONG_TIME;
+        if (!batch_scan_is_damage(r))
+            return r;
+        if (!is_found)
+            return INDEX_IS_RIGHT;
+        last->key = MAX(last->key, credible_time(batch.max_timestamp, segment->modified_ms));
+    }
+    r = check_tail(segment, place, &batch, last, out_wait);
+    return r > 0 ? INDEX_LACKS_TIMES : r;
+}
+
+/* The last entries of both indexes: 1 with that of the time index, 0 when it has none. */
+static int load_last_entries(struct segment *segment, const struct log_place *place,
+                             struct index_entry *out_time, struct log_wait *out_wait)
+{
+    const struct index_place at = segment_index_place(segment, place);
+    struct index_entry last = { 0 };
+    struct index_wait wait;
+    const int has_time = index_last(&segment->times, at, out_time, &wait);
+    const int r = has_time < 0 ? has_time : index_last(&segment->offsets, at, &last, &wait);
+    if (r == -ERR_WOULD_BLOCK)
+        return wait_for_index(&wait, out_wait);
+    if (r < 0)
+        return r;
+    segment->meter.bytes_since_entry = segment->meter.size_bytes - (r > 0 ? last.value : 0);
+    return has_time;
 }
 
 int segment_load_times(struct segment *segment, const struct log_place *place,
@@ -487,32 +605,22 @@ int segment_load_times(struct segment *segment, const struct log_place *place,
     if (r < 0 || segment->is_meter_ready)
         return r;
     struct index_entry last;
-    struct index_wait wait;
-    const struct index_place at = segment_index_place(segment, place);
-    r = index_last(&segment->times, at, &last, &wait);
-    if (r == -ERR_WOULD_BLOCK)
-        return wait_for_index(&wait, out_wait);
-    if (r > 0) {
-        r = check_last_time(segment, place, &last, out_wait);
-        if (r > 0) {
-            segment->times.fault = INDEX_HAS_WRONG_TIME;
-            r = build_anew(segment, place, index_interval_bytes, out_wait);
+    const int has_time = load_last_entries(segment, place, &last, out_wait);
+    /* What a job finds in a tail is for the next call: whatever else may have to be waited for comes before. */
+    r = has_time < 0 ? has_time : load_first_timestamp(segment, place, out_wait);
+    if (r < 0)
+        return r;
+    if (has_time > 0) {
+        const int fault = check_last_time(segment, place, &last, out_wait);
+        if (fault < 0)
+            return fault;
+        if (fault != INDEX_IS_RIGHT) {
+            segment->times.fault = (enum index_fault)fault;
+            return build_anew(segment, place, index_interval_bytes, out_wait);
         }
-        if (r != 0)
-            return r;
         segment->meter.indexed_timestamp = segment->meter.max_timestamp = last.key;
         segment->meter.max_timestamp_offset = segment->meter.base_offset + last.value;
     }
-    if (r >= 0)
-        r = index_last(&segment->offsets, at, &last, &wait);
-    if (r == -ERR_WOULD_BLOCK)
-        return wait_for_index(&wait, out_wait);
-    if (r < 0)
-        return r;
-    segment->meter.bytes_since_entry = segment->meter.size_bytes - (r > 0 ? last.value : 0);
-    r = load_first_timestamp(segment, place, out_wait);
-    if (r < 0)
-        return r;
     segment->is_meter_ready = true;
     return 0;
 }

@@ -115,8 +115,8 @@ MUST_CHECK int segment_file(struct segment *segment, const struct log_place *pla
  * memory; the files stay as they are until segment_mend. Negative: as io says, -ERR_CORRUPT, -ERR_WOULD_BLOCK with out_wait set. */
 MUST_CHECK int segment_load_indexes(struct segment *segment, const struct log_place *place,
                                     uint32_t index_interval_bytes, struct log_wait *out_wait);
-/* Fills in the timestamps of a meter that was not: the last entry of the time index, once the batch that it names says the same, and the
- * first batch. */
+/* Fills in the timestamps of a meter that was not: the last entry of the time index, once the batch that it names says the same and none
+ * behind a later time, and the first batch. Errors and waiting as segment_load_indexes. */
 MUST_CHECK int segment_load_times(struct segment *segment, const struct log_place *place,
                                   uint32_t index_interval_bytes, struct log_wait *out_wait);
 
@@ -169,10 +169,14 @@ MUST_CHECK int segment_rebuild(struct segment *segment, const struct log_place *
                                uint32_t index_interval_bytes);
 
 /* The same for a sealed segment of which the shard needs them now: a job builds, and nothing is written. A segment whose indexes
- * are not ready is as it was when its log was opened, so that its base and size name it. */
+ * are not ready is as it was when its log was opened, so that its base and size name it. Or nothing is built, and the job looks for times
+ * behind the batch that the last entry of the time index names. */
 struct segment_build {
-    struct segment_builder builder;
+    struct segment_builder
+        builder; /* of a tail: the meter's indexed_timestamp is the last entry's, its max_timestamp what is found */
     uint32_t size_bytes; /* of the file */
+    uint32_t tail_begin; /* behind the batch that was named; 0: all is built */
+    bool lacks_entries;  /* a whole batch of the tail is later */
     bool is_done;
     int result; /* 0, or why the file cannot be read */
 };

@@ -103,6 +103,8 @@ static const char *fault_words(enum index_fault fault)
         return "ends with an entry that is none of this segment";
     case INDEX_HAS_WRONG_TIME:
         return "ends with a time that no batch has there";
+    case INDEX_LACKS_TIMES:
+        return "ends before the latest time of the batches";
     case INDEX_MISLEADS:
         return "leads to places where no batch of its offsets begins";
     }
