@@ -327,7 +327,7 @@ static uint32_t read_by_jobs(struct log *log, int64_t offset)
     uint32_t built = 0;
     int r;
     while ((r = log_read(log, &request, &piece, &wait, NULL)) == -ERR_WOULD_BLOCK) {
-        built += wait.build != NULL && wait.build->tail_begin == 0;
+        built += wait.build != NULL && !wait.build->is_tail;
         log_wait_run(&wait);
     }
     EXPECT_OK(r);
@@ -347,7 +347,7 @@ static uint32_t find_by_jobs(struct log *log, int64_t offset)
     int r;
     while ((r = log_offset_for_time(log, SAMPLE_NOW_MS + offset, false, &found, &wait, NULL)) ==
            -ERR_WOULD_BLOCK) {
-        built += wait.build != NULL && wait.build->tail_begin == 0;
+        built += wait.build != NULL && !wait.build->is_tail;
         log_wait_run(&wait);
     }
     EXPECT_OK(r);
@@ -469,6 +469,46 @@ TEST(log_damage, of_where_a_last_batch_ends_is_no_loss)
         EXPECT_EQ(heard.damaged, 0);
         EXPECT_EQ(heard.mended, 0);
         EXPECT_EQ(log_recovery(log).note_count, is_missing ? 1u : 0u);
+        log_abandon(log);
+        sim_disk_free(disk);
+    }
+}
+
+/* The same, or a batch on the way that nobody gets past, and the last entry of the time index tells an earlier time: the later one counts. */
+TEST(log_damage, of_batches_and_of_the_entry_that_tells_the_newest_time_makes_no_segment_old)
+{
+    for (int is_on_the_way = 0; is_on_the_way < 2; is_on_the_way++) {
+        struct sim_disk *disk = sim_disk_new(context->seed);
+        struct log *log = sample_open(&(struct sample_open){ .fs = sim_disk_fs(disk) });
+        for (int64_t i = 0; log_segment_count(log) < 2; i++)
+            sample_append(log, &(struct sample_batch){ .count = 2,
+                                                       .value_bytes = 200,
+                                                       .timestamp_ms = SAMPLE_NOW_MS + 2 * i });
+        const int64_t second = log_segment_base(log, 1);
+        const struct segment *first = log->segments.items[0];
+        const int64_t newest_ms = first->meter.max_timestamp;
+        const int64_t batch_bytes = first->meter.size_bytes / (second / 2);
+        const int64_t last = first->meter.size_bytes - batch_bytes;
+        AUTO(mem_freep)
+        char *batches = segment_path(first, &log->place, LOG_NAME_LOG, LOG_NAME_LIVE);
+        AUTO(mem_freep)
+        char *times = segment_path(first, &log->place, LOG_NAME_TIME_INDEX, LOG_NAME_LIVE);
+        EXPECT_OK(log_close(log, true, NULL, NULL));
+        if (is_on_the_way)
+            EXPECT_OK(
+                sim_disk_flip_bit(disk, batches, last - batch_bytes + BATCH_PREFIX_BYTES - 1, 4));
+        else
+            EXPECT_OK(sim_disk_flip_bit(disk, batches, last + LAST_OFFSET_DELTA_END - 1, 0));
+        uint32_t bit = 20; /* of the time, one that is set */
+        while ((newest_ms >> bit & 1) == 0)
+            bit++;
+        struct io_stat st;
+        EXPECT_OK(io_fs_stat(sim_disk_fs(disk), times, &st));
+        EXPECT_OK(sim_disk_flip_bit(disk, times, st.size_bytes - INDEX_ENTRY_TIME + 7 - bit / 8,
+                                    bit % 8));
+        log = sample_open(&(struct sample_open){ .fs = sim_disk_fs(disk) });
+        (void)find_by_jobs(log, second);
+        EXPECT_EQ(log->segments.items[0]->meter.max_timestamp, newest_ms);
         log_abandon(log);
         sim_disk_free(disk);
     }
@@ -673,7 +713,7 @@ TEST(log_damage, of_a_time_index_is_not_seen_where_later_batches_are_of_earlier_
             int r;
             while ((r = log_offset_for_time(log, newest, may_sleep, &found, &wait, NULL)) ==
                    -ERR_WOULD_BLOCK) {
-                EXPECT(wait.build == NULL || wait.build->tail_begin > 0);
+                EXPECT(wait.build == NULL || wait.build->is_tail);
                 log_wait_run(&wait);
             }
             EXPECT_OK(r);

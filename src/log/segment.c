@@ -335,7 +335,7 @@ static int look_at_tail(struct segment_build *build, struct io_file *file)
 void segment_build_run(struct segment_build *build, struct io_file *file)
 {
     struct segment_builder *builder = &build->builder;
-    if (build->tail_begin > 0) {
+    if (build->is_tail) {
         build->result = look_at_tail(build, file);
         build->is_done = true;
         return;
@@ -360,7 +360,7 @@ void segment_build_free(struct segment_build *build)
 /* 1 when the indexes are ready now; 0 when this was made for another segment, or nothing was made. */
 static int adopt_built(struct segment *segment, struct segment_build *build)
 {
-    if (build == NULL || !build->is_done || build->tail_begin > 0 ||
+    if (build == NULL || !build->is_done || build->is_tail ||
         build->builder.meter.base_offset != segment->meter.base_offset ||
         build->size_bytes != segment->meter.size_bytes)
         return 0;
@@ -496,21 +496,21 @@ static int find_header(struct segment *segment, const struct log_place *place, u
 static bool is_tail_done(const struct segment_build *build, const struct segment_build *tail)
 {
     const struct segment_meter *meter = build == NULL ? NULL : &build->builder.meter;
-    return meter != NULL && build->is_done && build->tail_begin == tail->tail_begin &&
-           build->size_bytes == tail->size_bytes &&
+    return meter != NULL && build->is_done && build->is_tail &&
+           build->tail_begin == tail->tail_begin && build->size_bytes == tail->size_bytes &&
            meter->base_offset == tail->builder.meter.base_offset &&
            meter->indexed_timestamp == tail->builder.meter.indexed_timestamp;
 }
 
-/* Looks at what lies behind a batch, by a job for who may not sleep: 1 when the time index lacks entries, else 0. `last` is its last entry, which
- * gets a later time where one is in doubt. */
-static int check_tail(struct segment *segment, const struct log_place *place,
-                      const struct scanned_batch *batch, struct index_entry *last,
-                      struct log_wait *out_wait)
+/* Looks at what lies from a position on, with no offset below `first_offset`, by a job for who may not sleep: 1 when the time index lacks
+ * entries, else 0. `last` is its last entry, which gets a later time where one is in doubt. */
+static int check_tail(struct segment *segment, const struct log_place *place, uint32_t position,
+                      int64_t first_offset, struct index_entry *last, struct log_wait *out_wait)
 {
     struct io_file *file;
     struct segment_build tail = { .size_bytes = segment->meter.size_bytes,
-                                  .tail_begin = (uint32_t)batch->position + batch->size_bytes };
+                                  .is_tail = true,
+                                  .tail_begin = position };
     if (tail.tail_begin >= tail.size_bytes)
         return 0;
     int r = segment_file(segment, place, false, &file);
@@ -518,7 +518,7 @@ static int check_tail(struct segment *segment, const struct log_place *place,
         return r;
     segment_builder_init(&tail.builder, segment, 0);
     tail.builder.meter.indexed_timestamp = tail.builder.meter.max_timestamp = last->key;
-    tail.builder.end_offset = batch->last_offset + 1;
+    tail.builder.end_offset = first_offset;
     const struct segment_build *done = &tail;
     if (place->may_sleep)
         segment_build_run(&tail, file);
@@ -530,7 +530,7 @@ static int check_tail(struct segment *segment, const struct log_place *place,
     return done->result < 0 ? done->result : done->lacks_entries;
 }
 
-/* From where headers lead to an offset: 0, or -ERR_OVERRUN where the index leads out of the file. */
+/* From where headers lead to an offset: 0, or -ERR_OVERRUN, with the beginning, where the index leads out of the file. */
 static int find_before(struct segment *segment, const struct log_place *place, uint32_t offset,
                        uint32_t *out_position, struct log_wait *out_wait)
 {
@@ -542,8 +542,9 @@ static int find_before(struct segment *segment, const struct log_place *place, u
         return wait_for_index(&wait, out_wait);
     if (r < 0 && r != -ERR_CORRUPT)
         return r;
-    *out_position = before.value;
-    return before.value < segment->meter.size_bytes ? 0 : -ERR_OVERRUN;
+    const bool is_within = before.value < segment->meter.size_bytes;
+    *out_position = is_within ? before.value : 0;
+    return is_within ? 0 : -ERR_OVERRUN;
 }
 
 /* Retention and lookups by time go by the last entry of the time index, so it is held against the batch that it names and those behind:
@@ -553,13 +554,15 @@ static int check_last_time(struct segment *segment, const struct log_place *plac
                            struct index_entry *last, struct log_wait *out_wait)
 {
     const int64_t offset = segment->meter.base_offset + last->value;
-    struct scanned_batch batch;
+    struct scanned_batch batch = { .max_timestamp = -1 };
     uint32_t position = 0;
     int r = find_before(segment, place, last->value, &position, out_wait);
     if (r == 0)
         r = find_header(segment, place, position, offset, false, &batch, out_wait);
-    if (batch_scan_is_damage(r))
-        return INDEX_IS_RIGHT;
+    if (batch_scan_is_damage(r)) { /* nobody gets to it; what is whole may be later all the same */
+        r = check_tail(segment, place, position, segment->meter.base_offset, last, out_wait);
+        return r > 0 ? INDEX_LACKS_TIMES : r;
+    }
     if (r < 0)
         return r;
     const bool is_found = r > 0;
@@ -571,11 +574,12 @@ static int check_last_time(struct segment *segment, const struct log_place *plac
             return INDEX_HAS_WRONG_TIME;
         if (!batch_scan_is_damage(r))
             return r;
-        if (!is_found)
-            return INDEX_IS_RIGHT;
         last->key = MAX(last->key, credible_time(batch.max_timestamp, segment->modified_ms));
+        if (!is_found) /* the last batch, that does not say to reach so far */
+            return INDEX_IS_RIGHT;
     }
-    r = check_tail(segment, place, &batch, last, out_wait);
+    r = check_tail(segment, place, (uint32_t)batch.position + batch.size_bytes,
+                   batch.last_offset + 1, last, out_wait);
     return r > 0 ? INDEX_LACKS_TIMES : r;
 }
 

@@ -175,8 +175,10 @@ struct segment_build {
     struct segment_builder
         builder; /* of a tail: the meter's indexed_timestamp is the last entry's, its max_timestamp what is found */
     uint32_t size_bytes; /* of the file */
-    uint32_t tail_begin; /* behind the batch that was named; 0: all is built */
-    bool lacks_entries;  /* a whole batch of the tail is later */
+    bool is_tail;        /* only looked at, from tail_begin on; else all is built */
+    uint32_t
+        tail_begin; /* behind the batch that was named, or before what leads to it, where that is damaged */
+    bool lacks_entries; /* a whole batch of the tail is later */
     bool is_done;
     int result; /* 0, or why the file cannot be read */
 };
