@@ -64,6 +64,7 @@ static int close_well(struct log *log, bool flush, struct err_note *note)
 int log_close(struct log *log, bool flush, struct log_offsets *out_offsets, struct err_note *note)
 {
     ASSERT(log->place.files == NULL && !log_has_planned(log));
+    ASSERT(flush || !log->is_always_recovered); /* its snapshot would tell what is not so */
     log->place.may_sleep = true;
     int r = log->failure;
     if (r < 0)

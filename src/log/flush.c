@@ -12,7 +12,8 @@
  * At the close all that was written is synced, the indexes of the active segment and the producers too: nobody would see
  * that an older index is there after a power failure. The epoch file alone is not, since each start makes a new one for
  * every log: opening asks the batches whether it is theirs. A log that is read through at each opening (the metadata log)
- * syncs batches only: a few milliseconds at a start.
+ * syncs batches only: a few milliseconds at a start. Its producer snapshots are written last: their names tell how far it was
+ * synced (log_find_reach), and must not be there before that is so.
  */
 #include "log/log_int.h"
 #include "log/small_files.h"
@@ -49,7 +50,8 @@ struct log_flush {
     bool
         is_void; /* the flush before it came to nothing, which the device may have told that one alone */
     bool syncs_indexes;
-    bool syncs_snapshots; /* and what is one must be written */
+    bool syncs_snapshots;    /* and what is one must be written */
+    bool has_snapshots_last; /* their names tell what was synced */
     bool syncs_epochs;
     bool is_device_bad; /* a sync failed: what was written may be gone, whatever the code says */
     int result;
@@ -164,7 +166,7 @@ static int sync_metadata(struct log_flush *flush)
 
 static int flush_all(struct log_flush *flush)
 {
-    int r = write_snapshots(flush);
+    int r = flush->has_snapshots_last ? 0 : write_snapshots(flush);
     if (r == 0 && flush->syncs_metadata)
         r = sync_metadata(flush);
     if (r == 0 && flush->has_epochs) {
@@ -179,6 +181,8 @@ static int flush_all(struct log_flush *flush)
         r = sync_directory(flush, flush->directory);
     if (r == 0 && flush->new_in != NULL)
         r = sync_directory(flush, flush->new_in);
+    if (r == 0 && flush->has_snapshots_last)
+        r = write_snapshots(flush);
     return r;
 }
 
@@ -444,6 +448,7 @@ static struct log_flush *flush_new(struct log *log, int64_t offset)
     flush->bytes = offset < log->offsets.end ? 0 : log->unflushed_bytes;
     flush->syncs_indexes = true;
     flush->syncs_snapshots = flush->syncs_epochs = !log->is_always_recovered;
+    flush->has_snapshots_last = log->is_always_recovered;
     return flush;
 }
 

@@ -78,6 +78,15 @@ struct log_params {
  * -ENOENT without `create`. */
 MUST_CHECK int log_open(const struct log_params *params, struct log **out, struct err_note *note);
 
+/* What the names in a directory tell of its log, before it is opened: a producer snapshot of a log that is_always_recovered is
+ * written when all below its offset is on stable storage (Apache Kafka: written). No directory: zeroes. */
+struct log_reach {
+    int64_t flushed_offset; /* of the newest producer snapshot: the log ends there, or behind it */
+    bool has_bytes;         /* a segment is not empty */
+};
+MUST_CHECK int log_find_reach(struct io_fs *fs, const char *directory, struct log_reach *out,
+                              struct err_note *note);
+
 /* What opening had to mend, in words to print once; valid as long as the log. */
 #define LOG_NOTES_MAX 8
 struct log_recovery {
@@ -115,7 +124,8 @@ void log_detach(struct log *log, void (*then)(void *context, struct log *log), v
 
 /* Closes a detached log well: index entries, producer snapshot and epochs are written and, with
  * `flush`, batches put on stable storage, so that the next open with had_clean_shutdown needs no
- * scan. Frees the log, also on failure. out_offsets (optional): what the checkpoints are to say. */
+ * scan. Frees the log, also on failure. out_offsets (optional): what the checkpoints are to say. One that is_always_recovered
+ * is always flushed. */
 struct log_offsets;
 MUST_CHECK int log_close(struct log *log, bool flush, struct log_offsets *out_offsets,
                          struct err_note *note);

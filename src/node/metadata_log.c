@@ -129,6 +129,20 @@ static int open_log(struct metadata_log *m, const struct metadata_log_params *pa
     return 0;
 }
 
+/* Below what offset nothing may be missing in the log: the checkpoint tells, or, since that may be lost, the names in its directory.
+ * What a snapshot holds the log need not hold; but where some of it is left, and ends before the snapshot, what came behind the
+ * snapshot is gone with the rest. */
+static int find_flushed(struct metadata_log *m, int64_t committed_offset, int64_t snapshot_end,
+                        int64_t *out, struct err_note *note)
+{
+    struct log_reach reach;
+    const int r = log_find_reach(io_get_fs(m->io), m->directory, &reach, note);
+    *out = MAX(committed_offset, reach.flushed_offset);
+    if (*out <= snapshot_end)
+        *out = reach.has_bytes ? snapshot_end : 0;
+    return r;
+}
+
 int metadata_log_open(struct metadata_log *m, const struct metadata_log_params *params,
                       const struct log_owner *owner, struct err_note *note)
 {
@@ -137,11 +151,12 @@ int metadata_log_open(struct metadata_log *m, const struct metadata_log_params *
     int r = find_snapshots(m, note);
     const int64_t snapshot_end =
         m->snapshots.count == 0 ? 0 : m->snapshots.items[m->snapshots.count - 1].id.end_offset;
-    /* What a snapshot holds the log need not hold. */
+    int64_t flushed_offset = 0;
     if (r == 0)
-        r = open_log(m, params,
-                     snapshot_end < params->committed_offset ? params->committed_offset : 0, note);
-    /* A crash between a snapshot that came from elsewhere and the log's start leaves the log behind it. */
+        r = find_flushed(m, params->committed_offset, snapshot_end, &flushed_offset, note);
+    if (r == 0)
+        r = open_log(m, params, flushed_offset, note);
+    /* A crash while the log shrank to what is behind a snapshot may leave nothing of it. */
     if (r == 0 && log_offsets(m->log)->planned_end < snapshot_end)
         r = log_truncate_fully(m->log, snapshot_end, snapshot_end, io_now_ms(m->io), note);
     if (r < 0) {

@@ -31,7 +31,7 @@ struct metadata_log_params {
     struct log_files *files;
     const char *log_dir;
     int64_t
-        committed_offset; /* as last checkpointed: below it nothing may be missing; 0: not known */
+        committed_offset; /* as last checkpointed: below it nothing may be missing; 0: not known, the directory may tell */
     uint64_t seed;
 };
 

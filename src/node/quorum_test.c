@@ -37,6 +37,7 @@ struct rig {
     struct log_files *files;
     struct quorum *quorum;
     bool is_active;
+    bool is_closed;
     bool is_disk_stalled;  /* nothing is flushed */
     uint32_t fenced_count; /* images in which the broker is fenced */
     int64_t image_offset;  /* of the newest image told of */
@@ -113,7 +114,7 @@ static void on_stop(void *context, const struct err_note *note)
 static void on_turn_end(void *context)
 {
     struct rig *rig = context;
-    if (!rig->is_disk_stalled)
+    if (!rig->is_disk_stalled && rig->quorum != NULL)
         quorum_flush(rig->quorum);
 }
 
@@ -125,6 +126,27 @@ static void on_crash(void *context)
     sim_node_end_jobs(rig->machine);
     quorum_free(TAKE(rig->quorum));
     log_files_free(TAKE(rig->files));
+}
+
+static int rig_open(struct rig *rig, struct err_note *note)
+{
+    const struct quorum_params params = {
+        .io = sim_node_io(rig->machine),
+        .diag = &rig->diag,
+        .config = rig->config,
+        .current_config = &rig->config,
+        .files = rig->files,
+        .log_dir = DIRECTORY,
+        .cluster_id = "rigged",
+        .node_id = NODE_ID,
+        .directory_id = sample_id(50),
+        .hash_seed = 7,
+        .owner = { .on_image = on_image,
+                   .on_active = on_active,
+                   .on_stop = on_stop,
+                   .context = rig },
+    };
+    return quorum_open(&params, &rig->quorum, note);
 }
 
 static void rig_begin(struct rig *rig, uint64_t seed)
@@ -140,24 +162,8 @@ static void rig_begin(struct rig *rig, uint64_t seed)
     struct io *io = sim_node_io(rig->machine);
     write_bootstrap(io_get_fs(io));
     rig->files = log_files_new(io, LOG_FILES_OPEN_MIN);
-    const struct quorum_params params = {
-        .io = io,
-        .diag = &rig->diag,
-        .config = rig->config,
-        .current_config = &rig->config,
-        .files = rig->files,
-        .log_dir = DIRECTORY,
-        .cluster_id = "rigged",
-        .node_id = NODE_ID,
-        .directory_id = sample_id(50),
-        .hash_seed = seed,
-        .owner = { .on_image = on_image,
-                   .on_active = on_active,
-                   .on_stop = on_stop,
-                   .context = rig },
-    };
     struct err_note note = { "" };
-    if (quorum_open(&params, &rig->quorum, &note) < 0)
+    if (rig_open(rig, &note) < 0)
         test_fail(__FILE__, __LINE__, "%s", note.text);
     io_on_turn_end(io, on_turn_end, rig);
     quorum_start(rig->quorum);
@@ -348,5 +354,156 @@ TEST(quorum, fences_no_broker_for_a_disk_that_stalls)
     EXPECT(rig.fenced_count > 0);
     quorum_applied(rig.quorum, rig.image_offset);
     EXPECT(created.has_come);
+    rig_end(&rig);
+}
+
+/* ---- a metadata log that is not what it was ---------------------------------------------------- */
+
+#define METADATA    DIRECTORY "/__cluster_metadata-0/"
+#define LOG_FILE    METADATA "00000000000000000000.log"
+#define SNAPSHOT_AT METADATA "00000000000000000002-0000000001.checkpoint"
+
+static void on_closed(void *context)
+{
+    struct rig *rig = context;
+    rig->is_closed = true;
+}
+
+static bool is_closed(void *context)
+{
+    const struct rig *rig = context;
+    return rig->is_closed;
+}
+
+/* A life that ends well. */
+static void rig_live(struct rig *rig, uint64_t seed)
+{
+    struct answer registered;
+    rig_begin(rig, seed);
+    until(rig, is_active, rig);
+    register_broker(rig, &registered);
+    expect_good(rig, &registered);
+    quorum_close(rig->quorum, on_closed, rig);
+    until(rig, is_closed, rig);
+    quorum_free(TAKE(rig->quorum));
+}
+
+/* A life that ends in a crash: nothing is written at its end. */
+static void rig_live_and_die(struct rig *rig, uint64_t seed)
+{
+    struct answer registered;
+    rig_begin(rig, seed);
+    until(rig, is_active, rig);
+    register_broker(rig, &registered);
+    expect_good(rig, &registered);
+    sim_node_crash(rig->machine, SIM_PROCESS_KILLED);
+    until(rig, is_gone, rig);
+    sim_node_restart(rig->machine);
+    rig->files = log_files_new(sim_node_io(rig->machine), LOG_FILES_OPEN_MIN);
+}
+
+/* Where the last batch of the log begins. */
+static int64_t last_batch(struct rig *rig)
+{
+    AUTO(mem_freep) uint8_t *data = NULL;
+    size_t size;
+    EXPECT_OK(
+        io_fs_read_whole(io_get_fs(sim_node_io(rig->machine)), LOG_FILE, 1u << 20, &data, &size));
+    struct bytes left = bytes_from(data, size);
+    struct batch_view batch;
+    int64_t position = 0;
+    while (batch_parse(left, &batch) > 0) {
+        position = (int64_t)(size - left.size);
+        left = bytes_slice(left, batch.bytes.size, left.size - batch.bytes.size);
+    }
+    return position;
+}
+
+static void cut_log(struct rig *rig, int64_t size)
+{
+    AUTO(io_file_unrefp) struct io_file *file = NULL;
+    EXPECT_OK(io_file_open(io_get_fs(sim_node_io(rig->machine)), LOG_FILE, IO_OPEN_WRITE, &file));
+    EXPECT_OK(io_file_truncate(file, size));
+}
+
+/* Each start refuses; the files stay as they are. */
+static void expect_refusals(struct rig *rig, const char *words)
+{
+    for (int i = 0; i < 3; i++) {
+        struct err_note note = { "" };
+        EXPECT_ERR(rig_open(rig, &note), ERR_CORRUPT);
+        if (strncmp(note.text, LOG_FILE, strlen(LOG_FILE)) != 0 ||
+            strstr(note.text, words) == NULL || strstr(note.text, " offset ") == NULL)
+            test_fail(__FILE__, __LINE__, "%s", note.text);
+    }
+}
+
+static void rig_end_closed(struct rig *rig)
+{
+    log_files_free(TAKE(rig->files));
+    io_on_turn_end(sim_node_io(rig->machine), NULL, NULL);
+    config_unref(rig->config);
+    sim_world_free(rig->world);
+}
+
+/* No checkpoint tells how far the log was committed in any of these: all of it was lost once, with a warning. */
+TEST(quorum, refuses_a_log_with_a_flipped_bit_that_had_been_closed_well)
+{
+    struct rig rig;
+    rig_live(&rig, context->seed);
+    EXPECT_OK(sim_disk_flip_bit(sim_node_disk(rig.machine), LOG_FILE, 70, 3));
+    expect_refusals(&rig, " at byte 0, offset 0,");
+    rig_end_closed(&rig);
+}
+
+TEST(quorum, refuses_a_log_that_had_been_closed_well_and_lacks_its_last_batch)
+{
+    struct rig rig;
+    rig_live(&rig, context->seed);
+    cut_log(&rig, last_batch(&rig));
+    expect_refusals(&rig, "damaged or cut off at byte");
+    rig_end_closed(&rig);
+}
+
+TEST(quorum, refuses_a_log_that_ends_before_its_snapshot)
+{
+    struct rig rig;
+    rig_live_and_die(&rig, context->seed);
+    AUTO(mem_freep) uint8_t *bootstrap = NULL;
+    size_t size;
+    struct io_fs *fs = io_get_fs(sim_node_io(rig.machine));
+    EXPECT_OK(io_fs_read_whole(fs, DIRECTORY "/bootstrap.checkpoint", 1u << 20, &bootstrap, &size));
+    EXPECT_OK(io_fs_replace(fs, SNAPSHOT_AT, bytes_from(bootstrap, size)));
+    EXPECT_OK(sim_disk_flip_bit(sim_node_disk(rig.machine), LOG_FILE, 70, 3));
+    expect_refusals(&rig, " at byte 0, offset 0,");
+    rig_end_closed(&rig);
+}
+
+static void rig_start(struct rig *rig)
+{
+    struct err_note note = { "" };
+    if (rig_open(rig, &note) < 0)
+        test_fail(__FILE__, __LINE__, "%s", note.text);
+    rig->is_active = false;
+    io_on_turn_end(sim_node_io(rig->machine), on_turn_end, rig);
+    quorum_start(rig->quorum);
+    until(rig, is_active, rig);
+    sim_world_run_for(rig->world, NS_PER_SECOND);
+}
+
+/* A write that a crash cut short is no damage, though the log was closed well before. */
+TEST(quorum, opens_a_log_that_a_crash_left_with_half_a_batch)
+{
+    struct rig rig;
+    rig_live(&rig, context->seed);
+    const int64_t closed_bytes = last_batch(&rig);
+    rig_start(&rig);
+    sim_node_crash(rig.machine, SIM_PROCESS_KILLED);
+    until(&rig, is_gone, &rig);
+    sim_node_restart(rig.machine);
+    EXPECT(last_batch(&rig) > closed_bytes);
+    cut_log(&rig, last_batch(&rig) + 30);
+    rig.files = log_files_new(sim_node_io(rig.machine), LOG_FILES_OPEN_MIN);
+    rig_start(&rig);
     rig_end(&rig);
 }
