@@ -353,3 +353,160 @@ TEST(log_aborted_txns, are_gone_where_the_log_is_cut)
     EXPECT_OK(log_close(log, true, NULL, NULL));
     sim_disk_free(disk);
 }
+
+/* ---- beside a damaged batch ------------------------------------------------------------------- */
+
+/* A sealed segment on a disk, with its .txnindex, as both were before anything was damaged. */
+struct rot_scene {
+    struct sim_disk *disk;
+    struct story story;
+    int64_t base_offset;
+    int64_t next_base; /* of the segment after it */
+    char *log_path;
+    char *index_path;
+    uint8_t *log_bytes;
+    size_t log_size;
+    uint8_t *index_bytes;
+    size_t index_size;
+};
+
+static void rot_begin(struct rot_scene *scene)
+{
+    *scene = (struct rot_scene){ .disk = sim_disk_new(1) };
+    struct io_fs *fs = sim_disk_fs(scene->disk);
+    struct log *log = sample_open(&(struct sample_open){ .fs = fs });
+    story_init(&scene->story, log, 3);
+    EXPECT(log_segment_count(log) > 3);
+    scene->base_offset = log_segment_base(log, 1);
+    scene->next_base = log_segment_base(log, 2);
+    EXPECT_OK(log_close(log, true, NULL, NULL));
+    scene->index_path = index_path(scene->base_offset);
+    scene->log_path = log_name_path(
+        "/d/t-0", (struct log_name){ .kind = LOG_NAME_LOG, .base_offset = scene->base_offset });
+    EXPECT_OK(io_fs_read_whole(fs, scene->log_path, 1u << 20, &scene->log_bytes, &scene->log_size));
+    EXPECT_OK(
+        io_fs_read_whole(fs, scene->index_path, 1u << 20, &scene->index_bytes, &scene->index_size));
+    EXPECT(scene->index_size > 3 * TXN_INDEX_ENTRY_BYTES);
+}
+
+static void rot_end(struct rot_scene *scene)
+{
+    mem_free(scene->log_path);
+    mem_free(scene->index_path);
+    mem_free(scene->log_bytes);
+    mem_free(scene->index_bytes);
+    VEC_DEINIT(&scene->story.offsets);
+    sim_disk_free(scene->disk);
+}
+
+static void write_whole(struct rot_scene *scene, const char *path, const uint8_t *data, size_t size)
+{
+    struct io_file *file;
+    EXPECT_OK(
+        io_file_open(sim_disk_fs(scene->disk), path, IO_OPEN_WRITE | IO_OPEN_TRUNCATE, &file));
+    EXPECT_OK(io_file_write(file, 0, data, size));
+    io_file_unref(file);
+}
+
+/* All of a segment's offsets but those of the damaged batch, one batch at a time and as much as there is. */
+static void check_beside(const struct rot_scene *scene, struct log *log,
+                         const struct batch_view *damaged)
+{
+    for (int64_t offset = scene->base_offset; offset < scene->next_base; offset++) {
+        struct arena arena;
+        arena_init(&arena, 1u << 24);
+        const struct log_read read = { .offset = offset,
+                                       .end_offset = stable_end(log),
+                                       .bytes_max = offset % 2 == 0 ? 1 : UINT32_MAX,
+                                       .min_one = true,
+                                       .copy_max = UINT32_MAX,
+                                       .arena = &arena };
+        struct log_piece piece;
+        struct log_wait wait = { 0 };
+        struct log_aborted aborted;
+        int r;
+        while ((r = log_read(log, &read, &piece, &wait, NULL)) == -ERR_WOULD_BLOCK)
+            log_wait_run(&wait);
+        if (offset >= damaged->base_offset && offset <= batch_last_offset(damaged)) {
+            EXPECT_EQ(r, -ERR_DAMAGED);
+        } else {
+            EXPECT_OK(r);
+            EXPECT_OK(log_aborted_txns(log, offset, &piece, true, &arena, &aborted, &wait, NULL));
+            check_batches(&scene->story, bytes_from(piece.data, piece.size_bytes), &aborted,
+                          offset);
+        }
+        arena_deinit(&arena);
+    }
+}
+
+/* One bit of a batch and one of an entry, or a byte too many behind all entries. */
+struct rot {
+    size_t batch_byte;
+    unsigned batch_bit;
+    size_t entry_byte; /* TXN_INDEX_ENTRY_BYTES: it is appended */
+};
+
+static void check_rot(struct rot_scene *scene, const struct batch_view *batch,
+                      const struct rot *rot, bool is_unclean)
+{
+    const int64_t position = batch->bytes.data - scene->log_bytes;
+    const size_t entries = scene->index_size / TXN_INDEX_ENTRY_BYTES;
+    const size_t entry = (size_t)batch->base_offset % entries * TXN_INDEX_ENTRY_BYTES;
+    EXPECT_OK(sim_disk_flip_bit(scene->disk, scene->log_path, position + (int64_t)rot->batch_byte,
+                                rot->batch_bit));
+    if (rot->entry_byte < TXN_INDEX_ENTRY_BYTES) {
+        EXPECT_OK(sim_disk_flip_bit(scene->disk, scene->index_path,
+                                    (int64_t)(entry + rot->entry_byte), 6));
+    } else {
+        AUTO(mem_freep) uint8_t *longer = mem_alloc(scene->index_size + 1);
+        memcpy(longer, scene->index_bytes, scene->index_size);
+        longer[scene->index_size] = 0;
+        write_whole(scene, scene->index_path, longer, scene->index_size + 1);
+    }
+    struct log *log = sample_open(&(struct sample_open){ .fs = sim_disk_fs(scene->disk),
+                                                         .is_unclean = is_unclean,
+                                                         .recovery_point = scene->next_base - 1 });
+    EXPECT(log_recovery(log).note_count > 0);
+    check_beside(scene, log, batch);
+    log_abandon(log);
+    write_whole(scene, scene->log_path, scene->log_bytes, scene->log_size);
+    write_whole(scene, scene->index_path, scene->index_bytes, scene->index_size);
+}
+
+static void check_rots(bool is_unclean)
+{
+    static const struct rot rots[] = {
+        { 7, 0, TXN_INDEX_ENTRY_BYTES }, /* the base offset */
+        { 7, 2, TXN_INDEX_ENTRY_BYTES },
+        { 7, 6, TXN_INDEX_ENTRY_BYTES },
+        { 4, 0, TXN_INDEX_ENTRY_BYTES },
+        { 11, 0, TXN_INDEX_ENTRY_BYTES }, /* the length: short by one, or long */
+        { 10, 1, TXN_INDEX_ENTRY_BYTES }, /* far beyond the next batches */
+        { 8, 6, TXN_INDEX_ENTRY_BYTES },  /* beyond the file */
+        { 22, 5, TXN_INDEX_ENTRY_BYTES }, /* the attribute of control batches */
+        { 50, 0, TXN_INDEX_ENTRY_BYTES }, /* the producer id */
+        { 68, 0, TXN_INDEX_ENTRY_BYTES }, /* within the record: of a marker, its kind */
+        { 69, 0, TXN_INDEX_ENTRY_BYTES },
+        { 70, 0, TXN_INDEX_ENTRY_BYTES },
+        { 71, 0, TXN_INDEX_ENTRY_BYTES },
+        { 68, 0, 0 },  /* the version of an entry */
+        { 50, 0, 26 }, /* its last stable offset */
+        { 10, 1, 1 },
+    };
+    struct rot_scene scene;
+    rot_begin(&scene);
+    struct bytes rest = bytes_from(scene.log_bytes, scene.log_size);
+    struct batch_view batch;
+    while (batch_parse(rest, &batch) > 0 && batch.base_offset < scene.next_base - is_unclean) {
+        for (size_t i = is_unclean ? 4 : 0; i < ARRAY_LEN(rots); i++)
+            check_rot(&scene, &batch, &rots[i], is_unclean);
+        rest = bytes_slice(rest, batch.bytes.size, rest.size);
+    }
+    rot_end(&scene);
+}
+
+/* Whichever batch is damaged with the file: the log opens, and the rest of every transaction is what it was. */
+TEST(log_aborted_txns, are_what_they_were_when_a_batch_is_damaged_with_their_file)
+{
+    check_rots(false);
+}

@@ -7,6 +7,7 @@
  */
 #include "log/recover.h"
 #include "log/txn_index.h"
+#include "log/txn_rebuild.h"
 
 #include "base/mem.h"
 
@@ -61,25 +62,26 @@ static void note_kept(struct recovery *recovery, struct log *log, const struct s
 
 struct kept_aborted {
     struct buf *out;
-    int64_t first_offset;
-    int64_t end_offset;
+    int64_t first_offset; /* of the markers */
 };
 
 static void keep_one_aborted(void *context, const struct producer_ended_txn *txn)
 {
-    const struct kept_aborted *kept = context;
-    if (txn->marker_offset >= kept->first_offset && txn->marker_offset < kept->end_offset)
-        txn_index_put(kept->out, txn);
+    struct kept_aborted *kept = context;
+    if (txn->marker_offset < kept->first_offset || txn->first_offset < 0)
+        return;
+    txn_index_put(kept->out, txn);
+    kept->first_offset = txn->marker_offset + 1; /* they ascend, or are damaged */
 }
 
 /* Transactions whose markers lie in what cannot be read, up to `end`, stay aborted: their records may be before it. */
 static int keep_aborted(struct recovery *recovery, const struct log *log,
                         const struct segment *segment, int64_t end)
 {
-    struct kept_aborted kept = { &recovery->aborted, recovery->end_offset, end };
-    return segment->has_txn_index
-               ? txn_index_read(&log->place, segment->meter.base_offset, keep_one_aborted, &kept)
-               : 0;
+    struct kept_aborted kept = { &recovery->aborted, recovery->end_offset };
+    return segment->has_txn_index ? txn_index_salvage(&log->place, segment->meter.base_offset, end,
+                                                      keep_one_aborted, &kept)
+                                  : 0;
 }
 
 /* What is whole behind a damaged batch that had been flushed is no tail to be cut off: 1 with the scan at it, 0 where nothing
@@ -448,30 +450,19 @@ static int mend_sealed_indexes(struct log *log, uint32_t end, struct err_note *n
 
 /* The aborted transactions of one segment, as its batches and the producers before it tell them. */
 static int rebuild_aborted(struct recovery *recovery, struct log *log, struct segment *segment,
-                           int64_t log_start_offset)
+                           int64_t end_offset, int64_t log_start_offset)
 {
     const int64_t base_offset = segment->meter.base_offset;
-    struct io_file *file;
-    const struct producers_load load = { .start_offset = MIN(log_start_offset, base_offset),
+    const int64_t start_offset = MIN(log_start_offset, base_offset);
+    const struct producers_load load = { .start_offset = start_offset,
                                          .end_offset = base_offset,
                                          .flushed_end = base_offset,
                                          .now_ms = recovery->now_ms };
     int r = log__load_producers(log, &load, NULL);
-    if (r == 0)
-        r = segment_file(segment, &log->place, false, &file);
     if (r < 0)
         return r;
-    struct batch_scan scan;
-    struct scanned_batch batch;
     buf_clear(&recovery->aborted);
-    batch_scan_init(&scan, file, 0, segment->meter.size_bytes, BATCH_SCAN_WINDOW_LARGE);
-    scan.may_sleep = true;
-    while ((r = batch_scan_next(&scan, &batch)) > 0) {
-        r = learn_producer(recovery, log, &scan, &batch);
-        if (r < 0)
-            break;
-    }
-    batch_scan_deinit(&scan);
+    r = txn_rebuild(log, segment, start_offset, end_offset, &recovery->aborted);
     segment_close_files(segment, NULL);
     if (r == 0)
         r = txn_index_replace(&log->place, base_offset, buf_view(&recovery->aborted));
@@ -500,7 +491,7 @@ static int mend_txn_indexes(struct recovery *recovery, struct log *log, uint32_t
                      "the .txnindex of segment %020" PRId64 " of %s is damaged: it is built anew",
                      base_offset, log->place.directory);
             log__mend_note(log, &mended);
-            r = rebuild_aborted(recovery, log, segment, log_start_offset);
+            r = rebuild_aborted(recovery, log, segment, segment_end, log_start_offset);
         }
         if (r < 0) {
             return err_note(note, r, "aborted transactions of segment %020" PRId64 " of %s: %s",

@@ -210,31 +210,56 @@ int txn_index_search(struct txn_index_search *search, struct io_file *file, bool
     return r;
 }
 
-/* Up to the first that is damaged, or not whole. */
+static struct producer_ended_txn ended_of(struct entry entry)
+{
+    return (struct producer_ended_txn){ .producer_id = entry.producer_id,
+                                        .first_offset = entry.first_offset,
+                                        .marker_offset = entry.last_offset,
+                                        .last_stable_offset = entry.last_stable_offset,
+                                        .is_aborted = true };
+}
+
 static void tell_entries(const uint8_t *data, size_t size, txn_index_entry_fn *entry, void *context)
 {
-    for (size_t at = 0;
-         at + TXN_INDEX_ENTRY_BYTES <= size && be_load_i16(data + at) == TXN_INDEX_VERSION;
-         at += TXN_INDEX_ENTRY_BYTES) {
-        const struct entry found = entry_at(data + at);
-        entry(context, &(struct producer_ended_txn){ .producer_id = found.producer_id,
-                                                     .first_offset = found.first_offset,
-                                                     .marker_offset = found.last_offset,
-                                                     .last_stable_offset = found.last_stable_offset,
-                                                     .is_aborted = true });
+    for (size_t at = 0; at + TXN_INDEX_ENTRY_BYTES <= size; at += TXN_INDEX_ENTRY_BYTES) {
+        const struct producer_ended_txn ended = ended_of(entry_at(data + at));
+        entry(context, &ended);
     }
 }
 
-int txn_index_read(const struct log_place *place, int64_t base_offset, txn_index_entry_fn *entry,
-                   void *context)
+/* A flipped bit spoils one member of an entry: the others are as good as before. False: not even whose it is can be told. */
+static bool salvage_entry(const uint8_t *bytes, int64_t base_offset, int64_t end_offset,
+                          struct producer_ended_txn *out)
+{
+    const uint32_t wrong_bits = (uint32_t)(uint16_t)be_load_i16(bytes) ^ TXN_INDEX_VERSION;
+    struct entry entry = entry_at(bytes);
+    if ((wrong_bits & (wrong_bits - 1)) != 0 || entry.producer_id < 0 ||
+        entry.last_offset < base_offset || entry.last_offset >= end_offset)
+        return false;
+    if (entry.first_offset >= entry.last_offset)
+        entry.first_offset = -1;
+    entry.first_offset = MAX(entry.first_offset, -1);
+    /* One that is too low costs a look at later entries; one that is too high hides them. */
+    if (entry.last_stable_offset < 0 || entry.last_stable_offset > entry.last_offset + 1)
+        entry.last_stable_offset = 0;
+    *out = ended_of(entry);
+    return true;
+}
+
+int txn_index_salvage(const struct log_place *place, int64_t base_offset, int64_t end_offset,
+                      txn_index_entry_fn *entry, void *context)
 {
     AUTO(mem_freep) char *path = path_of(place, base_offset);
     AUTO(mem_freep) uint8_t *data = NULL;
     size_t size;
     const int r = io_fs_read_whole(place->fs, path, TXN_INDEX_BYTES_MAX, &data, &size);
     if (r < 0)
-        return r == -ENOENT ? 0 : r;
-    tell_entries(data, size, entry, context);
+        return r == -ENOENT || r == -ERR_LIMIT ? 0 : r;
+    for (size_t at = 0; at + TXN_INDEX_ENTRY_BYTES <= size; at += TXN_INDEX_ENTRY_BYTES) {
+        struct producer_ended_txn ended;
+        if (salvage_entry(data + at, base_offset, end_offset, &ended))
+            entry(context, &ended);
+    }
     return 0;
 }
 

@@ -49,12 +49,12 @@ MUST_CHECK int txn_index_search(struct txn_index_search *search, struct io_file 
                                 bool may_sleep, struct log_wait *out_wait);
 
 typedef void txn_index_entry_fn(void *context, const struct producer_ended_txn *txn);
-/* Tells of every entry of a segment's file, in order; up to the first that is damaged or not whole yet. An absent file has none. 0, or
- * what io says. */
-MUST_CHECK int txn_index_read(const struct log_place *place, int64_t base_offset,
-                              txn_index_entry_fn *entry, void *context);
-/* The same for a file that has to be right: 1, and tells of none, when it does not hold whole entries that a segment from base_offset
- * to end_offset may have. end_offset INT64_MAX: of the active segment, where the last entry may not be whole yet. entry NULL: the file
+/* Tells of what can still be read of a segment's file, however damaged it is, in its order: of entries whose marker may lie in
+ * [base_offset, end_offset), with a first_offset of -1 where it cannot be right. An absent file has none. 0, or what io says. */
+MUST_CHECK int txn_index_salvage(const struct log_place *place, int64_t base_offset,
+                                 int64_t end_offset, txn_index_entry_fn *entry, void *context);
+/* Tells of every entry, in order, of a file that has to be right: 1, and tells of none, when it does not hold whole entries that a
+ * segment from base_offset to end_offset may have. An absent file has none. end_offset INT64_MAX: of the active segment, where the last entry may not be whole yet. entry NULL: the file
  * is only looked at. */
 MUST_CHECK int txn_index_read_right(const struct log_place *place, int64_t base_offset,
                                     int64_t end_offset, txn_index_entry_fn *entry, void *context);
