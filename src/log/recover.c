@@ -60,30 +60,6 @@ static void note_kept(struct recovery *recovery, struct log *log, const struct s
     recovery->was_left = true;
 }
 
-struct kept_aborted {
-    struct buf *out;
-    int64_t first_offset; /* of the markers */
-};
-
-static void keep_one_aborted(void *context, const struct producer_ended_txn *txn)
-{
-    struct kept_aborted *kept = context;
-    if (txn->marker_offset < kept->first_offset || txn->first_offset < 0)
-        return;
-    txn_index_put(kept->out, txn);
-    kept->first_offset = txn->marker_offset + 1; /* they ascend, or are damaged */
-}
-
-/* Transactions whose markers lie in what cannot be read, up to `end`, stay aborted: their records may be before it. */
-static int keep_aborted(struct recovery *recovery, const struct log *log,
-                        const struct segment *segment, int64_t end)
-{
-    struct kept_aborted kept = { &recovery->aborted, recovery->end_offset };
-    return segment->has_txn_index ? txn_index_salvage(&log->place, segment->meter.base_offset, end,
-                                                      keep_one_aborted, &kept)
-                                  : 0;
-}
-
 /* What is whole behind a damaged batch that had been flushed is no tail to be cut off: 1 with the scan at it, 0 where nothing
  * is, or what io says. */
 static int pass_damage(struct recovery *recovery, struct log *log, struct segment *segment,
@@ -102,10 +78,9 @@ static int pass_damage(struct recovery *recovery, struct log *log, struct segmen
         return r;
     scan->position = next.position;
     note_kept(recovery, log, segment, from, next.position - from, next.base_offset);
-    r = keep_aborted(recovery, log, segment, next.base_offset);
     segment_builder_pass(builder, next.position);
     recovery->end_offset = next.base_offset;
-    return r < 0 ? r : 1;
+    return 1;
 }
 
 /* The next batch, if it is whole and right and may follow. */
@@ -174,17 +149,15 @@ static void note_cut(struct recovery *recovery, struct log *log, const struct se
 
 /* What cannot be read any more at the end of a segment where it had been flushed stays for the sake of those that follow,
  * which may be whole. */
-static int keep_end(struct recovery *recovery, struct log *log, struct segment *segment,
-                    int64_t position, struct segment_builder *builder)
+static void keep_end(struct recovery *recovery, struct log *log, struct segment *segment,
+                     int64_t position, struct segment_builder *builder)
 {
     const uint32_t at = log__segment_index(log, segment->meter.base_offset);
     const int64_t next_offset = log->segments.items[at + 1]->meter.base_offset;
     const uint32_t size = segment->meter.size_bytes;
     note_kept(recovery, log, segment, position, size - position, next_offset);
-    const int r = keep_aborted(recovery, log, segment, next_offset);
     builder->meter.size_bytes = size;
     recovery->end_offset = next_offset;
-    return r;
 }
 
 /* Whether offsets that had been flushed are missing at the end of a segment, and others follow it. */
@@ -196,15 +169,42 @@ static bool lacks_end(const struct recovery *recovery, struct log *log, struct s
            recovery->end_offset < log->segments.items[at + 1]->meter.base_offset;
 }
 
+/* As of an offset below which all is flushed. */
+static int load_producers_at(const struct recovery *recovery, struct log *log, int64_t start_offset,
+                             int64_t offset, struct err_note *note)
+{
+    const struct producers_load load = { .start_offset = start_offset,
+                                         .end_offset = offset,
+                                         .flushed_end = offset,
+                                         .now_ms = recovery->now_ms };
+    return log__load_producers(log, &load, note);
+}
+
+/* The aborted transactions of one segment that is damaged, or whose .txnindex is. */
+static int rebuild_aborted(struct recovery *recovery, struct log *log, struct segment *segment,
+                           int64_t end_offset)
+{
+    const int64_t base_offset = segment->meter.base_offset;
+    const int64_t start_offset = MIN(recovery->start_offset, base_offset);
+    const int r = load_producers_at(recovery, log, start_offset, base_offset, NULL);
+    buf_clear(&recovery->aborted);
+    return r < 0 ? r : txn_rebuild(log, segment, start_offset, end_offset, &recovery->aborted);
+}
+
+static int replace_aborted(struct recovery *recovery, struct log *log, struct segment *segment)
+{
+    segment->has_txn_index = recovery->aborted.size > 0;
+    return txn_index_replace(&log->place, segment->meter.base_offset, buf_view(&recovery->aborted));
+}
+
 static int finish_segment(struct recovery *recovery, struct log *log, struct segment *segment,
                           struct segment_builder *builder)
 {
     int r = segment_builder_finish(builder, segment, &log->place);
-    if (r == 0) {
-        r = txn_index_replace(&log->place, segment->meter.base_offset,
-                              buf_view(&recovery->aborted));
-        segment->has_txn_index = recovery->aborted.size > 0;
-    }
+    if (r == 0 && recovery->was_left)
+        r = rebuild_aborted(recovery, log, segment, recovery->end_offset);
+    if (r == 0)
+        r = replace_aborted(recovery, log, segment);
     if (r == 0 && segment != log__active(log))
         r = segment_seal(segment, &log->place);
     return r;
@@ -233,7 +233,8 @@ static int scan_file(struct recovery *recovery, struct log *log, struct segment 
     } else if ((batch_scan_is_damage(r) && !is_last &&
                 recovery->end_offset < recovery->recovery_point) ||
                (r == 0 && lacks_end(recovery, log, segment))) {
-        r = keep_end(recovery, log, segment, scan.position, &builder);
+        keep_end(recovery, log, segment, scan.position, &builder);
+        r = 0;
     } else if (batch_scan_is_damage(r)) {
         note_cut(recovery, log, segment, &scan, r);
         segment->is_dirty = true;
@@ -343,17 +344,6 @@ static int cut_empty_end(struct recovery *recovery, struct log *log, struct fill
     return remove_segments_after(log, last, note);
 }
 
-/* As of an offset below which all is flushed. */
-static int load_producers_at(const struct recovery *recovery, struct log *log, int64_t start_offset,
-                             int64_t offset, struct err_note *note)
-{
-    const struct producers_load load = { .start_offset = start_offset,
-                                         .end_offset = offset,
-                                         .flushed_end = offset,
-                                         .now_ms = recovery->now_ms };
-    return log__load_producers(log, &load, note);
-}
-
 static int recover_from(struct recovery *recovery, struct log *log, uint32_t first,
                         int64_t log_start_offset, struct err_note *note)
 {
@@ -448,31 +438,9 @@ static int mend_sealed_indexes(struct log *log, uint32_t end, struct err_note *n
     return 0;
 }
 
-/* The aborted transactions of one segment, as its batches and the producers before it tell them. */
-static int rebuild_aborted(struct recovery *recovery, struct log *log, struct segment *segment,
-                           int64_t end_offset, int64_t log_start_offset)
-{
-    const int64_t base_offset = segment->meter.base_offset;
-    const int64_t start_offset = MIN(log_start_offset, base_offset);
-    const struct producers_load load = { .start_offset = start_offset,
-                                         .end_offset = base_offset,
-                                         .flushed_end = base_offset,
-                                         .now_ms = recovery->now_ms };
-    int r = log__load_producers(log, &load, NULL);
-    if (r < 0)
-        return r;
-    buf_clear(&recovery->aborted);
-    r = txn_rebuild(log, segment, start_offset, end_offset, &recovery->aborted);
-    segment_close_files(segment, NULL);
-    if (r == 0)
-        r = txn_index_replace(&log->place, base_offset, buf_view(&recovery->aborted));
-    segment->has_txn_index = recovery->aborted.size > 0;
-    return r;
-}
-
 /* What recovery does not read through: the .txnindex files there are looked at, since nothing else tells of a damaged one. */
 static int mend_txn_indexes(struct recovery *recovery, struct log *log, uint32_t end,
-                            int64_t log_start_offset, struct err_note *note)
+                            struct err_note *note)
 {
     for (uint32_t i = 0; i < end; i++) {
         struct segment *segment = log->segments.items[i];
@@ -491,7 +459,10 @@ static int mend_txn_indexes(struct recovery *recovery, struct log *log, uint32_t
                      "the .txnindex of segment %020" PRId64 " of %s is damaged: it is built anew",
                      base_offset, log->place.directory);
             log__mend_note(log, &mended);
-            r = rebuild_aborted(recovery, log, segment, segment_end, log_start_offset);
+            r = rebuild_aborted(recovery, log, segment, segment_end);
+            segment_close_files(segment, NULL);
+            if (r == 0)
+                r = replace_aborted(recovery, log, segment);
         }
         if (r < 0) {
             return err_note(note, r, "aborted transactions of segment %020" PRId64 " of %s: %s",
@@ -657,6 +628,7 @@ int recovery_run(struct recovery *recovery, struct log *log, int64_t log_start_o
                  struct err_note *note)
 {
     uint32_t first;
+    recovery->start_offset = log_start_offset;
     int r = choose_first(recovery, log, &first);
     if (r < 0) {
         return err_note(note, r, "look for the end of %s: %s", log->place.directory,
@@ -675,7 +647,7 @@ int recovery_run(struct recovery *recovery, struct log *log, int64_t log_start_o
         r = learn_all_epochs(log, first, note);
     buf_init(&recovery->aborted, TXN_INDEX_BYTES_MAX);
     if (r == 0)
-        r = mend_txn_indexes(recovery, log, first, log_start_offset, note);
+        r = mend_txn_indexes(recovery, log, first, note);
     if (r == 0 && first < log->segments.count)
         r = recover_from(recovery, log, first, log_start_offset, note);
     buf_deinit(&recovery->aborted);

@@ -11,8 +11,9 @@ struct recovery {
     bool is_clean; /* the log was closed well; becomes false when that turns out not to be so */
     bool are_epochs_lost; /* learn them from the batches, all of them */
     int64_t now_ms;
-    int64_t end_offset; /* set: the next offset */
-    bool has_producers; /* set: the producers are those of end_offset */
+    int64_t start_offset; /* of the log */
+    int64_t end_offset;   /* set: the next offset */
+    bool has_producers;   /* set: the producers are those of end_offset */
     /* of the segment at hand */
     bool was_cut;
     bool was_left;      /* it is damaged, and its producers were not all learnt */

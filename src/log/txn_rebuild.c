@@ -144,18 +144,21 @@ static void apply(struct rebuild *rebuild, const struct producer_event *event)
 static void keep_old(struct rebuild *rebuild, const struct producer_ended_txn *old)
 {
     const struct producer *producer = producers_get(rebuild->producers, old->producer_id);
-    const struct producer_event event = {
-        .producer_id = old->producer_id,
-        .epoch = (int16_t)(producer != NULL ? producer->epoch : -1),
-        .is_transactional = true,
-        .is_marker = true,
-        .has_marker = true,
-        .marker_type = CONTROL_ABORT,
-        .coordinator_epoch = producer != NULL ? producer->coordinator_epoch : -1,
-        .first_offset = old->marker_offset,
-        .last_offset = old->marker_offset,
-        .timestamp = producer != NULL ? producer->last_timestamp : -1,
-    };
+    if (producer == NULL) {
+        tell(rebuild, ended_nothing(old->producer_id, old->marker_offset), old);
+        note_marker(rebuild, old->producer_id, old->marker_offset);
+        return;
+    }
+    const struct producer_event event = { .producer_id = old->producer_id,
+                                          .epoch = producer->epoch,
+                                          .is_transactional = true,
+                                          .is_marker = true,
+                                          .has_marker = true,
+                                          .marker_type = CONTROL_ABORT,
+                                          .coordinator_epoch = producer->coordinator_epoch,
+                                          .first_offset = old->marker_offset,
+                                          .last_offset = old->marker_offset,
+                                          .timestamp = producer->last_timestamp };
     apply(rebuild, &event);
 }
 
@@ -201,9 +204,7 @@ static int next_batch(struct rebuild *rebuild, struct batch_scan *scan, struct s
         scan->position = batch->position;
         return -ERR_CORRUPT;
     }
-    const bool is_unread = batch->producer_id >= 0 && bytes_is_null(batch->view.bytes);
-    const int loaded = is_unread ? batch_scan_load(scan, batch) : 0;
-    return loaded < 0 ? loaded : r;
+    return r;
 }
 
 static int scan_batches(struct rebuild *rebuild, struct batch_scan *scan)

@@ -10,7 +10,7 @@
 
 #include "log/log_int.h"
 
-/* Puts entries into `out`. The log's producers are to be those of the segment's base offset; afterwards they are those of no
- * offset. start_offset: from where on they were found out; end_offset: where the segment ends. 0, or what io says. */
+/* Puts entries into `out`. The log's producers are to be those of the segment's base offset; afterwards they are those of
+ * end_offset, as far as what is whole tells. start_offset: from where on they were found out; end_offset: where the segment ends. 0, or what io says. */
 MUST_CHECK int txn_rebuild(struct log *log, struct segment *segment, int64_t start_offset,
                            int64_t end_offset, struct buf *out);
