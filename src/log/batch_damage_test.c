@@ -315,6 +315,185 @@ TEST(log_damage, of_a_length_that_leads_to_a_later_batch_takes_nothing_else_away
     }
 }
 
+/* ---- damage over several batches --------------------------------------------------------------- */
+
+#define WIDE_PATH   "/d/t-0/00000000000000000000.log"
+#define WIDE_COUNT  200
+#define WIDE_PAGE   4096
+#define WIDE_HEADER 61
+
+enum wide_damage { WIDE_IN_PAGE, WIDE_OF_HEADER, WIDE_OF_LENGTH, WIDE_TO_END, WIDE_DAMAGES };
+
+/* One segment of many small batches, of which some are damaged. */
+struct wide_scene {
+    struct sim_disk *disk;
+    struct history history;
+    struct log_config config;
+    struct log *log;
+    struct damage_heard heard;
+    size_t first; /* of the damaged ones */
+    size_t behind;
+};
+
+static void wide_append(struct wide_scene *scene, int64_t offset)
+{
+    const struct sample_batch sample = { .value_bytes = 480,
+                                         .timestamp_ms = SAMPLE_NOW_MS + 10 * offset,
+                                         .base_offset = offset };
+    EXPECT_EQ(history_plan(&scene->history, scene->log, LOG_ORIGIN_REPLICATION,
+                           sample_batch(&sample))
+                  .error,
+              KAFKA_NONE);
+    EXPECT_OK(history_write(&scene->history, scene->log));
+}
+
+static size_t wide_batch_bytes(const struct wide_scene *scene)
+{
+    return scene->history.batches.items[0].bytes.size;
+}
+
+static void wide_damage(struct wide_scene *scene, enum wide_damage damage)
+{
+    const size_t one = wide_batch_bytes(scene);
+    struct io_file *file;
+    EXPECT_OK(io_file_open(sim_disk_fs(scene->disk), WIDE_PATH, IO_OPEN_WRITE, &file));
+    const int64_t size = (int64_t)(WIDE_COUNT * one);
+    int64_t begin = 5 * WIDE_PAGE;
+    int64_t end = begin + WIDE_PAGE;
+    if (damage == WIDE_OF_HEADER || damage == WIDE_OF_LENGTH) {
+        begin = 40 * (int64_t)one + (damage == WIDE_OF_LENGTH ? 9 : 0);
+        end = begin + (damage == WIDE_OF_LENGTH ? 2 : WIDE_HEADER);
+    } else if (damage == WIDE_TO_END) {
+        begin = 21 * WIDE_PAGE + 100;
+        end = size;
+    }
+    AUTO(mem_freep) uint8_t *bytes = mem_zalloc((size_t)(end - begin));
+    if (damage == WIDE_OF_LENGTH)
+        memcpy(bytes, "\x01\x03", 2);
+    EXPECT_OK(io_file_write(file, begin, bytes, (size_t)(end - begin)));
+    io_file_unref(file);
+    scene->first = (size_t)begin / one;
+    scene->behind = ((size_t)end + one - 1) / one;
+}
+
+static void wide_begin(struct wide_scene *scene, bool is_sealed, enum wide_damage damage)
+{
+    *scene = (struct wide_scene){ .disk = sim_disk_new(1), .config = sample_log_config() };
+    scene->config.segment_bytes = 1u << 20;
+    scene->config.index_interval_bytes = WIDE_PAGE;
+    const struct sample_open open = { .fs = sim_disk_fs(scene->disk), .config = &scene->config };
+    scene->log = sample_open(&open);
+    for (int64_t i = 0; i < WIDE_COUNT; i++)
+        wide_append(scene, i);
+    if (is_sealed) {
+        EXPECT_OK(log_roll(scene->log, SAMPLE_NOW_MS, NULL));
+        wide_append(scene, WIDE_COUNT);
+    }
+    EXPECT_OK(log_close(scene->log, true, NULL, NULL));
+    scene->log = sample_open(&open);
+    wide_damage(scene, damage);
+    damage_listen(scene->log, &scene->heard);
+}
+
+static void wide_end(struct wide_scene *scene)
+{
+    log_abandon(scene->log);
+    history_deinit(&scene->history);
+    sim_disk_free(scene->disk);
+}
+
+static void wide_expect_one(struct wide_scene *scene, size_t i, const char *where)
+{
+    const bool is_damaged = i >= scene->first && i < scene->behind;
+    if (reads_as_written(scene->log, &scene->history.batches.items[i]) == is_damaged)
+        test_fail(__FILE__, __LINE__, "%s: batch %zu, of which %zu to %zu are damaged", where, i,
+                  scene->first, scene->behind - 1);
+}
+
+static void wide_expect_told(struct wide_scene *scene, bool is_open, const char *where)
+{
+    char words[80];
+    if (is_open)
+        snprintf(words, sizeof(words), "offsets from %zu on, is damaged: ", scene->first);
+    else
+        snprintf(words, sizeof(words), "offsets from %zu to %zu, is damaged: ", scene->first,
+                 scene->behind - 1);
+    if (scene->heard.damaged != 1 || strstr(scene->heard.last_damaged.text, words) == NULL)
+        test_fail(__FILE__, __LINE__, "%s: told %u times: %s", where, scene->heard.damaged,
+                  scene->heard.last_damaged.text);
+}
+
+static int64_t wide_offset_for_time(struct wide_scene *scene, int64_t timestamp)
+{
+    struct log_time_offset found = { .offset = -1 };
+    struct log_wait wait = { 0 };
+    int r;
+    while ((r = log_offset_for_time(scene->log, timestamp, false, &found, &wait, NULL)) ==
+           -ERR_WOULD_BLOCK)
+        log_wait_run(&wait);
+    return r < 0 ? r : found.offset;
+}
+
+/* Where the length of a damaged batch does not tell where it ends, the next whole one does: all before and behind is served, in whatever
+ * order it is asked for, and the owner hears once which offsets are not. */
+TEST(log_damage, over_several_batches_takes_nothing_behind_it_away)
+{
+    static const size_t steps[] = { 1, WIDE_COUNT - 1, 77, 131 };
+    for (int damage = 0; damage < WIDE_DAMAGES; damage++) {
+        for (int is_sealed = 0; is_sealed < 2; is_sealed++) {
+            for (size_t order = 0; order < ARRAY_LEN(steps); order++) {
+                struct wide_scene scene;
+                char where[80];
+                snprintf(where, sizeof(where), "damage %d, %s, steps of %zu", damage,
+                         is_sealed ? "sealed" : "active", steps[order]);
+                wide_begin(&scene, is_sealed, (enum wide_damage)damage);
+                size_t i = order < 2 ? 0 : 150;
+                for (int n = 0; n < WIDE_COUNT; n++, i = (i + steps[order]) % WIDE_COUNT)
+                    wide_expect_one(&scene, i, where);
+                wide_expect_told(&scene, damage == WIDE_TO_END && !is_sealed, where);
+                wide_end(&scene);
+            }
+        }
+    }
+}
+
+/* Of a segment that is written to, what comes behind damage that reaches to its end is read as ever. */
+TEST(log_damage, to_the_end_of_the_active_segment_does_not_reach_what_is_appended)
+{
+    for (int is_read_before = 0; is_read_before < 2; is_read_before++) {
+        struct wide_scene scene;
+        wide_begin(&scene, false, WIDE_TO_END);
+        if (is_read_before)
+            wide_expect_one(&scene, scene.first, "before");
+        for (int64_t i = 0; i < 20; i++)
+            wide_append(&scene, WIDE_COUNT + i);
+        for (size_t i = 0; i < WIDE_COUNT + 20; i++)
+            wide_expect_one(&scene, i, "behind");
+        EXPECT_EQ(scene.heard.damaged, 1);
+        wide_end(&scene);
+    }
+}
+
+/* Nobody who asks for a time behind the damage is led into it. */
+TEST(log_damage, over_several_batches_hides_no_times_behind_it)
+{
+    for (int damage = 0; damage < WIDE_TO_END; damage++) {
+        for (int is_sealed = 0; is_sealed < 2; is_sealed++) {
+            for (int is_read_before = 0; is_read_before < 2; is_read_before++) {
+                struct wide_scene scene;
+                wide_begin(&scene, is_sealed, (enum wide_damage)damage);
+                if (is_read_before)
+                    wide_expect_one(&scene, scene.first, "before");
+                for (int64_t i = WIDE_COUNT - 1; i >= (int64_t)scene.behind + 20; i--)
+                    EXPECT_EQ(wide_offset_for_time(&scene, SAMPLE_NOW_MS + 10 * i), i);
+                for (int64_t i = 0; i < (int64_t)scene.first; i++)
+                    EXPECT_EQ(wide_offset_for_time(&scene, SAMPLE_NOW_MS + 10 * i), i);
+                wide_end(&scene);
+            }
+        }
+    }
+}
+
 /* What a producer had in flight before a restart is known again as it is sent again, whatever is damaged before it. */
 TEST(log_damage, of_older_batches_keeps_duplicates_known)
 {

@@ -193,16 +193,30 @@ int batch_scan_load(struct batch_scan *scan, struct scanned_batch *batch)
     return 0;
 }
 
+/* Whether these may be the first bytes of a batch, or of a message of the old formats, which are shorter: what costs least comes
+ * first, and a CRC is computed only of what else is right. */
+static bool is_plausible(struct bytes input, int64_t first_offset, int64_t last_offset)
+{
+    const int64_t offset = be_load_i64(input.data);
+    if (offset < first_offset || offset > last_offset)
+        return false;
+    struct batch_view view;
+    const int r = batch_parse_header(input, &view);
+    if (r <= 0)
+        return r == -ERR_VERSION && (view.magic == 0 || view.magic == 1);
+    return view.last_offset_delta >= 0 && view.last_offset_delta <= last_offset - offset &&
+           view.record_count >= 0 && view.record_count <= view.last_offset_delta + INT64_C(1);
+}
+
 /* Whether a whole batch of these offsets begins at scan->position, which stays. */
 static int is_batch_here(struct batch_scan *scan, int64_t first_offset, int64_t last_offset)
 {
     struct bytes input;
-    int r = need(scan, BATCH_OVERHEAD_BYTES, &input);
+    const int64_t left = scan->end - scan->position;
+    int r = need(scan, (size_t)MAX(MIN(left, BATCH_OVERHEAD_BYTES), BATCH_PREFIX_BYTES), &input);
     if (r < 0)
         return batch_scan_is_damage(r) ? 0 : r;
-    const int64_t offset = be_load_i64(input.data);
-    if ((int8_t)input.data[BATCH_PREFIX_BYTES - 1] != BATCH_MAGIC || offset < first_offset ||
-        offset > last_offset)
+    if (!is_plausible(input, first_offset, last_offset))
         return 0;
     const int64_t position = scan->position;
     const int64_t crc_from = scan->crc_from;
@@ -211,9 +225,16 @@ static int is_batch_here(struct batch_scan *scan, int64_t first_offset, int64_t 
     r = batch_scan_next(scan, &batch);
     scan->crc_from = crc_from;
     scan->position = position;
-    if (batch_scan_is_damage(r))
-        return 0;
-    return r > 0 && batch.last_offset > last_offset ? 0 : r;
+    return batch_scan_is_damage(r) ? 0 : r;
+}
+
+int batch_scan_search(struct batch_scan *scan, int64_t first_offset, int64_t last_offset)
+{
+    int r = 0;
+    while (scan->position < scan->end &&
+           (r = is_batch_here(scan, first_offset, last_offset)) == 0)
+        scan->position++;
+    return r;
 }
 
 int batch_scan_resync(struct batch_scan *scan, int64_t first_offset, int64_t last_offset)
@@ -230,10 +251,10 @@ int batch_scan_resync(struct batch_scan *scan, int64_t first_offset, int64_t las
         scan->position = damaged + size;
         r = is_batch_here(scan, first_offset, last_offset);
     }
-    if (r == 0)
-        scan->position = damaged;
-    while (r == 0 && ++scan->position < scan->end)
-        r = is_batch_here(scan, first_offset, last_offset);
+    if (r == 0) {
+        scan->position = damaged + 1;
+        r = batch_scan_search(scan, first_offset, last_offset);
+    }
     if (r <= 0)
         scan->position = damaged;
     return r;

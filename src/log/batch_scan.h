@@ -64,5 +64,9 @@ MUST_CHECK int batch_scan_load(struct batch_scan *scan, struct scanned_batch *ba
 MUST_CHECK int batch_scan_resync(struct batch_scan *scan, int64_t first_offset,
                                  int64_t last_offset);
 
+/* On to the first such batch at scan->position or behind: 1; 0 with position at the end; or what io says. */
+MUST_CHECK int batch_scan_search(struct batch_scan *scan, int64_t first_offset,
+                                 int64_t last_offset);
+
 /* Whether a negative answer speaks of the bytes, not of the device. */
 bool batch_scan_is_damage(int r);

@@ -20,6 +20,17 @@ int64_t damages_add(struct damages *damages, const struct damaged_batch *batch)
     return dropped;
 }
 
+struct damaged_batch *damages_find(const struct damages *damages, uint32_t position)
+{
+    for (size_t i = 0; i < damages->items.count; i++) {
+        struct damaged_batch *batch = &damages->items.items[i];
+        if (batch->position <= position &&
+            position - batch->position < MAX(batch->size_bytes, 1u))
+            return batch;
+    }
+    return NULL;
+}
+
 struct damaged_batch *damages_next(const struct damages *damages, uint32_t position)
 {
     struct damaged_batch *next = NULL;

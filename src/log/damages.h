@@ -12,13 +12,14 @@
 enum damage_cause {
     DAMAGE_OF_CRC,    /* the checksum is another one */
     DAMAGE_OF_HEADER, /* an impossible length, format or offset delta */
+    DAMAGE_OF_LENGTH, /* its length does not tell where it ends: all up to the next whole batch goes with it */
     DAMAGE_OF_END,    /* by its length it goes on behind the end of the file */
     DAMAGE_OF_ORDER, /* offset or leader epoch, which no checksum covers, contradict the batches around it */
 };
 
 struct damaged_batch {
     uint32_t position;
-    uint32_t size_bytes; /* 0: where the next batch begins is not known */
+    uint32_t size_bytes; /* 0: nothing whole follows up to the end of the segment */
     int64_t
         first_offset; /* behind the batch before; by its header, where nothing is known of that */
     int64_t
@@ -43,5 +44,7 @@ struct damages {
 void damages_deinit(struct damages *damages);
 /* One that is known already stays as it is. Answers the position of the one that had to go for it; -1: none had to. */
 int64_t damages_add(struct damages *damages, const struct damaged_batch *batch);
+/* The one that has the byte there; of one whose end is not known that is the first byte alone. NULL: none has. Valid as below. */
+struct damaged_batch *damages_find(const struct damages *damages, uint32_t position);
 /* The first that begins there or behind, or NULL. Valid until the next change. */
 struct damaged_batch *damages_next(const struct damages *damages, uint32_t position);

@@ -42,7 +42,7 @@ static bool read_header(const struct walk *w, uint32_t position, struct scanned_
     return batch_scan_header(w->file, position, w->check->limit, out);
 }
 
-/* Where the damaged batch ends; 0: that is not known. */
+/* The size of the damaged batch by its length; 0: that does not tell. */
 static uint32_t find_size(const struct walk *w, uint32_t position)
 {
     const struct batch_bounds bounds = { .file = w->file,
@@ -50,6 +50,29 @@ static uint32_t find_size(const struct walk *w, uint32_t position)
                                          .first_offset = MAX(w->next_offset, w->check->base_offset),
                                          .last_offset = w->check->offset_limit };
     return batch_length_find(&bounds, position);
+}
+
+/* Where the next whole batch begins, from a position on; 0: nowhere before what is known; or what io says. */
+static int64_t find_next(const struct walk *w, uint32_t from)
+{
+    const struct piece_check *check = w->check;
+    const int64_t size = io_file_size(w->file);
+    struct batch_scan scan;
+    batch_scan_init(&scan, w->file, from, MIN(size, (int64_t)check->stop), BATCH_SCAN_WINDOW_LARGE);
+    scan.may_sleep = true;
+    const int64_t last_offset = MIN(check->base_offset + INT32_MAX, check->offset_limit);
+    const int r = size < 0 ? (int)size
+                           : batch_scan_search(&scan, MAX(w->next_offset, check->base_offset),
+                                               last_offset);
+    batch_scan_deinit(&scan);
+    return r > 0 ? scan.position : r;
+}
+
+/* Where nothing whole follows. What is known does, and in a segment that is written to what is still to come will. */
+static uint32_t end_without_next(const struct walk *w)
+{
+    return w->check->stop < w->check->limit || w->check->offset_limit == INT64_MAX ? w->check->stop
+                                                                                 : 0;
 }
 
 /* The first offset of what follows, which is in the next segment where nobody knows where the batch ends; -1: not known. */
@@ -97,22 +120,44 @@ static bool is_cut_off(const struct walk *w, uint32_t position, const uint8_t *h
     return size > 0 && (int64_t)position + size > w->check->limit;
 }
 
-static void note_damage(struct walk *w, uint32_t position, enum damage_cause cause)
+/* A batch whose length does not tell where it ends takes along what is not whole behind it. search_from: what is before is its own
+ * for sure. 0, or what io says. */
+static int find_extent(const struct walk *w, uint32_t search_from, bool is_cut,
+                       struct damaged_batch *out)
+{
+    const int64_t next = find_next(w, search_from);
+    if (next < 0)
+        return (int)next;
+    const uint32_t end = next > 0 ? (uint32_t)next : end_without_next(w);
+    out->size_bytes = end > 0 ? end - out->position : 0;
+    if (out->cause == DAMAGE_OF_CRC && next > 0)
+        out->cause = DAMAGE_OF_LENGTH;
+    else if (out->cause == DAMAGE_OF_CRC)
+        out->cause = is_cut ? DAMAGE_OF_END : DAMAGE_OF_HEADER;
+    return 0;
+}
+
+/* crc_end: where it ends by its length when its CRC is right; 0: it is not. Nothing is noted where the device fails. */
+static void note_damage(struct walk *w, uint32_t position, uint32_t crc_end)
 {
     uint8_t header[BATCH_OVERHEAD_BYTES] = { 0 };
     const int64_t n = io_file_read(w->file, position, header, sizeof(header));
-    struct damaged_batch damage = { .position = position, .cause = cause };
-    if (n >= BATCH_PREFIX_BYTES) {
-        damage.size_bytes = find_size(w, position);
-        find_offsets(w, header, (size_t)n, &damage);
-    } else {
-        damage.first_offset = MAX(w->next_offset, w->check->base_offset);
-        damage.last_offset = w->check->offset_limit;
+    struct damaged_batch damage = { .position = position,
+                                    .cause = crc_end > 0 ? DAMAGE_OF_ORDER : DAMAGE_OF_CRC,
+                                    .size_bytes = find_size(w, position) };
+    const bool is_by_length = damage.size_bytes > 0;
+    int r = n < 0 ? (int)n : 0;
+    if (r == 0 && !is_by_length)
+        r = find_extent(w, crc_end > 0 ? crc_end : position + 1,
+                        is_cut_off(w, position, header, n), &damage);
+    if (r < 0) {
+        if (w->check->good_end == w->check->begin)
+            w->check->error = r;
+        return;
     }
-    if (cause == DAMAGE_OF_CRC && damage.size_bytes > 0)
+    find_offsets(w, header, (size_t)n, &damage);
+    if (damage.cause == DAMAGE_OF_CRC)
         find_crcs(w, &damage);
-    else if (cause == DAMAGE_OF_CRC)
-        damage.cause = is_cut_off(w, position, header, n) ? DAMAGE_OF_END : DAMAGE_OF_HEADER;
     w->check->has_damage = true;
     w->check->damage = damage;
 }
@@ -173,17 +218,18 @@ static int step(struct walk *w)
     }
     const struct walked next = r > 0 ? walked_of(&batch) : (struct walked){ 0 };
     if (w->has_held && r > 0 && is_contradicted(w, &next)) {
-        note_damage(w, w->held.position, DAMAGE_OF_ORDER);
+        note_damage(w, w->held.position, w->held.end);
         return 0;
     }
     if (w->has_held)
         accept_held(w);
+    const bool is_misplaced = r > 0 && (next.first < MAX(w->next_offset, check->base_offset) ||
+                                        next.last > check->offset_limit);
     if (is_damage)
-        note_damage(w, (uint32_t)w->scan.position, DAMAGE_OF_CRC);
-    else if (r > 0 && (next.first < MAX(w->next_offset, check->base_offset) ||
-                       next.last > check->offset_limit))
-        note_damage(w, next.position, DAMAGE_OF_ORDER);
-    if (r <= 0 || check->has_damage)
+        note_damage(w, (uint32_t)w->scan.position, 0);
+    else if (is_misplaced)
+        note_damage(w, next.position, next.end);
+    if (r <= 0 || is_misplaced)
         return 0;
     w->held = next;
     w->has_held = true;

@@ -703,7 +703,7 @@ static bool pass_damage(struct offset_walk *walk, struct damaged_batch *damage)
         walk->first_last = walk->expected_last;
     walk->end = damage->last_offset == INT64_MAX ? -1 : damage->last_offset + 1;
     walk->passed = damage;
-    walk->position += damage->size_bytes;
+    walk->position = damage->position + damage->size_bytes;
     return damage->size_bytes > 0;
 }
 

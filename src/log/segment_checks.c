@@ -32,6 +32,8 @@ uint32_t segment_good_end(const struct segment *segment, uint32_t position)
     const struct checked_range *range =
         segment->checks == NULL ? NULL : checked_ranges_find(&segment->checks->ranges, position);
     uint32_t end = range == NULL ? position : range->end;
+    if (segment_damage_at(segment, position) != NULL)
+        return position;
     if (end >= segment->good_from)
         end = MAX(end, segment->meter.size_bytes);
     const struct damaged_batch *damage =
@@ -41,9 +43,7 @@ uint32_t segment_good_end(const struct segment *segment, uint32_t position)
 
 struct damaged_batch *segment_damage_at(const struct segment *segment, uint32_t position)
 {
-    struct damaged_batch *damage =
-        segment->checks == NULL ? NULL : damages_next(&segment->checks->damages, position);
-    return damage != NULL && damage->position == position ? damage : NULL;
+    return segment->checks == NULL ? NULL : damages_find(&segment->checks->damages, position);
 }
 
 void segment_forget_checked(struct segment *segment, uint32_t begin, uint32_t end)

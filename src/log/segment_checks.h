@@ -29,7 +29,7 @@ void segment_checks_unref(struct segment_checks *checks); /* NULL is fine */
 /* What may be believed from the beginning of a batch on. */
 enum segment_trust_kind {
     SEGMENT_GOOD = 1,    /* up to `end` */
-    SEGMENT_DAMAGED = 2, /* `damage` begins there */
+    SEGMENT_DAMAGED = 2, /* `damage` begins there, or before, and has what is there */
     SEGMENT_MISFIT = 3,  /* the index that led there is wrong */
 };
 struct segment_trust {
@@ -44,6 +44,7 @@ MUST_CHECK int segment_trust(struct segment *segment, const struct log_place *pl
                              struct segment_trust *out, struct log_wait *out_wait);
 /* The end of what is known to be good; `position` itself where nothing is. */
 uint32_t segment_good_end(const struct segment *segment, uint32_t position);
+/* The damaged batch that has the byte at a position; NULL: none is known. Borrowed until the next change. */
 struct damaged_batch *segment_damage_at(const struct segment *segment, uint32_t position);
 
 /* Pages of [begin, end) are not in memory, or are about to come there unseen. */
