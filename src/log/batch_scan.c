@@ -193,19 +193,25 @@ int batch_scan_load(struct batch_scan *scan, struct scanned_batch *batch)
     return 0;
 }
 
+static bool is_offset(struct bytes input, int64_t first_offset, int64_t last_offset)
+{
+    const int64_t offset = be_load_i64(input.data);
+    return offset >= first_offset && offset <= last_offset;
+}
+
 /* Whether these may be the first bytes of a batch, or of a message of the old formats, which are shorter: what costs least comes
  * first, and a CRC is computed only of what else is right. */
 static bool is_plausible(struct bytes input, int64_t first_offset, int64_t last_offset)
 {
-    const int64_t offset = be_load_i64(input.data);
-    if (offset < first_offset || offset > last_offset)
-        return false;
     struct batch_view view;
+    if (!is_offset(input, first_offset, last_offset))
+        return false;
     const int r = batch_parse_header(input, &view);
     if (r <= 0)
         return r == -ERR_VERSION && (view.magic == 0 || view.magic == 1);
-    return view.last_offset_delta >= 0 && view.last_offset_delta <= last_offset - offset &&
-           view.record_count >= 0 && view.record_count <= view.last_offset_delta + INT64_C(1);
+    return view.last_offset_delta >= 0 &&
+           view.last_offset_delta <= last_offset - view.base_offset && view.record_count >= 0 &&
+           view.record_count <= view.last_offset_delta + INT64_C(1);
 }
 
 /* Whether a whole batch of these offsets begins at scan->position, which stays. */
@@ -228,12 +234,23 @@ static int is_batch_here(struct batch_scan *scan, int64_t first_offset, int64_t 
     return batch_scan_is_damage(r) ? 0 : r;
 }
 
+/* Past what has no such offset and is in the window: most of a file, at a nanosecond a byte. */
+static void skip_in_window(struct batch_scan *scan, int64_t first_offset, int64_t last_offset)
+{
+    struct bytes left = in_window(scan);
+    for (; left.size >= sizeof(int64_t) && !is_offset(left, first_offset, last_offset);
+         left = bytes_slice(left, 1, SIZE_MAX))
+        scan->position++;
+}
+
 int batch_scan_search(struct batch_scan *scan, int64_t first_offset, int64_t last_offset)
 {
     int r = 0;
     while (scan->position < scan->end &&
-           (r = is_batch_here(scan, first_offset, last_offset)) == 0)
+           (r = is_batch_here(scan, first_offset, last_offset)) == 0) {
         scan->position++;
+        skip_in_window(scan, first_offset, last_offset);
+    }
     return r;
 }
 

@@ -24,8 +24,7 @@ struct damaged_batch *damages_find(const struct damages *damages, uint32_t posit
 {
     for (size_t i = 0; i < damages->items.count; i++) {
         struct damaged_batch *batch = &damages->items.items[i];
-        if (batch->position <= position &&
-            position - batch->position < MAX(batch->size_bytes, 1u))
+        if (batch->position <= position && position - batch->position < MAX(batch->size_bytes, 1u))
             return batch;
     }
     return NULL;

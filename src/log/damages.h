@@ -13,7 +13,7 @@ enum damage_cause {
     DAMAGE_OF_CRC,    /* the checksum is another one */
     DAMAGE_OF_HEADER, /* an impossible length, format or offset delta */
     DAMAGE_OF_LENGTH, /* its length does not tell where it ends: all up to the next whole batch goes with it */
-    DAMAGE_OF_END,    /* by its length it goes on behind the end of the file */
+    DAMAGE_OF_END, /* by its length it goes on behind the end of the file */
     DAMAGE_OF_ORDER, /* offset or leader epoch, which no checksum covers, contradict the batches around it */
 };
 

@@ -61,9 +61,9 @@ static int64_t find_next(const struct walk *w, uint32_t from)
     batch_scan_init(&scan, w->file, from, MIN(size, (int64_t)check->stop), BATCH_SCAN_WINDOW_LARGE);
     scan.may_sleep = true;
     const int64_t last_offset = MIN(check->base_offset + INT32_MAX, check->offset_limit);
-    const int r = size < 0 ? (int)size
-                           : batch_scan_search(&scan, MAX(w->next_offset, check->base_offset),
-                                               last_offset);
+    const int r =
+        size < 0 ? (int)size
+                 : batch_scan_search(&scan, MAX(w->next_offset, check->base_offset), last_offset);
     batch_scan_deinit(&scan);
     return r > 0 ? scan.position : r;
 }
@@ -72,7 +72,7 @@ static int64_t find_next(const struct walk *w, uint32_t from)
 static uint32_t end_without_next(const struct walk *w)
 {
     return w->check->stop < w->check->limit || w->check->offset_limit == INT64_MAX ? w->check->stop
-                                                                                 : 0;
+                                                                                   : 0;
 }
 
 /* The first offset of what follows, which is in the next segment where nobody knows where the batch ends; -1: not known. */
@@ -148,8 +148,8 @@ static void note_damage(struct walk *w, uint32_t position, uint32_t crc_end)
     const bool is_by_length = damage.size_bytes > 0;
     int r = n < 0 ? (int)n : 0;
     if (r == 0 && !is_by_length)
-        r = find_extent(w, crc_end > 0 ? crc_end : position + 1,
-                        is_cut_off(w, position, header, n), &damage);
+        r = find_extent(w, crc_end > 0 ? crc_end : position + 1, is_cut_off(w, position, header, n),
+                        &damage);
     if (r < 0) {
         if (w->check->good_end == w->check->begin)
             w->check->error = r;

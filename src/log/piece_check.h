@@ -6,7 +6,9 @@
  * A batch is good when its CRC is right and when it fits the batches around it: base offset and leader epoch lie before the CRC,
  * which therefore does not tell of a flipped bit in them, but offsets ascend, and between two batches of one epoch there is none
  * of another. So each is held until the next has been seen. The walk ends at the first that is damaged, whose place, size and
- * offsets are told as well as its neighbours allow: of a length with one flipped bit the right one is found, since the CRC fits it.
+ * offsets are told as well as its neighbours allow: of a length with one flipped bit the right one is found, since the CRC fits it. Of
+ * one that is further from what it was the end is where the next whole batch begins, of several that are damaged together too: that
+ * is looked for up to `stop`, through a window.
  *
  * A value that travels in a struct log_wait: made on the shard, run by a job, its outcome taken by the shard again
  * (segment_checks.h). Inside this folder only.

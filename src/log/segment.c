@@ -185,6 +185,7 @@ int segment_builder_finish(struct segment_builder *builder, struct segment *segm
         return r;
     segment->meter = builder->meter;
     segment->batches_end = builder->end_offset;
+    segment->doubted_offset = -1;
     segment->is_meter_ready = true;
     return 0;
 }
@@ -371,6 +372,7 @@ static int adopt_built(struct segment *segment, struct segment_build *build)
     index_adopt(&segment->times, buf_take(&builder->times), builder->meter.time_entries);
     segment->meter = builder->meter;
     segment->batches_end = builder->end_offset;
+    segment->doubted_offset = -1;
     segment->is_meter_ready = segment->are_indexes_adopted = true;
     return 1;
 }
@@ -765,23 +767,44 @@ static int walk_to(struct offset_walk *walk, struct segment_found *out, struct l
 }
 
 /* The index points at something else than the batch it names, on the way to an offset: it is not to be trusted. */
-static void distrust_indexes(struct segment *segment, int64_t offset)
+static void distrust_indexes(struct segment *segment, int64_t offset, uint32_t position)
 {
-    index_drop_pending(&segment->offsets);
-    segment->offsets.disk_count = 0;
     segment->doubted_offset = offset;
+    segment->doubted_position = position;
+}
+
+/* Whether a damaged batch has the place that was told, or lies before it and nobody knows where it ends. */
+static bool is_in_damage(const struct segment *segment, const struct offset_walk *walk)
+{
+    const struct damaged_batch *last = segment_damage_at(segment, walk->position);
+    return segment_damage_at(segment, segment->doubted_position) != NULL ||
+           (last != NULL && last->size_bytes == 0 && last->position < segment->doubted_position);
 }
 
 /* Whoever comes from the first batch as far as the index was to lead, and meets no damage on the way, knows that the index is
- * what was wrong. One that is not written to any more is made anew. */
+ * what was wrong. One that is not written to any more is made anew. Where a damaged batch has the place, the index was right. */
 static void judge_indexes(struct segment *segment, const struct offset_walk *walk)
 {
     if (segment->doubted_offset < 0 || walk->offset < segment->doubted_offset ||
         walk->place->may_sleep) /* nothing was checked */
         return;
     segment->doubted_offset = -1;
+    if (is_in_damage(segment, walk))
+        return;
+    index_drop_pending(&segment->offsets);
+    segment->offsets.disk_count = 0;
     if (segment->is_sealed && !walk->met_damage)
         segment->offsets.fault = INDEX_MISLEADS;
+}
+
+/* The entry that leads nearest to an offset: as index_find; 0 while the index is in doubt. */
+static int find_entry(struct segment *segment, const struct log_place *place, int64_t offset,
+                      struct index_entry *out, struct index_wait *out_wait)
+{
+    if (segment->doubted_offset >= 0)
+        return 0;
+    const int64_t key = MIN(offset - segment->meter.base_offset, (int64_t)INT32_MAX);
+    return index_find(&segment->offsets, segment_index_place(segment, place), key, out, out_wait);
 }
 
 /* Where a walk has come to the end of the file, it knows where the batches end. */
@@ -799,8 +822,7 @@ int segment_find(struct segment *segment, const struct log_place *place, int64_t
     ASSERT(segment->offsets.is_ready);
     struct index_entry entry;
     struct index_wait wait;
-    const int64_t key = MIN(offset - segment->meter.base_offset, (int64_t)INT32_MAX);
-    int r = index_find(&segment->offsets, segment_index_place(segment, place), key, &entry, &wait);
+    int r = find_entry(segment, place, offset, &entry, &wait);
     if (r == -ERR_WOULD_BLOCK)
         return wait_for_index(&wait, out_wait);
     if (r < 0 && r != -ERR_CORRUPT)
@@ -812,9 +834,9 @@ int segment_find(struct segment *segment, const struct log_place *place, int64_t
         r = walk_to(&walk, out, out_wait);
         if (walk.first_last == walk.expected_last || r == -ERR_WOULD_BLOCK)
             return note_end(segment, &walk, r);
-        distrust_indexes(segment, offset);
+        distrust_indexes(segment, offset, entry.value);
     } else if (r == -ERR_CORRUPT) {
-        distrust_indexes(segment, offset);
+        distrust_indexes(segment, offset, 0);
     }
     walk.position = from_position;
     walk.expected_last = -1;

@@ -70,6 +70,7 @@ struct segment {
         batches_end; /* the offset behind its last batch, as whoever came there last found it; -1: nobody has */
     int64_t
         doubted_offset; /* to which the offset index has misled, or a damaged batch; -1: it has not */
+    uint32_t doubted_position; /* which it told; it is not asked until that is judged */
     bool is_replacement; /* compaction put it in the place of others, since the log was opened */
     bool
         is_swapping; /* its files are on their way from their .swap names to those of what it replaces */

@@ -21,9 +21,10 @@ static const char *cause_words(const struct damaged_batch *damage, char *space, 
     case DAMAGE_OF_HEADER:
         return "its header cannot be";
     case DAMAGE_OF_LENGTH:
-        (void)snprintf(space, size_bytes,
-                       "where it ends is not known, and the next whole batch begins at byte %" PRIu32,
-                       damage->position + damage->size_bytes);
+        (void)snprintf(
+            space, size_bytes,
+            "where it ends is not known, and the next whole batch begins at byte %" PRIu32,
+            damage->position + damage->size_bytes);
         return space;
     case DAMAGE_OF_END:
         return damage_is_cut(damage) ? "the file ends within it, and readers pass over it"
