@@ -376,11 +376,12 @@ static void wide_damage(struct wide_scene *scene, enum wide_damage damage)
     scene->behind = ((size_t)end + one - 1) / one;
 }
 
-static void wide_begin(struct wide_scene *scene, bool is_sealed, enum wide_damage damage)
+static void wide_begin(struct wide_scene *scene, bool is_sealed, enum wide_damage damage,
+                       uint32_t index_interval_bytes)
 {
     *scene = (struct wide_scene){ .disk = sim_disk_new(1), .config = sample_log_config() };
     scene->config.segment_bytes = 1u << 20;
-    scene->config.index_interval_bytes = WIDE_PAGE;
+    scene->config.index_interval_bytes = index_interval_bytes;
     const struct sample_open open = { .fs = sim_disk_fs(scene->disk), .config = &scene->config };
     scene->log = sample_open(&open);
     for (int64_t i = 0; i < WIDE_COUNT; i++)
@@ -446,7 +447,7 @@ TEST(log_damage, over_several_batches_takes_nothing_behind_it_away)
                 char where[80];
                 snprintf(where, sizeof(where), "damage %d, %s, steps of %zu", damage,
                          is_sealed ? "sealed" : "active", steps[order]);
-                wide_begin(&scene, is_sealed, (enum wide_damage)damage);
+                wide_begin(&scene, is_sealed, (enum wide_damage)damage, WIDE_PAGE);
                 size_t i = order < 2 ? 0 : 150;
                 for (int n = 0; n < WIDE_COUNT; n++, i = (i + steps[order]) % WIDE_COUNT)
                     wide_expect_one(&scene, i, where);
@@ -459,12 +460,31 @@ TEST(log_damage, over_several_batches_takes_nothing_behind_it_away)
     }
 }
 
+/* An index that leads to a damaged batch whose header is whole, in the midst of what is damaged, makes nobody serve it. */
+TEST(log_damage, within_which_an_index_leads_is_not_served)
+{
+    static const size_t orders[][2] = { { 40, 41 }, { 41, 40 } };
+    for (size_t order = 0; order < ARRAY_LEN(orders); order++) {
+        struct wide_scene scene;
+        wide_begin(&scene, true, WIDE_OF_HEADER, 1);
+        scene.behind++;
+        const size_t second = 41 * wide_batch_bytes(&scene);
+        EXPECT_OK(sim_disk_flip_bit(scene.disk, WIDE_PATH, (int64_t)second + 100, 3));
+        for (size_t i = 0; i < 2; i++)
+            wide_expect_one(&scene, orders[order][i], "of two");
+        for (size_t i = 0; i < WIDE_COUNT; i++)
+            wide_expect_one(&scene, i, "of all");
+        EXPECT_EQ(scene.heard.damaged, 1 + order);
+        wide_end(&scene);
+    }
+}
+
 /* Of a segment that is written to, what comes behind damage that reaches to its end is read as ever. */
 TEST(log_damage, to_the_end_of_the_active_segment_does_not_reach_what_is_appended)
 {
     for (int is_read_before = 0; is_read_before < 2; is_read_before++) {
         struct wide_scene scene;
-        wide_begin(&scene, false, WIDE_TO_END);
+        wide_begin(&scene, false, WIDE_TO_END, WIDE_PAGE);
         if (is_read_before)
             wide_expect_one(&scene, scene.first, "before");
         for (int64_t i = 0; i < 20; i++)
@@ -483,7 +503,7 @@ TEST(log_damage, over_several_batches_hides_no_times_behind_it)
         for (int is_sealed = 0; is_sealed < 2; is_sealed++) {
             for (int is_read_before = 0; is_read_before < 2; is_read_before++) {
                 struct wide_scene scene;
-                wide_begin(&scene, is_sealed, (enum wide_damage)damage);
+                wide_begin(&scene, is_sealed, (enum wide_damage)damage, WIDE_PAGE);
                 if (is_read_before)
                     wide_expect_one(&scene, scene.first, "before");
                 for (int64_t i = WIDE_COUNT - 1; i >= (int64_t)scene.behind + 20; i--)

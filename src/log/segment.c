@@ -730,6 +730,10 @@ static int walk_trusted(struct offset_walk *walk, uint32_t begin, struct segment
     walk->met_damage |= r == SEGMENT_DAMAGED;
     if (r == SEGMENT_MISFIT)
         return -ERR_NOT_FOUND;
+    if (r == SEGMENT_DAMAGED && is_of_passed(walk, trust.damage->first_offset)) {
+        *out = found_damage(walk->passed);
+        return 1;
+    }
     if (r == SEGMENT_DAMAGED && pass_damage(walk, trust.damage))
         return 0;
     if (r == SEGMENT_DAMAGED) {
