@@ -176,7 +176,8 @@ TEST(log_damage, by_a_cut_of_a_sealed_segment_is_told_once)
 /* A byte of the magic, of the length, and of what only the CRC tells of. */
 static const int64_t batch_bytes[] = { 16, 9, 40 };
 
-static bool reads_as_written(struct log *log, const struct history_batch *batch)
+/* What reading answers: 1: the batch as it was written, 0: anything else, or the error. */
+static int read_batch(struct log *log, const struct history_batch *batch)
 {
     struct arena arena;
     arena_init(&arena, 1u << 20);
@@ -191,10 +192,15 @@ static bool reads_as_written(struct log *log, const struct history_batch *batch)
     int r;
     while ((r = log_read(log, &request, &piece, &wait, NULL)) == -ERR_WOULD_BLOCK)
         log_wait_run(&wait);
-    const bool is_same =
-        r >= 0 && bytes_equal(bytes_from(piece.data, piece.size_bytes), batch->bytes);
+    if (r >= 0)
+        r = bytes_equal(bytes_from(piece.data, piece.size_bytes), batch->bytes);
     arena_deinit(&arena);
-    return is_same;
+    return r;
+}
+
+static bool reads_as_written(struct log *log, const struct history_batch *batch)
+{
+    return read_batch(log, batch) == 1;
 }
 
 /* Where a batch of the scene lies. */
@@ -406,7 +412,7 @@ static void wide_end(struct wide_scene *scene)
 static void wide_expect_one(struct wide_scene *scene, size_t i, const char *where)
 {
     const bool is_damaged = i >= scene->first && i < scene->behind;
-    if (reads_as_written(scene->log, &scene->history.batches.items[i]) == is_damaged)
+    if (read_batch(scene->log, &scene->history.batches.items[i]) != (is_damaged ? -ERR_DAMAGED : 1))
         test_fail(__FILE__, __LINE__, "%s: batch %zu, of which %zu to %zu are damaged", where, i,
                   scene->first, scene->behind - 1);
 }
