@@ -109,3 +109,48 @@ void damage_listen(struct log *log, struct damage_heard *heard)
     log->owner =
         (struct log_owner){ .on_mended = on_mended, .on_damaged = on_damaged, .context = heard };
 }
+
+/* ---- by jobs --------------------------------------------------------------------------------- */
+
+uint32_t read_by_jobs(struct log *log, int64_t offset)
+{
+    struct arena arena;
+    arena_init(&arena, 1u << 16);
+    const struct log_read request = { .offset = offset,
+                                      .end_offset = offset + 1,
+                                      .bytes_max = 1u << 15,
+                                      .copy_max = UINT32_MAX,
+                                      .arena = &arena };
+    struct log_piece piece;
+    struct log_wait wait = { 0 };
+    uint32_t built = 0;
+    int r;
+    while ((r = log_read(log, &request, &piece, &wait, NULL)) == -ERR_WOULD_BLOCK) {
+        built += wait.build != NULL && !wait.build->is_tail;
+        log_wait_run(&wait);
+    }
+    EXPECT_OK(r);
+    EXPECT(wait.file == NULL && wait.build == NULL);
+    struct batch_view view;
+    EXPECT(batch_parse(bytes_from(piece.data, piece.size_bytes), &view) > 0);
+    EXPECT_EQ(view.base_offset, offset);
+    arena_deinit(&arena);
+    return built;
+}
+
+uint32_t find_by_jobs(struct log *log, int64_t offset)
+{
+    struct log_time_offset found = { 0 };
+    struct log_wait wait = { 0 };
+    uint32_t built = 0;
+    int r;
+    while ((r = log_offset_for_time(log, SAMPLE_NOW_MS + offset, false, &found, &wait, NULL)) ==
+           -ERR_WOULD_BLOCK) {
+        built += wait.build != NULL && !wait.build->is_tail;
+        log_wait_run(&wait);
+    }
+    EXPECT_OK(r);
+    EXPECT(wait.file == NULL && wait.build == NULL);
+    EXPECT_EQ(found.offset, offset);
+    return built;
+}

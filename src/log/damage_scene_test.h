@@ -26,3 +26,8 @@ struct damage_heard {
     struct err_note last_damaged;
 };
 void damage_listen(struct log *log, struct damage_heard *heard);
+
+/* As a shard does: a read of one batch, or a look-up by the time SAMPLE_NOW_MS + offset, which has to find that. Both answer how many jobs had
+ * to read a whole segment. */
+uint32_t read_by_jobs(struct log *log, int64_t offset);
+uint32_t find_by_jobs(struct log *log, int64_t offset);

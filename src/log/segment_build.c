@@ -204,8 +204,9 @@ static int look_at_tail(struct segment_build *build, struct io_file *file)
         if (r < 0)
             break;
         build->lacks_entries = r == 0;
-        builder->meter.max_timestamp = MAX(
-            builder->meter.max_timestamp, segment__credible_time(batch.max_timestamp, builder->modified_ms));
+        builder->meter.max_timestamp =
+            MAX(builder->meter.max_timestamp,
+                segment__credible_time(batch.max_timestamp, builder->modified_ms));
     }
     batch_scan_deinit(&scan);
     return MIN(r, 0);

@@ -229,7 +229,8 @@ static int check_last_time(struct segment *segment, const struct log_place *plac
             return INDEX_HAS_WRONG_TIME;
         if (!batch_scan_is_damage(r))
             return r;
-        last->key = MAX(last->key, segment__credible_time(batch.max_timestamp, segment->modified_ms));
+        last->key =
+            MAX(last->key, segment__credible_time(batch.max_timestamp, segment->modified_ms));
         if (!is_found) /* the last batch, that does not say to reach so far */
             return INDEX_IS_RIGHT;
     }

@@ -112,6 +112,18 @@ int txn_index_truncate(const struct log_place *place, int64_t base_offset, int64
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
+/* An absent file is an empty one. -ERR_LIMIT: no file of ours is so large. */
+static int read_whole(const struct log_place *place, int64_t base_offset, uint8_t **out_data,
+                      size_t *out_size)
+{
+    AUTO(mem_freep) char *path = path_of(place, base_offset);
+    const int r = io_fs_read_whole(place->fs, path, TXN_INDEX_BYTES_MAX, out_data, out_size);
+    if (r != -ENOENT)
+        return r;
+    *out_size = 0;
+    return 0;
+}
+
 /* 0, or 1 when an entry is not what it should be. */
 static int check_entries(const uint8_t *data, size_t size, int64_t base_offset, int64_t end_offset)
 {
@@ -249,12 +261,11 @@ static bool salvage_entry(const uint8_t *bytes, int64_t base_offset, int64_t end
 int txn_index_salvage(const struct log_place *place, int64_t base_offset, int64_t end_offset,
                       txn_index_entry_fn *entry, void *context)
 {
-    AUTO(mem_freep) char *path = path_of(place, base_offset);
     AUTO(mem_freep) uint8_t *data = NULL;
     size_t size;
-    const int r = io_fs_read_whole(place->fs, path, TXN_INDEX_BYTES_MAX, &data, &size);
+    const int r = read_whole(place, base_offset, &data, &size);
     if (r < 0)
-        return r == -ENOENT || r == -ERR_LIMIT ? 0 : r;
+        return r == -ERR_LIMIT ? 0 : r;
     for (size_t at = 0; at + TXN_INDEX_ENTRY_BYTES <= size; at += TXN_INDEX_ENTRY_BYTES) {
         struct producer_ended_txn ended;
         if (salvage_entry(data + at, base_offset, end_offset, &ended))
@@ -266,12 +277,11 @@ int txn_index_salvage(const struct log_place *place, int64_t base_offset, int64_
 int txn_index_read_right(const struct log_place *place, int64_t base_offset, int64_t end_offset,
                          txn_index_entry_fn *entry, void *context)
 {
-    AUTO(mem_freep) char *path = path_of(place, base_offset);
     AUTO(mem_freep) uint8_t *data = NULL;
     size_t size;
-    const int r = io_fs_read_whole(place->fs, path, TXN_INDEX_BYTES_MAX, &data, &size);
+    const int r = read_whole(place, base_offset, &data, &size);
     if (r < 0)
-        return r == -ENOENT ? 0 : r == -ERR_LIMIT ? 1 : r;
+        return r == -ERR_LIMIT ? 1 : r;
     if (end_offset == INT64_MAX)
         size -= size % TXN_INDEX_ENTRY_BYTES;
     if (check_entries(data, size, base_offset, end_offset) != 0)

@@ -375,14 +375,19 @@ static bool is_closed(void *context)
     return rig->is_closed;
 }
 
-/* A life that ends well. */
-static void rig_live(struct rig *rig, uint64_t seed)
+static void rig_live_on(struct rig *rig, uint64_t seed)
 {
     struct answer registered;
     rig_begin(rig, seed);
     until(rig, is_active, rig);
     register_broker(rig, &registered);
     expect_good(rig, &registered);
+}
+
+/* A life that ends well. */
+static void rig_live(struct rig *rig, uint64_t seed)
+{
+    rig_live_on(rig, seed);
     quorum_close(rig->quorum, on_closed, rig);
     until(rig, is_closed, rig);
     quorum_free(TAKE(rig->quorum));
@@ -391,11 +396,7 @@ static void rig_live(struct rig *rig, uint64_t seed)
 /* A life that ends in a crash: nothing is written at its end. */
 static void rig_live_and_die(struct rig *rig, uint64_t seed)
 {
-    struct answer registered;
-    rig_begin(rig, seed);
-    until(rig, is_active, rig);
-    register_broker(rig, &registered);
-    expect_good(rig, &registered);
+    rig_live_on(rig, seed);
     sim_node_crash(rig->machine, SIM_PROCESS_KILLED);
     until(rig, is_gone, rig);
     sim_node_restart(rig->machine);

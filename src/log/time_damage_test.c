@@ -1,0 +1,272 @@
+/* Damage of what tells times: a segment goes no earlier for it, nor is it kept for ever, and records are found by their times. */
+#include "log/damage_scene_test.h"
+
+#include "base/mem.h"
+#include "log/log_int.h"
+
+/* ---- times that decide what goes --------------------------------------------------------------- */
+
+#define RETENTION_MS       INT64_C(60000)
+#define MAX_TIMESTAMP_BYTE 35 /* within a batch */
+
+/* Some batches, of one size but for the last, in a sealed segment and one behind it; closed. */
+struct timed_scene {
+    struct sim_disk *disk;
+    struct io_fs *fs;
+    struct log_config config;
+    uint32_t batch_bytes;
+    uint32_t last_batch; /* its position */
+    int64_t end;
+};
+
+#define TIMED_LOG   "/d/t-0/00000000000000000000.log"
+#define TIMED_TIMES "/d/t-0/00000000000000000000.timeindex"
+#define TIMED_COUNT 20
+
+/* times: of the batches, after SAMPLE_NOW_MS. last_count: records of the last one, a millisecond from each to the next. */
+static void timed_begin(struct timed_scene *scene, const int64_t times[TIMED_COUNT],
+                        int32_t last_count)
+{
+    *scene = (struct timed_scene){ .disk = sim_disk_new(1), .config = sample_log_config() };
+    scene->fs = sim_disk_fs(scene->disk);
+    scene->config.retention_ms = RETENTION_MS;
+    scene->config.index_interval_bytes = 256;
+    scene->config.segment_bytes = 1 << 20;
+    struct log *log =
+        sample_open(&(struct sample_open){ .fs = scene->fs, .config = &scene->config });
+    for (int i = 0; i < TIMED_COUNT; i++) {
+        scene->last_batch = log->segments.items[0]->meter.size_bytes;
+        sample_append(log, &(struct sample_batch){ .count = i + 1 < TIMED_COUNT ? 1 : last_count,
+                                                   .value_bytes = 200,
+                                                   .timestamp_ms = SAMPLE_NOW_MS + times[i] });
+    }
+    scene->batch_bytes = scene->last_batch / (TIMED_COUNT - 1);
+    EXPECT_OK(log_roll(log, SAMPLE_NOW_MS, NULL));
+    sample_append(log, &(struct sample_batch){ .timestamp_ms = SAMPLE_NOW_MS + 2 * RETENTION_MS });
+    scene->end = log_offsets(log)->end;
+    EXPECT_EQ(log_segment_count(log), 2);
+    EXPECT_OK(log_close(log, true, NULL, NULL));
+}
+
+/* How many segments retention takes, which looks at them by jobs or by itself. */
+static int timed_retain(struct timed_scene *scene, int64_t now_ms, bool may_sleep,
+                        struct damage_heard *heard)
+{
+    const struct sample_open open = { .fs = scene->fs, .config = &scene->config };
+    struct log *log = sample_open(&open);
+    damage_listen(log, heard);
+    if (!may_sleep)
+        (void)find_by_jobs(log, TIMED_COUNT - 1);
+    const int count = log_retain(log, now_ms, scene->end, NULL);
+    if (count == 0)
+        EXPECT_OK(log_close(log, true, NULL, NULL)); /* which mends indexes */
+    else
+        log_abandon(log);
+    return count;
+}
+
+static void ascending_times(int64_t out[TIMED_COUNT])
+{
+    for (int i = 0; i < TIMED_COUNT; i++)
+        out[i] = i;
+}
+
+/* Each entry of it is right, and the last one that is left says less than the batches behind it: the segment is no older for that, its
+ * records are found by their times, and the index is told of once and made good. */
+TEST(log_damage, of_the_end_of_a_time_index_takes_no_segment_away)
+{
+    int64_t times[TIMED_COUNT];
+    ascending_times(times);
+    for (int may_sleep = 0; may_sleep < 2; may_sleep++) {
+        bool is_cut = true;
+        for (int left = 1; is_cut; left++) {
+            struct timed_scene scene;
+            timed_begin(&scene, times, 1);
+            struct io_file *file;
+            EXPECT_OK(io_file_open(scene.fs, TIMED_TIMES, IO_OPEN_READ | IO_OPEN_WRITE, &file));
+            is_cut = io_file_size(file) > left * (int64_t)INDEX_ENTRY_TIME;
+            if (is_cut)
+                EXPECT_OK(io_file_truncate(file, left * (int64_t)INDEX_ENTRY_TIME));
+            io_file_unref(file);
+            struct damage_heard heard;
+            const int64_t newest = SAMPLE_NOW_MS + TIMED_COUNT - 1;
+            for (int life = 0; life < 2; life++) {
+                EXPECT_EQ(timed_retain(&scene, newest + RETENTION_MS, may_sleep, &heard), 0);
+                EXPECT_EQ(heard.mended, life == 0 && is_cut);
+                EXPECT_EQ(heard.damaged, 0);
+            }
+            EXPECT_EQ(timed_retain(&scene, newest + RETENTION_MS + 1, may_sleep, &heard), 1);
+            sim_disk_free(scene.disk);
+        }
+    }
+}
+
+/* The latest time may be that of any batch, and several may have it: then the index ends before the segment does, and is right. */
+TEST(log_damage, of_a_time_index_is_not_seen_where_later_batches_are_of_earlier_times)
+{
+    for (int may_sleep = 0; may_sleep < 2; may_sleep++) {
+        for (int latest = 0; latest < TIMED_COUNT; latest++) {
+            struct timed_scene scene;
+            int64_t times[TIMED_COUNT];
+            ascending_times(times);
+            for (int i = latest; i < TIMED_COUNT; i++)
+                times[i] = TIMED_COUNT - 1 - (i - latest) / 2;
+            timed_begin(&scene, times, 1);
+            const int64_t newest = SAMPLE_NOW_MS + TIMED_COUNT - 1;
+            const struct sample_open open = { .fs = scene.fs, .config = &scene.config };
+            struct log *log = sample_open(&open);
+            struct damage_heard heard;
+            damage_listen(log, &heard);
+            struct log_time_offset found;
+            struct log_wait wait = { 0 };
+            int r;
+            while ((r = log_offset_for_time(log, newest, may_sleep, &found, &wait, NULL)) ==
+                   -ERR_WOULD_BLOCK) {
+                EXPECT(wait.build == NULL || wait.build->is_tail);
+                log_wait_run(&wait);
+            }
+            EXPECT_OK(r);
+            EXPECT_EQ(found.offset, latest);
+            EXPECT_EQ(log_retain(log, newest + RETENTION_MS, scene.end, NULL), 0);
+            EXPECT_EQ(heard.mended, 0);
+            EXPECT_EQ(log_retain(log, newest + RETENTION_MS + 1, scene.end, NULL), 1);
+            log_abandon(log);
+            sim_disk_free(scene.disk);
+        }
+    }
+}
+
+/* One bit of the time of any batch, far into the future: the segment goes when its file is old. Not before that, whichever other damage there is
+ * of the index, and the index is not told of as wrong. */
+TEST(log_damage, of_the_time_of_a_batch_keeps_no_segment_for_ever)
+{
+    int64_t times[TIMED_COUNT];
+    ascending_times(times);
+    times[TIMED_COUNT / 2] = TIMED_COUNT - 1; /* so that the index ends there */
+    const int64_t modified_ms = SAMPLE_NOW_MS + 1000;
+    for (int batch = 0; batch < TIMED_COUNT; batch++) {
+        for (int is_missing = 0; is_missing < 2; is_missing++) {
+            struct timed_scene scene;
+            timed_begin(&scene, times, 1);
+            const int64_t at = (int64_t)batch * scene.batch_bytes + MAX_TIMESTAMP_BYTE + 2;
+            EXPECT_OK(sim_disk_flip_bit(scene.disk, TIMED_LOG, at, 2)); /* 2^42 ms */
+            EXPECT_OK(io_fs_set_modified(scene.fs, TIMED_LOG, modified_ms));
+            if (is_missing)
+                damage_file(scene.fs, TIMED_TIMES, GONE);
+            struct damage_heard heard;
+            const int64_t newest = SAMPLE_NOW_MS + TIMED_COUNT - 1;
+            EXPECT_EQ(timed_retain(&scene, newest + RETENTION_MS, true, &heard), 0);
+            EXPECT_EQ(heard.mended, 0);
+            EXPECT_EQ(timed_retain(&scene, modified_ms + RETENTION_MS + 1, true, &heard), 1);
+            sim_disk_free(scene.disk);
+        }
+    }
+}
+
+/* Times of the future that whole batches have are what their writers said: with their index or without it they count. */
+TEST(log_damage, of_a_time_index_makes_no_time_of_the_future_an_earlier_one)
+{
+    int64_t times[TIMED_COUNT];
+    ascending_times(times);
+    times[3] = RETENTION_MS * 1000;
+    for (int is_missing = 0; is_missing < 2; is_missing++) {
+        struct timed_scene scene;
+        timed_begin(&scene, times, 1);
+        EXPECT_OK(io_fs_set_modified(scene.fs, TIMED_LOG, SAMPLE_NOW_MS + 1000));
+        if (is_missing)
+            damage_file(scene.fs, TIMED_TIMES, GONE);
+        struct damage_heard heard;
+        EXPECT_EQ(timed_retain(&scene, SAMPLE_NOW_MS + RETENTION_MS * 1001, true, &heard), 0);
+        EXPECT(timed_retain(&scene, SAMPLE_NOW_MS + RETENTION_MS * 1001 + 1, true, &heard) > 0);
+        sim_disk_free(scene.disk);
+    }
+}
+
+/* The last entry says too little, and the batch that it names too much, so that neither can be believed: when the file was changed can. */
+TEST(log_damage, of_an_entry_and_of_the_time_of_its_batch_takes_no_segment_away)
+{
+    int64_t times[TIMED_COUNT];
+    ascending_times(times);
+    struct timed_scene scene;
+    timed_begin(&scene, times, 1);
+    struct io_stat st;
+    EXPECT_OK(io_fs_stat(scene.fs, TIMED_TIMES, &st));
+    EXPECT_OK(sim_disk_flip_bit(scene.disk, TIMED_TIMES, st.size_bytes - INDEX_ENTRY_TIME + 2, 0));
+    EXPECT_OK(sim_disk_flip_bit(scene.disk, TIMED_LOG, scene.last_batch + MAX_TIMESTAMP_BYTE + 2, 2));
+    EXPECT_OK(io_fs_set_modified(scene.fs, TIMED_LOG, SAMPLE_NOW_MS + 1000));
+    struct damage_heard heard;
+    EXPECT_EQ(timed_retain(&scene, SAMPLE_NOW_MS + 1000 + RETENTION_MS, true, &heard), 0);
+    EXPECT_EQ(timed_retain(&scene, SAMPLE_NOW_MS + 1001 + RETENTION_MS, true, &heard), 1);
+    sim_disk_free(scene.disk);
+}
+
+/* ---- damage of batches beside it ---------------------------------------------------------------- */
+
+static void flip_entry(struct timed_scene *scene, int64_t newest_ms)
+{
+    uint32_t bit = 20; /* of the last entry's time, one that is set: it becomes an earlier one */
+    while ((newest_ms >> bit & 1) == 0)
+        bit++;
+    struct io_stat st;
+    EXPECT_OK(io_fs_stat(scene->fs, TIMED_TIMES, &st));
+    const int64_t at = st.size_bytes - INDEX_ENTRY_TIME + 7 - bit / 8;
+    EXPECT_OK(sim_disk_flip_bit(scene->disk, TIMED_TIMES, at, bit % 8));
+}
+
+/* A batch that nobody gets past hides no times behind it, whatever has become of the index. */
+TEST(log_damage, of_a_time_index_and_of_a_batch_hides_no_later_times)
+{
+    int64_t times[TIMED_COUNT];
+    ascending_times(times);
+    const int64_t newest = SAMPLE_NOW_MS + TIMED_COUNT - 1;
+    for (int way = 0; way < 6; way++) {
+        /* One that a look-up passes by the index, and one on the way to the newest time. */
+        const bool is_passed = way >= 3;
+        const int64_t batch = is_passed ? 1 : TIMED_COUNT - 2;
+        struct timed_scene scene;
+        timed_begin(&scene, times, 1);
+        const int64_t at = batch * (int64_t)scene.batch_bytes + BATCH_PREFIX_BYTES - 1;
+        EXPECT_OK(sim_disk_flip_bit(scene.disk, TIMED_LOG, at, 4));
+        if (way % 3 == 0)
+            flip_entry(&scene, newest);
+        else
+            damage_file(scene.fs, TIMED_TIMES, way % 3 == 1 ? GONE : NOISE);
+        struct damage_heard heard;
+        EXPECT_EQ(timed_retain(&scene, newest + RETENTION_MS, !is_passed, &heard), 0);
+        EXPECT_EQ(timed_retain(&scene, newest + RETENTION_MS + 1, !is_passed, &heard), 1);
+        sim_disk_free(scene.disk);
+    }
+}
+
+#define LAST_OFFSET_DELTA_END 27 /* within a batch */
+
+/* A last batch that says to have fewer offsets than it has is damaged: nothing is lost behind it, and the time index that names it is right,
+ * or, where its last entry is damaged too, no reason to take the segment for old. */
+TEST(log_damage, of_where_a_last_batch_ends_is_no_loss)
+{
+    int64_t times[TIMED_COUNT];
+    ascending_times(times);
+    const int64_t newest = SAMPLE_NOW_MS + TIMED_COUNT;
+    enum { RIGHT, MISSING, EARLIER, WAYS };
+    for (int way = 0; way < WAYS; way++) {
+        struct timed_scene scene;
+        timed_begin(&scene, times, 2);
+        const int64_t at = (int64_t)scene.last_batch + LAST_OFFSET_DELTA_END - 1;
+        EXPECT_OK(sim_disk_flip_bit(scene.disk, TIMED_LOG, at, 0));
+        if (way == MISSING)
+            damage_file(scene.fs, TIMED_TIMES, GONE);
+        if (way == EARLIER)
+            flip_entry(&scene, newest);
+        struct damage_heard heard;
+        struct log *log =
+            sample_open(&(struct sample_open){ .fs = scene.fs, .config = &scene.config });
+        damage_listen(log, &heard);
+        EXPECT_EQ(find_by_jobs(log, 1), 0u);
+        EXPECT_EQ(log->segments.items[0]->meter.max_timestamp, newest);
+        EXPECT_EQ(heard.damaged, 0);
+        EXPECT_EQ(heard.mended, 0);
+        EXPECT_EQ(log_recovery(log).note_count, way == MISSING ? 1u : 0u);
+        log_abandon(log);
+        sim_disk_free(scene.disk);
+    }
+}
