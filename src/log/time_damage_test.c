@@ -192,7 +192,8 @@ TEST(log_damage, of_an_entry_and_of_the_time_of_its_batch_takes_no_segment_away)
     struct io_stat st;
     EXPECT_OK(io_fs_stat(scene.fs, TIMED_TIMES, &st));
     EXPECT_OK(sim_disk_flip_bit(scene.disk, TIMED_TIMES, st.size_bytes - INDEX_ENTRY_TIME + 2, 0));
-    EXPECT_OK(sim_disk_flip_bit(scene.disk, TIMED_LOG, scene.last_batch + MAX_TIMESTAMP_BYTE + 2, 2));
+    EXPECT_OK(
+        sim_disk_flip_bit(scene.disk, TIMED_LOG, scene.last_batch + MAX_TIMESTAMP_BYTE + 2, 2));
     EXPECT_OK(io_fs_set_modified(scene.fs, TIMED_LOG, SAMPLE_NOW_MS + 1000));
     struct damage_heard heard;
     EXPECT_EQ(timed_retain(&scene, SAMPLE_NOW_MS + 1000 + RETENTION_MS, true, &heard), 0);
