@@ -269,7 +269,7 @@ int index_find(struct index *index, struct index_place place, int64_t key, struc
     if (r < 0 || n == 0)
         return r;
     *out = found;
-    return 1;
+    return found.key < 0 ? -ERR_CORRUPT : 1;
 }
 
 int index_find_value(struct index *index, struct index_place place, uint32_t value,

@@ -5,7 +5,7 @@
  *   .timeindex  12 bytes an entry   timestamp i64, offset - base i32
  *                                   the largest timestamp so far, and the last offset of its batch
  *
- * Big-endian; entries ascend in both columns. Kafka preallocates the files of the segment it writes
+ * Big-endian; entries ascend in both columns, but for the offset of a time index's last one, where it names a damaged batch. Kafka preallocates the files of the segment it writes
  * to, so that one that was killed has a tail of zeros. New entries gather in memory and go to the
  * file many at a time; the file of the segment being written to may therefore lag behind, and is
  * what it should be after a clean close. Nothing is lost when entries are: a lookup then begins
@@ -99,7 +99,7 @@ MUST_CHECK int index_flush(struct index *index, struct index_place place);
 void index_drop_pending(struct index *index);
 
 /* The last entry whose key is at most `key`: 1, or 0 when there is none. Or -ERR_WOULD_BLOCK,
- * -ERR_CORRUPT, or what io says. The index is ready. */
+ * -ERR_CORRUPT (it is not there, or is no entry: keys are not negative), or what io says. The index is ready. */
 MUST_CHECK int index_find(struct index *index, struct index_place place, int64_t key,
                           struct index_entry *out, struct index_wait *out_wait);
 /* The first entry whose value is at least `value`; as index_find. */

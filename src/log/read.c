@@ -70,7 +70,9 @@ static int locate(struct log *log, struct segment *segment, int64_t offset,
         if (offset >= log->offsets.end)
             return 0;
         if (log__tail_find(log, offset, &from, &is_exact) && is_exact) {
-            *out = (struct segment_found){ .position = from, .base_offset = offset };
+            *out = (struct segment_found){ .position = from,
+                                           .base_offset = offset,
+                                           .damage = segment_damage_at(segment, from) };
             return 1;
         }
     }
@@ -97,10 +99,18 @@ static int locate_end(struct log *log, struct segment *segment, uint32_t index, 
 
 /* ---- pieces ---------------------------------------------------------------------------------- */
 
+static struct batch_clue clue_at(const struct segment_found *found, uint32_t position)
+{
+    return (struct batch_clue){
+        .first_offset = position == found->position ? found->base_offset : -1,
+        .last_offset = -1,
+    };
+}
+
 /* Cuts the piece where a damaged batch begins, and where checking it would take more than a step; asks for a check where it
  * has not been checked so far. */
-static int trust_piece(struct log *log, struct segment *segment, struct log_piece *piece,
-                       struct log_wait *out_wait)
+static int trust_piece(struct log *log, struct segment *segment, const struct segment_found *found,
+                       struct log_piece *piece, struct log_wait *out_wait)
 {
     const uint32_t begin = (uint32_t)piece->position;
     const uint32_t end = begin + piece->size_bytes;
@@ -108,17 +118,19 @@ static int trust_piece(struct log *log, struct segment *segment, struct log_piec
     if (good_end >= end)
         return 0;
     if (segment_damage_at(segment, good_end) == NULL && good_end - begin < CHECK_STEP_BYTES)
-        return segment_ask_check(segment, &log->place, good_end, -1, end, out_wait);
+        return segment_ask_check(segment, &log->place, good_end, clue_at(found, good_end), end,
+                                 out_wait);
     piece->is_cut_short = true;
     piece->size_bytes = good_end - begin;
     return good_end > begin ? 0 : -ERR_DAMAGED;
 }
 
-static int ask_piece(struct log *log, struct segment *segment, const struct log_piece *piece,
-                     struct log_wait *out_wait)
+static int ask_piece(struct log *log, struct segment *segment, const struct segment_found *found,
+                     const struct log_piece *piece, struct log_wait *out_wait)
 {
-    return segment_ask_check(segment, &log->place, (uint32_t)piece->position, -1,
-                             (uint32_t)piece->position + piece->size_bytes, out_wait);
+    const uint32_t begin = (uint32_t)piece->position;
+    return segment_ask_check(segment, &log->place, begin, clue_at(found, begin),
+                             begin + piece->size_bytes, out_wait);
 }
 
 /* 1 when the bytes were copied, 0 when the arena or the cache does not have them. */
@@ -139,9 +151,10 @@ static int copy(const struct log_read *request, struct io_file *file, struct log
 }
 
 static int make_piece(struct log *log, struct segment *segment, const struct log_read *request,
-                      struct log_piece *piece, struct log_wait *out_wait)
+                      const struct segment_found *found, struct log_piece *piece,
+                      struct log_wait *out_wait)
 {
-    int r = trust_piece(log, segment, piece, out_wait);
+    int r = trust_piece(log, segment, found, piece, out_wait);
     if (r < 0)
         return r;
     struct io_file *file;
@@ -154,7 +167,7 @@ static int make_piece(struct log *log, struct segment *segment, const struct log
             return r < 0 ? r : 0;
     }
     if (!io_file_is_cached(file, piece->position, piece->size_bytes))
-        return ask_piece(log, segment, piece, out_wait);
+        return ask_piece(log, segment, found, piece, out_wait);
     piece->file = io_file_ref(file);
     return 0;
 }
@@ -174,7 +187,8 @@ static int batch_size_at(struct log *log, struct segment *segment, struct segmen
                           ? io_file_read(file, found->position, prefix, sizeof(prefix))
                           : io_file_read_cached(file, found->position, prefix, sizeof(prefix));
     if (n == -EAGAIN)
-        return segment_ask_check(segment, &log->place, (uint32_t)found->position, -1,
+        return segment_ask_check(segment, &log->place, (uint32_t)found->position,
+                                 clue_at(found, (uint32_t)found->position),
                                  (uint32_t)found->position + BATCH_PREFIX_BYTES, out_wait);
     if (n < 0)
         return (int)n;
@@ -242,7 +256,7 @@ static int read_from(struct log *log, const struct log_read *request, struct log
         r = bound(log, segment, request, &found, end, piece, out_wait);
     if (r < 0 || piece->size_bytes == 0)
         return r;
-    return make_piece(log, segment, request, piece, out_wait);
+    return make_piece(log, segment, request, &found, piece, out_wait);
 }
 
 struct log_call log__begin_call(struct log *log, bool may_sleep, struct log_wait *wait)

@@ -156,7 +156,7 @@ static void keep_end(struct recovery *recovery, struct log *log, struct segment 
     const int64_t next_offset = log->segments.items[at + 1]->meter.base_offset;
     const uint32_t size = segment->meter.size_bytes;
     note_kept(recovery, log, segment, position, size - position, next_offset);
-    builder->meter.size_bytes = size;
+    segment_builder_pass(builder, size);
     recovery->end_offset = next_offset;
 }
 

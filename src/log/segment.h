@@ -144,10 +144,13 @@ MUST_CHECK int segment_bound_of_position(struct segment *segment, const struct l
                                          uint32_t position, int64_t *out,
                                          struct log_wait *out_wait);
 
-/* Meter and indexes made anew from the batches, in order from the first. */
+/* Meter and indexes made anew from the batches, in order from the first. Of a damaged batch nobody knows the time, but that the file was not changed
+ * later: that is the segment's then, and the last entry of its time index names the batch. */
 struct segment_builder {
     struct segment_meter meter;
-    int64_t end_offset;   /* behind the last batch; the segment's base: there was none */
+    int64_t end_offset; /* behind the last batch; the segment's base: there was none */
+    int64_t
+        damaged_offset;   /* the first that the last damaged batch may have; -1: none is damaged */
     int64_t offset_limit; /* the segment's */
     int64_t modified_ms;  /* the segment's */
     uint32_t index_interval_bytes;
@@ -157,14 +160,14 @@ struct segment_builder {
 void segment_builder_init(struct segment_builder *builder, const struct segment *segment,
                           uint32_t index_interval_bytes);
 void segment_builder_add(struct segment_builder *builder, const struct scanned_batch *batch);
-/* What lies before a batch at `position` is damaged: an entry leads to that batch, since nobody gets there through the damage. */
+/* What lies before `position` is damaged: an entry leads to the batch there, since nobody gets to it through the damage. */
 void segment_builder_pass(struct segment_builder *builder, int64_t position);
 /* Gives the segment what was built, the size too. On failure it is as unusable as before. */
 MUST_CHECK int segment_builder_finish(struct segment_builder *builder, struct segment *segment,
                                       const struct log_place *place);
 void segment_builder_deinit(struct segment_builder *builder);
 
-/* Builds them from the headers of the whole file: 0, or 1 when the file is damaged somewhere (what
+/* Builds them from the whole file: 0, or 1 when the file is damaged somewhere (what
  * lies behind is indexed, as far as it can be found). Those of a sealed segment are synced. Sleeps. */
 MUST_CHECK int segment_rebuild(struct segment *segment, const struct log_place *place,
                                uint32_t index_interval_bytes);

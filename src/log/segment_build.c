@@ -8,6 +8,7 @@ void segment_builder_init(struct segment_builder *builder, const struct segment 
 {
     *builder = (struct segment_builder){ .meter = segment->meter,
                                          .end_offset = segment->meter.base_offset,
+                                         .damaged_offset = -1,
                                          .offset_limit = segment->offset_limit,
                                          .modified_ms = segment->modified_ms,
                                          .index_interval_bytes = index_interval_bytes };
@@ -54,6 +55,17 @@ void segment_builder_pass(struct segment_builder *builder, int64_t position)
 {
     builder->meter.size_bytes = (uint32_t)position;
     builder->meter.bytes_since_entry = INT32_MAX + 1u;
+    builder->damaged_offset = builder->end_offset;
+}
+
+/* Once all batches are there, whose times are entries of their own. */
+static void count_damaged(struct segment_builder *builder)
+{
+    if (builder->damaged_offset < 0 || builder->damaged_offset > builder->offset_limit ||
+        builder->meter.max_timestamp >= builder->modified_ms)
+        return;
+    builder->meter.max_timestamp = builder->modified_ms;
+    builder->meter.max_timestamp_offset = builder->damaged_offset;
 }
 
 int segment_builder_finish(struct segment_builder *builder, struct segment *segment,
@@ -61,6 +73,7 @@ int segment_builder_finish(struct segment_builder *builder, struct segment *segm
 {
     if (!buf_is_ok(&builder->offsets) || !buf_is_ok(&builder->times))
         return -ERR_LIMIT;
+    count_damaged(builder);
     const struct index_place at = segment_index_place(segment, place);
     int r =
         index_replace(&segment->offsets, at, builder->offsets.data, builder->meter.offset_entries);
@@ -91,74 +104,35 @@ static int seal_for_good(struct segment *segment, const struct log_place *place)
     return MIN(r, 0);
 }
 
-/* The next batch, or the one behind what is damaged. */
+/* The next batch, or the one behind what is damaged; 0: what is left is damaged, or nothing is left. */
 static int next_to_build(struct segment_builder *builder, struct batch_scan *scan,
-                         struct scanned_batch *batch, bool *is_damaged)
+                         struct scanned_batch *batch)
 {
     int r = batch_scan_next(scan, batch);
     if (!batch_scan_is_damage(r))
         return r;
-    *is_damaged = true;
     r = batch_scan_resync(scan, builder->end_offset + 1,
                           MIN(builder->meter.base_offset + INT32_MAX, builder->offset_limit));
-    if (r <= 0)
+    if (r < 0)
         return r;
-    segment_builder_pass(builder, scan->position);
-    return batch_scan_next(scan, batch);
+    segment_builder_pass(builder, r > 0 ? scan->position : scan->end);
+    return r > 0 ? batch_scan_next(scan, batch) : 0;
 }
 
-/* Whether the batch at a position, up to `end`, is not what its CRC says: 1, 0, or what io says. */
-static int check_batch(struct io_file *file, int64_t position, int64_t end)
-{
-    struct batch_scan scan;
-    struct scanned_batch batch;
-    batch_scan_init(&scan, file, position, end, BATCH_SCAN_WINDOW_SMALL);
-    scan.may_sleep = true;
-    scan.crc_from = position;
-    const int r = batch_scan_next(&scan, &batch);
-    batch_scan_deinit(&scan);
-    return batch_scan_is_damage(r) ? 1 : MIN(r, 0);
-}
-
-/* Clients may give times of the future: one of a whole batch counts. Of a damaged one it is another now. */
-static int doubt_time(const struct segment_builder *builder, struct io_file *file,
-                      struct scanned_batch *batch)
-{
-    const int64_t credible = segment__credible_time(batch->max_timestamp, builder->modified_ms);
-    if (batch->max_timestamp == credible)
-        return 0;
-    const int r = check_batch(file, batch->position, batch->position + batch->size_bytes);
-    if (r > 0)
-        batch->max_timestamp = credible;
-    return MIN(r, 0);
-}
-
-/* Feeds the builder the headers of the whole file: 0, or 1 when it is found to be damaged. By their headers alone batches in the midst tell
- * where they lie; the last one tells where all end. */
+/* Feeds the builder the whole file: 0, or 1 when it is found to be damaged. */
 static int build_from(struct segment_builder *builder, struct io_file *file, uint32_t size_bytes)
 {
     struct batch_scan scan;
     struct scanned_batch batch;
     batch_scan_init(&scan, file, 0, size_bytes, BATCH_SCAN_WINDOW_LARGE);
     scan.may_sleep = true;
-    bool is_damaged = false;
-    int64_t last = size_bytes;
+    scan.crc_from = 0;
     int r;
-    while ((r = next_to_build(builder, &scan, &batch, &is_damaged)) > 0) {
-        r = doubt_time(builder, file, &batch);
-        if (r < 0)
-            break;
+    while ((r = next_to_build(builder, &scan, &batch)) > 0)
         segment_builder_add(builder, &batch);
-        last = batch.position;
-    }
     batch_scan_deinit(&scan);
-    if (r == 0 && !is_damaged) {
-        r = check_batch(file, last, size_bytes);
-        is_damaged = r > 0;
-    }
-    if (r < 0 || !is_damaged)
+    if (r < 0 || builder->damaged_offset < 0)
         return r;
-    builder->meter.size_bytes = size_bytes;
     builder->end_offset = -1; /* whoever reads there is told of the damage */
     return 1;
 }
@@ -185,8 +159,7 @@ int segment_rebuild(struct segment *segment, const struct log_place *place,
 
 /* ---- building by a job ----------------------------------------------------------------------- */
 
-/* Whether a batch of the tail has a later time than the index tells. Only a whole one shows that entries are missing; a damaged one's time
- * counts, as far as it can be, since of what is in doubt nothing is to be taken too early. */
+/* Whether a batch of the tail has a later time than the index tells, which then lacks entries. */
 static int look_at_tail(struct segment_build *build, struct io_file *file)
 {
     struct segment_builder *builder = &build->builder;
@@ -194,21 +167,14 @@ static int look_at_tail(struct segment_build *build, struct io_file *file)
     struct scanned_batch batch;
     batch_scan_init(&scan, file, build->tail_begin, build->size_bytes, BATCH_SCAN_WINDOW_LARGE);
     scan.may_sleep = true;
-    bool is_damaged = false;
+    scan.crc_from = build->tail_begin;
     int r = 0;
-    while (!build->lacks_entries && (r = next_to_build(builder, &scan, &batch, &is_damaged)) > 0) {
+    while (!build->lacks_entries && (r = next_to_build(builder, &scan, &batch)) > 0) {
         builder->end_offset = batch.last_offset + 1;
-        if (batch.max_timestamp <= builder->meter.indexed_timestamp)
-            continue;
-        r = check_batch(file, batch.position, batch.position + batch.size_bytes);
-        if (r < 0)
-            break;
-        build->lacks_entries = r == 0;
-        builder->meter.max_timestamp =
-            MAX(builder->meter.max_timestamp,
-                segment__credible_time(batch.max_timestamp, builder->modified_ms));
+        build->lacks_entries = batch.max_timestamp > builder->meter.indexed_timestamp;
     }
     batch_scan_deinit(&scan);
+    count_damaged(builder);
     return MIN(r, 0);
 }
 
@@ -221,6 +187,7 @@ void segment_build_run(struct segment_build *build, struct io_file *file)
         return;
     }
     const int r = build_from(builder, file, build->size_bytes);
+    count_damaged(builder);
     const struct segment_entries last = segment_meter_last(&builder->meter);
     if (r >= 0 && last.has_time)
         put_entry(&builder->times, INDEX_TIME, last.time);

@@ -76,7 +76,7 @@ void segment_checks_cut(struct segment *segment, uint32_t position)
 }
 
 int segment_trust(struct segment *segment, const struct log_place *place, uint32_t position,
-                  int64_t expected_last, uint32_t wanted_end, struct segment_trust *out,
+                  struct batch_clue clue, uint32_t wanted_end, struct segment_trust *out,
                   struct log_wait *out_wait)
 {
     *out = (struct segment_trust){ .end = segment->meter.size_bytes };
@@ -88,10 +88,10 @@ int segment_trust(struct segment *segment, const struct log_place *place, uint32
     out->damage = segment_damage_at(segment, position);
     if (out->damage != NULL)
         return SEGMENT_DAMAGED;
-    if (expected_last >= 0 && segment->checks != NULL &&
+    if (clue.last_offset >= 0 && segment->checks != NULL &&
         segment->checks->misfit_position == position)
         return SEGMENT_MISFIT;
-    return segment_ask_check(segment, place, position, expected_last, wanted_end, out_wait);
+    return segment_ask_check(segment, place, position, clue, wanted_end, out_wait);
 }
 
 /* ---- checks ---------------------------------------------------------------------------------- */
@@ -133,11 +133,17 @@ static uint32_t range_begin(const struct segment *segment, uint32_t position)
     return position >= segment->good_from ? segment->good_from : position;
 }
 
-static struct piece_check *check_new(struct segment *segment, uint32_t begin, int64_t expected_last,
-                                     uint32_t wanted_end)
+/* The first offset that a batch at a position may have; -1: not known. */
+static int64_t offset_at(const struct segment *segment, uint32_t position)
+{
+    const struct checked_range *before = checked_ranges_before(&segment->checks->ranges, position);
+    return before == NULL ? -1 : before->next_offset;
+}
+
+static struct piece_check *check_new(struct segment *segment, uint32_t begin,
+                                     struct batch_clue clue, uint32_t wanted_end)
 {
     struct segment_checks *checks = segment->checks;
-    const struct checked_range *before = checked_ranges_before(&checks->ranges, begin);
     struct piece_check *check = MEM_NEW(struct piece_check);
     checks->reference_count++;
     *check = (struct piece_check){
@@ -148,14 +154,14 @@ static struct piece_check *check_new(struct segment *segment, uint32_t begin, in
         .limit = segment->meter.size_bytes,
         .base_offset = segment->meter.base_offset,
         .offset_limit = segment->is_sealed ? segment->offset_limit : INT64_MAX,
-        .next_offset = before == NULL ? -1 : before->next_offset,
-        .expected_last = expected_last,
+        .next_offset = clue.first_offset,
+        .expected_last = clue.last_offset,
     };
     return check;
 }
 
 int segment_ask_check(struct segment *segment, const struct log_place *place, uint32_t begin,
-                      int64_t expected_last, uint32_t wanted_end, struct log_wait *out_wait)
+                      struct batch_clue clue, uint32_t wanted_end, struct log_wait *out_wait)
 {
     ASSERT(out_wait != NULL && begin < segment->meter.size_bytes);
     struct segment_checks *checks = checks_of(segment);
@@ -170,15 +176,17 @@ int segment_ask_check(struct segment *segment, const struct log_place *place, ui
     /* Who asks for what is good misses it in memory: then it is as good as unknown, what was appended here included. */
     if (segment_good_end(segment, begin) > begin)
         segment_forget_checked(segment, begin, MIN(wanted_end, segment->meter.size_bytes));
+    /* What was known of the batches before stays true when their bytes have left memory. */
+    clue.first_offset = MAX(clue.first_offset, offset_at(segment, begin));
     forget_neighbours(segment, file, begin, step_end(segment, begin, wanted_end));
     const uint32_t stop = find_stop(segment, begin);
     const uint32_t until = step_end(segment, begin, wanted_end);
-    segment_forget_checked(segment, expected_last < 0 ? begin : range_begin(segment, begin),
+    segment_forget_checked(segment, clue.last_offset < 0 ? begin : range_begin(segment, begin),
                            until + MIN(stop - until, 2 * CHECK_AHEAD_BYTES));
     *out_wait = (struct log_wait){ .file = io_file_ref(file),
                                    .position = begin,
                                    .size_bytes = until - begin,
-                                   .check = check_new(segment, begin, expected_last, until) };
+                                   .check = check_new(segment, begin, clue, until) };
     return -ERR_WOULD_BLOCK;
 }
 

@@ -36,11 +36,16 @@ struct segment_trust {
     uint32_t end;
     struct damaged_batch *damage; /* borrowed until the next change */
 };
-/* expected_last: the last offset of the batch by the index that leads there; -1: the position is known to be one's beginning. Or
- * -ERR_WOULD_BLOCK with out_wait set, which goes up to wanted_end at least; or what the device said. A caller that may sleep
+/* What is known of a batch before it is looked at. */
+struct batch_clue {
+    int64_t first_offset; /* it has none below, by what lies before it; -1: not known */
+    int64_t
+        last_offset; /* by the index that leads there; -1: the position is known to be one's beginning */
+};
+/* Or -ERR_WOULD_BLOCK with out_wait set, which goes up to wanted_end at least; or what the device said. A caller that may sleep
  * believes all: SEGMENT_GOOD up to the end. */
 MUST_CHECK int segment_trust(struct segment *segment, const struct log_place *place,
-                             uint32_t position, int64_t expected_last, uint32_t wanted_end,
+                             uint32_t position, struct batch_clue clue, uint32_t wanted_end,
                              struct segment_trust *out, struct log_wait *out_wait);
 /* The end of what is known to be good; `position` itself where nothing is. */
 uint32_t segment_good_end(const struct segment *segment, uint32_t position);
@@ -54,7 +59,7 @@ void segment_checks_cut(struct segment *segment, uint32_t position);
 
 /* Makes out_wait a check from the beginning of a batch on. Answers -ERR_WOULD_BLOCK, or what the device said to the last one. */
 MUST_CHECK int segment_ask_check(struct segment *segment, const struct log_place *place,
-                                 uint32_t begin, int64_t expected_last, uint32_t wanted_end,
+                                 uint32_t begin, struct batch_clue clue, uint32_t wanted_end,
                                  struct log_wait *out_wait);
 /* Takes what a check has found, done or not, and frees it. */
 void segment_checks_take(struct piece_check *check);

@@ -94,9 +94,9 @@ static int walk_trusted(struct offset_walk *walk, uint32_t begin, struct segment
 {
     struct segment_trust trust;
     const uint32_t at = walk->position;
-    const int64_t expected_last = at == begin ? walk->expected_last : -1;
-    int r = segment_trust(walk->segment, walk->place, at, expected_last, at + WALK_BYTES, &trust,
-                          out_wait);
+    struct batch_clue clue = { .first_offset = walk->end,
+                               .last_offset = at == begin ? walk->expected_last : -1 };
+    int r = segment_trust(walk->segment, walk->place, at, clue, at + WALK_BYTES, &trust, out_wait);
     walk->met_damage |= r == SEGMENT_DAMAGED;
     if (r == SEGMENT_MISFIT)
         return -ERR_NOT_FOUND;
@@ -116,10 +116,12 @@ static int walk_trusted(struct offset_walk *walk, uint32_t begin, struct segment
     if (is_misled(walk, begin, r))
         return -ERR_NOT_FOUND;
     /* Good bytes that are not in memory any more, or are others by now, are looked at anew. */
-    if (r == -ERR_WOULD_BLOCK || (batch_scan_is_damage(r) && !walk->place->may_sleep))
-        return segment_ask_check(walk->segment, walk->place, walk->position,
-                                 walk->position == begin ? walk->expected_last : -1,
+    if (r == -ERR_WOULD_BLOCK || (batch_scan_is_damage(r) && !walk->place->may_sleep)) {
+        clue.first_offset = walk->end;
+        clue.last_offset = walk->position == begin ? walk->expected_last : -1;
+        return segment_ask_check(walk->segment, walk->place, walk->position, clue,
                                  walk->position + WALK_BYTES, out_wait);
+    }
     return r;
 }
 

@@ -13,10 +13,3 @@ MUST_CHECK int segment__wait_for_index(const struct index_wait *wait, struct log
 MUST_CHECK int segment__find_header(struct segment *segment, const struct log_place *place,
                                     uint32_t position, int64_t offset, bool checks_crc,
                                     struct scanned_batch *out, struct log_wait *out_wait);
-
-/* What a damaged batch says of its time, as far as it can be: no time is of after the file was last changed, or a flipped bit would keep
- * the segment for ever. Where that is not known it is believed. */
-static inline int64_t segment__credible_time(int64_t time, int64_t modified_ms)
-{
-    return modified_ms > 0 ? MIN(time, modified_ms) : time;
-}

@@ -203,8 +203,8 @@ static int find_before(struct segment *segment, const struct log_place *place, u
 }
 
 /* Retention and lookups by time go by the last entry of the time index, so it is held against the batch that it names and those behind:
- * INDEX_HAS_WRONG_TIME when that is whole and says otherwise, INDEX_LACKS_TIMES when one behind is whole and later, else INDEX_IS_RIGHT. Of two
- * times that are both in doubt the later one counts, as far as it can be: retention takes nothing too early. */
+ * INDEX_HAS_WRONG_TIME when that is whole and says otherwise, INDEX_LACKS_TIMES when one behind is whole and later, else INDEX_IS_RIGHT. Where a batch
+ * is damaged that may be later, its file's last change counts: retention takes nothing too early. */
 static int check_last_time(struct segment *segment, const struct log_place *place,
                            struct index_entry *last, struct log_wait *out_wait)
 {
@@ -229,8 +229,7 @@ static int check_last_time(struct segment *segment, const struct log_place *plac
             return INDEX_HAS_WRONG_TIME;
         if (!batch_scan_is_damage(r))
             return r;
-        last->key =
-            MAX(last->key, segment__credible_time(batch.max_timestamp, segment->modified_ms));
+        last->key = MAX(last->key, segment->modified_ms);
         if (!is_found) /* the last batch, that does not say to reach so far */
             return INDEX_IS_RIGHT;
     }

@@ -139,10 +139,11 @@ static int scan_good(struct lookup *l, struct segment *segment, uint32_t *positi
 static int scan_from(struct lookup *l, struct segment *segment, uint32_t position)
 {
     const struct log_place *place = &l->log->place;
+    const struct batch_clue clue = { .first_offset = -1, .last_offset = -1 };
     int r = 0;
     while (r == 0 && position < segment->meter.size_bytes) {
         struct segment_trust trust;
-        r = segment_trust(segment, place, position, -1, position + WALK_BYTES, &trust, &l->wait);
+        r = segment_trust(segment, place, position, clue, position + WALK_BYTES, &trust, &l->wait);
         if (r == SEGMENT_DAMAGED && log__pass_cut(l->log, segment, trust.damage))
             return 0;
         if (r == SEGMENT_DAMAGED) {
@@ -153,7 +154,7 @@ static int scan_from(struct lookup *l, struct segment *segment, uint32_t positio
         if (r == SEGMENT_GOOD)
             r = scan_good(l, segment, &position, trust.end);
         if (r == -ERR_WOULD_BLOCK && l->wait.file == NULL)
-            r = segment_ask_check(segment, place, position, -1, position + WALK_BYTES, &l->wait);
+            r = segment_ask_check(segment, place, position, clue, position + WALK_BYTES, &l->wait);
     }
     return r;
 }
@@ -236,7 +237,10 @@ static int find_max_time(struct lookup *l)
     if (latest == NULL || latest->meter.max_timestamp < 0)
         return 0;
     l->search.timestamp = latest->meter.max_timestamp;
-    return find_in_segment(l, latest);
+    struct segment_found begin; /* a damaged batch that may have it has no such time in any index */
+    const int r =
+        segment_find(latest, &log->place, latest->meter.max_timestamp_offset, 0, &begin, &l->wait);
+    return r <= 0 ? r : scan_from(l, latest, (uint32_t)begin.position);
 }
 
 /* One frame for both: where reading may go, and what becomes of errors. */

@@ -17,15 +17,17 @@ struct timed_scene {
     uint32_t batch_bytes;
     uint32_t last_batch; /* its position */
     int64_t end;
+    int64_t modified_ms; /* of the first segment's file: somewhat later than all its times */
 };
 
-#define TIMED_LOG   "/d/t-0/00000000000000000000.log"
-#define TIMED_TIMES "/d/t-0/00000000000000000000.timeindex"
-#define TIMED_COUNT 20
+#define TIMED_LOG    "/d/t-0/00000000000000000000.log"
+#define TIMED_TIMES  "/d/t-0/00000000000000000000.timeindex"
+#define TIMED_BEHIND "/d/t-0/00000000000000000020.log"
+#define TIMED_COUNT  20
 
-/* times: of the batches, after SAMPLE_NOW_MS. last_count: records of the last one, a millisecond from each to the next. */
-static void timed_begin(struct timed_scene *scene, const int64_t times[TIMED_COUNT],
-                        int32_t last_count)
+/* times: of `count` batches, after SAMPLE_NOW_MS. last_count: records of the last one, a millisecond from each to the next. */
+static void timed_begin_count(struct timed_scene *scene, const int64_t *times, int count,
+                              int32_t last_count)
 {
     *scene = (struct timed_scene){ .disk = sim_disk_new(1), .config = sample_log_config() };
     scene->fs = sim_disk_fs(scene->disk);
@@ -34,18 +36,38 @@ static void timed_begin(struct timed_scene *scene, const int64_t times[TIMED_COU
     scene->config.segment_bytes = 1 << 20;
     struct log *log =
         sample_open(&(struct sample_open){ .fs = scene->fs, .config = &scene->config });
-    for (int i = 0; i < TIMED_COUNT; i++) {
+    for (int i = 0; i < count; i++) {
         scene->last_batch = log->segments.items[0]->meter.size_bytes;
-        sample_append(log, &(struct sample_batch){ .count = i + 1 < TIMED_COUNT ? 1 : last_count,
+        sample_append(log, &(struct sample_batch){ .count = i + 1 < count ? 1 : last_count,
                                                    .value_bytes = 200,
                                                    .timestamp_ms = SAMPLE_NOW_MS + times[i] });
     }
-    scene->batch_bytes = scene->last_batch / (TIMED_COUNT - 1);
+    scene->batch_bytes = count > 1 ? scene->last_batch / ((uint32_t)count - 1) : 0;
     EXPECT_OK(log_roll(log, SAMPLE_NOW_MS, NULL));
     sample_append(log, &(struct sample_batch){ .timestamp_ms = SAMPLE_NOW_MS + 2 * RETENTION_MS });
     scene->end = log_offsets(log)->end;
     EXPECT_EQ(log_segment_count(log), 2);
     EXPECT_OK(log_close(log, true, NULL, NULL));
+    scene->modified_ms = SAMPLE_NOW_MS + 1000;
+    EXPECT_OK(io_fs_set_modified(scene->fs, TIMED_LOG, scene->modified_ms));
+}
+
+static void timed_begin(struct timed_scene *scene, const int64_t times[TIMED_COUNT],
+                        int32_t last_count)
+{
+    timed_begin_count(scene, times, TIMED_COUNT, last_count);
+}
+
+/* A look-up by jobs: the offset, or why there is none. */
+static int64_t timed_find(struct log *log, int64_t timestamp_ms)
+{
+    struct log_time_offset found = { .offset = -1 };
+    struct log_wait wait = { 0 };
+    int r;
+    while ((r = log_offset_for_time(log, timestamp_ms, false, &found, &wait, NULL)) ==
+           -ERR_WOULD_BLOCK)
+        log_wait_run(&wait);
+    return r < 0 ? r : found.offset;
 }
 
 /* How many segments retention takes, which looks at them by jobs or by itself. */
@@ -56,7 +78,7 @@ static int timed_retain(struct timed_scene *scene, int64_t now_ms, bool may_slee
     struct log *log = sample_open(&open);
     damage_listen(log, heard);
     if (!may_sleep)
-        (void)find_by_jobs(log, TIMED_COUNT - 1);
+        EXPECT_EQ(timed_find(log, INT64_MAX), -1); /* which has all segments tell their times */
     const int count = log_retain(log, now_ms, scene->end, NULL);
     if (count == 0)
         EXPECT_OK(log_close(log, true, NULL, NULL)); /* which mends indexes */
@@ -143,21 +165,19 @@ TEST(log_damage, of_the_time_of_a_batch_keeps_no_segment_for_ever)
     int64_t times[TIMED_COUNT];
     ascending_times(times);
     times[TIMED_COUNT / 2] = TIMED_COUNT - 1; /* so that the index ends there */
-    const int64_t modified_ms = SAMPLE_NOW_MS + 1000;
     for (int batch = 0; batch < TIMED_COUNT; batch++) {
         for (int is_missing = 0; is_missing < 2; is_missing++) {
             struct timed_scene scene;
             timed_begin(&scene, times, 1);
             const int64_t at = (int64_t)batch * scene.batch_bytes + MAX_TIMESTAMP_BYTE + 2;
             EXPECT_OK(sim_disk_flip_bit(scene.disk, TIMED_LOG, at, 2)); /* 2^42 ms */
-            EXPECT_OK(io_fs_set_modified(scene.fs, TIMED_LOG, modified_ms));
             if (is_missing)
                 damage_file(scene.fs, TIMED_TIMES, GONE);
             struct damage_heard heard;
             const int64_t newest = SAMPLE_NOW_MS + TIMED_COUNT - 1;
             EXPECT_EQ(timed_retain(&scene, newest + RETENTION_MS, true, &heard), 0);
             EXPECT_EQ(heard.mended, 0);
-            EXPECT_EQ(timed_retain(&scene, modified_ms + RETENTION_MS + 1, true, &heard), 1);
+            EXPECT_EQ(timed_retain(&scene, scene.modified_ms + RETENTION_MS + 1, true, &heard), 1);
             sim_disk_free(scene.disk);
         }
     }
@@ -172,7 +192,6 @@ TEST(log_damage, of_a_time_index_makes_no_time_of_the_future_an_earlier_one)
     for (int is_missing = 0; is_missing < 2; is_missing++) {
         struct timed_scene scene;
         timed_begin(&scene, times, 1);
-        EXPECT_OK(io_fs_set_modified(scene.fs, TIMED_LOG, SAMPLE_NOW_MS + 1000));
         if (is_missing)
             damage_file(scene.fs, TIMED_TIMES, GONE);
         struct damage_heard heard;
@@ -194,10 +213,9 @@ TEST(log_damage, of_an_entry_and_of_the_time_of_its_batch_takes_no_segment_away)
     EXPECT_OK(sim_disk_flip_bit(scene.disk, TIMED_TIMES, st.size_bytes - INDEX_ENTRY_TIME + 2, 0));
     EXPECT_OK(
         sim_disk_flip_bit(scene.disk, TIMED_LOG, scene.last_batch + MAX_TIMESTAMP_BYTE + 2, 2));
-    EXPECT_OK(io_fs_set_modified(scene.fs, TIMED_LOG, SAMPLE_NOW_MS + 1000));
     struct damage_heard heard;
-    EXPECT_EQ(timed_retain(&scene, SAMPLE_NOW_MS + 1000 + RETENTION_MS, true, &heard), 0);
-    EXPECT_EQ(timed_retain(&scene, SAMPLE_NOW_MS + 1001 + RETENTION_MS, true, &heard), 1);
+    EXPECT_EQ(timed_retain(&scene, scene.modified_ms + RETENTION_MS, true, &heard), 0);
+    EXPECT_EQ(timed_retain(&scene, scene.modified_ms + RETENTION_MS + 1, true, &heard), 1);
     sim_disk_free(scene.disk);
 }
 
@@ -233,8 +251,99 @@ TEST(log_damage, of_a_time_index_and_of_a_batch_hides_no_later_times)
         else
             damage_file(scene.fs, TIMED_TIMES, way % 3 == 1 ? GONE : NOISE);
         struct damage_heard heard;
-        EXPECT_EQ(timed_retain(&scene, newest + RETENTION_MS, !is_passed, &heard), 0);
-        EXPECT_EQ(timed_retain(&scene, newest + RETENTION_MS + 1, !is_passed, &heard), 1);
+        for (int life = 0; life < 2; life++)
+            EXPECT_EQ(timed_retain(&scene, scene.modified_ms + RETENTION_MS, !is_passed, &heard),
+                      0);
+        EXPECT_EQ(timed_retain(&scene, scene.modified_ms + RETENTION_MS + 1, !is_passed, &heard),
+                  1);
+        sim_disk_free(scene.disk);
+    }
+}
+
+/* What becomes of a time index. */
+enum index_damage { NONE, LEADS_NOWHERE, LOST, TOO_EARLY, INDEX_DAMAGES };
+
+static void damage_times(struct timed_scene *scene, enum index_damage damage, int64_t newest_ms)
+{
+    struct io_stat st;
+    EXPECT_OK(io_fs_stat(scene->fs, TIMED_TIMES, &st));
+    if (damage == LEADS_NOWHERE)
+        EXPECT_OK(sim_disk_flip_bit(scene->disk, TIMED_TIMES, st.size_bytes - 3, 6));
+    if (damage == LOST)
+        damage_file(scene->fs, TIMED_TIMES, GONE);
+    if (damage == TOO_EARLY)
+        flip_entry(scene, newest_ms);
+}
+
+/* The batch with the newest time, wherever it lies, is damaged, in its time or elsewhere, and the index too: no life takes the segment before its
+ * time, and only the first finds something to mend. */
+static void expect_kept(int count, int newest, int64_t byte, enum index_damage damage,
+                        bool may_sleep)
+{
+    int64_t times[TIMED_COUNT];
+    ascending_times(times);
+    times[newest] = 500;
+    const int64_t newest_ms = SAMPLE_NOW_MS + times[newest];
+    struct timed_scene scene;
+    timed_begin_count(&scene, times, count, 1);
+    const int64_t at = (int64_t)newest * scene.batch_bytes + byte;
+    EXPECT_OK(sim_disk_flip_bit(scene.disk, TIMED_LOG, at, 0)); /* of the time: to an earlier one */
+    damage_times(&scene, damage, newest_ms);
+    struct damage_heard heard;
+    for (int life = 0; life < 3; life++) {
+        EXPECT_EQ(timed_retain(&scene, newest_ms + RETENTION_MS, may_sleep, &heard), 0);
+        EXPECT(life == 0 || heard.mended == 0);
+    }
+    EXPECT_EQ(timed_retain(&scene, scene.modified_ms + RETENTION_MS + 1, may_sleep, &heard), 1);
+    sim_disk_free(scene.disk);
+}
+
+TEST(log_damage, of_the_newest_batch_and_of_the_time_index_takes_no_segment_away)
+{
+    static const int counts[] = { 1, 2, TIMED_COUNT };
+    for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
+        for (int newest = 0; newest < counts[i]; newest++) {
+            for (int damage = NONE; damage < INDEX_DAMAGES; damage++) {
+                for (int may_sleep = 0; may_sleep < 2; may_sleep++) {
+                    expect_kept(counts[i], newest, MAX_TIMESTAMP_BYTE + 2, damage, may_sleep);
+                    expect_kept(counts[i], newest, BATCH_OVERHEAD_BYTES + 50, damage, may_sleep);
+                }
+            }
+        }
+    }
+}
+
+/* Where the newest time is not known, that is the answer; what is whole, and not right behind the damage, is found by its time. */
+TEST(log_damage, of_the_newest_batch_hides_no_other_times)
+{
+    int64_t times[TIMED_COUNT];
+    for (int newest = 0; newest < TIMED_COUNT; newest++) {
+        ascending_times(times);
+        struct timed_scene scene;
+        timed_begin(&scene, times, 1);
+        const int64_t at = (int64_t)newest * scene.batch_bytes + MAX_TIMESTAMP_BYTE + 2;
+        EXPECT_OK(sim_disk_flip_bit(scene.disk, TIMED_LOG, at, 0));
+        damage_file(scene.fs, TIMED_TIMES, GONE);
+        EXPECT_OK(io_fs_unlink(scene.fs, TIMED_BEHIND));
+        for (int life = 0; life < 2; life++) {
+            struct log *log =
+                sample_open(&(struct sample_open){ .fs = scene.fs, .config = &scene.config });
+            struct damage_heard heard;
+            damage_listen(log, &heard);
+            struct log_time_offset found;
+            struct log_wait wait = { 0 };
+            int r;
+            while ((r = log_offset_of_max_time(log, false, &found, &wait, NULL)) ==
+                   -ERR_WOULD_BLOCK)
+                log_wait_run(&wait);
+            EXPECT_EQ(r, -ERR_DAMAGED);
+            EXPECT_EQ(heard.damaged, 1);
+            for (int i = 0; i < TIMED_COUNT; i++) {
+                const int64_t answer = timed_find(log, SAMPLE_NOW_MS + i);
+                EXPECT_EQ(answer, i == newest || i == newest + 1 ? -ERR_DAMAGED : i);
+            }
+            EXPECT_OK(log_close(log, true, NULL, NULL));
+        }
         sim_disk_free(scene.disk);
     }
 }
@@ -263,7 +372,7 @@ TEST(log_damage, of_where_a_last_batch_ends_is_no_loss)
             sample_open(&(struct sample_open){ .fs = scene.fs, .config = &scene.config });
         damage_listen(log, &heard);
         EXPECT_EQ(find_by_jobs(log, 1), 0u);
-        EXPECT_EQ(log->segments.items[0]->meter.max_timestamp, newest);
+        EXPECT_EQ(log->segments.items[0]->meter.max_timestamp, scene.modified_ms);
         EXPECT_EQ(heard.damaged, 0);
         EXPECT_EQ(heard.mended, 0);
         EXPECT_EQ(log_recovery(log).note_count, way == MISSING ? 1u : 0u);
