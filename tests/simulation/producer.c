@@ -242,8 +242,8 @@ static bool may_refuse(const struct outgoing *o, enum kafka_error error)
 static void on_gap(struct producer *p, struct outgoing *o, struct bytes words)
 {
     const struct model_topic *topic = o->stream->partition->topic;
-    if (first_of(o->stream) != o)
-        return; /* it is sent again behind those before it */
+    if (first_of(o->stream) != o || topic->state == MODEL_TOPIC_GONE)
+        return; /* it is sent again behind those before it, or these were given up with their topic */
     const bool is_kept =
         topic->plan->is_synced || o->stream->power_losses == p->client.scene->power_losses;
     /* It may have been taken when it was sent before, and its records have been deleted since, or compacted. */
