@@ -27,18 +27,20 @@ static bool scan_segment(struct disk_log *log, const char *name)
     rot_heal(log->rot, path, data, size);
     struct bytes rest = bytes_from(data, size);
     struct batch_view batch;
+    log->reach = strtoll(name, NULL, 10);
     while (rest.size > 0) {
         const int n = batch_parse(rest, &batch);
         if (n <= 0 || (size_t)n > rest.size || batch_check_crc(&batch) < 0)
             return false;
         rest = bytes_slice(rest, (size_t)n, rest.size);
+        log->reach = batch_last_offset(&batch) + 1;
         if (batch.base_offset < log->end && is_segment(name, true))
             continue;
         if (batch.base_offset < log->end || (batch.base_offset > log->end && !log->has_gaps))
             return false;
         if (log->on_batch != NULL)
             log->on_batch(log, &batch);
-        log->end = batch_last_offset(&batch) + 1;
+        log->end = log->reach;
     }
     return true;
 }
@@ -113,10 +115,12 @@ static bool has_bytes_between(const struct disk_log *log, int64_t begin, int64_t
 }
 
 /* Behind a segment of a compacted log there may be a gap: whether compaction made it, or what had not been flushed went with the
- * power, cannot be told from files. As long as it is one for the node too: what that has written may not be missing. */
+ * power, cannot be told from files. As long as it is one for the node too: what that has written may not be missing. A
+ * segment that compaction has made of earlier ones, and that ends before the gap begins, tells nothing of it. */
 static void pass_gap(struct disk_log *log, const struct io_names *names, const char *name)
 {
-    if (!log->has_gaps || size_in(log, log->view, name) != size_in(log, SIM_VOLATILE, name))
+    if (!log->has_gaps || log->reach < log->end ||
+        size_in(log, log->view, name) != size_in(log, SIM_VOLATILE, name))
         return;
     for (uint32_t i = 0; i < names->count; i++) {
         const int64_t base = strtoll(names->items[i], NULL, 10);

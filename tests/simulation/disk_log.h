@@ -17,6 +17,7 @@ struct disk_log {
     char *directory; /* owned; NULL: there is none */
     int64_t start;   /* of its first segment */
     int64_t end;     /* after the last whole batch that follows without a gap */
+    int64_t reach;   /* after the last whole batch of the segment that was looked at last */
     bool has_gaps;   /* that compaction has left */
 };
 
