@@ -1,6 +1,7 @@
 /* See embedded.h. */
 #include "embedded.h"
 
+#include "base/be.h"
 #include "commits.h"
 #include "model.h"
 #include "wire/messages/consumer_protocol_assignment.h"
@@ -66,7 +67,10 @@ void embedded_write_subscription(const struct scene *scene, int16_t version,
     int32_t partitions[COMMITS_KEYS_MAX];
     struct consumer_protocol_subscription subscription = consumer_protocol_subscription_default;
     subscription.topics = topics;
-    subscription.user_data = BYTES_NULL;
+    /* Where cooperative-sticky tells the generation of the last share, too; version 1 has no other place for it. */
+    uint8_t back_in[sizeof(int32_t)];
+    be_store_u32(back_in, (uint32_t)told->back_in);
+    subscription.user_data = told->back_in == 0 ? BYTES_NULL : bytes_from(back_in, sizeof(back_in));
     subscription.owned_partitions = owned;
     subscription.generation_id = told->generation;
     subscription.rack_id = BYTES_NULL;

@@ -10,6 +10,9 @@ struct embedded_subscription {
     uint32_t wants;
     uint32_t owned;     /* of a cooperative member */
     int32_t generation; /* in which it has these; -1: none, or not told */
+    /* The generation in which a static member came back; 0: it did not. Nobody reads that: it differs from what the coordinator knows of
+     * the member, and so has everybody join again. */
+    int32_t back_in;
 };
 
 /* Of all topics that are there: what a member subscribes to, as by a pattern. */

@@ -68,8 +68,9 @@ struct member {
     uint32_t wants; /* partitions of topics it subscribes to: bits */
     uint32_t dealt; /* by it, when it is the leader */
     uint32_t keys;
-    bool has_claim; /* it is a member, and has been told its share */
-    uint32_t claim; /* see ownership.h */
+    int32_t back_in; /* generation in which it came back, a static member; 0: none */
+    bool has_claim;  /* it is a member, and has been told its share */
+    uint32_t claim;  /* see ownership.h */
     struct ownership_floor floor;
     uint64_t round;    /* of ownership.h, when it asked */
     int64_t joined_ns; /* when it asked to be */
@@ -215,6 +216,7 @@ static void abandon(struct member *m)
         ownership_leave(ownership_of(m), m->claim);
     m->has_claim = false;
     m->keys = 0;
+    m->back_in = 0;
     m->told = 0;
     m->tried_ns = 0;
     m->is_late = false;
@@ -310,12 +312,15 @@ static int64_t safe_until_ns(const struct member *m)
 }
 
 /* Answers whether it has to join once more: who gave something up, for others to get it. A static member that comes back gets the
- * share of before without a new generation, and cannot know whether the one before it was about to do so. */
+ * share of before without a new generation, and cannot know whether the one before it was about to do so. It says that it is back: one
+ * without partitions would have nothing to tell that the coordinator does not know, and be told of the same generation again. */
 static bool take_share(struct member *m, uint32_t keys)
 {
     struct ownership *ownership = ownership_of(m);
     const bool comes_back = !m->has_claim && m->seat->is_static && is_cooperative(m);
     const uint32_t revoked = m->keys & ~keys;
+    if (comes_back)
+        m->back_in = m->generation;
     give_up(m, revoked);
     if (!m->has_claim || ownership_is_void(ownership, m->claim)) {
         if (m->has_claim) /* it is there from before, and may be on its way yet */
@@ -401,6 +406,15 @@ static bool has_new_session(const struct member *m, const struct join_group_resp
     return answer->generation_id > m->told && (is_leader || !m->seat->is_static);
 }
 
+static void check_generation(struct member *m, const struct join_group_response *answer)
+{
+    if (m->generation == m->back_in)
+        model_fail("%s of %s came back in generation %d, told so, and is told of that one again",
+                   m->id, commits_group_name(commits_of(m), m->group), m->generation);
+    generations_joined(generations_of(m), m->group, m->generation, answer->leader,
+                       answer->member_id);
+}
+
 static void on_joined(void *context, const void *message)
 {
     struct member *m = context;
@@ -432,8 +446,7 @@ static void on_joined(void *context, const void *message)
     m->is_leader = bytes_equal(answer->leader, answer->member_id);
     m->dealt = 0;
     if (!is_mixed(m))
-        generations_joined(generations_of(m), m->group, m->generation, answer->leader,
-                           answer->member_id);
+        check_generation(m, answer);
     if (!m->is_leader || answer->skip_assignment) {
         sync_group(m, NULL);
         return;
@@ -452,7 +465,8 @@ static void join(struct member *m)
     m->wants = embedded_existing(m->client.scene);
     const struct embedded_subscription told = { .wants = m->wants,
                                                 .owned = m->keys,
-                                                .generation = m->keys == 0 ? -1 : m->generation };
+                                                .generation = m->keys == 0 ? -1 : m->generation,
+                                                .back_in = m->back_in };
     embedded_write_subscription(m->client.scene, m->version, &told, &metadata);
     struct join_group_request_protocol spoken = join_group_request_protocol_default;
     spoken.name = protocol(m);
