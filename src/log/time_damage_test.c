@@ -303,7 +303,7 @@ TEST(log_damage, of_the_newest_batch_and_of_the_time_index_takes_no_segment_away
     static const int counts[] = { 1, 2, TIMED_COUNT };
     for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
         for (int newest = 0; newest < counts[i]; newest++) {
-            for (int damage = NONE; damage < INDEX_DAMAGES; damage++) {
+            for (enum index_damage damage = NONE; damage < INDEX_DAMAGES; damage++) {
                 for (int may_sleep = 0; may_sleep < 2; may_sleep++) {
                     expect_kept(counts[i], newest, MAX_TIMESTAMP_BYTE + 2, damage, may_sleep);
                     expect_kept(counts[i], newest, BATCH_OVERHEAD_BYTES + 50, damage, may_sleep);
