@@ -102,6 +102,16 @@ static int read_at(struct scene *scene, int64_t offset, uint32_t bytes_max, stru
     return r;
 }
 
+static int find_time(struct scene *scene, int64_t timestamp, struct log_time_offset *out)
+{
+    struct log_wait wait = { 0 };
+    int r;
+    while ((r = log_offset_for_time(scene->log, timestamp, false, out, &wait, NULL)) ==
+           -ERR_WOULD_BLOCK)
+        log_wait_run(&wait);
+    return r;
+}
+
 /* Reads every offset of the segment, in steps, and compares with what was written. `flipped`: the batch that is damaged. */
 static bool is_rest_served(struct scene *scene, int flipped, uint32_t bytes_max, int64_t step,
                            bool *out_is_told)
@@ -247,6 +257,31 @@ TEST(log_rot, of_bytes_that_were_checked_and_left_memory_is_found)
     end(&scene);
 }
 
+/* Who looks at headers alone brings pages into memory that hold more. */
+TEST(log_rot, of_bytes_that_come_into_memory_beside_others_is_found)
+{
+    enum { DAMAGED = 1 };
+    struct scene scene;
+    begin(&scene, 1);
+    reopen(&scene);
+    struct arena arena;
+    arena_init(&arena, 1u << 20);
+    struct bytes got;
+    EXPECT_OK(read_at(&scene, batch_last_offset(&scene.batches[DAMAGED]), 1, &arena, &got));
+    EXPECT_EQ(segment_good_end(first_segment(&scene), 0), 0);
+    EXPECT(segment_good_end(first_segment(&scene), (uint32_t)position_of(&scene, DAMAGED)) > 0);
+    sim_disk_cool(scene.disk, 1000000);
+    EXPECT_OK(
+        sim_disk_flip_bit(scene.disk, FIRST_PATH, (int64_t)position_of(&scene, DAMAGED) + 70, 1));
+    struct log_time_offset found;
+    EXPECT_OK(find_time(&scene, INT64_MAX, &found)); /* so that times are read */
+    bool is_told;
+    EXPECT(is_rest_served(&scene, DAMAGED, 10000, 1, &is_told));
+    EXPECT(is_told);
+    arena_deinit(&arena);
+    end(&scene);
+}
+
 static void check_written(int batch, size_t byte)
 {
     struct scene scene = { .disk = sim_disk_new(1), .config = sample_log_config() };
@@ -325,16 +360,6 @@ TEST(log_rot, that_a_job_found_in_a_log_that_is_gone_is_forgotten)
     log_wait_deinit(&wait);
     reopen(&scene);
     end(&scene);
-}
-
-static int find_time(struct scene *scene, int64_t timestamp, struct log_time_offset *out)
-{
-    struct log_wait wait = { 0 };
-    int r;
-    while ((r = log_offset_for_time(scene->log, timestamp, false, out, &wait, NULL)) ==
-           -ERR_WOULD_BLOCK)
-        log_wait_run(&wait);
-    return r;
 }
 
 /* A look-up by time that a damaged batch lies in the way of names it; others do not. */

@@ -182,7 +182,7 @@ struct segment_build {
     bool is_tail;        /* only looked at, from tail_begin on; else all is built */
     uint32_t
         tail_begin; /* behind the batch that was named, or before what leads to it, where that is damaged */
-    bool lacks_entries; /* a whole batch of the tail is later */
+    enum index_fault fault; /* of the time index, by the tail */
     bool is_done;
     int result; /* 0, or why the file cannot be read */
 };

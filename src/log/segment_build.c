@@ -159,22 +159,29 @@ int segment_rebuild(struct segment *segment, const struct log_place *place,
 
 /* ---- building by a job ----------------------------------------------------------------------- */
 
-/* Whether a batch of the tail has a later time than the index tells, which then lacks entries. */
+/* Whether a whole batch of the tail is later than the time index tells, which then lacks entries; or, where the tail is all there is and
+ * nothing of it damaged, none has the time. */
 static int look_at_tail(struct segment_build *build, struct io_file *file)
 {
     struct segment_builder *builder = &build->builder;
+    const int64_t told = builder->meter.indexed_timestamp;
+    int64_t newest = -1;
     struct batch_scan scan;
     struct scanned_batch batch;
     batch_scan_init(&scan, file, build->tail_begin, build->size_bytes, BATCH_SCAN_WINDOW_LARGE);
     scan.may_sleep = true;
     scan.crc_from = build->tail_begin;
     int r = 0;
-    while (!build->lacks_entries && (r = next_to_build(builder, &scan, &batch)) > 0) {
+    while (newest <= told && (r = next_to_build(builder, &scan, &batch)) > 0) {
         builder->end_offset = batch.last_offset + 1;
-        build->lacks_entries = batch.max_timestamp > builder->meter.indexed_timestamp;
+        newest = MAX(newest, batch.max_timestamp);
     }
     batch_scan_deinit(&scan);
     count_damaged(builder);
+    if (newest > told)
+        build->fault = INDEX_LACKS_TIMES;
+    else if (build->tail_begin == 0 && builder->damaged_offset < 0 && newest < told)
+        build->fault = INDEX_HAS_WRONG_TIME;
     return MIN(r, 0);
 }
 

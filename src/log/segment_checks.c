@@ -69,6 +69,22 @@ static void forget_whole(struct segment *segment, uint32_t begin, uint32_t end)
         checked_ranges_drop(&segment->checks->ranges, begin, end);
 }
 
+static uint32_t first_of_page(uint32_t position)
+{
+    return position - position % PAGE_BYTES;
+}
+
+static uint32_t behind_page(const struct segment *segment, uint32_t position)
+{
+    return MIN(position + (PAGE_BYTES - position % PAGE_BYTES) % PAGE_BYTES,
+               segment->meter.size_bytes);
+}
+
+void segment_forget_pages(struct segment *segment, uint32_t begin, uint32_t end)
+{
+    forget_whole(segment, first_of_page(begin), behind_page(segment, end));
+}
+
 void segment_checks_cut(struct segment *segment, uint32_t position)
 {
     segment->good_from = MIN(segment->good_from, position);
@@ -108,9 +124,8 @@ static uint32_t find_stop(const struct segment *segment, uint32_t begin)
 static void forget_neighbours(struct segment *segment, struct io_file *file, uint32_t begin,
                               uint32_t end)
 {
-    const uint32_t first = begin - begin % PAGE_BYTES;
-    const uint32_t behind =
-        MIN(end + (PAGE_BYTES - end % PAGE_BYTES) % PAGE_BYTES, segment->meter.size_bytes);
+    const uint32_t first = first_of_page(begin);
+    const uint32_t behind = behind_page(segment, end);
     if (first < begin && !io_file_is_cached(file, begin, 1))
         forget_whole(segment, first, begin);
     if (end < behind && !io_file_is_cached(file, end, 1))

@@ -52,8 +52,10 @@ uint32_t segment_good_end(const struct segment *segment, uint32_t position);
 /* The damaged batch that has the byte at a position; NULL: none is known. Borrowed until the next change. */
 struct damaged_batch *segment_damage_at(const struct segment *segment, uint32_t position);
 
-/* Pages of [begin, end) are not in memory, or are about to come there unseen. */
+/* Pages of [begin, end) are not in memory, or are about to come there unseen. `begin` is a batch's beginning. */
 void segment_forget_checked(struct segment *segment, uint32_t begin, uint32_t end);
+/* The same of bytes that begin and end anywhere: with them comes all that shares a page with them. */
+void segment_forget_pages(struct segment *segment, uint32_t begin, uint32_t end);
 /* Everything: the bytes are others from now on. `position`: those below it are not. */
 void segment_checks_cut(struct segment *segment, uint32_t position);
 

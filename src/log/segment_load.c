@@ -33,8 +33,7 @@ static int wait_for_tail(struct segment *segment, const struct segment_build *ta
     ASSERT(out_wait != NULL);
     struct segment_build *build = MEM_NEW(struct segment_build);
     *build = *tail;
-    segment_forget_checked(segment, build->tail_begin,
-                           build->size_bytes); /* pages come back unseen */
+    segment_forget_pages(segment, build->tail_begin, build->size_bytes); /* they come back unseen */
     *out_wait = (struct log_wait){ .file = io_file_ref(file), .build = build };
     return -ERR_WOULD_BLOCK;
 }

@@ -144,8 +144,6 @@ static int scan_from(struct lookup *l, struct segment *segment, uint32_t positio
     while (r == 0 && position < segment->meter.size_bytes) {
         struct segment_trust trust;
         r = segment_trust(segment, place, position, clue, position + WALK_BYTES, &trust, &l->wait);
-        if (r == SEGMENT_DAMAGED && log__pass_cut(l->log, segment, trust.damage))
-            return 0;
         if (r == SEGMENT_DAMAGED) {
             l->damaged_in = segment;
             l->damage = trust.damage;
@@ -191,8 +189,10 @@ static int find_begin(struct lookup *l, struct segment *segment, struct segment_
 static int find_in_segment(struct lookup *l, struct segment *segment)
 {
     struct segment_found begin;
-    const int r = find_begin(l, segment, &begin);
-    return r <= 0 ? r : scan_from(l, segment, (uint32_t)begin.position);
+    int r = find_begin(l, segment, &begin);
+    if (r > 0)
+        r = scan_from(l, segment, (uint32_t)begin.position);
+    return r == -ERR_DAMAGED && log__pass_cut(l->log, segment, l->damage) ? 0 : r;
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */
@@ -238,9 +238,12 @@ static int find_max_time(struct lookup *l)
         return 0;
     l->search.timestamp = latest->meter.max_timestamp;
     struct segment_found begin; /* a damaged batch that may have it has no such time in any index */
-    const int r =
+    int r =
         segment_find(latest, &log->place, latest->meter.max_timestamp_offset, 0, &begin, &l->wait);
-    return r <= 0 ? r : scan_from(l, latest, (uint32_t)begin.position);
+    if (r > 0)
+        r = scan_from(l, latest, (uint32_t)begin.position);
+    /* Where the time is but that of the file's last change, which damaged batch it stands for is not known. */
+    return r == 0 ? scan_from(l, latest, 0) : r;
 }
 
 /* One frame for both: where reading may go, and what becomes of errors. */

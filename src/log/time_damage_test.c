@@ -4,6 +4,8 @@
 #include "base/mem.h"
 #include "log/log_int.h"
 
+#include <string.h>
+
 /* ---- times that decide what goes --------------------------------------------------------------- */
 
 #define RETENTION_MS       INT64_C(60000)
@@ -377,6 +379,94 @@ TEST(log_damage, of_where_a_last_batch_ends_is_no_loss)
         EXPECT_EQ(heard.mended, 0);
         EXPECT_EQ(log_recovery(log).note_count, way == MISSING ? 1u : 0u);
         log_abandon(log);
+        sim_disk_free(scene.disk);
+    }
+}
+
+/* ---- damage of the other index ------------------------------------------------------------------ */
+
+#define TIMED_INDEX "/d/t-0/00000000000000000000.index"
+
+/* A bit of the offset index, and one of the time index or none (-1): the newest time is what it was, and only what is wrong is mended. */
+static void expect_newest(int64_t byte, unsigned bit, int time_bit)
+{
+    int64_t times[TIMED_COUNT];
+    ascending_times(times);
+    const int64_t newest = SAMPLE_NOW_MS + TIMED_COUNT - 1;
+    struct timed_scene scene;
+    timed_begin(&scene, times, 1);
+    struct io_stat st;
+    EXPECT_OK(io_fs_stat(scene.fs, TIMED_TIMES, &st));
+    EXPECT_OK(sim_disk_flip_bit(scene.disk, TIMED_INDEX, byte, bit));
+    if (time_bit >= 0)
+        EXPECT_OK(sim_disk_flip_bit(scene.disk, TIMED_TIMES,
+                                    st.size_bytes - INDEX_ENTRY_TIME + 7 - time_bit / 8,
+                                    (unsigned)time_bit % 8));
+    struct log *log = sample_open(&(struct sample_open){ .fs = scene.fs, .config = &scene.config });
+    struct damage_heard heard;
+    damage_listen(log, &heard);
+    EXPECT_EQ(timed_find(log, INT64_MAX), -1);
+    EXPECT_EQ(log->segments.items[0]->meter.max_timestamp, newest);
+    EXPECT_EQ(heard.damaged, 0);
+    if (time_bit < 0 && heard.mended > 0)
+        EXPECT(strstr(heard.first_mended.text, TIMED_INDEX " ") != NULL && heard.mended == 1);
+    log_abandon(log);
+    sim_disk_free(scene.disk);
+}
+
+TEST(log_damage, of_an_offset_index_is_not_held_against_times)
+{
+    int64_t times[TIMED_COUNT];
+    ascending_times(times);
+    struct timed_scene scene;
+    timed_begin(&scene, times, 1);
+    struct io_stat st;
+    EXPECT_OK(io_fs_stat(scene.fs, TIMED_INDEX, &st));
+    sim_disk_free(scene.disk);
+    for (int64_t byte = 0; byte < st.size_bytes; byte++) {
+        for (unsigned bit = 0; bit < 8; bit++) {
+            expect_newest(byte, bit, -1);
+            expect_newest(byte, bit, 40); /* the last entry is later than all batches */
+        }
+    }
+}
+
+/* ---- damage of what has the newest time --------------------------------------------------------- */
+
+static int64_t find_newest(struct timed_scene *scene)
+{
+    struct log *log =
+        sample_open(&(struct sample_open){ .fs = scene->fs, .config = &scene->config });
+    struct log_time_offset found = { .offset = -1 };
+    struct log_wait wait = { 0 };
+    int r;
+    while ((r = log_offset_of_max_time(log, false, &found, &wait, NULL)) == -ERR_WOULD_BLOCK)
+        log_wait_run(&wait);
+    log_abandon(log);
+    return r < 0 ? r : found.offset;
+}
+
+/* The file was changed after all other times, and so may a damaged batch have been, wherever it lies, or one that is cut off: who asks for the
+ * newest record is told so, and not that there is none. */
+TEST(log_damage, of_what_may_be_newest_does_not_make_a_log_look_empty)
+{
+    int64_t times[TIMED_COUNT];
+    ascending_times(times);
+    for (int is_cut = 0; is_cut < 2; is_cut++) {
+        struct timed_scene scene;
+        timed_begin(&scene, times, 1);
+        struct io_file *file;
+        EXPECT_OK(io_file_open(scene.fs, TIMED_LOG, IO_OPEN_READ | IO_OPEN_WRITE, &file));
+        if (is_cut)
+            EXPECT_OK(io_file_truncate(file, io_file_size(file) - 1));
+        io_file_unref(file);
+        damage_file(scene.fs, TIMED_INDEX, EMPTY); /* headers lead from the first batch on */
+        const int64_t before = (int64_t)scene.last_batch - scene.batch_bytes;
+        if (!is_cut) /* it says to reach to the last batch, which the time index names */
+            EXPECT_OK(
+                sim_disk_flip_bit(scene.disk, TIMED_LOG, before + LAST_OFFSET_DELTA_END - 1, 5));
+        EXPECT_OK(io_fs_set_modified(scene.fs, TIMED_LOG, SAMPLE_NOW_MS + 3 * RETENTION_MS));
+        EXPECT_EQ(find_newest(&scene), -ERR_DAMAGED);
         sim_disk_free(scene.disk);
     }
 }
