@@ -8,10 +8,14 @@ void damages_deinit(struct damages *damages)
 
 int64_t damages_add(struct damages *damages, const struct damaged_batch *batch)
 {
-    const struct damaged_batch *known = damages_next(damages, batch->position);
+    struct damaged_batch *known = damages_next(damages, batch->position);
     int64_t dropped = -1;
-    if (known != NULL && known->position == batch->position)
+    if (known != NULL && known->position == batch->position) {
+        const bool is_told = known->is_told;
+        *known = *batch;
+        known->is_told = is_told;
         return -1;
+    }
     if (damages->items.count == DAMAGES_MAX) {
         dropped = damages->items.items[0].position;
         VEC_REMOVE_AT(&damages->items, 0);

@@ -42,7 +42,7 @@ struct damages {
     VEC(struct damaged_batch) items; /* oldest first */
 };
 void damages_deinit(struct damages *damages);
-/* One that is known already stays as it is. Answers the position of the one that had to go for it; -1: none had to. */
+/* Of one that is known already the newest holds, since more of what is behind it may be damaged by now. Answers the position of the one that had to go for it; -1: none had to. */
 int64_t damages_add(struct damages *damages, const struct damaged_batch *batch);
 /* The one that has the byte there; of one whose end is not known that is the first byte alone. NULL: none has. Valid as below. */
 struct damaged_batch *damages_find(const struct damages *damages, uint32_t position);

@@ -521,3 +521,18 @@ TEST(damages, are_kept_up_to_a_bound_the_oldest_going_first)
     EXPECT_EQ(damages_next(&damages, 6)->position, 1000 - 10 * (DAMAGES_MAX - 1));
     damages_deinit(&damages);
 }
+
+/* By the time that it is looked at again, what is behind it may be damaged, too. */
+TEST(damages, are_as_the_last_look_at_them_told)
+{
+    struct damages damages = { 0 };
+    EXPECT_EQ(damages_add(&damages, &(struct damaged_batch){ .position = 10, .size_bytes = 20 }),
+              -1);
+    damages_find(&damages, 10)->is_told = true;
+    EXPECT(damages_find(&damages, 40) == NULL);
+    EXPECT_EQ(damages_add(&damages, &(struct damaged_batch){ .position = 10, .size_bytes = 50 }),
+              -1);
+    EXPECT_EQ(damages_find(&damages, 40)->position, 10);
+    EXPECT(damages_find(&damages, 40)->is_told);
+    damages_deinit(&damages);
+}
