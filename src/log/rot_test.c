@@ -423,6 +423,25 @@ TEST(log_rot, of_an_index_is_not_held_against_the_batches)
     end(&scene);
 }
 
+/* It leads to a batch that is damaged, on the way to an offset that is not of it. */
+TEST(log_rot, of_an_index_that_leads_to_a_damaged_batch_hides_no_other)
+{
+    enum { DAMAGED = 2 };
+    struct scene scene;
+    begin(&scene, 1);
+    EXPECT_OK(
+        sim_disk_flip_bit(scene.disk, FIRST_PATH, (int64_t)position_of(&scene, DAMAGED) + 70, 1));
+    /* The entry of the damaged batch names an offset of the one before. */
+    EXPECT_OK(sim_disk_flip_bit(scene.disk, FIRST_INDEX, INDEX_ENTRY_OFFSET + 3, 2));
+    for (int64_t step = 1; step <= 7; step += 6) {
+        reopen(&scene);
+        bool is_told;
+        EXPECT(is_rest_served(&scene, DAMAGED, 1, step, &is_told));
+        EXPECT(is_told);
+    }
+    end(&scene);
+}
+
 /* A device that cannot read is asked once for each read, and its answer is passed on. */
 TEST(log_rot, that_the_device_itself_finds_is_an_error_of_the_device)
 {

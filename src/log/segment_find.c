@@ -88,6 +88,13 @@ static bool is_misled(const struct offset_walk *walk, uint32_t begin, int r)
                                   : batch_scan_is_damage(r);
 }
 
+/* Whether the index leads to a damaged batch that does not have the offset. */
+static bool is_other(const struct damaged_batch *damage, int64_t expected_last)
+{
+    return expected_last >= 0 &&
+           (expected_last < damage->first_offset || expected_last > damage->last_offset);
+}
+
 /* What is good from the walk's position on: 1 when the offset was found there, 0 when it lies behind. */
 static int walk_trusted(struct offset_walk *walk, uint32_t begin, struct segment_found *out,
                         struct log_wait *out_wait)
@@ -98,7 +105,7 @@ static int walk_trusted(struct offset_walk *walk, uint32_t begin, struct segment
                                .last_offset = at == begin ? walk->expected_last : -1 };
     int r = segment_trust(walk->segment, walk->place, at, clue, at + WALK_BYTES, &trust, out_wait);
     walk->met_damage |= r == SEGMENT_DAMAGED;
-    if (r == SEGMENT_MISFIT)
+    if (r == SEGMENT_MISFIT || (r == SEGMENT_DAMAGED && is_other(trust.damage, clue.last_offset)))
         return -ERR_NOT_FOUND;
     if (r == SEGMENT_DAMAGED && is_of_passed(walk, trust.damage->first_offset)) {
         *out = found_damage(walk->passed);
