@@ -4,9 +4,10 @@
 #include "base/be.h"
 #include "base/mem.h"
 
-#define LENGTH_AT    8 /* see wire/batch.h and wire/legacy.h */
-#define LENGTH_BITS  32
-#define BEFORE_BYTES 12 /* which the length does not count */
+#define LENGTH_AT       8 /* see wire/batch.h and wire/legacy.h */
+#define LENGTH_BITS     32
+#define BEFORE_BYTES    12 /* which the length does not count */
+#define TRIED_BYTES_MAX (16u << 20)
 
 /* Whether a batch may begin there, or the file ends. */
 static bool is_boundary(const struct batch_bounds *bounds, int64_t position)
@@ -28,6 +29,23 @@ static bool is_whole(const struct batch_bounds *bounds, int64_t position, uint32
     return batch_crc_stored(batch) == batch_crc_computed(batch);
 }
 
+/* The size with one bit of the length flipped back, by which the CRC is right; 0: none. leads_on: a batch begins behind it. Else what is
+ * behind may be damaged, too, and all sizes are tried that do not take long. */
+static uint32_t find_flipped(const struct batch_bounds *bounds, int64_t position, uint32_t length,
+                             bool leads_on)
+{
+    for (uint32_t bit = 0; bit < LENGTH_BITS; bit++) {
+        const uint32_t other = length ^ (1u << bit);
+        const int64_t end = position + other + BEFORE_BYTES;
+        if (other < BATCH_PREFIX_BYTES || end > bounds->limit)
+            continue;
+        if ((leads_on ? is_boundary(bounds, end) : other <= TRIED_BYTES_MAX) &&
+            is_whole(bounds, position, other + BEFORE_BYTES))
+            return other + BEFORE_BYTES;
+    }
+    return 0;
+}
+
 uint32_t batch_length_find(const struct batch_bounds *bounds, int64_t position)
 {
     uint8_t prefix[BATCH_PREFIX_BYTES];
@@ -35,13 +53,11 @@ uint32_t batch_length_find(const struct batch_bounds *bounds, int64_t position)
         io_file_read(bounds->file, position, prefix, sizeof(prefix)) != sizeof(prefix))
         return 0;
     const uint32_t length = be_load_u32(prefix + LENGTH_AT);
-    for (uint32_t bit = 0; bit < LENGTH_BITS; bit++) {
-        const uint32_t other = length ^ (1u << bit);
-        const int64_t end = position + other + BEFORE_BYTES;
-        if (other >= BATCH_PREFIX_BYTES && end <= bounds->limit && is_boundary(bounds, end) &&
-            is_whole(bounds, position, other + BEFORE_BYTES))
-            return other + BEFORE_BYTES;
-    }
+    const uint32_t flipped = find_flipped(bounds, position, length, true);
+    if (flipped > 0)
+        return flipped;
     const int size = batch_size(bytes_from(prefix, sizeof(prefix)));
-    return size > 0 && is_boundary(bounds, position + size) ? (uint32_t)size : 0;
+    if (size > 0 && is_boundary(bounds, position + size))
+        return (uint32_t)size;
+    return find_flipped(bounds, position, length, false);
 }

@@ -1,7 +1,8 @@
 /* Where a batch ends whose bytes are damaged: its length may be what is.
  *
  * A batch begins behind it, or the file ends there. Of a length with one flipped bit the right one is found, since the CRC, which
- * does not cover the length, is right with it; that decides also where the wrong one leads to a batch as well.
+ * does not cover the length, is right with it; that decides also where the wrong one leads to a batch as well, and where what is behind
+ * the right one is damaged, too.
  *
  * Inside this folder only. Threads: the caller's, who may wait for the disk.
  */

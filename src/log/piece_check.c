@@ -3,7 +3,11 @@
 
 #include "log/batch_length.h"
 
+#include "base/be.h"
 #include "base/mem.h"
+
+#define LENGTH_AT    8  /* see wire/batch.h and wire/legacy.h */
+#define BEFORE_BYTES 12 /* which the length does not count */
 
 /* What is to be known of a batch for its neighbours' sake. */
 struct walked {
@@ -87,6 +91,26 @@ static int64_t offset_behind(const struct walk *w, const struct damaged_batch *d
     return batch.base_offset;
 }
 
+/* The last offset by the batch's own header, where that of what is behind does not tell: no whole batch has it, or a lower one, behind it.
+ * INT64_MAX: not known. */
+static int64_t last_by_header(const struct walk *w, const uint8_t *header, size_t size_bytes,
+                              const struct damaged_batch *damage)
+{
+    const uint32_t end = damage->position + damage->size_bytes;
+    struct batch_view view;
+    if (damage->size_bytes == 0 || end == w->check->limit ||
+        batch_parse_header(bytes_from(header, size_bytes), &view) <= 0 ||
+        view.last_offset_delta < 0)
+        return INT64_MAX;
+    const int64_t next = find_next(w, end);
+    struct scanned_batch whole;
+    const int64_t limit = next > 0 && read_header(w, (uint32_t)next, &whole)
+                              ? whole.base_offset - 1
+                              : w->check->offset_limit;
+    const int64_t last = damage->first_offset + view.last_offset_delta;
+    return last <= limit ? last : INT64_MAX;
+}
+
 /* All that may be its: its own header is not to be believed where the batches around it tell. */
 static void find_offsets(const struct walk *w, const uint8_t *header, size_t size_bytes,
                          struct damaged_batch *out)
@@ -98,6 +122,8 @@ static void find_offsets(const struct walk *w, const uint8_t *header, size_t siz
     if (w->next_offset < 0 && batch_parse_header(bytes_from(header, size_bytes), &view) > 0 &&
         view.base_offset > out->first_offset && view.base_offset <= out->last_offset)
         out->first_offset = view.base_offset;
+    if (behind < 0)
+        out->last_offset = last_by_header(w, header, size_bytes, out);
 }
 
 static void find_crcs(const struct walk *w, struct damaged_batch *out)
@@ -155,6 +181,8 @@ static void note_damage(struct walk *w, uint32_t position, uint32_t crc_end)
             w->check->error = r;
         return;
     }
+    if (is_by_length) /* which may be what was wrong with it */
+        be_store_u32(header + LENGTH_AT, damage.size_bytes - BEFORE_BYTES);
     find_offsets(w, header, (size_t)n, &damage);
     if (damage.cause == DAMAGE_OF_CRC)
         find_crcs(w, &damage);
