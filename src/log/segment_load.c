@@ -156,8 +156,8 @@ static bool is_tail_done(const struct segment_build *build, const struct segment
            meter->indexed_timestamp == tail->builder.meter.indexed_timestamp;
 }
 
-/* Looks at what lies from a position on, with no offset below `first_offset`, by a job for who may not sleep: 1 when the time index lacks
- * entries, else 0. `last` is its last entry, which gets a later time where one is in doubt. */
+/* Looks at what lies from a position on, with no offset below `first_offset`, by a job for who may not sleep: the fault of the time index.
+ * `last` is its last entry, which gets a later time where one is in doubt. */
 static int check_tail(struct segment *segment, const struct log_place *place, uint32_t position,
                       int64_t first_offset, struct index_entry *last, struct log_wait *out_wait)
 {
@@ -166,7 +166,7 @@ static int check_tail(struct segment *segment, const struct log_place *place, ui
                                   .is_tail = true,
                                   .tail_begin = position };
     if (tail.tail_begin >= tail.size_bytes)
-        return 0;
+        return INDEX_IS_RIGHT;
     int r = segment_file(segment, place, false, &file);
     if (r < 0)
         return r;
@@ -181,24 +181,29 @@ static int check_tail(struct segment *segment, const struct log_place *place, ui
     else
         return wait_for_tail(segment, &tail, file, out_wait);
     last->key = done->builder.meter.max_timestamp;
-    return done->result < 0 ? done->result : done->lacks_entries;
+    return done->result < 0 ? done->result : (int)done->fault;
 }
 
-/* From where headers lead to an offset: 0, or -ERR_OVERRUN, with the beginning, where the index leads out of the file. */
-static int find_before(struct segment *segment, const struct log_place *place, uint32_t offset,
-                       uint32_t *out_position, struct log_wait *out_wait)
+/* The batch that has an offset, by the index and headers from there on: 1, or 0 with the last one that was met, if any; -ERR_CORRUPT where nobody
+ * gets to it. */
+static int find_named(struct segment *segment, const struct log_place *place, uint32_t relative,
+                      struct scanned_batch *out, struct log_wait *out_wait)
 {
+    const int64_t offset = segment->meter.base_offset + relative;
     struct index_entry before = { 0 };
     struct index_wait wait;
-    const int r =
-        index_find(&segment->offsets, segment_index_place(segment, place), offset, &before, &wait);
+    int r = index_find(&segment->offsets, segment_index_place(segment, place), relative, &before,
+                       &wait);
     if (r == -ERR_WOULD_BLOCK)
         return segment__wait_for_index(&wait, out_wait);
-    if (r < 0 && r != -ERR_CORRUPT)
+    if (r < 0)
         return r;
-    const bool is_within = before.value < segment->meter.size_bytes;
-    *out_position = is_within ? before.value : 0;
-    return is_within ? 0 : -ERR_OVERRUN;
+    if (before.value >= segment->meter.size_bytes)
+        return -ERR_CORRUPT;
+    out->position = before.value;
+    r = segment__find_header(segment, place, before.value, offset, false, out, out_wait);
+    const bool is_misled = batch_scan_is_damage(r) || (r > 0 && out->base_offset > offset);
+    return is_misled ? -ERR_CORRUPT : r;
 }
 
 /* Retention and lookups by time go by the last entry of the time index, so it is held against the batch that it names and those behind:
@@ -209,21 +214,16 @@ static int check_last_time(struct segment *segment, const struct log_place *plac
 {
     const int64_t offset = segment->meter.base_offset + last->value;
     struct scanned_batch batch = { .max_timestamp = -1 };
-    uint32_t position = 0;
-    int r = find_before(segment, place, last->value, &position, out_wait);
-    if (r == 0)
-        r = segment__find_header(segment, place, position, offset, false, &batch, out_wait);
-    if (batch_scan_is_damage(r)) { /* nobody gets to it; what is whole may be later all the same */
-        r = check_tail(segment, place, position, segment->meter.base_offset, last, out_wait);
-        return r > 0 ? INDEX_LACKS_TIMES : r;
-    }
+    int r = find_named(segment, place, last->value, &batch, out_wait);
+    if (r == -ERR_CORRUPT) /* what is whole tells, wherever it lies */
+        return check_tail(segment, place, 0, segment->meter.base_offset, last, out_wait);
     if (r < 0)
         return r;
     const bool is_found = r > 0;
     if (!is_found || batch.max_timestamp != last->key) {
         struct scanned_batch checked;
-        const uint32_t from = is_found ? (uint32_t)batch.position : position;
-        r = segment__find_header(segment, place, from, offset, true, &checked, out_wait);
+        r = segment__find_header(segment, place, (uint32_t)batch.position, offset, true, &checked,
+                                 out_wait);
         if (r >= 0)
             return INDEX_HAS_WRONG_TIME;
         if (!batch_scan_is_damage(r))
@@ -232,9 +232,8 @@ static int check_last_time(struct segment *segment, const struct log_place *plac
         if (!is_found) /* the last batch, that does not say to reach so far */
             return INDEX_IS_RIGHT;
     }
-    r = check_tail(segment, place, (uint32_t)batch.position + batch.size_bytes,
-                   batch.last_offset + 1, last, out_wait);
-    return r > 0 ? INDEX_LACKS_TIMES : r;
+    return check_tail(segment, place, (uint32_t)batch.position + batch.size_bytes,
+                      batch.last_offset + 1, last, out_wait);
 }
 
 /* The last entries of both indexes: 1 with that of the time index, 0 when it has none. */

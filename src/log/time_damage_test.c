@@ -383,7 +383,53 @@ TEST(log_damage, of_where_a_last_batch_ends_is_no_loss)
     }
 }
 
+/* ---- damage of the other index ------------------------------------------------------------------ */
+
 #define TIMED_INDEX "/d/t-0/00000000000000000000.index"
+
+/* A bit of the offset index, and one of the time index or none (-1): the newest time is what it was, and only what is wrong is mended. */
+static void expect_newest(int64_t byte, unsigned bit, int time_bit)
+{
+    int64_t times[TIMED_COUNT];
+    ascending_times(times);
+    const int64_t newest = SAMPLE_NOW_MS + TIMED_COUNT - 1;
+    struct timed_scene scene;
+    timed_begin(&scene, times, 1);
+    struct io_stat st;
+    EXPECT_OK(io_fs_stat(scene.fs, TIMED_TIMES, &st));
+    EXPECT_OK(sim_disk_flip_bit(scene.disk, TIMED_INDEX, byte, bit));
+    if (time_bit >= 0)
+        EXPECT_OK(sim_disk_flip_bit(scene.disk, TIMED_TIMES,
+                                    st.size_bytes - INDEX_ENTRY_TIME + 7 - time_bit / 8,
+                                    (unsigned)time_bit % 8));
+    struct log *log = sample_open(&(struct sample_open){ .fs = scene.fs, .config = &scene.config });
+    struct damage_heard heard;
+    damage_listen(log, &heard);
+    EXPECT_EQ(timed_find(log, INT64_MAX), -1);
+    EXPECT_EQ(log->segments.items[0]->meter.max_timestamp, newest);
+    EXPECT_EQ(heard.damaged, 0);
+    if (time_bit < 0 && heard.mended > 0)
+        EXPECT(strstr(heard.first_mended.text, TIMED_INDEX " ") != NULL && heard.mended == 1);
+    log_abandon(log);
+    sim_disk_free(scene.disk);
+}
+
+TEST(log_damage, of_an_offset_index_is_not_held_against_times)
+{
+    int64_t times[TIMED_COUNT];
+    ascending_times(times);
+    struct timed_scene scene;
+    timed_begin(&scene, times, 1);
+    struct io_stat st;
+    EXPECT_OK(io_fs_stat(scene.fs, TIMED_INDEX, &st));
+    sim_disk_free(scene.disk);
+    for (int64_t byte = 0; byte < st.size_bytes; byte++) {
+        for (unsigned bit = 0; bit < 8; bit++) {
+            expect_newest(byte, bit, -1);
+            expect_newest(byte, bit, 40); /* the last entry is later than all batches */
+        }
+    }
+}
 
 /* ---- damage of what has the newest time --------------------------------------------------------- */
 
