@@ -432,6 +432,24 @@ TEST(log_rot, is_named_to_who_looks_for_a_time)
     end(&scene);
 }
 
+/* The same where the batches had been checked, and have been brought into memory anew without anybody's knowing. */
+TEST(log_rot, of_what_was_checked_is_named_to_who_looks_for_a_time)
+{
+    for (int batch = 1; batch <= 2; batch++) {
+        struct scene scene;
+        begin(&scene, 10000);
+        reopen(&scene);
+        expect_readable(&scene, 1);
+        struct log_time_offset found;
+        EXPECT_OK(find_time(&scene, SAMPLE_NOW_MS + 1, &found));
+        const int64_t length = (int64_t)position_of(&scene, batch) + 8;
+        EXPECT_OK(sim_disk_flip_bit(scene.disk, FIRST_PATH, length, 5));
+        EXPECT_ERR(find_time(&scene, SAMPLE_NOW_MS + 2, &found), ERR_DAMAGED);
+        EXPECT_EQ(scene.told, 1);
+        end(&scene);
+    }
+}
+
 /* A damaged index leads nowhere good: that is no damage of the batches. */
 #define FIRST_INDEX "/d/t-0/00000000000000000000.index"
 

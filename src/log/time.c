@@ -120,18 +120,20 @@ static int scan_good(struct lookup *l, struct segment *segment, uint32_t *positi
     struct scanned_batch batch;
     batch_scan_init(&scan, file, *position, end, BATCH_SCAN_WINDOW_SMALL);
     scan.may_sleep = place->may_sleep;
-    while ((r = batch_scan_next(&scan, &batch)) > 0) {
+    int found = 0;
+    while (found == 0 && (r = batch_scan_next(&scan, &batch)) > 0) {
         *position = (uint32_t)batch.position;
-        if (batch.max_timestamp < l->search.timestamp || batch.last_offset < l->search.start_offset)
-            continue;
-        r = find_in_scanned(l, &scan, &batch);
-        if (r != 0)
-            break;
+        if (batch.max_timestamp >= l->search.timestamp &&
+            batch.last_offset >= l->search.start_offset)
+            found = find_in_scanned(l, &scan, &batch);
     }
+    batch_scan_deinit(&scan);
+    if (found != 0)
+        return found;
     if (r == 0)
         *position = end;
-    batch_scan_deinit(&scan);
-    return r;
+    /* Bytes that were good when they were checked, and are others by now, are looked at anew. */
+    return batch_scan_is_damage(r) && !place->may_sleep ? -ERR_WOULD_BLOCK : r;
 }
 
 #define WALK_BYTES (64u << 10) /* that are checked at least */
