@@ -687,6 +687,33 @@ static void truncate_segment(struct io_fs *fs, int64_t base_offset, int64_t size
     io_file_unref(file);
 }
 
+/* A last segment that is cut at its first batch is empty, and no flush looks at it: the log is closed well with it, and the power lost. */
+TEST(log_crash, cuts_a_last_segment_to_nothing_for_good)
+{
+    for (uint64_t seed = 0; seed < 50; seed++) {
+        struct sim_disk *disk = sim_disk_new(context->seed + seed);
+        struct sample_open open = { .fs = sim_disk_fs(disk), .is_unclean = true };
+        struct log *log = sample_open(&open);
+        sample_append(log, &(struct sample_batch){ 0 });
+        EXPECT_OK(log_roll(log, SAMPLE_NOW_MS, NULL));
+        const int64_t base_offset = sample_append(log, &(struct sample_batch){ 0 });
+        log_flush(log);
+        log_abandon(log);
+        AUTO(mem_freep) char *path = mem_printf("/d/t-0/%020" PRId64 ".log", base_offset);
+        EXPECT_OK(sim_disk_flip_bit(disk, path, BATCH_OVERHEAD_BYTES, 1));
+        open.recovery_point = base_offset;
+        log = sample_open(&open); /* cuts */
+        EXPECT_EQ(log_offsets(log)->end, base_offset);
+        EXPECT_OK(log_close(log, true, NULL, NULL));
+        sim_disk_crash(disk, SIM_POWER_LOST);
+        log = sample_open(&(struct sample_open){ .fs = sim_disk_fs(disk) });
+        EXPECT_EQ(log_offsets(log)->end, base_offset);
+        EXPECT_EQ(log__active(log)->meter.size_bytes, 0);
+        log_abandon(log);
+        sim_disk_free(disk);
+    }
+}
+
 /* Power takes the batches of the last segments and leaves their names. What had been flushed keeps its offsets; and so does
  * what compaction left behind a hole. */
 TEST(log_crash, ends_a_compacted_log_before_what_was_lost)

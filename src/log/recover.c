@@ -131,6 +131,13 @@ static int refuse_cut(const struct recovery *recovery, const struct log *log,
                     path, position, recovery->end_offset, recovery->flushed_offset);
 }
 
+/* What was cut off must not come back behind what is written from now on, nor in a log that is closed well. */
+static int cut_for_good(struct io_file *file, int64_t position)
+{
+    const int r = io_file_truncate(file, position);
+    return r < 0 ? r : io_file_sync(file);
+}
+
 static void note_cut(struct recovery *recovery, struct log *log, const struct segment *segment,
                      const struct batch_scan *scan, int error)
 {
@@ -237,8 +244,7 @@ static int scan_file(struct recovery *recovery, struct log *log, struct segment 
         r = 0;
     } else if (batch_scan_is_damage(r)) {
         note_cut(recovery, log, segment, &scan, r);
-        segment->is_dirty = true;
-        r = io_file_truncate(file, scan.position);
+        r = cut_for_good(file, scan.position);
     }
     if (r == 0)
         r = finish_segment(recovery, log, segment, &builder);
@@ -568,9 +574,8 @@ static int cut_remains(struct recovery *recovery, struct log *log, struct segmen
              path, position, recovery->end_offset, cut);
     log__mend_note(log, &note);
     log->recovery.bytes_cut += cut;
-    segment->is_dirty = true;
     segment->offsets.is_ready = segment->times.is_ready = false;
-    const int r = io_file_truncate(file, position);
+    const int r = cut_for_good(file, position);
     if (r == 0)
         segment->meter.size_bytes = (uint32_t)position;
     return r;

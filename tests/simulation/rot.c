@@ -130,7 +130,8 @@ static bool is_of(const struct flip *flip, const char *path)
 
 void rot_heal(const struct rot *rot, const char *path, uint8_t *data, size_t size_bytes)
 {
-    for (size_t i = 0; i < rot->flips.count; i++) {
+    for (size_t i = rot->flips.count;
+         i-- > 0;) { /* the last first: of two in one batch it holds both */
         const struct flip *flip = &rot->flips.items[i];
         if (is_of(flip, path) && is_in(flip, data, size_bytes))
             data[flip->position + flip->byte] ^= (uint8_t)(1u << flip->bit);
