@@ -714,6 +714,37 @@ TEST(log_crash, cuts_a_last_segment_to_nothing_for_good)
     }
 }
 
+/* The same of a write that found no room for all of its batches, in a segment that has no other yet. */
+TEST(log_crash, brings_back_nothing_of_a_write_that_failed_in_an_empty_segment)
+{
+    struct log_config config = sample_log_config();
+    config.segment_bytes = 1 << 20;
+    for (uint64_t seed = 0; seed < 50; seed++) {
+        struct sim_disk *disk = sim_disk_new(context->seed + seed);
+        const struct sample_open open = { .fs = sim_disk_fs(disk), .config = &config };
+        struct log *log = sample_open(&open);
+        sample_append(log, &(struct sample_batch){ 0 });
+        EXPECT_OK(log_roll(log, SAMPLE_NOW_MS, NULL));
+        log_flush(log);
+        sim_disk_set_capacity(disk, sim_disk_used_bytes(disk) + 4096);
+        struct err_note note = { 0 };
+        for (uint32_t bytes = 2000; bytes <= 6000; bytes += 4000) {
+            const struct sample_batch batch = { .value_bytes = bytes };
+            (void)sample_plan(log, LOG_ORIGIN_CLIENT, sample_batch(&batch));
+        }
+        IGNORE_RESULT(log_write(log, &note));
+        EXPECT_EQ(log_offsets(log)->end, 1);
+        sim_disk_set_capacity(disk, 0);
+        EXPECT_OK(log_close(log, true, NULL, NULL));
+        sim_disk_crash(disk, SIM_POWER_LOST);
+        log = sample_open(&(struct sample_open){ .fs = sim_disk_fs(disk) });
+        EXPECT_EQ(log_offsets(log)->end, 1);
+        EXPECT_EQ(log__active(log)->meter.size_bytes, 0);
+        log_abandon(log);
+        sim_disk_free(disk);
+    }
+}
+
 /* Power takes the batches of the last segments and leaves their names. What had been flushed keeps its offsets; and so does
  * what compaction left behind a hole. */
 TEST(log_crash, ends_a_compacted_log_before_what_was_lost)

@@ -288,7 +288,10 @@ static int collect(struct log_flush *flush)
     flush->indexed_end = active->meter.base_offset;
     for (uint32_t i = first_unsynced(log); i < log->segments.count; i++) {
         struct segment *segment = log->segments.items[i];
-        if (segment->meter.base_offset >= flush->offset && segment->meter.base_offset > 0)
+        const bool is_fresh =
+            segment->meter.base_offset >= flush->offset && segment->meter.base_offset > 0;
+        if (is_fresh &&
+            !(flush->is_close && segment->is_dirty)) /* what was cut off it is to stay so */
             break;
         const int r = add_segment(flush, segment, segment == active);
         if (r < 0)
