@@ -485,6 +485,34 @@ TEST(log_damage, within_which_an_index_leads_is_not_served)
     }
 }
 
+/* Whoever looks for the end of a damaged batch looks at no bytes that were known to be good, and are not in memory any more: they would come
+ * back unseen. */
+TEST(log_damage, brings_nothing_else_into_memory_unseen)
+{
+    uint32_t flipped = 0;
+    for (uint32_t round = 0; round < 60; round++) {
+        struct wide_scene scene;
+        wide_begin(&scene, true, WIDE_OF_HEADER, WIDE_PAGE);
+        struct io_file *file;
+        EXPECT_OK(segment_file(scene.log->segments.items[0], &scene.log->place, false, &file));
+        io_file_no_read_ahead(file); /* as of a log that is attached */
+        wide_expect_one(&scene, 100, "before");
+        sim_disk_cool(scene.disk, 200000 + 10000 * round);
+        /* Of a length of zero the bits are tried one by one. */
+        const size_t reached = 40 * wide_batch_bytes(&scene) + (1u << 16);
+        const size_t batch = reached / wide_batch_bytes(&scene);
+        const int64_t position = (int64_t)(batch * wide_batch_bytes(&scene)) + 100;
+        const int r = sim_disk_rot(scene.disk, WIDE_PATH, position, 3);
+        EXPECT_OK(r);
+        flipped += r > 0;
+        wide_expect_one(&scene, 40, "damaged");
+        if (r > 0 && read_batch(scene.log, &scene.history.batches.items[batch]) != -ERR_DAMAGED)
+            test_fail(__FILE__, __LINE__, "round %u: served", round);
+        wide_end(&scene);
+    }
+    EXPECT(flipped > 0);
+}
+
 /* Of a segment that is written to, what comes behind damage that reaches to its end is read as ever. */
 TEST(log_damage, to_the_end_of_the_active_segment_does_not_reach_what_is_appended)
 {

@@ -50,7 +50,7 @@ static bool read_header(const struct walk *w, uint32_t position, struct scanned_
 static uint32_t find_size(const struct walk *w, uint32_t position)
 {
     const struct batch_bounds bounds = { .file = w->file,
-                                         .limit = w->check->limit,
+                                         .limit = w->check->stop,
                                          .first_offset = MAX(w->next_offset, w->check->base_offset),
                                          .last_offset = w->check->offset_limit };
     return batch_length_find(&bounds, position);

@@ -139,6 +139,24 @@ static uint32_t step_end(const struct segment *segment, uint32_t begin, uint32_t
     return MIN(MAX(wanted_end, begin + 1), begin + step_bytes);
 }
 
+/* How far it may look at bytes. */
+static uint32_t seen_end(const struct segment *segment, uint32_t begin, uint32_t wanted_end)
+{
+    const uint32_t until = step_end(segment, begin, wanted_end);
+    return until + MIN(find_stop(segment, begin) - until, 2 * CHECK_AHEAD_BYTES);
+}
+
+/* Each range that goes for it lets the check look further. */
+static void forget_neighbours_of_check(struct segment *segment, struct io_file *file,
+                                       uint32_t begin, uint32_t wanted_end)
+{
+    uint32_t end;
+    do {
+        end = seen_end(segment, begin, wanted_end);
+        forget_neighbours(segment, file, begin, end);
+    } while (end != seen_end(segment, begin, wanted_end));
+}
+
 /* A batch's beginning for sure, which the position an index tells is not. */
 static uint32_t range_begin(const struct segment *segment, uint32_t position)
 {
@@ -193,11 +211,10 @@ int segment_ask_check(struct segment *segment, const struct log_place *place, ui
         segment_forget_checked(segment, begin, MIN(wanted_end, segment->meter.size_bytes));
     /* What was known of the batches before stays true when their bytes have left memory. */
     clue.first_offset = MAX(clue.first_offset, offset_at(segment, begin));
-    forget_neighbours(segment, file, begin, step_end(segment, begin, wanted_end));
-    const uint32_t stop = find_stop(segment, begin);
+    forget_neighbours_of_check(segment, file, begin, wanted_end);
     const uint32_t until = step_end(segment, begin, wanted_end);
     segment_forget_checked(segment, clue.last_offset < 0 ? begin : range_begin(segment, begin),
-                           until + MIN(stop - until, 2 * CHECK_AHEAD_BYTES));
+                           seen_end(segment, begin, wanted_end));
     *out_wait = (struct log_wait){ .file = io_file_ref(file),
                                    .position = begin,
                                    .size_bytes = until - begin,
