@@ -23,6 +23,7 @@ struct scene {
     uint32_t told; /* how often the owner heard of damage */
     struct err_note note;
     uint32_t checks; /* that were waited for */
+    uint32_t builds; /* of indexes, as well */
 };
 
 static void on_damaged(void *context, struct log *log, const struct err_note *note)
@@ -95,6 +96,7 @@ static int read_at(struct scene *scene, int64_t offset, uint32_t bytes_max, stru
          i++) {
         EXPECT(i < 20);
         scene->checks += wait.check != NULL;
+        scene->builds += wait.build != NULL;
         log_wait_run(&wait);
     }
     if (r == 0)
@@ -217,7 +219,8 @@ TEST(log_rot, of_two_neighbours_is_named_of_each)
     static const struct {
         size_t byte;
         unsigned bit;
-    } firsts[] = { { 10, 2 }, { 9, 6 }, { 8, 7 }, { 70, 1 } }, seconds[] = { { 16, 7 }, { 16, 1 } };
+    } firsts[] = { { 10, 2 }, { 9, 6 }, { 8, 7 }, { 70, 1 } },
+      seconds[] = { { 16, 7 }, { 16, 1 } };
     for (int batch = 0; batch + 1 < BATCHES; batch++) {
         for (size_t i = 0; i < ARRAY_LEN(firsts); i++) {
             for (size_t k = 0; k < ARRAY_LEN(seconds); k++) {
@@ -504,6 +507,26 @@ TEST(log_rot, of_an_index_that_leads_to_a_damaged_batch_hides_no_other)
         bool is_told;
         EXPECT(is_rest_served(&scene, DAMAGED, 1, step, &is_told));
         EXPECT(is_told);
+    }
+    end(&scene);
+}
+
+/* The one that is made anew leads to the same place, rightly. */
+TEST(log_rot, of_an_index_is_forgotten_with_it)
+{
+    struct scene scene;
+    begin(&scene, 1);
+    EXPECT_OK(sim_disk_flip_bit(scene.disk, FIRST_INDEX, INDEX_ENTRY_OFFSET + 3, 0));
+    reopen(&scene);
+    const int64_t last = batch_last_offset(&scene.batches[2]);
+    const int64_t offsets[] = { last - 1, last, last, last };
+    for (size_t i = 0; i < ARRAY_LEN(offsets); i++) {
+        struct arena arena;
+        arena_init(&arena, 1u << 20);
+        struct bytes got;
+        EXPECT_OK(read_at(&scene, offsets[i], 1, &arena, &got));
+        EXPECT_EQ(scene.builds, i > 0);
+        arena_deinit(&arena);
     }
     end(&scene);
 }

@@ -105,7 +105,8 @@ int segment_trust(struct segment *segment, const struct log_place *place, uint32
     if (out->damage != NULL)
         return SEGMENT_DAMAGED;
     if (clue.last_offset >= 0 && segment->checks != NULL &&
-        segment->checks->misfit_position == position)
+        segment->checks->misfit_position == position &&
+        segment->checks->misfit_offset == clue.last_offset)
         return SEGMENT_MISFIT;
     return segment_ask_check(segment, place, position, clue, wanted_end, out_wait);
 }
@@ -239,8 +240,10 @@ static void learn(struct segment_checks *checks, const struct piece_check *check
         if (dropped >= 0) /* it is no exception to what is good any more */
             checked_ranges_forget(&checks->ranges, (uint32_t)dropped, (uint32_t)dropped + 1);
     }
-    if (check->is_misfit)
+    if (check->is_misfit) {
         checks->misfit_position = check->begin;
+        checks->misfit_offset = check->expected_last;
+    }
     checks->error = check->error;
     checks->error_position = check->begin;
 }

@@ -19,9 +19,9 @@ struct segment_checks {
     uint32_t reference_count;
     struct checked_ranges ranges;
     struct damages damages;
-    int64_t
-        misfit_position; /* no batch with the offset that the index tells begins there; -1: none */
-    int error;           /* of the device, to be answered once */
+    int64_t misfit_position; /* no batch with the last offset that an index told begins there, */
+    int64_t misfit_offset;   /* which is this; -1: none */
+    int error;               /* of the device, to be answered once */
     uint32_t error_position;
 };
 void segment_checks_unref(struct segment_checks *checks); /* NULL is fine */
