@@ -91,24 +91,28 @@ static int64_t offset_behind(const struct walk *w, const struct damaged_batch *d
     return batch.base_offset;
 }
 
-/* The last offset by the batch's own header, where that of what is behind does not tell: no whole batch has it, or a lower one, behind it.
- * INT64_MAX: not known. */
-static int64_t last_by_header(const struct walk *w, const uint8_t *header, size_t size_bytes,
-                              const struct damaged_batch *damage)
+/* The last offset where what is behind is no whole batch that tells: by the offset that begins there all the same, or by the batch's own
+ * header, as long as no whole batch behind has it, or a lower one. INT64_MAX: not known. */
+static int64_t last_by_headers(const struct walk *w, const uint8_t *header, size_t size_bytes,
+                               const struct damaged_batch *damage)
 {
     const uint32_t end = damage->position + damage->size_bytes;
-    struct batch_view view;
-    if (damage->size_bytes == 0 || end == w->check->limit ||
-        batch_parse_header(bytes_from(header, size_bytes), &view) <= 0 ||
-        view.last_offset_delta < 0)
+    if (damage->size_bytes == 0 || end == w->check->limit)
         return INT64_MAX;
     const int64_t next = find_next(w, end);
     struct scanned_batch whole;
     const int64_t limit = next > 0 && read_header(w, (uint32_t)next, &whole)
                               ? whole.base_offset - 1
                               : w->check->offset_limit;
-    const int64_t last = damage->first_offset + view.last_offset_delta;
-    return last <= limit ? last : INT64_MAX;
+    uint8_t behind[sizeof(int64_t)];
+    struct batch_view view;
+    if (next != end && io_file_read(w->file, end, behind, sizeof(behind)) == sizeof(behind) &&
+        be_load_i64(behind) > damage->first_offset && be_load_i64(behind) - 1 <= limit)
+        return be_load_i64(behind) - 1;
+    if (batch_parse_header(bytes_from(header, size_bytes), &view) > 0 &&
+        view.last_offset_delta >= 0 && damage->first_offset + view.last_offset_delta <= limit)
+        return damage->first_offset + view.last_offset_delta;
+    return INT64_MAX;
 }
 
 /* All that may be its: its own header is not to be believed where the batches around it tell. */
@@ -116,14 +120,13 @@ static void find_offsets(const struct walk *w, const uint8_t *header, size_t siz
                          struct damaged_batch *out)
 {
     const int64_t behind = offset_behind(w, out);
-    struct batch_view view;
+    const int64_t told = size_bytes < sizeof(int64_t) ? -1 : be_load_i64(header);
     out->first_offset = MAX(w->next_offset, w->check->base_offset);
     out->last_offset = behind < 0 ? INT64_MAX : behind - 1;
-    if (w->next_offset < 0 && batch_parse_header(bytes_from(header, size_bytes), &view) > 0 &&
-        view.base_offset > out->first_offset && view.base_offset <= out->last_offset)
-        out->first_offset = view.base_offset;
+    if (w->next_offset < 0 && told > out->first_offset && told <= out->last_offset)
+        out->first_offset = told;
     if (behind < 0)
-        out->last_offset = last_by_header(w, header, size_bytes, out);
+        out->last_offset = last_by_headers(w, header, size_bytes, out);
 }
 
 static void find_crcs(const struct walk *w, struct damaged_batch *out)
