@@ -215,23 +215,17 @@ static int check_last_time(struct segment *segment, const struct log_place *plac
     const int64_t offset = segment->meter.base_offset + last->value;
     struct scanned_batch batch = { .max_timestamp = -1 };
     int r = find_named(segment, place, last->value, &batch, out_wait);
-    if (r == -ERR_CORRUPT) /* what is whole tells, wherever it lies */
-        return check_tail(segment, place, 0, segment->meter.base_offset, last, out_wait);
-    if (r < 0)
-        return r;
-    const bool is_found = r > 0;
-    if (!is_found || batch.max_timestamp != last->key) {
+    if (r == 0 || (r > 0 && batch.max_timestamp != last->key)) {
         struct scanned_batch checked;
         r = segment__find_header(segment, place, (uint32_t)batch.position, offset, true, &checked,
                                  out_wait);
         if (r >= 0)
             return INDEX_HAS_WRONG_TIME;
-        if (!batch_scan_is_damage(r))
-            return r;
-        last->key = MAX(last->key, segment->modified_ms);
-        if (!is_found) /* the last batch, that does not say to reach so far */
-            return INDEX_IS_RIGHT;
     }
+    if (batch_scan_is_damage(r)) /* what is whole tells, wherever it lies */
+        return check_tail(segment, place, 0, segment->meter.base_offset, last, out_wait);
+    if (r < 0)
+        return r;
     return check_tail(segment, place, (uint32_t)batch.position + batch.size_bytes,
                       batch.last_offset + 1, last, out_wait);
 }

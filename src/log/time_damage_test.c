@@ -315,6 +315,31 @@ TEST(log_damage, of_the_newest_batch_and_of_the_time_index_takes_no_segment_away
     }
 }
 
+/* The last entry of the time index names a damaged batch, and an earlier time than a whole one before it has. */
+TEST(log_damage, of_a_batch_that_a_time_index_names_hides_no_later_time)
+{
+    int64_t times[TIMED_COUNT];
+    ascending_times(times);
+    enum { NEWEST = TIMED_COUNT / 2 };
+    times[NEWEST] = 5000; /* after the file's last change */
+    const int64_t newest = SAMPLE_NOW_MS + times[NEWEST];
+    for (int may_sleep = 0; may_sleep < 2; may_sleep++) {
+        struct timed_scene scene;
+        timed_begin(&scene, times, 1);
+        struct io_stat st;
+        EXPECT_OK(io_fs_stat(scene.fs, TIMED_TIMES, &st));
+        flip_entry(&scene, newest);
+        EXPECT_OK(sim_disk_flip_bit(scene.disk, TIMED_TIMES, st.size_bytes - 1, 0));
+        EXPECT_OK(sim_disk_flip_bit(
+            scene.disk, TIMED_LOG,
+            (NEWEST + 1) * (int64_t)scene.batch_bytes + MAX_TIMESTAMP_BYTE + 7, 0));
+        struct damage_heard heard;
+        EXPECT_EQ(timed_retain(&scene, newest + RETENTION_MS, may_sleep, &heard), 0);
+        EXPECT_EQ(timed_retain(&scene, newest + RETENTION_MS + 1, may_sleep, &heard), 1);
+        sim_disk_free(scene.disk);
+    }
+}
+
 /* Where the newest time is not known, that is the answer; what is whole, and not right behind the damage, is found by its time. */
 TEST(log_damage, of_the_newest_batch_hides_no_other_times)
 {
@@ -353,7 +378,7 @@ TEST(log_damage, of_the_newest_batch_hides_no_other_times)
 #define LAST_OFFSET_DELTA_END 27 /* within a batch */
 
 /* A last batch that says to have fewer offsets than it has is damaged: nothing is lost behind it, and the time index that names it is right,
- * or, where its last entry is damaged too, no reason to take the segment for old. */
+ * or, where its last entry is damaged too, is mended, and no reason to take the segment for old. */
 TEST(log_damage, of_where_a_last_batch_ends_is_no_loss)
 {
     int64_t times[TIMED_COUNT];
@@ -373,10 +398,10 @@ TEST(log_damage, of_where_a_last_batch_ends_is_no_loss)
         struct log *log =
             sample_open(&(struct sample_open){ .fs = scene.fs, .config = &scene.config });
         damage_listen(log, &heard);
-        EXPECT_EQ(find_by_jobs(log, 1), 0u);
+        EXPECT_EQ(find_by_jobs(log, 1), way == EARLIER);
         EXPECT_EQ(log->segments.items[0]->meter.max_timestamp, scene.modified_ms);
         EXPECT_EQ(heard.damaged, 0);
-        EXPECT_EQ(heard.mended, 0);
+        EXPECT_EQ(heard.mended, way == EARLIER);
         EXPECT_EQ(log_recovery(log).note_count, way == MISSING ? 1u : 0u);
         log_abandon(log);
         sim_disk_free(scene.disk);
