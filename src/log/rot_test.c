@@ -492,6 +492,32 @@ TEST(log_rot, of_an_index_is_not_held_against_the_batches)
     end(&scene);
 }
 
+/* It leads into the midst of batches that were known to be good, and are in memory but for some of what is there: what is still known ends where
+ * a batch does. */
+TEST(log_rot, of_an_index_cuts_what_is_known_at_no_place_within_a_batch)
+{
+    struct scene scene;
+    begin(&scene, 1);
+    reopen(&scene);
+    bool is_told;
+    EXPECT(is_rest_served(&scene, BATCHES, 10000, 1, &is_told));
+    struct segment *segment = first_segment(&scene);
+    const uint32_t size_bytes = (uint32_t)scene.written_bytes;
+    EXPECT_EQ(segment_good_end(segment, 0), size_bytes);
+    const struct batch_clue clue = { .first_offset = -1,
+                                     .last_offset = batch_last_offset(&scene.batches[2]) };
+    struct log_wait wait = { 0 };
+    EXPECT_ERR(segment_ask_check(segment, &scene.log->place, (uint32_t)position_of(&scene, 2) + 5,
+                                 clue, size_bytes, &wait),
+               ERR_WOULD_BLOCK);
+    EXPECT_EQ(segment_good_end(segment, 0), 0);
+    log_wait_run(&wait);
+    log_wait_deinit(&wait);
+    EXPECT(is_rest_served(&scene, BATCHES, 10000, 1, &is_told));
+    EXPECT_EQ(scene.told, 0);
+    end(&scene);
+}
+
 /* It leads to a batch that is damaged, on the way to an offset that is not of it. */
 TEST(log_rot, of_an_index_that_leads_to_a_damaged_batch_hides_no_other)
 {

@@ -208,14 +208,14 @@ int segment_ask_check(struct segment *segment, const struct log_place *place, ui
     if (r < 0)
         return r;
     /* Who asks for what is good misses it in memory: then it is as good as unknown, what was appended here included. */
+    const uint32_t from = clue.last_offset < 0 ? begin : range_begin(segment, begin);
     if (segment_good_end(segment, begin) > begin)
-        segment_forget_checked(segment, begin, MIN(wanted_end, segment->meter.size_bytes));
+        segment_forget_checked(segment, from, MIN(wanted_end, segment->meter.size_bytes));
     /* What was known of the batches before stays true when their bytes have left memory. */
     clue.first_offset = MAX(clue.first_offset, offset_at(segment, begin));
     forget_neighbours_of_check(segment, file, begin, wanted_end);
     const uint32_t until = step_end(segment, begin, wanted_end);
-    segment_forget_checked(segment, clue.last_offset < 0 ? begin : range_begin(segment, begin),
-                           seen_end(segment, begin, wanted_end));
+    segment_forget_checked(segment, from, seen_end(segment, begin, wanted_end));
     *out_wait = (struct log_wait){ .file = io_file_ref(file),
                                    .position = begin,
                                    .size_bytes = until - begin,
