@@ -1,7 +1,7 @@
 /* Random bits flip in sealed segments of random logs, and in their indexes, over several lives of a process: whatever the log says is held
  * against what was written.
  *
- * A history is told by its seed alone, which a failure names: `unit_log log_rot_random --seed N` begins with it. Reads and look-ups are those of a
+ * A history is told by its seed alone, which a failure names: `unit_log --seed N log_rot_random` begins with it. Reads and look-ups are those of a
  * shard, by jobs: who may sleep believes what is there. No bit flips in a base offset or leader epoch, which no CRC covers.
  *
  * What nobody can know is not asked for, or does not happen:

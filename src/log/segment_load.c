@@ -202,7 +202,8 @@ static int find_named(struct segment *segment, const struct log_place *place, ui
         return -ERR_CORRUPT;
     out->position = before.value;
     r = segment__find_header(segment, place, before.value, offset, false, out, out_wait);
-    const bool is_misled = batch_scan_is_damage(r) || (r > 0 && out->base_offset > offset);
+    const bool is_misled = batch_scan_is_damage(r) ||
+                           (r > 0 && out->magic == BATCH_MAGIC && out->base_offset > offset);
     return is_misled ? -ERR_CORRUPT : r;
 }
 
