@@ -6,8 +6,8 @@
 
 #define LENGTH_AT       8 /* see wire/batch.h and wire/legacy.h */
 #define LENGTH_BITS     32
-#define BEFORE_BYTES    12 /* which the length does not count */
-#define TRIED_BYTES_MAX (16u << 20)
+#define BEFORE_BYTES    12          /* which the length does not count */
+#define TRIED_BYTES_MAX (16u << 20) /* of a size that leads nowhere */
 
 /* Whether a batch may begin there, or the file ends. */
 static bool is_boundary(const struct batch_bounds *bounds, int64_t position)
@@ -60,4 +60,9 @@ uint32_t batch_length_find(const struct batch_bounds *bounds, int64_t position)
     if (size > 0 && is_boundary(bounds, position + size))
         return (uint32_t)size;
     return find_flipped(bounds, position, length, false);
+}
+
+void batch_length_put(uint8_t *prefix, uint32_t size_bytes)
+{
+    be_store_u32(prefix + LENGTH_AT, size_bytes - BEFORE_BYTES);
 }

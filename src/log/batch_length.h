@@ -19,3 +19,5 @@ struct batch_bounds {
 
 /* The size of the batch at a position, or 0 where that is not to be known. */
 MUST_CHECK uint32_t batch_length_find(const struct batch_bounds *bounds, int64_t position);
+/* Has a batch's first bytes tell its size. */
+void batch_length_put(uint8_t *prefix, uint32_t size_bytes);

@@ -6,9 +6,6 @@
 #include "base/be.h"
 #include "base/mem.h"
 
-#define LENGTH_AT    8  /* see wire/batch.h and wire/legacy.h */
-#define BEFORE_BYTES 12 /* which the length does not count */
-
 /* What is to be known of a batch for its neighbours' sake. */
 struct walked {
     uint32_t position;
@@ -104,15 +101,15 @@ static int64_t last_by_headers(const struct walk *w, const uint8_t *header, size
     const int64_t limit = next > 0 && read_header(w, (uint32_t)next, &whole)
                               ? whole.base_offset - 1
                               : w->check->offset_limit;
-    uint8_t behind[sizeof(int64_t)];
+    uint8_t bytes[sizeof(int64_t)];
+    const bool is_read = io_file_read(w->file, end, bytes, sizeof(bytes)) == sizeof(bytes);
+    const int64_t behind = is_read ? be_load_i64(bytes) : -1;
+    if (next != end && behind > damage->first_offset && behind - 1 <= limit)
+        return behind - 1;
     struct batch_view view;
-    if (next != end && io_file_read(w->file, end, behind, sizeof(behind)) == sizeof(behind) &&
-        be_load_i64(behind) > damage->first_offset && be_load_i64(behind) - 1 <= limit)
-        return be_load_i64(behind) - 1;
-    if (batch_parse_header(bytes_from(header, size_bytes), &view) > 0 &&
-        view.last_offset_delta >= 0 && damage->first_offset + view.last_offset_delta <= limit)
-        return damage->first_offset + view.last_offset_delta;
-    return INT64_MAX;
+    const bool is_parsed = batch_parse_header(bytes_from(header, size_bytes), &view) > 0;
+    const int64_t last = is_parsed ? damage->first_offset + view.last_offset_delta : INT64_MAX;
+    return last >= damage->first_offset && last <= limit ? last : INT64_MAX;
 }
 
 /* All that may be its: its own header is not to be believed where the batches around it tell. */
@@ -185,7 +182,7 @@ static void note_damage(struct walk *w, uint32_t position, uint32_t crc_end)
         return;
     }
     if (is_by_length) /* which may be what was wrong with it */
-        be_store_u32(header + LENGTH_AT, damage.size_bytes - BEFORE_BYTES);
+        batch_length_put(header, damage.size_bytes);
     find_offsets(w, header, (size_t)n, &damage);
     if (damage.cause == DAMAGE_OF_CRC)
         find_crcs(w, &damage);
