@@ -23,7 +23,7 @@ struct damaged_batch {
     int64_t
         first_offset; /* behind the batch before; by its header, where nothing is known of that */
     int64_t
-        last_offset; /* before the batch behind, where that is known, else before the next segment; INT64_MAX: there is none */
+        last_offset; /* before the batch behind, by that one or, where that is damaged too, by either header; else before the next segment; INT64_MAX: there is none */
     enum damage_cause cause;
     uint32_t crc_found;    /* of the bytes; with DAMAGE_OF_CRC */
     uint32_t crc_expected; /* by the header */

@@ -5,7 +5,7 @@
  *   .timeindex  12 bytes an entry   timestamp i64, offset - base i32
  *                                   the largest timestamp so far, and the last offset of its batch
  *
- * Big-endian; entries ascend in both columns, but for the offset of a time index's last one, where it names a damaged batch. Kafka preallocates the files of the segment it writes
+ * Big-endian; entries ascend in both columns, but for the offset of one that names a damaged batch in a time index. Kafka preallocates the files of the segment it writes
  * to, so that one that was killed has a tail of zeros. New entries gather in memory and go to the
  * file many at a time; the file of the segment being written to may therefore lag behind, and is
  * what it should be after a clean close. Nothing is lost when entries are: a lookup then begins

@@ -1,7 +1,7 @@
 /* Looking at segments for retention and compaction: their times are read by jobs, since they ask from timers. See log_int.h.
  *
  * The active segment was looked at when the log was opened. Of the others a look takes three or four small reads; where the latest time is not
- * the last batch's the headers behind it, too; and where indexes are damaged the whole segment is read through (segment_build).
+ * the last batch's the batches behind it, too; and where indexes are damaged the whole segment is read through (segment_build).
  */
 #include "log/log_int.h"
 

@@ -97,6 +97,8 @@ static int64_t last_by_headers(const struct walk *w, const uint8_t *header, size
     if (damage->size_bytes == 0 || end == w->check->limit)
         return INT64_MAX;
     const int64_t next = find_next(w, end);
+    if (next < 0)
+        return INT64_MAX;
     struct scanned_batch whole;
     const int64_t limit = next > 0 && read_header(w, (uint32_t)next, &whole)
                               ? whole.base_offset - 1
@@ -120,7 +122,8 @@ static void find_offsets(const struct walk *w, const uint8_t *header, size_t siz
     const int64_t told = size_bytes < sizeof(int64_t) ? -1 : be_load_i64(header);
     out->first_offset = MAX(w->next_offset, w->check->base_offset);
     out->last_offset = behind < 0 ? INT64_MAX : behind - 1;
-    if (w->next_offset < 0 && told > out->first_offset && told <= out->last_offset)
+    const int64_t highest = MIN(w->check->base_offset + INT32_MAX, w->check->offset_limit);
+    if (w->next_offset < 0 && told > out->first_offset && told <= MIN(out->last_offset, highest))
         out->first_offset = told;
     if (behind < 0)
         out->last_offset = last_by_headers(w, header, size_bytes, out);

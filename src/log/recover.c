@@ -163,7 +163,8 @@ static void keep_end(struct recovery *recovery, struct log *log, struct segment 
     const int64_t next_offset = log->segments.items[at + 1]->meter.base_offset;
     const uint32_t size = segment->meter.size_bytes;
     note_kept(recovery, log, segment, position, size - position, next_offset);
-    segment_builder_pass(builder, size);
+    if (position < size) /* else what is missing there has no batch */
+        segment_builder_pass(builder, size);
     recovery->end_offset = next_offset;
 }
 

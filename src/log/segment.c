@@ -66,7 +66,7 @@ int segment__wait_for_scan(struct segment *segment, const struct batch_scan *sca
                            struct log_wait *out_wait)
 {
     ASSERT(out_wait != NULL);
-    segment_forget_pages(segment, (uint32_t)scan->position,
+    segment_forget_pages(segment, scan->file, (uint32_t)scan->position,
                          (uint32_t)(scan->wanted_position + scan->wanted_bytes));
     *out_wait = (struct log_wait){ .file = io_file_ref(scan->file),
                                    .position = scan->wanted_position,

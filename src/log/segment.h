@@ -22,10 +22,11 @@ struct segment_meter {
     uint32_t bytes_since_entry; /* since the batch of the last index entry began */
     uint32_t offset_entries;
     uint32_t time_entries;
-    int64_t indexed_timestamp;    /* of the last entry of the time index; -1: none */
-    int64_t max_timestamp;        /* -1: none */
-    int64_t max_timestamp_offset; /* last offset of the first batch that has it */
-    int64_t first_timestamp;      /* largest timestamp of the first batch; -1: none */
+    int64_t indexed_timestamp; /* of the last entry of the time index; -1: none */
+    int64_t max_timestamp;     /* -1: none */
+    int64_t
+        max_timestamp_offset; /* last offset of the first batch that has it; or the first offset of a damaged one that may */
+    int64_t first_timestamp; /* largest timestamp of the first batch; -1: none */
     int64_t created_ms;
     int64_t roll_jitter_ms;
 };
@@ -174,14 +175,14 @@ MUST_CHECK int segment_rebuild(struct segment *segment, const struct log_place *
 
 /* The same for a sealed segment of which the shard needs them now: a job builds, and nothing is written. A segment whose indexes
  * are not ready is as it was when its log was opened, so that its base and size name it. Or nothing is built, and the job looks for times
- * behind the batch that the last entry of the time index names. */
+ * behind the batch that the last entry of the time index names, or everywhere. */
 struct segment_build {
     struct segment_builder
         builder; /* of a tail: the meter's indexed_timestamp is the last entry's, its max_timestamp what is found */
     uint32_t size_bytes; /* of the file */
     bool is_tail;        /* only looked at, from tail_begin on; else all is built */
     uint32_t
-        tail_begin; /* behind the batch that was named, or before what leads to it, where that is damaged */
+        tail_begin; /* behind the batch that was named; 0: nobody gets to that, or it is damaged */
     enum index_fault fault; /* of the time index, by the tail */
     bool is_done;
     int result; /* 0, or why the file cannot be read */

@@ -69,20 +69,24 @@ static void forget_whole(struct segment *segment, uint32_t begin, uint32_t end)
         checked_ranges_drop(&segment->checks->ranges, begin, end);
 }
 
-static uint32_t first_of_page(uint32_t position)
+/* Pages come into memory whole: what shares one with the ends of [begin, end), and is not there, comes unseen. */
+static void forget_neighbours(struct segment *segment, struct io_file *file, uint32_t begin,
+                              uint32_t end)
 {
-    return position - position % PAGE_BYTES;
+    const uint32_t first = begin - begin % PAGE_BYTES;
+    const uint32_t behind =
+        MIN(end + (PAGE_BYTES - end % PAGE_BYTES) % PAGE_BYTES, segment->meter.size_bytes);
+    if (first < begin && !io_file_is_cached(file, begin, 1))
+        forget_whole(segment, first, begin);
+    if (end < behind && !io_file_is_cached(file, end, 1))
+        forget_whole(segment, end, behind);
 }
 
-static uint32_t behind_page(const struct segment *segment, uint32_t position)
+void segment_forget_pages(struct segment *segment, struct io_file *file, uint32_t begin,
+                          uint32_t end)
 {
-    return MIN(position + (PAGE_BYTES - position % PAGE_BYTES) % PAGE_BYTES,
-               segment->meter.size_bytes);
-}
-
-void segment_forget_pages(struct segment *segment, uint32_t begin, uint32_t end)
-{
-    forget_whole(segment, first_of_page(begin), behind_page(segment, end));
+    forget_neighbours(segment, file, begin, end);
+    forget_whole(segment, begin, end);
 }
 
 void segment_checks_cut(struct segment *segment, uint32_t position)
@@ -119,18 +123,6 @@ static uint32_t find_stop(const struct segment *segment, uint32_t begin)
     const struct checked_range *next = checked_ranges_next(&segment->checks->ranges, begin);
     const uint32_t stop = next == NULL ? segment->meter.size_bytes : next->begin;
     return segment->good_from > begin ? MIN(stop, segment->good_from) : stop;
-}
-
-/* Pages come into memory whole: what shares one with the ends of [begin, end), and is not there, comes unseen. */
-static void forget_neighbours(struct segment *segment, struct io_file *file, uint32_t begin,
-                              uint32_t end)
-{
-    const uint32_t first = first_of_page(begin);
-    const uint32_t behind = behind_page(segment, end);
-    if (first < begin && !io_file_is_cached(file, begin, 1))
-        forget_whole(segment, first, begin);
-    if (end < behind && !io_file_is_cached(file, end, 1))
-        forget_whole(segment, end, behind);
 }
 
 /* How far one job goes. */

@@ -54,8 +54,9 @@ struct damaged_batch *segment_damage_at(const struct segment *segment, uint32_t 
 
 /* Pages of [begin, end) are not in memory, or are about to come there unseen. `begin` is a batch's beginning. */
 void segment_forget_checked(struct segment *segment, uint32_t begin, uint32_t end);
-/* The same of bytes that begin and end anywhere: with them comes all that shares a page with them. */
-void segment_forget_pages(struct segment *segment, uint32_t begin, uint32_t end);
+/* The same of bytes that begin and end anywhere: with them comes what shares a page with them, and is not in memory. */
+void segment_forget_pages(struct segment *segment, struct io_file *file, uint32_t begin,
+                          uint32_t end);
 /* Everything: the bytes are others from now on. `position`: those below it are not. */
 void segment_checks_cut(struct segment *segment, uint32_t position);
 

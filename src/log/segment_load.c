@@ -26,14 +26,15 @@ static int wait_for_build(struct segment *segment, const struct log_place *place
     return -ERR_WOULD_BLOCK;
 }
 
-/* The headers behind the batch that the last entry of the time index names, by a job; `tail` tells which. */
+/* The batches behind the one that the last entry of the time index names, or all, by a job; `tail` tells which. */
 static int wait_for_tail(struct segment *segment, const struct segment_build *tail,
                          struct io_file *file, struct log_wait *out_wait)
 {
     ASSERT(out_wait != NULL);
     struct segment_build *build = MEM_NEW(struct segment_build);
     *build = *tail;
-    segment_forget_pages(segment, build->tail_begin, build->size_bytes); /* they come back unseen */
+    segment_forget_pages(segment, file, build->tail_begin,
+                         build->size_bytes); /* they come back unseen */
     *out_wait = (struct log_wait){ .file = io_file_ref(file), .build = build };
     return -ERR_WOULD_BLOCK;
 }
