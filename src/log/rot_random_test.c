@@ -12,6 +12,7 @@
  */
 #include "log/sample_test.h"
 
+#include "base/be.h"
 #include "base/mem.h"
 #include "base/vec.h"
 #include "log/log_int.h"
@@ -44,10 +45,9 @@ struct written_segment {
     uint8_t *right; /* its bytes as they were written, */
     uint8_t *now;   /* and as they are */
     size_t size_bytes;
-    bool is_index_flipped[2];  /* since it was last written */
-    uint32_t index_told[2];    /* in this life */
-    bool are_times_doubted;    /* its time index had a flipped bit at some time */
-    uint64_t flipped_times[2]; /* which bits of times were, in batches and in the time index */
+    bool is_index_flipped[2]; /* since it was last written */
+    uint32_t index_told[2];   /* in this life */
+    bool are_times_doubted;   /* its time index had a flipped bit at some time */
 };
 
 struct scene {
@@ -367,18 +367,31 @@ static bool flip(struct scene *scene, const char *path, uint32_t position, uint3
     return true;
 }
 
-/* A bit of a time, in a batch (0) or in the time index (1): whether it may flip. If the same one does in both, they agree. */
-static bool may_flip_time(struct written_segment *segment, int where, uint32_t byte, uint32_t bit)
-{
-    const uint64_t mask = UINT64_C(1) << (8 * (7 - byte) + bit);
-    segment->flipped_times[where] |= mask;
-    return (segment->flipped_times[1 - where] & mask) == 0;
-}
-
 static bool is_length_damaged(const struct scene *scene, const struct written_batch *batch)
 {
     const struct written_segment *segment = &scene->segments[batch->segment];
     return memcmp(segment->right + batch->position, segment->now + batch->position, 12) != 0;
+}
+
+/* Whether an entry of the time index says the same as the damaged header of the batch that it names. */
+static bool agrees_with_damage(struct scene *scene, uint32_t segment)
+{
+    const struct written_segment *at = &scene->segments[segment];
+    AUTO(mem_freep) char *path = path_of(scene, segment, index_names[INDEX_TIME]);
+    AUTO(mem_freep) uint8_t *bytes = NULL;
+    size_t size;
+    EXPECT_OK(sim_disk_look(scene->disk, SIM_VOLATILE, path, &bytes, &size));
+    for (size_t i = 0; i + INDEX_ENTRY_TIME <= size; i += INDEX_ENTRY_TIME) {
+        const struct index_entry entry = index_decode(INDEX_TIME, bytes + i);
+        const int64_t offset = at->base_offset + entry.value;
+        if (offset >= scene->end || batch_with(scene, offset)->segment != segment)
+            continue;
+        const struct written_batch *batch = batch_with(scene, offset);
+        const int64_t told = be_load_i64(at->now + batch->position + MAX_TIME_AT);
+        if (told != batch->max_ms && entry.key == told)
+            return true;
+    }
+    return false;
 }
 
 static void flip_in_batch(struct scene *scene, uint32_t segment)
@@ -403,12 +416,12 @@ static void flip_in_batch(struct scene *scene, uint32_t segment)
     if (scene->segments[segment].right[position] != scene->segments[segment].now[position])
         return; /* it might be right again */
     const uint32_t bit = below(scene, 8);
-    if (byte >= MAX_TIME_AT && byte < MAX_TIME_AT + 8 &&
-        !may_flip_time(&scene->segments[segment], 0, byte - MAX_TIME_AT, bit))
-        return;
     AUTO(mem_freep) char *path = path_of(scene, segment, "log");
-    if (flip(scene, path, position, bit))
+    for (int tries = 0; tries < 2 && flip(scene, path, position, bit); tries++) {
         scene->segments[segment].now[position] ^= (uint8_t)(1u << bit);
+        if (!agrees_with_damage(scene, segment))
+            return;
+    }
 }
 
 /* Whether an entry of a time index names a batch with its time. */
@@ -437,11 +450,10 @@ static void flip_in_index(struct scene *scene, uint32_t segment)
     const uint32_t byte =
         chance(scene, 50) ? below(scene, entry_bytes) : entry_bytes - 1 - below(scene, 2);
     const uint32_t bit = below(scene, 8);
-    if (kind == INDEX_TIME && byte < 8 && !may_flip_time(&scene->segments[segment], 1, byte, bit))
-        return;
     if (!flip(scene, path, nth * entry_bytes + byte, bit))
         return;
-    if (kind == INDEX_TIME && is_entry_right(scene, segment, path, nth) &&
+    if (kind == INDEX_TIME &&
+        (is_entry_right(scene, segment, path, nth) || agrees_with_damage(scene, segment)) &&
         flip(scene, path, nth * entry_bytes + byte, bit))
         return;
     scene->segments[segment].is_index_flipped[kind] = true;
