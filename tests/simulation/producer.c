@@ -249,7 +249,10 @@ static void on_gap(struct producer *p, struct outgoing *o, struct bytes words)
     /* It may have been taken when it was sent before, and its records have been deleted since, or compacted. */
     const bool may_be_deleted =
         (topic->plan->is_trimmed || topic->plan->is_compacted) && o->is_again;
-    if (is_kept && !may_be_deleted && !o->stream->is_overtaken)
+    /* Sent along with it before, one behind it may have been the first that found the log there, and its answer was lost. */
+    const bool may_be_overtaken =
+        !o->stream->is_begun && o->is_again && scene_may_be_full(p->client.scene);
+    if (is_kept && !may_be_deleted && !may_be_overtaken && !o->stream->is_overtaken)
         model_fail(
             "%s-%d: sequence %d of producer %" PRId64
             " is refused, though all before it were acknowledged, and nothing was lost: %.*s",
