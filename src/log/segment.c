@@ -60,6 +60,18 @@ int segment_file(struct segment *segment, const struct log_place *place, bool cr
     return r;
 }
 
+int segment_scan(struct segment *segment, const struct log_place *place, uint32_t position,
+                 uint32_t end, uint32_t window_bytes, struct batch_scan *out)
+{
+    struct io_file *file;
+    const int r = segment_file(segment, place, false, &file);
+    if (r < 0)
+        return r;
+    batch_scan_init(out, file, position, end, window_bytes);
+    out->may_sleep = place->may_sleep;
+    return 0;
+}
+
 /* ---- waiting --------------------------------------------------------------------------------- */
 
 int segment__wait_for_scan(struct segment *segment, const struct batch_scan *scan,
@@ -89,13 +101,11 @@ int segment__find_header(struct segment *segment, const struct log_place *place,
                          int64_t offset, bool checks_crc, struct scanned_batch *out,
                          struct log_wait *out_wait)
 {
-    struct io_file *file;
-    int r = segment_file(segment, place, false, &file);
+    struct batch_scan scan;
+    int r = segment_scan(segment, place, position, segment->meter.size_bytes,
+                         BATCH_SCAN_WINDOW_SMALL, &scan);
     if (r < 0)
         return r;
-    struct batch_scan scan;
-    batch_scan_init(&scan, file, position, segment->meter.size_bytes, BATCH_SCAN_WINDOW_SMALL);
-    scan.may_sleep = place->may_sleep;
     scan.crc_from = checks_crc ? position : INT64_MAX;
     do {
         r = batch_scan_next(&scan, out);

@@ -111,6 +111,11 @@ static inline struct index_limits segment_index_limits(const struct segment *seg
 MUST_CHECK int segment_file(struct segment *segment, const struct log_place *place, bool create,
                             struct io_file **out);
 
+/* A walk over its batches in [position, end), which waits for the disk where the place may sleep: 0, or what io says. */
+MUST_CHECK int segment_scan(struct segment *segment, const struct log_place *place,
+                            uint32_t position, uint32_t end, uint32_t window_bytes,
+                            struct batch_scan *out);
+
 /* Makes both indexes ready. Where one is damaged both are made anew from the batches: 1 is answered then, and faults are to be told
  * (log__load_indexes). Where place->may_sleep is
  * false a job makes them (struct segment_build, in out_wait), and the call that is repeated with it as place->built takes them into

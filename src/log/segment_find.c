@@ -38,14 +38,12 @@ static bool is_of_passed(const struct offset_walk *walk, int64_t next_offset)
 /* Over the headers of good batches up to `end`: 1 and the batch, or 0. */
 static int walk_good(struct offset_walk *walk, uint32_t end, struct segment_found *out)
 {
-    struct io_file *file;
-    int r = segment_file(walk->segment, walk->place, false, &file);
-    if (r < 0)
-        return r;
     struct batch_scan scan;
     struct scanned_batch batch;
-    batch_scan_init(&scan, file, walk->position, end, BATCH_SCAN_WINDOW_SMALL);
-    scan.may_sleep = walk->place->may_sleep;
+    int r = segment_scan(walk->segment, walk->place, walk->position, end, BATCH_SCAN_WINDOW_SMALL,
+                         &scan);
+    if (r < 0)
+        return r;
     while ((r = batch_scan_next(&scan, &batch)) > 0) {
         if (walk->first_last == INT64_MIN)
             walk->first_last = batch.last_offset;

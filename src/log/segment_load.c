@@ -126,14 +126,11 @@ static int load_first_timestamp(struct segment *segment, const struct log_place 
 {
     if (segment->meter.size_bytes == 0)
         return 0;
-    struct io_file *file;
-    int r = segment_file(segment, place, false, &file);
-    if (r < 0)
-        return r;
     struct batch_scan scan;
     struct scanned_batch batch;
-    batch_scan_init(&scan, file, 0, segment->meter.size_bytes, BATCH_OVERHEAD_BYTES);
-    scan.may_sleep = place->may_sleep;
+    int r = segment_scan(segment, place, 0, segment->meter.size_bytes, BATCH_OVERHEAD_BYTES, &scan);
+    if (r < 0)
+        return r;
     r = batch_scan_next(&scan, &batch);
     if (r == -ERR_WOULD_BLOCK)
         r = segment__wait_for_scan(segment, &scan, out_wait);

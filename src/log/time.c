@@ -112,14 +112,11 @@ static int find_in_scanned(struct lookup *l, struct batch_scan *scan, struct sca
 static int scan_good(struct lookup *l, struct segment *segment, uint32_t *position, uint32_t end)
 {
     const struct log_place *place = &l->log->place;
-    struct io_file *file;
-    int r = segment_file(segment, place, false, &file);
-    if (r < 0)
-        return r;
     struct batch_scan scan;
     struct scanned_batch batch;
-    batch_scan_init(&scan, file, *position, end, BATCH_SCAN_WINDOW_SMALL);
-    scan.may_sleep = place->may_sleep;
+    int r = segment_scan(segment, place, *position, end, BATCH_SCAN_WINDOW_SMALL, &scan);
+    if (r < 0)
+        return r;
     int found = 0;
     while (found == 0 && (r = batch_scan_next(&scan, &batch)) > 0) {
         *position = (uint32_t)batch.position;
