@@ -355,7 +355,7 @@ struct log_time_offset {
 MUST_CHECK int log_offset_for_time(struct log *log, int64_t timestamp_ms, bool may_sleep,
                                    struct log_time_offset *out, struct log_wait *wait,
                                    struct err_note *note);
-/* The record with the largest timestamp, the earliest of several (ListOffsets -3, KIP-734). */
+/* The record with the largest timestamp, the earliest of several (ListOffsets -3, KIP-734); -ERR_DAMAGED where a damaged batch may have a larger one. */
 MUST_CHECK int log_offset_of_max_time(struct log *log, bool may_sleep, struct log_time_offset *out,
                                       struct log_wait *wait, struct err_note *note);
 
