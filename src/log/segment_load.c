@@ -201,7 +201,8 @@ static int find_named(struct segment *segment, const struct log_place *place, ui
     out->position = before.value;
     r = segment__find_header(segment, place, before.value, offset, false, out, out_wait);
     const bool is_misled = batch_scan_is_damage(r) ||
-                           (r > 0 && out->magic == BATCH_MAGIC && out->base_offset > offset);
+                           (r > 0 && (out->last_offset > segment->offset_limit ||
+                                      (out->magic == BATCH_MAGIC && out->base_offset > offset)));
     return is_misled ? -ERR_CORRUPT : r;
 }
 

@@ -24,6 +24,7 @@ struct timed_scene {
 
 #define TIMED_LOG    "/d/t-0/00000000000000000000.log"
 #define TIMED_TIMES  "/d/t-0/00000000000000000000.timeindex"
+#define TIMED_INDEX  "/d/t-0/00000000000000000000.index"
 #define TIMED_BEHIND "/d/t-0/00000000000000000020.log"
 #define TIMED_COUNT  20
 
@@ -58,6 +59,13 @@ static void timed_begin(struct timed_scene *scene, const int64_t times[TIMED_COU
                         int32_t last_count)
 {
     timed_begin_count(scene, times, TIMED_COUNT, last_count);
+}
+
+static int64_t size_of(struct io_fs *fs, const char *path)
+{
+    struct io_stat st;
+    EXPECT_OK(io_fs_stat(fs, path, &st));
+    return st.size_bytes;
 }
 
 /* A look-up by jobs: the offset, or why there is none. */
@@ -210,9 +218,8 @@ TEST(log_damage, of_an_entry_and_of_the_time_of_its_batch_takes_no_segment_away)
     ascending_times(times);
     struct timed_scene scene;
     timed_begin(&scene, times, 1);
-    struct io_stat st;
-    EXPECT_OK(io_fs_stat(scene.fs, TIMED_TIMES, &st));
-    EXPECT_OK(sim_disk_flip_bit(scene.disk, TIMED_TIMES, st.size_bytes - INDEX_ENTRY_TIME + 2, 0));
+    const int64_t size = size_of(scene.fs, TIMED_TIMES);
+    EXPECT_OK(sim_disk_flip_bit(scene.disk, TIMED_TIMES, size - INDEX_ENTRY_TIME + 2, 0));
     EXPECT_OK(
         sim_disk_flip_bit(scene.disk, TIMED_LOG, scene.last_batch + MAX_TIMESTAMP_BYTE + 2, 2));
     struct damage_heard heard;
@@ -228,9 +235,8 @@ static void flip_entry(struct timed_scene *scene, int64_t newest_ms)
     uint32_t bit = 20; /* of the last entry's time, one that is set: it becomes an earlier one */
     while ((newest_ms >> bit & 1) == 0)
         bit++;
-    struct io_stat st;
-    EXPECT_OK(io_fs_stat(scene->fs, TIMED_TIMES, &st));
-    const int64_t at = st.size_bytes - INDEX_ENTRY_TIME + 7 - bit / 8;
+    const int64_t size = size_of(scene->fs, TIMED_TIMES);
+    const int64_t at = size - INDEX_ENTRY_TIME + 7 - bit / 8;
     EXPECT_OK(sim_disk_flip_bit(scene->disk, TIMED_TIMES, at, bit % 8));
 }
 
@@ -267,10 +273,9 @@ enum index_damage { NONE, LEADS_NOWHERE, LOST, TOO_EARLY, INDEX_DAMAGES };
 
 static void damage_times(struct timed_scene *scene, enum index_damage damage, int64_t newest_ms)
 {
-    struct io_stat st;
-    EXPECT_OK(io_fs_stat(scene->fs, TIMED_TIMES, &st));
+    const int64_t size = size_of(scene->fs, TIMED_TIMES);
     if (damage == LEADS_NOWHERE)
-        EXPECT_OK(sim_disk_flip_bit(scene->disk, TIMED_TIMES, st.size_bytes - 3, 6));
+        EXPECT_OK(sim_disk_flip_bit(scene->disk, TIMED_TIMES, size - 3, 6));
     if (damage == LOST)
         damage_file(scene->fs, TIMED_TIMES, GONE);
     if (damage == TOO_EARLY)
@@ -326,10 +331,9 @@ TEST(log_damage, of_a_batch_that_a_time_index_names_hides_no_later_time)
     for (int may_sleep = 0; may_sleep < 2; may_sleep++) {
         struct timed_scene scene;
         timed_begin(&scene, times, 1);
-        struct io_stat st;
-        EXPECT_OK(io_fs_stat(scene.fs, TIMED_TIMES, &st));
+        const int64_t size = size_of(scene.fs, TIMED_TIMES);
         flip_entry(&scene, newest);
-        EXPECT_OK(sim_disk_flip_bit(scene.disk, TIMED_TIMES, st.size_bytes - 1, 0));
+        EXPECT_OK(sim_disk_flip_bit(scene.disk, TIMED_TIMES, size - 1, 0));
         EXPECT_OK(sim_disk_flip_bit(
             scene.disk, TIMED_LOG,
             (NEWEST + 1) * (int64_t)scene.batch_bytes + MAX_TIMESTAMP_BYTE + 7, 0));
@@ -377,6 +381,26 @@ TEST(log_damage, of_the_newest_batch_hides_no_other_times)
 
 #define LAST_OFFSET_DELTA_END 27 /* within a batch */
 
+/* The batch before the newest says to have all offsets of the segment and more, and has by chance the time that the last entry has become. */
+TEST(log_damage, of_where_a_batch_ends_leads_to_no_older_time)
+{
+    static const int64_t times[] = { 6, 6 + 16 };
+    const int64_t newest = SAMPLE_NOW_MS + times[1];
+    struct timed_scene scene;
+    timed_begin_count(&scene, times, ARRAY_LEN(times), 1);
+    damage_file(scene.fs, TIMED_INDEX,
+                EMPTY); /* as where it is sparse: headers lead from the first batch on */
+    const int64_t key_end = size_of(scene.fs, TIMED_TIMES) - INDEX_ENTRY_TIME + 8;
+    EXPECT_OK(sim_disk_flip_bit(scene.disk, TIMED_TIMES, key_end - 1, 4));
+    EXPECT_OK(sim_disk_flip_bit(scene.disk, TIMED_LOG, LAST_OFFSET_DELTA_END - 4, 2));
+    EXPECT_OK(
+        sim_disk_flip_bit(scene.disk, TIMED_LOG, scene.last_batch + BATCH_OVERHEAD_BYTES + 9, 0));
+    struct damage_heard heard;
+    for (int may_sleep = 0; may_sleep < 2; may_sleep++)
+        EXPECT_EQ(timed_retain(&scene, newest + RETENTION_MS, may_sleep, &heard), 0);
+    sim_disk_free(scene.disk);
+}
+
 /* A last batch that says to have fewer offsets than it has is damaged: nothing is lost behind it, and the time index that names it is right,
  * or, where its last entry is damaged too, is mended, and no reason to take the segment for old. */
 TEST(log_damage, of_where_a_last_batch_ends_is_no_loss)
@@ -410,8 +434,6 @@ TEST(log_damage, of_where_a_last_batch_ends_is_no_loss)
 
 /* ---- damage of the other index ------------------------------------------------------------------ */
 
-#define TIMED_INDEX "/d/t-0/00000000000000000000.index"
-
 /* A bit of the offset index, and one of the time index or none (-1): the newest time is what it was, and only what is wrong is mended. */
 static void expect_newest(int64_t byte, unsigned bit, int time_bit)
 {
@@ -420,12 +442,11 @@ static void expect_newest(int64_t byte, unsigned bit, int time_bit)
     const int64_t newest = SAMPLE_NOW_MS + TIMED_COUNT - 1;
     struct timed_scene scene;
     timed_begin(&scene, times, 1);
-    struct io_stat st;
-    EXPECT_OK(io_fs_stat(scene.fs, TIMED_TIMES, &st));
+    const int64_t size = size_of(scene.fs, TIMED_TIMES);
     EXPECT_OK(sim_disk_flip_bit(scene.disk, TIMED_INDEX, byte, bit));
     if (time_bit >= 0)
         EXPECT_OK(sim_disk_flip_bit(scene.disk, TIMED_TIMES,
-                                    st.size_bytes - INDEX_ENTRY_TIME + 7 - time_bit / 8,
+                                    size - INDEX_ENTRY_TIME + 7 - time_bit / 8,
                                     (unsigned)time_bit % 8));
     struct log *log = sample_open(&(struct sample_open){ .fs = scene.fs, .config = &scene.config });
     struct damage_heard heard;
@@ -445,10 +466,9 @@ TEST(log_damage, of_an_offset_index_is_not_held_against_times)
     ascending_times(times);
     struct timed_scene scene;
     timed_begin(&scene, times, 1);
-    struct io_stat st;
-    EXPECT_OK(io_fs_stat(scene.fs, TIMED_INDEX, &st));
+    const int64_t size = size_of(scene.fs, TIMED_INDEX);
     sim_disk_free(scene.disk);
-    for (int64_t byte = 0; byte < st.size_bytes; byte++) {
+    for (int64_t byte = 0; byte < size; byte++) {
         for (unsigned bit = 0; bit < 8; bit++) {
             expect_newest(byte, bit, -1);
             expect_newest(byte, bit, 40); /* the last entry is later than all batches */
